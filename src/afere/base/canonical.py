@@ -1,0 +1,56 @@
+"""One canonical form and one hash for everything that is frozen."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast
+
+import rfc8785
+
+from afere.base.errors import BadInput
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+def canonical(value: Json) -> bytes:
+    """RFC 8785 bytes of a JSON value. Refuses NaN, infinities and integers from 2**53."""
+    try:
+        return rfc8785.dumps(cast("Any", value))
+    except rfc8785.CanonicalizationError as error:
+        raise BadInput(
+            f"This value has no canonical JSON form: {error}. Use text for large or non-finite numbers."
+        ) from None
+
+
+def digest(value: bytes) -> str:
+    """`sha256:<64 hex>` of some bytes."""
+    return "sha256:" + hashlib.sha256(value).hexdigest()
+
+
+def digest_of(value: Json) -> str:
+    """The digest of a JSON value's canonical form."""
+    return digest(canonical(value))
+
+
+def plain(value: object, *, where: str = "value") -> Json:
+    """A deep copy of `value` made of plain JSON types, or BadInput naming the place that is not JSON."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise BadInput(f"{where} is {value}, which is not a JSON number. Use None for an unknown value.")
+        return float(value)
+    if isinstance(value, Mapping):
+        return {str(k): plain(v, where=f"{where}.{k}") for k, v in cast("Mapping[object, object]", value).items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [plain(v, where=f"{where}[{i}]") for i, v in enumerate(cast("Sequence[object]", value))]
+    to_json = getattr(cast("object", value), "to_json", None)
+    if callable(to_json):
+        return plain(to_json(), where=where)
+    raise BadInput(
+        f"{where} is a {type(cast('object', value)).__name__}, which is not JSON. Give text, numbers, lists or dicts."
+    )

@@ -1,0 +1,138 @@
+"""YAML and JSON that people write: parsed with line numbers, checked against a JSON Schema, with errors that point.
+
+YAML is read by its 1.2 core schema: `no`, `on` and `12:30` are text.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, cast
+
+from afere.base.canonical import Json, canonical
+from afere.base.errors import BadInput
+
+_SCALARS: tuple[tuple[re.Pattern[str], Callable[[str], Json]], ...] = (
+    (re.compile(r"~|null|Null|NULL|"), lambda _: None),
+    (re.compile(r"true|True|TRUE"), lambda _: True),
+    (re.compile(r"false|False|FALSE"), lambda _: False),
+    (re.compile(r"[-+]?[0-9]+"), int),
+    (re.compile(r"0o[0-7]+"), lambda text: int(text[2:], 8)),
+    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text, 16)),
+    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
+)
+_MAX_DEPTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A parsed text: its value, and the line of each place in it (`("inputs", "question") -> 7`)."""
+
+    value: Json
+    file: str
+    lines: Mapping[tuple[str | int, ...], int] = field(default_factory=dict[tuple[str | int, ...], int])
+
+    def at(self, path: Sequence[str | int]) -> str:
+        """`file:line` of the nearest known place at or above `path`."""
+        place = tuple(path)
+        while place and place not in self.lines:
+            place = place[:-1]
+        return f"{self.file}:{self.lines[place]}" if place in self.lines else self.file
+
+
+def read_yaml(text: str, *, file: str, first_line: int = 1, error: type[BadInput] = BadInput) -> Document:
+    """Parse YAML; `first_line` is the line of the file at which `text` begins."""
+    import yaml
+
+    try:
+        node = cast("Any", yaml.compose(text, Loader=yaml.SafeLoader))  # pyright: ignore[reportUnknownMemberType]
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark or problem.context_mark
+        line = first_line + mark.line if mark else first_line
+        raise error(f"{file}:{line}: this is not YAML: {problem.problem or problem.context}.") from None
+    except yaml.YAMLError as problem:
+        raise error(f"{file}:{first_line}: this is not YAML: {problem}.") from None
+    lines: dict[tuple[str | int, ...], int] = {}
+
+    def build(node: Any, path: tuple[str | int, ...]) -> Json:
+        line = first_line + node.start_mark.line
+        lines.setdefault(path, line)
+        if len(path) > _MAX_DEPTH:
+            raise error(f"{file}:{line}: nested more than {_MAX_DEPTH} deep.")
+        if isinstance(node, yaml.MappingNode):
+            mapping: dict[str, Json] = {}
+            for key_node, value_node in cast("list[tuple[Any, Any]]", node.value):
+                if not isinstance(key_node, yaml.ScalarNode):
+                    raise error(f"{file}:{line}: a key must be text.")
+                key = str(key_node.value)
+                if key in mapping:
+                    raise error(f"{file}:{first_line + key_node.start_mark.line}: {key!r} stands here twice.")
+                lines[(*path, key)] = first_line + key_node.start_mark.line
+                mapping[key] = build(value_node, (*path, key))
+            return mapping
+        if isinstance(node, yaml.SequenceNode):
+            return [build(item, (*path, i)) for i, item in enumerate(cast("list[Any]", node.value))]
+        value = str(node.value)
+        if node.style is not None:
+            return value
+        for pattern, make in _SCALARS:
+            if pattern.fullmatch(value):
+                return make(value)
+        return value
+
+    if node is None:
+        return Document(None, file, {(): first_line})
+    seen = _expanded_size(node, {})
+    if seen > 200_000:
+        raise error(
+            f"{file}:{first_line}: its aliases expand to {seen} values. Write it without so many '*' references."
+        )
+    return Document(build(node, ()), file, lines)
+
+
+def _expanded_size(node: Any, sizes: dict[int, float]) -> float:
+    """How many values a YAML tree has once its aliases are expanded (so that ten lines cannot fill the memory)."""
+    if id(node) in sizes:
+        return sizes[id(node)]
+    sizes[id(node)] = math.inf  # a node that contains itself stays infinite
+    total = 1.0
+    children: Any = node.value
+    if not isinstance(children, str):
+        for item in cast("list[Any]", children):
+            total += sum(
+                _expanded_size(part, sizes)
+                for part in cast("tuple[Any, ...]", item if isinstance(item, tuple) else (item,))
+            )
+    sizes[id(node)] = total
+    return total
+
+
+@lru_cache(maxsize=64)
+def _validator(schema: bytes) -> Any:
+    import jsonschema_rs
+
+    return jsonschema_rs.validator_for(schema.decode())
+
+
+def check(document: Document, schema: Mapping[str, Json], *, error: type[BadInput] = BadInput) -> None:
+    """Raise `error` naming file, line and field for the first places that do not fit the JSON Schema (at most five)."""
+    problems: list[str] = []
+    for problem in _validator(canonical(dict(schema))).iter_errors(document.value):
+        path = cast("list[str | int]", list(problem.instance_path))
+        name = ".".join(str(part) for part in path) or "the top"
+        problems.append(f"{document.at(path)}: {name}: {problem.message}")
+        if len(problems) == 5:
+            break
+    if problems:
+        raise error("\n".join(problems))
+
+
+def schema_problem(value: Json, schema: Mapping[str, Json]) -> str | None:
+    """What is wrong with `value` by the JSON Schema, in one line; None if nothing is."""
+    for problem in _validator(canonical(dict(schema))).iter_errors(value):
+        path = ".".join(str(part) for part in problem.instance_path)
+        return f"{path or 'value'}: {problem.message}"
+    return None

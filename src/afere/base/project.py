@@ -1,0 +1,159 @@
+"""The user's project: the nearest folder upwards that holds `afere.yaml`, and what that file says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+from afere.base.canonical import Json
+from afere.base.document import check, read_yaml
+from afere.base.errors import BadProject
+
+FILE = "afere.yaml"
+_TEXTS: Json = {"type": "object", "additionalProperties": {"type": "string"}}
+
+PROJECT_SCHEMA: dict[str, Json] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "afere.yaml",
+    "type": ["object", "null"],
+    "additionalProperties": False,
+    "properties": {
+        "project": {"type": "string", "pattern": "^[a-z][a-z0-9._-]*$"},
+        "language": {"type": "string"},
+        "team": {"type": "string"},
+        "people": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+        "models": {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [
+                    {"type": "string"},
+                    {
+                        "type": "object",
+                        "required": ["model"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "model": {"type": "string"},
+                            "base_url": {"type": "string"},
+                            "key": {
+                                "type": "string",
+                                "description": "name of the environment variable that holds the key",
+                            },
+                            "timeout": {"type": "number", "exclusiveMinimum": 0},
+                            "retries": {"type": "integer", "minimum": 0},
+                            "requests_per_minute": {"type": "number", "exclusiveMinimum": 0},
+                            "prices": {"type": "object"},
+                            "context": {"type": "integer"},
+                            "parameters": {"type": "object"},
+                        },
+                    },
+                ]
+            },
+        },
+        "chains": _TEXTS,
+        "agents": {"type": "object"},
+        "tools": {"anyOf": [{"type": "string"}, {"type": "array"}]},
+        "indexes": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "required": ["source"],
+                "additionalProperties": False,
+                "properties": {
+                    "source": {"type": "string"},
+                    "chunk": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": {
+                            "size": {"type": "integer", "minimum": 1},
+                            "overlap": {"type": "integer", "minimum": 0},
+                        },
+                    },
+                    "embed": {"type": "string"},
+                },
+            },
+        },
+        "aliases": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "protected": {"type": "boolean"},
+                    "approvals": {"type": "integer", "minimum": 0},
+                    "follow": {"type": "array", "items": {"type": "string"}},
+                },
+            },
+        },
+        "redact": {"type": "array", "items": {"type": "string"}},
+        "keep": {"type": "object"},
+        "revision": {"type": "object"},
+        "store": {"type": "string"},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Where relative paths and names resolve. `config` is `afere.yaml` as plain values, already checked."""
+
+    root: Path
+    name: str = "default"
+    config: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
+    declared: bool = False  # whether there is an afere.yaml
+
+    def section(self, name: str) -> dict[str, Json]:
+        """A mapping of `afere.yaml`, empty where it is not written."""
+        value = self.config.get(name)
+        return dict(value) if isinstance(value, dict) else {}
+
+    def path(self, text: str | Path) -> Path:
+        """A path as the user writes it: `~` expanded, relative ones from the project's root."""
+        return self.root / Path(text).expanduser()
+
+    @property
+    def store(self) -> str:
+        """Where records rest: AFERE_STORE, else `store:` of afere.yaml, else `.afere` in the root."""
+        named = os.environ.get("AFERE_STORE") or cast("str | None", self.config.get("store"))
+        if named is None:
+            return str(self.root / ".afere")
+        return named if "://" in named else str(self.path(named))
+
+
+def find_project(start: str | Path | None = None) -> Project:
+    """The project of a file or folder (default: the working directory): the nearest `afere.yaml` upwards.
+
+    Without one, the folder itself is the project, with no settings.
+    """
+    here = Path(start or Path.cwd()).resolve()
+    folder = here if here.is_dir() else here.parent
+    for candidate in (folder, *folder.parents):
+        file = candidate / FILE
+        try:
+            stat = file.stat()
+        except OSError:
+            continue
+        return _named(_read(file, stat.st_mtime_ns, stat.st_size))
+    return _named(Project(folder))
+
+
+def _named(project: Project) -> Project:
+    name = os.environ.get("AFERE_PROJECT")
+    return Project(project.root, name, project.config, project.declared) if name else project
+
+
+@lru_cache(maxsize=32)
+def _read(file: Path, _mtime: int, _size: int) -> Project:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        raise BadProject(f"{file}: not UTF-8 (byte {problem.start}). Save the file as UTF-8.") from None
+    except OSError as problem:
+        raise BadProject(f"{file}: cannot be read: {problem.strerror}.") from None
+    document = read_yaml(text, file=str(file), error=BadProject)
+    check(document, PROJECT_SCHEMA, error=BadProject)
+    config = document.value if isinstance(document.value, dict) else {}
+    return Project(file.parent, str(config.get("project") or "default"), config, declared=True)

@@ -1,0 +1,79 @@
+"""What every command shares: `--json`, `--store`, `--project`, and one way to show a value."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from afere.base.project import Project, find_project
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from afere.store import Session
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which store and project a command works on, and whether a script reads the answer."""
+
+    store: str | None
+    project: str | None
+    json: bool
+
+    def here(self) -> Project:
+        """The user's project, with the command line's wishes made known to everything that resolves names."""
+        if self.store:
+            os.environ["AFERE_STORE"] = self.store
+        if self.project:
+            os.environ["AFERE_PROJECT"] = self.project
+        project = find_project()
+        root = str(project.root)
+        if root not in sys.path:  # so that `chains: {qa: "app:qa"}` imports as it does for the user's own script
+            sys.path.insert(0, root)
+        return project
+
+    def session(self) -> Session:
+        """The store, open."""
+        import afere.store
+
+        project = self.here()
+        return afere.store.open(project.store, project=project.name)
+
+    def show(self, value: Any, draw: Callable[[Console], None]) -> None:
+        """Print `value` as JSON for scripts, or let `draw` print it for people."""
+        if self.json:
+            value = value.to_json() if hasattr(value, "to_json") else value
+            click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+        else:
+            draw(console())
+
+
+@functools.cache
+def console() -> Console:
+    """Where people read; no colour when piped or when NO_COLOR is set."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+def placed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--json`, `--store` and `--project`, handed over as its first argument, a `Place`."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+    @click.option(
+        "--store", metavar="FOLDER|URL", help="Where records rest (default: AFERE_STORE, or .afere in the project)."
+    )
+    @click.option("--project", metavar="NAME", help="Project within the store (default: that of afere.yaml).")
+    @functools.wraps(function)
+    def with_place(*args: Any, as_json: bool, store: str | None, project: str | None, **options: Any) -> Any:
+        return function(Place(store, project, as_json), *args, **options)
+
+    return with_place
