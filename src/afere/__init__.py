@@ -14,6 +14,34 @@ if TYPE_CHECKING:
     from afere.base.decision import Decision as Decision
     from afere.base.score import Score as Score
     from afere.base.span import Trace as Trace
+    from afere.chains import Chain as Chain
+    from afere.chains import Component as Component
+    from afere.chains import Run as Run
+    from afere.chains import Tool as Tool
+    from afere.chains import agent as agent
+    from afere.chains import chain as chain
+    from afere.chains import prompt as prompt
+    from afere.chains import replay as replay
+    from afere.chains import tool as tool
+    from afere.data import Chunking as Chunking
+    from afere.data import Dataset as Dataset
+    from afere.data import Index as Index
+    from afere.data import Passage as Passage
+    from afere.data import Row as Row
+    from afere.data import dataset as dataset
+    from afere.data import index as index
+    from afere.data import search as search
+    from afere.evals import Comparison as Comparison
+    from afere.evals import Experiment as Experiment
+    from afere.evals import Judge as Judge
+    from afere.evals import Measure as Measure
+    from afere.evals import Scorer as Scorer
+    from afere.evals import compare as compare
+    from afere.evals import evaluate as evaluate
+    from afere.evals import judge as judge
+    from afere.evals import scorer as scorer
+    from afere.models import Reply as Reply
+    from afere.models import Stream as Stream
     from afere.store import Session as Session
     from afere.store import open as open
     from afere.tracing import Flushed as Flushed
@@ -26,34 +54,6 @@ if TYPE_CHECKING:
     from afere.tracing import score as score
     from afere.tracing import span as span
     from afere.tracing import trace as trace
-    from afere.models import Reply as Reply
-    from afere.models import Stream as Stream
-    from afere.data import Chunking as Chunking
-    from afere.data import Dataset as Dataset
-    from afere.data import Index as Index
-    from afere.data import Passage as Passage
-    from afere.data import Row as Row
-    from afere.data import dataset as dataset
-    from afere.data import index as index
-    from afere.data import search as search
-    from afere.chains import Chain as Chain
-    from afere.chains import Component as Component
-    from afere.chains import Run as Run
-    from afere.chains import Tool as Tool
-    from afere.chains import agent as agent
-    from afere.chains import chain as chain
-    from afere.chains import prompt as prompt
-    from afere.chains import replay as replay
-    from afere.chains import tool as tool
-    from afere.evals import Comparison as Comparison
-    from afere.evals import Experiment as Experiment
-    from afere.evals import Judge as Judge
-    from afere.evals import Measure as Measure
-    from afere.evals import Scorer as Scorer
-    from afere.evals import compare as compare
-    from afere.evals import evaluate as evaluate
-    from afere.evals import judge as judge
-    from afere.evals import scorer as scorer
 
 _WHERE: dict[str, str] = {
     "Artifact": "afere.base.artifact",
