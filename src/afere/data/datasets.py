@@ -1,0 +1,263 @@
+"""Dataset: immutable versions of rows, and what changed between two of them."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import afere.store
+from afere.base.artifact import Artifact, check_name, parse_ref
+from afere.base.canonical import Json, canonical
+from afere.base.errors import BadData, BadReference, NotFound
+from afere.data.place import calling_project, shown
+from afere.data.reading import Placed, from_python, parse_json, read_file
+from afere.data.rows import Row, RowProblem, canonical_row, from_line, read_row
+from afere.data.schema import infer
+
+if TYPE_CHECKING:
+    from afere.base.project import Project
+    from afere.store import Session
+
+_SHOWN = 5  # how many bad rows an error lists; all are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A row in two versions. `fields` names what differs; the ids differ too if the content gave them."""
+
+    before: Row
+    after: Row
+    fields: tuple[str, ...]
+
+    def to_json(self) -> Json:
+        return {"before": self.before.to_json(), "after": self.after.to_json(), "fields": list(self.fields)}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What happened to the rows between two versions."""
+
+    added: tuple[Row, ...]
+    removed: tuple[Row, ...]
+    changed: tuple[Changed, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def to_json(self) -> Json:
+        return {
+            "added": [row.to_json() for row in self.added],
+            "removed": [row.to_json() for row in self.removed],
+            "changed": [change.to_json() for change in self.changed],
+        }
+
+
+class Dataset:
+    """One version of a dataset. Its rows are read from the store when first asked for."""
+
+    def __init__(self, artifact: Artifact, session: Session, rows: tuple[Row, ...] | None = None) -> None:
+        self.artifact = artifact
+        self._session = session
+        if rows is not None:
+            self.__dict__["rows"] = rows
+
+    @property
+    def name(self) -> str:
+        return self.artifact.name
+
+    @property
+    def ref(self) -> str:
+        """`dataset:qa@7`"""
+        return self.artifact.ref
+
+    @property
+    def hash(self) -> str:
+        return self.artifact.hash
+
+    @property
+    def schema(self) -> dict[str, Json]:
+        """The JSON Schema that all rows fit, as inferred from them."""
+        return cast("dict[str, Json]", self._content["schema"])
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """How many rows each split has."""
+        return cast("dict[str, int]", self._content["splits"])
+
+    @property
+    def tags(self) -> dict[str, int]:
+        """How many rows carry each tag."""
+        return cast("dict[str, int]", self._content["tags"])
+
+    @property
+    def _content(self) -> dict[str, Json]:
+        return cast("dict[str, Json]", self.artifact.content)
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        data = self._session.blob(cast("str", self.artifact.blob))
+        return tuple(from_line(parse_json(line.decode())) for line in data.splitlines())
+
+    def __len__(self) -> int:
+        return cast("int", self._content["count"])
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<{self.ref}: {len(self)} rows>"
+
+    def diff(self, other: Dataset) -> Difference:
+        """What changes from this version to `other`.
+
+        Rows are matched by id; of the rest, rows with the same input are one row that changed (an id that content
+        gave moves with the content).
+        """
+        mine, theirs = {row.id: row for row in self.rows}, {row.id: row for row in other.rows}
+        pairs = [(row, theirs[row.id]) for row in self.rows if row.id in theirs]
+        added = {row.id: row for row in other.rows if row.id not in mine}
+        by_input: dict[bytes, list[Row]] = {}
+        for row in added.values():
+            by_input.setdefault(_input(row), []).append(row)
+        removed: list[Row] = []
+        for row in self.rows:
+            if row.id in theirs:
+                continue
+            same = by_input.get(_input(row)) if row.input else None
+            if same:
+                pairs.append((row, added.pop(same.pop(0).id)))
+            else:
+                removed.append(row)
+        changes = [Changed(a, b, _differing(a, b)) for a, b in pairs if a != b]
+        return Difference(tuple(added.values()), tuple(removed), tuple(changes))
+
+    def to_json(self) -> Json:
+        return self.artifact.to_json()
+
+
+def _input(row: Row) -> bytes:
+    return canonical(row.input)
+
+
+def _differing(a: Row, b: Row) -> tuple[str, ...]:
+    one, two = a.to_json(), b.to_json()
+    return tuple(name for name in one if one[name] != two[name])
+
+
+def dataset(source: Dataset | str | Path | Iterable[Mapping[str, object] | Row], *, name: str | None = None) -> Dataset:
+    """Read rows from a file (.jsonl, .json, .csv, .tsv, .parquet) or from Python, and keep them as a version.
+
+    The same rows again are the same version. A reference such as `dataset:qa@7` gives a version that is kept already.
+    `name` is the file's stem unless given. BadData lists what is wrong with which row; nothing is kept then.
+    """
+    project = calling_project()
+    session = afere.store.open(project.store, project=project.name)
+    if isinstance(source, Dataset):
+        return source
+    if isinstance(source, str | Path):
+        file = project.path(source)
+        if isinstance(source, str) and not file.is_file() and (kept := _kept(source, session, project)):
+            return kept
+        label = shown(file, project)
+        placed, name = read_file(file, label), name or _legal(file.stem, label)
+    else:
+        label, placed, name = "the rows given", from_python(source), name or "rows"
+    check_name(name, "dataset")
+    rows, blob = _checked(placed, label)
+    content: dict[str, Json] = {
+        "count": len(rows),
+        "schema": infer(rows),
+        "splits": dict(sorted(Counter(row.split for row in rows if row.split).items())),
+        "tags": dict(sorted(Counter(tag for row in rows for tag in row.tags).items())),
+    }
+    artifact = session.put("dataset", name, content, blob=blob, why=f"read from {label}")
+    return Dataset(artifact, session, rows)
+
+
+def _kept(source: str, session: Session, project: Project) -> Dataset | None:
+    """The version a reference names; None if the text is rather a path."""
+    try:
+        ref = parse_ref(source, kind="dataset")
+    except BadReference:
+        return None
+    if Path(source).suffix and not ref.selected:
+        return None
+    try:
+        return Dataset(session.get(ref, kind="dataset"), session)
+    except NotFound as problem:
+        if source.startswith("dataset:") or ref.selected:
+            raise
+        raise BadData(f"{source!r} is neither a file of project {project.root} nor a dataset: {problem}") from None
+
+
+def _legal(stem: str, label: str) -> str:
+    """A file's stem as a name: small letters, with '-' for what a name cannot hold."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._")
+    name = name if name[:1].isalpha() else f"rows-{name}".rstrip("-")
+    if name.endswith(".json"):
+        raise BadData(f"{label}: {stem!r} cannot be a dataset's name. Rename the file, or give name=.")
+    return name
+
+
+@dataclass(slots=True)
+class _Problems:
+    count: int = 0
+    first: list[str] = field(default_factory=list[str])
+
+    def add(self, text: str) -> None:
+        self.count += 1
+        if len(self.first) < _SHOWN:
+            self.first.append(text)
+
+
+def _checked(placed: Iterable[Placed], label: str) -> tuple[tuple[Row, ...], bytes]:
+    """All rows with their ids, and their canonical lines; or BadData that counts the bad rows and shows the first."""
+    problems, total = _Problems(), 0
+    read: list[Row] = []
+    places: dict[str, str] = {}  # an id that was written -> where
+    for place, value in placed:
+        total += 1
+        try:
+            if isinstance(value, RowProblem):
+                raise value
+            row = read_row(value)
+        except RowProblem as problem:
+            problems.add(f"{place}: {problem}.")
+            continue
+        if row.id and (first := places.setdefault(row.id, place)) is not place:
+            problems.add(f"{place}: id: {row.id!r} already stands at {first}; ids are unique.")
+        read.append(row)
+    if problems.count:
+        more = f"\n... and {problems.count - _SHOWN} more" if problems.count > _SHOWN else ""
+        raise BadData(
+            f"{label}: {problems.count} of {total} rows cannot be used; nothing was kept.\n"
+            + "\n".join(problems.first)
+            + more
+        )
+    if not read:
+        raise BadData(f"{label}: the dataset is empty. Write at least one row.")
+    return _with_ids(read, set(places))
+
+
+def _with_ids(read: list[Row], taken: set[str]) -> tuple[tuple[Row, ...], bytes]:
+    """Rows without an id get one from their content; the nth of identical rows gets `-n`."""
+    rows: list[Row] = []
+    lines: list[bytes] = []
+    for row in read:
+        if not row.id:
+            base, nth = canonical_row(row)[0], 1
+            name = base
+            while name in taken:
+                nth += 1
+                name = f"{base}-{nth}"
+            taken.add(name)
+            rows.append(replace(row, id=name))
+        else:
+            rows.append(row)
+        lines.append(canonical_row(rows[-1])[1])
+    return tuple(rows), b"\n".join(lines) + b"\n"

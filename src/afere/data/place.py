@@ -1,0 +1,29 @@
+"""Where names and paths resolve: the project of the code that calls, else of the working directory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from afere.base.project import Project, find_project
+
+_PACKAGE = "afere"
+
+
+def calling_project() -> Project:
+    """The declared project of the nearest caller outside this package; else that of the working directory."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
+        frame = frame.f_back
+    if frame is not None:
+        file = Path(frame.f_code.co_filename)
+        if file.is_file():
+            project = find_project(file)
+            if project.declared:
+                return project
+    return find_project()
+
+
+def shown(path: Path, project: Project) -> str:
+    """A path as people write it: from the project's root where it lies inside."""
+    return path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else str(path)

@@ -1,0 +1,263 @@
+"""Rows as they stand in files: JSONL, a JSON array, CSV or TSV, Parquet. Each comes with the place it stands at."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from afere.base.errors import BadData, MissingExtra
+from afere.data.rows import RowProblem
+
+# (place, row) or (place, problem): one bad row does not hide the next
+Placed = tuple[str, object]
+
+_BOMS = (
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+_LISTS = ("relevant", "tags")
+MAX_LINE = 16 * 1024 * 1024  # bytes of one row; a longer one is a broken file, not a row
+
+
+def read_file(file: Path, name: str) -> Iterator[Placed]:
+    """The rows of a file, by its suffix. `name` is how errors call the file."""
+    kind = file.suffix.lower()
+    if kind not in _READERS:
+        raise BadData(
+            f"{name}: {kind or 'a file without suffix'} is not a kind of dataset. Kinds: {', '.join(_READERS)}."
+        )
+    try:
+        yield from _READERS[kind](file, name)
+    except FileNotFoundError:
+        raise BadData(f"{name}: there is no such file. Paths start at the project's folder.") from None
+    except OSError as problem:
+        raise BadData(f"{name}: cannot be read: {problem.strerror or problem}.") from None
+
+
+def decoded(data: bytes, name: str, first_line: int = 1) -> str:
+    """UTF-8 text, its byte order mark dropped. BadData names the encoding it seems to be, the line, and the remedy."""
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            raise BadData(f"{name}: this is {encoding}, not UTF-8. {_convert(encoding, name)}")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        start = problem.start + (3 if data.startswith(b"\xef\xbb\xbf") else 0)
+        line = first_line + data.count(b"\n", 0, start)
+        if b"\x00" in data[:4]:
+            raise BadData(f"{name}: this looks like UTF-16, not UTF-8. {_convert('UTF-16', name)}") from None
+        around = data[max(0, start - 12) : start + 12].decode("cp1252", "replace").split("\n")[0].strip()
+        raise BadData(
+            f"{name}:{line}: byte 0x{data[start]:02x} is not UTF-8. "
+            f"If it should read {around!r}, the file is Windows-1252: {_convert('WINDOWS-1252', name)}"
+        ) from None
+
+
+def _convert(encoding: str, name: str) -> str:
+    return f"Save it as UTF-8, or run: iconv -f {encoding} -t UTF-8 {name}"
+
+
+def parse_json(text: str) -> Any:
+    """One JSON value. RowProblem for what is not JSON, NaN and Infinity, and a key that stands twice in an object."""
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as problem:
+        raise RowProblem(f"column {problem.colno}: this is not JSON: {problem.msg}") from None
+    except RecursionError:
+        raise RowProblem("nested too deep") from None
+
+
+def _refuse_constant(name: str) -> Any:
+    raise RowProblem(f"{name} is not a JSON number; write null for an unknown value")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [key for key, _ in pairs]
+        twice = next(key for key in names if names.count(key) > 1)
+        raise RowProblem(f"{twice}: stands twice in the same object; keep one")
+    return made
+
+
+def _integer(text: str) -> int:
+    if len(text) > 17 or abs(int(text)) >= 2**53:
+        raise RowProblem(f"{text[:20]} is too large for a JSON number to be exact; write it as text")
+    return int(text)
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer)
+
+
+def _jsonl(file: Path, name: str) -> Iterator[Placed]:
+    with file.open("rb") as lines:
+        number = 0
+        while data := lines.readline(MAX_LINE + 1):
+            number += 1
+            place = f"{name}:{number}"
+            if len(data) > MAX_LINE:
+                raise BadData(
+                    f"{place}: longer than {MAX_LINE >> 20} MB, too long for one row. One row stands on one line."
+                )
+            text = decoded(data, name, number).strip()
+            if not text:
+                continue
+            if number == 1 and text.startswith("["):
+                raise BadData(f"{place}: this is a JSON array. Name the file .json, or write one object a line.")
+            yield place, _or_problem(text)
+
+
+def _or_problem(text: str) -> object:
+    try:
+        return parse_json(text)
+    except RowProblem as problem:
+        return problem
+
+
+def _json(file: Path, name: str) -> Iterator[Placed]:
+    text = decoded(file.read_bytes(), name)
+    at = _skip(text, 0)
+    if text[at : at + 1] != "[":
+        raise BadData(f"{name}:1: a .json dataset is an array of rows. One object a line goes into a .jsonl file.")
+    line, counted = 1, 0
+    at = _skip(text, at + 1)
+    while text[at : at + 1] != "]":
+        line, counted = line + text.count("\n", counted, at), at
+        place = f"{name}:{line}"
+        try:
+            value, end = _DECODER.raw_decode(text, at)
+        except RowProblem as problem:
+            raise BadData(f"{place}: {problem}.") from None
+        except (json.JSONDecodeError, RecursionError) as problem:
+            where = (
+                f"{name}:{problem.lineno}: column {problem.colno}"
+                if isinstance(problem, json.JSONDecodeError)
+                else place
+            )
+            raise BadData(f"{where}: this is not JSON: {getattr(problem, 'msg', 'nested too deep')}.") from None
+        yield place, value
+        at = _skip(text, end)
+        if text[at : at + 1] == ",":
+            at = _skip(text, at + 1)
+        elif text[at : at + 1] != "]":
+            line = 1 + text.count("\n", 0, at)
+            raise BadData(f"{name}:{line}: this is not JSON: a ',' or the closing ']' is missing.")
+
+
+def _skip(text: str, at: int) -> int:
+    match = re.compile(r"[ \t\r\n]*").match(text, at)
+    return match.end() if match else at
+
+
+def _csv(file: Path, name: str) -> Iterator[Placed]:
+    text = decoded(file.read_bytes(), name)
+    table = csv.reader(
+        io.StringIO(text, newline=""), delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True
+    )
+    header: list[str] | None = None
+    line = 1
+    try:
+        for cells in table:
+            place, line = f"{name}:{line}", table.line_num + 1
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = _header([cell.strip() for cell in cells], place)
+            elif len(cells) != len(header):
+                yield (
+                    place,
+                    RowProblem(f"{len(cells)} cells, but the header has {len(header)}; quote cells that hold a comma"),
+                )
+            else:
+                yield place, _from_cells(header, cells)
+    except csv.Error as problem:
+        raise BadData(
+            f"{name}:{table.line_num}: this is not CSV: {problem}. Double the quotes inside a quoted cell."
+        ) from None
+
+
+def _header(names: list[str], place: str) -> list[str]:
+    if "" in names:
+        raise BadData(f"{place}: column {names.index('') + 1} has no name. The first line names the columns.")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadData(f"{place}: column {twice[0]!r} stands twice. Rename one.")
+    return names
+
+
+def _from_cells(header: list[str], cells: list[str]) -> object:
+    """A row from text cells: an empty cell is absent; `input.question` and `metadata.source` are keys of those objects."""
+    row: dict[str, Any] = {}
+    name = ""
+    try:
+        for name, cell in zip(header, cells, strict=True):
+            outer, dot, inner = name.partition(".")
+            if cell == "":
+                continue
+            if dot and outer in {"input", "metadata"}:
+                row.setdefault(outer, {})[inner] = cell
+            elif name in _LISTS:
+                row[name] = (
+                    parse_json(cell) if cell.startswith("[") else [t.strip() for t in cell.split(";") if t.strip()]
+                )
+            elif name in {"input", "metadata"}:
+                row[name] = parse_json(cell) if cell.lstrip().startswith("{") else cell
+            elif name == "weight":
+                row[name] = _number(cell)
+            else:
+                row[name] = cell
+    except RowProblem as problem:
+        return RowProblem(f"{name}: {problem}")
+    return row
+
+
+def _number(cell: str) -> object:
+    try:
+        return float(cell)
+    except ValueError:
+        return cell
+
+
+def _parquet(file: Path, name: str) -> Iterator[Placed]:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise MissingExtra("parquet", f"{name}: reading Parquet") from None
+    table = cast("Any", parquet)
+    try:
+        with table.ParquetFile(file) as opened:
+            number = 0
+            for batch in opened.iter_batches(batch_size=2000):
+                for value in batch.to_pylist():
+                    number += 1
+                    yield f"{name}: row {number}", _json_types(value)
+    except cast("type[Exception]", cast("Any", pyarrow).ArrowInvalid) as problem:
+        raise BadData(f"{name}: this is not a Parquet file: {str(problem).splitlines()[0]}") from None
+
+
+def _json_types(value: Any) -> Any:
+    """Times as ISO 8601 text and exact decimals as text; nulls of a row are absent."""
+    if isinstance(value, dict):
+        return {str(k): _json_types(v) for k, v in cast("dict[Any, Any]", value).items() if v is not None}
+    if isinstance(value, list):
+        return [_json_types(item) for item in cast("list[Any]", value)]
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return str(value) if type(value).__name__ == "Decimal" else value
+
+
+def from_python(rows: Iterable[object]) -> Iterator[Placed]:
+    """Rows given as Python values; the place is their position, from 1."""
+    for number, value in enumerate(rows, 1):
+        to_json = getattr(value, "to_json", None)
+        yield f"row {number}", to_json() if callable(to_json) else value
+
+
+_READERS = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
