@@ -16,7 +16,7 @@ from afere.base.canonical import Json, canonical
 from afere.base.errors import BadData, BadReference, NotFound
 from afere.data.place import calling_project, shown
 from afere.data.reading import Placed, from_python, parse_json, read_file
-from afere.data.rows import Row, RowProblem, canonical_row, from_line, read_row
+from afere.data.rows import Row, RowProblem, encode, from_line, line, read_row
 from afere.data.schema import infer
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Dataset:
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         data = self._session.blob(cast("str", self.artifact.blob))
-        return tuple(from_line(parse_json(line.decode())) for line in data.splitlines())
+        return tuple(from_line(parse_json(text.decode())) for text in data.splitlines())
 
     def __len__(self) -> int:
         return cast("int", self._content["count"])
@@ -218,7 +218,7 @@ class _Problems:
 def _checked(placed: Iterable[Placed], label: str) -> tuple[tuple[Row, ...], bytes]:
     """All rows with their ids, and their canonical lines; or BadData that counts the bad rows and shows the first."""
     problems, total = _Problems(), 0
-    read: list[Row] = []
+    read: list[tuple[Row, str, dict[str, bytes]]] = []  # the row, the id its content gives, its encoded fields
     places: dict[str, str] = {}  # an id that was written -> where
     for place, value in placed:
         total += 1
@@ -226,12 +226,12 @@ def _checked(placed: Iterable[Placed], label: str) -> tuple[tuple[Row, ...], byt
             if isinstance(value, RowProblem):
                 raise value
             row = read_row(value)
+            read.append((row, *encode(row)))
         except RowProblem as problem:
             problems.add(f"{place}: {problem}.")
             continue
         if row.id and (first := places.setdefault(row.id, place)) is not place:
             problems.add(f"{place}: id: {row.id!r} already stands at {first}; ids are unique.")
-        read.append(row)
     if problems.count:
         more = f"\n... and {problems.count - _SHOWN} more" if problems.count > _SHOWN else ""
         raise BadData(
@@ -241,23 +241,19 @@ def _checked(placed: Iterable[Placed], label: str) -> tuple[tuple[Row, ...], byt
         )
     if not read:
         raise BadData(f"{label}: the dataset is empty. Write at least one row.")
-    return _with_ids(read, set(places))
-
-
-def _with_ids(read: list[Row], taken: set[str]) -> tuple[tuple[Row, ...], bytes]:
-    """Rows without an id get one from their content; the nth of identical rows gets `-n`."""
-    rows: list[Row] = []
-    lines: list[bytes] = []
-    for row in read:
-        if not row.id:
-            base, nth = canonical_row(row)[0], 1
-            name = base
-            while name in taken:
-                nth += 1
-                name = f"{base}-{nth}"
-            taken.add(name)
-            rows.append(replace(row, id=name))
-        else:
-            rows.append(row)
-        lines.append(canonical_row(rows[-1])[1])
+    taken, rows, lines = set(places), list[Row](), list[bytes]()
+    for row, content_id, parts in read:
+        named = row if row.id else replace(row, id=_free(content_id, taken))
+        rows.append(named)
+        lines.append(line(named.id, parts))
     return tuple(rows), b"\n".join(lines) + b"\n"
+
+
+def _free(content_id: str, taken: set[str]) -> str:
+    """The id itself; the nth of identical rows gets `-n`."""
+    name, nth = content_id, 1
+    while name in taken:
+        nth += 1
+        name = f"{content_id}-{nth}"
+    taken.add(name)
+    return name

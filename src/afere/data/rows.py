@@ -114,24 +114,29 @@ def read_row(value: object) -> Row:
     return row
 
 
-def canonical_row(row: Row) -> tuple[str, bytes]:
-    """The id that a row's content gives it, and the row as one canonical JSON line (with the id it has now).
+def encode(row: Row) -> tuple[str, dict[str, bytes]]:
+    """The id that a row's content gives it, and its fields in canonical JSON, for `line`. RowProblem names a field that has none.
 
-    Fields at their default are left out, so that a later field changes no digest. The bytes are RFC 8785 once joined:
-    each field is made canonical on its own (half the work of doing the row twice) and their names sort as written.
+    Fields at their default are left out, so that a field added later changes no digest.
     """
     parts: dict[str, bytes] = {}
     for name in sorted(FIELDS):
         value = getattr(row, name)
-        if name == "weight":
-            if value != 1:
-                parts[name] = canonical(value)
-        elif value is not None and value not in ({}, ()):
+        if name == "id" or value is None or value in ({}, ()) or (name == "weight" and value == 1):
+            continue
+        try:
             parts[name] = canonical(list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value)
+        except BadInput as problem:
+            raise RowProblem(f"{name}: {str(problem)[0].lower()}{str(problem)[1:].rstrip('.')}") from None
     case = [*_CASE, "metadata"] if not row.input else _CASE
     content = b",".join(name.encode() + b":" + parts[name] for name in case if name in parts)
-    line = b",".join(b'"%s":%s' % (name.encode(), part) for name, part in parts.items())
-    return "r-" + hashlib.sha256(content).hexdigest()[:10], b"{" + line + b"}"
+    return "r-" + hashlib.sha256(content).hexdigest()[:10], parts
+
+
+def line(id_: str, parts: Mapping[str, bytes]) -> bytes:
+    """The row as one line of canonical JSON (RFC 8785: the fields' names sort as written)."""
+    whole = {**parts, "id": canonical(id_)}
+    return b"{" + b",".join(b'"%s":%s' % (name.encode(), whole[name]) for name in sorted(whole)) + b"}"
 
 
 def from_line(value: Mapping[str, Any]) -> Row:
