@@ -1,1 +1,15 @@
-"""Not built yet."""
+"""Ask a model: one request in, a stream of events out. Knows nothing of stores or traces."""
+
+from afere.models.asking import Collected as Collected
+from afere.models.asking import Stream as Stream
+from afere.models.asking import ask as ask
+from afere.models.catalogue import resolve as resolve
+from afere.models.request import Called as Called
+from afere.models.request import Done as Done
+from afere.models.request import Event as Event
+from afere.models.request import Model as Model
+from afere.models.request import Reasoning as Reasoning
+from afere.models.request import Reply as Reply
+from afere.models.request import Request as Request
+from afere.models.request import Settings as Settings
+from afere.models.request import Text as Text

@@ -1,1 +1,5 @@
-"""Not built yet."""
+"""What tests of applications need: a scripted model, and a real HTTP server that speaks the OpenAI protocol."""
+
+from afere.testing.scripted import Answer as Answer
+from afere.testing.scripted import Fault as Fault
+from afere.testing.scripted import ScriptedModel as ScriptedModel

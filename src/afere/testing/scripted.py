@@ -1,0 +1,165 @@
+"""A model that says what a test tells it to: deterministic, in process, with the faults of real ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from afere.base.canonical import Json
+from afere.base.errors import ModelFailed, ModelTimedOut, ModelUnreachable
+from afere.base.message import ToolCall, Usage
+from afere.models import Called, Done, Event, Reasoning, Request, Settings, Text
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One scripted answer. `calls` are (tool, arguments) pairs; without `usage` a word counts as a token."""
+
+    text: str = ""
+    calls: Sequence[tuple[str, Mapping[str, Json]]] = ()
+    reasoning: str = ""
+    usage: Usage | None = None
+    finish: str | None = None
+    delay: float = 0.0  # seconds before the first event
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong instead of an answer.
+
+    `status`: an HTTP status, with `retry_after`; `hang`: nothing comes for `seconds`, then a timeout; `half`: `text`
+    comes and then the stream ends; `garbage`: something that is no event; `unreachable`: no connection.
+    """
+
+    kind: Literal["status", "hang", "half", "garbage", "unreachable"]
+    status: int = 503
+    retry_after: float | None = None
+    seconds: float = 0.0
+    text: str = "Half an ans"
+
+
+Said = str | Answer | Fault | Mapping[str, Json]
+Script = Mapping[str, Said] | list[Said] | Callable[[Request], Said] | str | Answer | Fault
+
+_scripts: dict[str, ScriptedModel] = {}
+
+
+class ScriptedModel:
+    """A model of the provider `scripted`, known to prompt files and `resolve` as `scripted:NAME`.
+
+    `says` takes an answer for every request; a mapping from a piece of the conversation to its answer (the first that
+    occurs, "" for any); a list that is used up in order; or a function of the request. A mapping given as an answer is
+    said as JSON text. `requests` keeps what was asked.
+    """
+
+    provider = "scripted"
+
+    def __init__(self, name: str = "model", says: Script | None = None, *, settings: Settings | None = None) -> None:
+        self.name = name
+        self.settings = settings or Settings(retries=0)
+        self.requests: list[Request] = []
+        self._script: Script | None = says
+        self._used = 0
+        self._lock = threading.Lock()
+        _scripts[name] = self
+
+    def says(self, script: Script) -> ScriptedModel:
+        """Change what it says from now on."""
+        with self._lock:
+            self._script, self._used = script, 0
+        return self
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        said = self._next(request)
+        time.sleep(_delay(said))
+        yield from _events(said, request, self.name)
+
+    async def astream(self, request: Request) -> AsyncIterator[Event]:
+        said = self._next(request)
+        await asyncio.sleep(_delay(said))
+        for event in _events(said, request, self.name):
+            yield event
+
+    def _next(self, request: Request) -> Answer | Fault:
+        with self._lock:
+            self.requests.append(request)
+            script = self._script
+            if isinstance(script, list):
+                if self._used >= len(script):
+                    raise ModelFailed(
+                        f"scripted:{self.name} has said all of its {len(script)} answers, and is asked again."
+                    )
+                self._used += 1
+                return _answer(script[self._used - 1])
+        if script is None:
+            raise ModelFailed(f"scripted:{self.name} has nothing to say: call .says(...) first.")
+        if isinstance(script, Mapping):
+            return self._matching(script, request)
+        return _answer(script(request) if callable(script) else script)
+
+    def _matching(self, script: Mapping[str, Said], request: Request) -> Answer | Fault:
+        asked = "\n".join(message.text for message in request.messages)
+        for piece, said in script.items():
+            if piece in asked:
+                return _answer(said)
+        raise ModelFailed(
+            f"scripted:{self.name} has no answer for a conversation that ends {asked[-80:]!r}. "
+            f"It knows: {', '.join(repr(piece) for piece in script)}; add '' for any other."
+        )
+
+
+def scripted(name: str, settings: Settings) -> ScriptedModel:
+    """The provider: the model that the test has made under that name."""
+    found = _scripts.get(name)
+    if found is None:
+        raise ModelUnreachable(
+            f"No scripted model is called {name!r}. Make it first: afere.testing.ScriptedModel({name!r}, says=...). "
+            f"Known: {', '.join(_scripts) or 'none'}."
+        )
+    return found
+
+
+def _answer(said: Said) -> Answer | Fault:
+    if isinstance(said, Answer | Fault):
+        return said
+    return Answer(said if isinstance(said, str) else json.dumps(dict(said)))
+
+
+def _delay(said: Answer | Fault) -> float:
+    return said.delay if isinstance(said, Answer) else said.seconds
+
+
+def _events(said: Answer | Fault, request: Request, model: str) -> Iterator[Event]:
+    if isinstance(said, Fault):
+        yield from _fails(said, model)
+        return
+    if said.reasoning:
+        yield Reasoning(said.reasoning)
+    for piece in re.findall(r"\S+\s*|\s+", said.text):
+        yield Text(piece)
+    for number, (tool, arguments) in enumerate(said.calls, 1):
+        yield Called(ToolCall(f"call_{number}", tool, dict(arguments)))
+    asked = sum(len(message.text.split()) for message in request.messages)
+    usage = said.usage or Usage(asked, len(said.text.split()))
+    yield Done(said.finish or ("tool_calls" if said.calls else "stop"), usage, model)
+
+
+def _fails(fault: Fault, model: str) -> Iterator[Event]:
+    where = f"scripted:{model}"
+    if fault.kind == "status":
+        raise ModelFailed(
+            f"{where} answered {fault.status}, as scripted.", status=fault.status, retry_after=fault.retry_after
+        )
+    if fault.kind == "hang":
+        raise ModelTimedOut(f"{where} gave no answer within {fault.seconds:g} s, as scripted.")
+    if fault.kind == "unreachable":
+        raise ModelUnreachable(f"{where} cannot be reached, as scripted.")
+    if fault.kind == "garbage":
+        raise ModelFailed(f"{where} sent something that is no answer, as scripted: '<html>'.")
+    yield Text(fault.text)
