@@ -64,15 +64,12 @@ class ScriptedModel:
         self.name = name
         self.settings = settings or Settings(retries=0)
         self.requests: list[Request] = []
-        self._script: Script | None = says
-        self._used = 0
-        self._lock = threading.Lock()
+        self.says(says if says is not None else [])
         _scripts[name] = self
 
     def says(self, script: Script) -> ScriptedModel:
         """Change what it says from now on."""
-        with self._lock:
-            self._script, self._used = script, 0
+        self._say = _speaker(script, f"scripted:{self.name}")
         return self
 
     def stream(self, request: Request) -> Iterator[Event]:
@@ -87,31 +84,8 @@ class ScriptedModel:
             yield event
 
     def _next(self, request: Request) -> Answer | Fault:
-        with self._lock:
-            self.requests.append(request)
-            script = self._script
-            if isinstance(script, list):
-                if self._used >= len(script):
-                    raise ModelFailed(
-                        f"scripted:{self.name} has said all of its {len(script)} answers, and is asked again."
-                    )
-                self._used += 1
-                return _answer(script[self._used - 1])
-        if script is None:
-            raise ModelFailed(f"scripted:{self.name} has nothing to say: call .says(...) first.")
-        if isinstance(script, Mapping):
-            return self._matching(script, request)
-        return _answer(script(request) if callable(script) else script)
-
-    def _matching(self, script: Mapping[str, Said], request: Request) -> Answer | Fault:
-        asked = "\n".join(message.text for message in request.messages)
-        for piece, said in script.items():
-            if piece in asked:
-                return _answer(said)
-        raise ModelFailed(
-            f"scripted:{self.name} has no answer for a conversation that ends {asked[-80:]!r}. "
-            f"It knows: {', '.join(repr(piece) for piece in script)}; add '' for any other."
-        )
+        self.requests.append(request)
+        return _answer(self._say(request))
 
 
 def scripted(name: str, settings: Settings) -> ScriptedModel:
@@ -123,6 +97,43 @@ def scripted(name: str, settings: Settings) -> ScriptedModel:
             f"Known: {', '.join(_scripts) or 'none'}."
         )
     return found
+
+
+def _speaker(script: Script, who: str) -> Callable[[Request], Said]:
+    if isinstance(script, str | Answer | Fault):
+        return lambda _: script
+    if callable(script):
+        return script
+    return _in_order(script, who) if isinstance(script, list) else _by_piece(script, who)
+
+
+def _in_order(answers: list[Said], who: str) -> Callable[[Request], Said]:
+    rest, lock = iter(answers), threading.Lock()
+
+    def say(_: Request) -> Said:
+        with lock:
+            said = next(rest, None)
+        if said is not None:
+            return said
+        raise ModelFailed(
+            f"{who} has said all of its {len(answers)} answers, and is asked again. Give it more: .says(...)."
+        )
+
+    return say
+
+
+def _by_piece(answers: Mapping[str, Said], who: str) -> Callable[[Request], Said]:
+    def say(request: Request) -> Said:
+        asked = "\n".join(message.text for message in request.messages)
+        for piece, said in answers.items():
+            if piece in asked:
+                return said
+        raise ModelFailed(
+            f"{who} has no answer for a conversation that ends {asked[-80:]!r}. "
+            f"It knows: {', '.join(repr(piece) for piece in answers)}; add '' for any other."
+        )
+
+    return say
 
 
 def _answer(said: Said) -> Answer | Fault:
