@@ -1,0 +1,216 @@
+"""Aliases: the only thing that moves. Every move is kept; where an alias points now is its newest move."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from afere.base.artifact import KINDS, AliasMove, Ref, check_alias, parse_ref
+from afere.base.canonical import digest_of
+from afere.base.errors import BadInput, BadReference, NoSuchAlias, NoSuchArtifact, Refused
+from afere.store import artifacts
+from afere.store.audit import Fact, Stamp, announce, record
+from afere.store.page import Page, check_keys, read_cursor, write_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """An alias of one named artifact, such as `prompt:answer@production`."""
+
+    kind: str
+    name: str
+    alias: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}@{self.alias}"
+
+
+def move(
+    connection: sqlite3.Connection, stamp: Stamp, name: str, to: str | None, why: str, decision: str | None,
+    protected: frozenset[str],
+) -> AliasMove:  # fmt: skip
+    """Point an alias at an artifact of its name, or (None) take it away. Where it already points there, nothing moves."""
+    ref = _parse(name)
+    target = _target(connection, stamp.project, ref, to)
+    handle = _handle(connection, stamp.project, ref, target)
+    newest = _newest(connection, stamp.project, handle)
+    current = cast("int | None", newest["target"]) if newest else None
+    if current is None and target is None:
+        raise NoSuchAlias(f"There is no {handle} in project {stamp.project!r}, so it cannot be taken away.")
+    if decision is not None:
+        decision = _check_decision(connection, stamp.project, handle, target, decision)
+    elif handle.alias in protected:
+        raise Refused(
+            f"{handle} is protected: it moves only with a decision that passed. Make one with: afere gate EXPERIMENT, "
+            f"then name it: afere promote {to or 'REF'} {handle.alias} --why TEXT --decision decision:NUMBER"
+        )
+    if newest is not None and target is not None and current == target["id"]:
+        return _move(connection, newest)
+    return _write(connection, stamp, handle, current, target["id"] if target else None, why, decision)
+
+
+def roll_back(connection: sqlite3.Connection, stamp: Stamp, name: str, why: str) -> AliasMove:
+    """Point an alias back to where it was before it came where it is now: one more move.
+
+    Going back again goes further back, never to what was rolled back from. It asks for no new decision, even where the
+    alias is protected: the one that let the earlier target in goes with it.
+    """
+    handle = _handle(connection, stamp.project, _parse(name), None)
+    path = _path(connection, stamp.project, handle)
+    newest = _newest(connection, stamp.project, handle)
+    if newest is None:
+        raise NoSuchAlias(f"There is no {handle} in project {stamp.project!r}, so it cannot be rolled back.")
+    current = cast("int | None", newest["target"])
+    back = path[-1] if current is None and path else path[-2] if len(path) > 1 else None
+    if back is None:
+        here = artifacts.ref_of(connection, current)
+        raise NoSuchAlias(f"{handle} was never anywhere before {here}, so it cannot go back.")
+    query = "SELECT decision FROM moves WHERE project=? AND kind=? AND name=? AND alias=? AND target=? ORDER BY id DESC LIMIT 1"
+    row = connection.execute(query, (stamp.project, handle.kind, handle.name, handle.alias, back)).fetchone()
+    return _write(connection, stamp, handle, current, back, why or "rolled back", row["decision"])
+
+
+def _path(connection: sqlite3.Connection, project: str, handle: Handle) -> list[int]:
+    """The targets that led to where the alias is, without those that were rolled back from."""
+    path: list[int] = []
+    query = (
+        "SELECT target FROM moves WHERE project=? AND kind=? AND name=? AND alias=? AND target IS NOT NULL ORDER BY id"
+    )
+    for (target,) in connection.execute(query, (project, handle.kind, handle.name, handle.alias)):
+        if len(path) > 1 and path[-2] == target:
+            path.pop()
+        elif not path or path[-1] != target:
+            path.append(target)
+    return path
+
+
+def _parse(name: str) -> Ref:
+    ref = parse_ref(name)
+    if not ref.alias:
+        raise BadReference(f"{name!r} names no alias. Write [kind:]name@alias, such as prompt:answer@production.")
+    check_alias(ref.alias)
+    return ref
+
+
+def _target(connection: sqlite3.Connection, project: str, ref: Ref, to: str | None) -> sqlite3.Row | None:
+    if to is None:
+        return None
+    row = artifacts.resolve(connection, project, to, ref.kind)
+    if row["name"] != ref.name or (ref.kind and row["kind"] != ref.kind):
+        raise BadInput(
+            f"{ref} cannot point to {row['kind']}:{row['name']}: an alias points to a version of its own kind and name."
+        )
+    return row
+
+
+def _handle(connection: sqlite3.Connection, project: str, ref: Ref, target: sqlite3.Row | None) -> Handle:
+    """The alias with its kind: the one written, or that of the target, or the only one that fits."""
+    alias = cast("str", ref.alias)
+    if target is not None or ref.kind:
+        return Handle(target["kind"] if target is not None else cast("str", ref.kind), ref.name, alias)
+    query = "SELECT DISTINCT kind FROM moves WHERE project=? AND name=? AND alias=? ORDER BY kind"
+    kinds = [kind for (kind,) in connection.execute(query, (project, ref.name, alias))]
+    if not kinds:
+        artifacts.resolve(connection, project, ref)  # raises, saying what there is
+        raise NoSuchArtifact(f"There is no {ref} in project {project!r}.")
+    if len(kinds) > 1:
+        raise BadReference(f"{ref} means {len(kinds)} things: {', '.join(f'{kind}:{ref}' for kind in kinds)}.")
+    return Handle(kinds[0], ref.name, alias)
+
+
+def _newest(connection: sqlite3.Connection, project: str, handle: Handle) -> sqlite3.Row | None:
+    return connection.execute(
+        "SELECT * FROM moves WHERE project=? AND kind=? AND name=? AND alias=? ORDER BY id DESC LIMIT 1",
+        (project, handle.kind, handle.name, handle.alias),
+    ).fetchone()
+
+
+def _check_decision(
+    connection: sqlite3.Connection, project: str, handle: Handle, target: sqlite3.Row | None, decision: str
+) -> str:
+    """The decision's ref, if it passed and is about the target; else Refused."""
+    row = artifacts.resolve(connection, project, decision, "decision")
+    artifact = artifacts.load(connection, row)
+    content = artifact.content if isinstance(artifact.content, dict) else {}
+    if content.get("answer") != "pass":
+        raise Refused(f"{artifact.ref} says {content.get('answer')!r}, not 'pass', so {handle} stays where it is.")
+    if target is not None and target["id"] not in _about(connection, project, row["id"], content.get("subject")):
+        raise Refused(
+            f"{artifact.ref} is about {content.get('subject')}, which has nothing to do with "
+            f"{artifacts.ref_of(connection, target['id'])}, so {handle} stays where it is."
+        )
+    return artifact.ref
+
+
+def _about(connection: sqlite3.Connection, project: str, decision: int, subject: object) -> set[int]:
+    """Row ids of all that a decision speaks of: what it uses, its subject, and what that uses, at any distance."""
+    starts = [decision]
+    if isinstance(subject, str):
+        try:
+            starts.append(artifacts.resolve(connection, project, subject)["id"])
+        except (BadReference, NoSuchArtifact, NoSuchAlias):  # a subject may also be a plain name
+            pass
+    query = """WITH RECURSIVE reach(id) AS
+        (SELECT ? UNION SELECT u.target FROM reach AS r JOIN uses AS u ON u.artifact = r.id) SELECT id FROM reach"""
+    return {id_ for start in starts for (id_,) in connection.execute(query, (start,))}
+
+
+def _write(
+    connection: sqlite3.Connection, stamp: Stamp, handle: Handle, origin: int | None, target: int | None, why: str,
+    decision: str | None,
+) -> AliasMove:  # fmt: skip
+    row = connection.execute(
+        "INSERT INTO moves (project, kind, name, alias, origin, target, decision, actor, at, why) "
+        "VALUES (?,?,?,?,?,?,?,?,?,?) RETURNING *",
+        (stamp.project, handle.kind, handle.name, handle.alias, origin, target, decision, stamp.actor, stamp.at, why),
+    ).fetchone()
+    made = _move(connection, row)
+    record(connection, stamp, "alias", str(handle), {"from": made.origin, "to": made.to, "row": _row_digest(row)})
+    announce(connection, stamp, "alias", str(handle))
+    return made
+
+
+def _move(connection: sqlite3.Connection, row: sqlite3.Row) -> AliasMove:
+    return AliasMove(
+        f"{row['kind']}:{row['name']}", row["alias"], artifacts.ref_of(connection, row["origin"]),
+        artifacts.ref_of(connection, row["target"]), row["actor"], row["at"], row["why"], row["decision"],
+    )  # fmt: skip
+
+
+def find(
+    connection: sqlite3.Connection, project: str, limit: int, cursor: str | None, where: Mapping[str, object]
+) -> Page[AliasMove]:
+    """Moves, newest first. `ref` is [kind:]name; `current=True` leaves only where aliases point now."""
+    check_keys("aliases", where, ("ref", "alias", "current"))
+    query, values = "SELECT m.* FROM moves AS m WHERE m.project=?", cast("list[object]", [project])
+    if where.get("ref") is not None:
+        kind, _, name = str(where["ref"]).rpartition(":")
+        name = name.partition("@")[0].partition("~")[0]
+        query, values = f"{query} AND m.name=?", [*values, name]
+        if kind:
+            if kind not in KINDS:
+                raise BadInput(f"{kind!r} is not a kind of artifact. Kinds: {', '.join(KINDS)}.")
+            query, values = f"{query} AND m.kind=?", [*values, kind]
+    if where.get("alias") is not None:
+        query, values = f"{query} AND m.alias=?", [*values, where["alias"]]
+    if where.get("current"):
+        query += " AND m.id IN (SELECT move FROM aliases)"
+    before = read_cursor(cursor, 1)
+    if before:
+        query, values = f"{query} AND m.id<?", [*values, before[0]]
+    rows = connection.execute(f"{query} ORDER BY m.id DESC LIMIT ?", [*values, limit + 1]).fetchall()
+    items = tuple(_move(connection, row) for row in rows[:limit])
+    return Page(items, write_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None)
+
+
+def _row_digest(row: sqlite3.Row) -> str:
+    names = ("id", "project", "kind", "name", "alias", "origin", "target", "decision", "actor", "at", "why")
+    return digest_of({name: row[name] for name in names})
+
+
+def facts(connection: sqlite3.Connection) -> Iterator[Fact]:
+    """What the audit log must have recorded."""
+    for row in connection.execute("SELECT * FROM moves"):
+        yield row["project"], "alias", f"{row['kind']}:{row['name']}@{row['alias']}", _row_digest(row)

@@ -1,0 +1,263 @@
+"""The audit log: a chain of hashes over every change that counts, and the proof that nothing was altered.
+
+A line is written in the transaction of its change. It holds a digest of what was written, not the data, so that data
+can be erased later without breaking the chain.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from afere.base.canonical import Json, canonical, digest_of
+from afere.base.errors import BadInput, StoreFailed
+from afere.store.blobs import write_file
+from afere.store.page import Page, check_keys, read_cursor, write_cursor
+
+GENESIS = "sha256:" + "0" * 64
+_FIELDS = ("seq", "at", "project", "actor", "action", "subject", "details", "previous")
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Who writes, where and when: on every row of one change."""
+
+    project: str
+    actor: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditLine:
+    """One line of the chain. `hash` covers all the rest, and `previous` is the hash of the line before."""
+
+    seq: int
+    at: str
+    project: str
+    actor: str
+    action: str
+    subject: str
+    details: dict[str, Json]
+    previous: str
+    hash: str
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "seq": self.seq, "at": self.at, "project": self.project, "actor": self.actor, "action": self.action,
+            "subject": self.subject, "details": self.details, "previous": self.previous, "hash": self.hash,
+        }  # fmt: skip
+
+    def expected_hash(self) -> str:
+        body = self.to_json()
+        return digest_of({name: body[name] for name in _FIELDS})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of the change feed: an artifact, alias, score or job changed. `subject` is its ref or id."""
+
+    seq: int
+    what: str
+    subject: str
+    at: str
+
+    def to_json(self) -> Json:
+        return {"seq": self.seq, "what": self.what, "subject": self.subject, "at": self.at}
+
+
+def record(
+    connection: sqlite3.Connection, stamp: Stamp, action: str, subject: str, details: Mapping[str, Json]
+) -> None:
+    """Add a line. `details["row"]`, where there is one, is the digest of the row that was written."""
+    seq, previous = last(connection)
+    line = AuditLine(
+        seq + 1, stamp.at, stamp.project, stamp.actor, action, subject, dict(details), previous, hash=""
+    )  # fmt: skip
+    connection.execute(
+        "INSERT INTO audit (seq, at, project, actor, action, subject, details, previous, hash) VALUES (?,?,?,?,?,?,?,?,?)",
+        (line.seq, line.at, line.project, line.actor, action, subject, canonical(line.details).decode(), previous,
+         line.expected_hash()),
+    )  # fmt: skip
+
+
+def announce(connection: sqlite3.Connection, stamp: Stamp, what: str, subject: str) -> None:
+    """Add a step to the change feed."""
+    connection.execute(
+        "INSERT INTO changes (project, at, what, subject) VALUES (?,?,?,?)", (stamp.project, stamp.at, what, subject)
+    )
+
+
+def follow(connection: sqlite3.Connection, project: str, after: int, limit: int) -> list[Change]:
+    """What changed after step `after`, oldest first. Writers take turns, so that no step appears late."""
+    rows = connection.execute(
+        "SELECT seq, what, subject, at FROM changes WHERE project=? AND seq>? ORDER BY seq LIMIT ?",
+        (project, after, limit),
+    )
+    return [Change(*row) for row in rows]
+
+
+def last(connection: sqlite3.Connection) -> tuple[int, str]:
+    """Number and hash of the newest line."""
+    row = connection.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    return (int(row[0]), str(row[1])) if row else (0, GENESIS)
+
+
+def find(
+    connection: sqlite3.Connection, project: str, limit: int, cursor: str | None, where: Mapping[str, object]
+) -> Page[AuditLine]:
+    """Lines of the project, newest first; `after` leaves out those up to that number."""
+    check_keys("audit", where, ("after",))
+    before = read_cursor(cursor, 1)
+    rows = connection.execute(
+        "SELECT * FROM audit WHERE project=? AND seq>? AND seq<? ORDER BY seq DESC LIMIT ?",
+        (project, where.get("after") or 0, before[0] if before else 1 << 62, limit + 1),
+    ).fetchall()
+    lines = tuple(_line(row) for row in rows[:limit])
+    return Page(lines, write_cursor(lines[-1].seq) if len(rows) > limit else None)
+
+
+def _line(row: sqlite3.Row) -> AuditLine:
+    details = cast("dict[str, Json]", json.loads(row["details"]))
+    return AuditLine(
+        row["seq"], row["at"], row["project"], row["actor"], row["action"], row["subject"], details, row["previous"],
+        row["hash"],
+    )  # fmt: skip
+
+
+class Head:
+    """The newest line's number and hash, in a file beside the database: what a cut tail cannot also cut unseen.
+
+    Written after the commit, so it may lag behind after a crash, but never runs ahead of the chain.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "audit.head"
+        self._known = -1
+        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """Make the file for a new store, so that its absence later means something."""
+        if not self.file.exists():
+            self.advance(0, GENESIS)
+
+    def read(self) -> tuple[int, str] | None:
+        """Number and hash as the file has them; None if it is gone or says nothing."""
+        try:
+            seq, hash_ = self.file.read_text(encoding="ascii").split()
+            return int(seq), hash_
+        except (OSError, ValueError):
+            return None
+
+    def advance(self, seq: int, hash_: str) -> None:
+        """Move the file forward to this line, unless another thread or process is already further."""
+        if seq <= self._known:
+            return
+        with self._lock, _alone(self.file.with_name("audit.lock")):
+            written = self.read()
+            if written is None or written[0] < seq:
+                write_file(self.file, f"{seq} {hash_}\n".encode("ascii"))
+            self._known = max(seq, written[0] if written else 0)
+
+
+@contextmanager
+def _alone(file: Path) -> Generator[None]:
+    """Only one process at a time is inside, for the same `file`."""
+    try:
+        handle: IO[bytes] = file.open("ab")
+    except OSError as error:
+        raise StoreFailed(
+            f"{file} cannot be written: {error.strerror}. Check the permissions of {file.parent}."
+        ) from None
+    with handle:
+        with suppress(ImportError):  # Windows has no flock; there the head may lag behind, which is harmless
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+# verification
+
+Fact = tuple[str, str, str, str]  # project, action, subject, digest of the row
+
+
+def verify(
+    connection: sqlite3.Connection, facts: Iterator[Fact], head: tuple[int, str] | None, kept: str | None
+) -> list[str]:
+    """Everything that is wrong with the log, in words; nothing if it is sound.
+
+    facts: what the tables say now. head: what `audit.head` says. kept: a hash that somebody wrote down earlier.
+    """
+    if kept is not None and not kept.removeprefix("sha256:").isalnum():
+        raise BadInput(
+            f"{kept!r} is not the hash of an audit line: write the 64 hex digits that `audit verify` printed."
+        )
+    problems: list[str] = []
+    recorded: dict[Fact, int] = {}
+    counts: Counter[Fact] = Counter()
+    hashes: dict[int, str] = {0: GENESIS}
+    previous, expected = GENESIS, 1
+    for row in connection.execute("SELECT * FROM audit ORDER BY seq"):
+        try:
+            line = _line(row)
+        except ValueError:
+            problems.append(f"Audit line {row['seq']} was edited: its details are not JSON.")
+            previous, expected = row["hash"], row["seq"] + 1
+            continue
+        problems += _link_problems(line, previous, expected)
+        previous, expected = line.hash, line.seq + 1
+        hashes[line.seq] = line.hash
+        if "row" in line.details:
+            fact = (line.project, line.action, line.subject, str(line.details["row"]))
+            recorded[fact] = line.seq
+            counts[fact] += 1
+    problems += _head_problems(hashes, head)
+    if kept is not None and "sha256:" + kept.removeprefix("sha256:") not in hashes.values():
+        problems.append(f"The head {kept} that was kept is not in the log: lines were replaced or cut off.")
+    counts.subtract(facts)
+    return problems + _row_problems(counts, recorded)
+
+
+def _link_problems(line: AuditLine, previous: str, expected: int) -> list[str]:
+    problems: list[str] = []
+    if line.seq != expected:
+        problems.append(f"Audit lines {expected} to {line.seq - 1} are missing.")
+    if line.previous != previous:
+        problems.append(f"Audit line {line.seq} does not follow the line before it: lines were removed or reordered.")
+    if line.hash != line.expected_hash():
+        problems.append(f"Audit line {line.seq} ({line.action} {line.subject}) was edited.")
+    return problems
+
+
+def _head_problems(hashes: Mapping[int, str], head: tuple[int, str] | None) -> list[str]:
+    newest = max(hashes)
+    if head is None:
+        return ["audit.head is missing or unreadable: whether the end of the log was cut off cannot be shown."]
+    if head[0] > newest:
+        return [f"The end of the log was cut off: it has {newest} lines, and audit.head has seen {head[0]}."]
+    if hashes.get(head[0]) != head[1]:
+        return [f"Audit line {head[0]} is not the one that audit.head has seen: the log was rewritten."]
+    return []
+
+
+def _row_problems(counts: Counter[Fact], recorded: Mapping[Fact, int]) -> list[str]:
+    """Rows that no line recorded, and lines whose row is gone; both for one subject means that it was changed."""
+    gone = {fact[:3]: recorded[fact] for fact, n in counts.items() if n > 0}
+    extra = {fact[:3] for fact, n in counts.items() if n < 0}
+    problems: list[str] = []
+    for (project, action, subject), seq in gone.items():
+        how = "was changed after" if (project, action, subject) in extra else "is gone, though it is in"
+        problems.append(f"{_NOUNS.get(action, action)} {subject} of project {project} {how} audit line {seq}.")
+    for project, action, subject in extra - gone.keys():
+        problems.append(f"{_NOUNS.get(action, action)} {subject} of project {project} has no audit line.")
+    return problems
+
+
+_NOUNS = {"put": "Artifact", "alias": "The move of alias", "score": "Score", "actor": "Actor"}

@@ -1,0 +1,80 @@
+"""The cache: answers worth keeping but not worth a worry. It may be deleted at any time, and it never fails its user."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+from afere.base.canonical import Json, plain
+from afere.base.errors import StoreFailed
+from afere.store.database import Database
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+_log = logging.getLogger("afere.cache")
+
+
+def _first(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE answers (key TEXT PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL) STRICT, WITHOUT ROWID"
+    )
+
+
+class Cache:
+    """JSON values by key in `cache.db`, compressed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "cache.db"
+        self._database = self._open()
+        self._told = False
+
+    def _open(self) -> Database:
+        return Database(self.file, (_first,), synchronous="OFF")
+
+    def get(self, key: str) -> Json | None:
+        """What was kept under `key`; None if nothing is, or it cannot be read."""
+        try:
+            with self._database.read() as connection:
+                row = connection.execute("SELECT value FROM answers WHERE key=?", (key,)).fetchone()
+            return None if row is None else cast("Json", json.loads(zstd.decompress(row[0])))
+        except (StoreFailed, zstd.ZstdError, ValueError) as error:
+            self._give_up(error)
+            return None
+
+    def put(self, key: str, value: Json) -> None:
+        """Keep a value, if the disk lets us."""
+        packed = zstd.compress(json.dumps(plain(value)).encode())
+        try:
+            with self._database.write() as connection:
+                connection.execute("INSERT OR REPLACE INTO answers VALUES (?,?,?)", (key, packed, int(time.time())))
+        except StoreFailed as error:
+            self._give_up(error)
+
+    def close(self) -> None:
+        """Close the file; the cache cannot be used after that."""
+        self._database.close()
+
+    def _give_up(self, error: Exception) -> None:
+        """Say once that the cache does not work; a damaged file is thrown away, so that the next call starts afresh."""
+        if not self._told:
+            self._told = True
+            _log.warning("The cache of answers is not used: %s", error)
+        damaged = isinstance(error.__cause__, sqlite3.DatabaseError) and not isinstance(
+            error.__cause__, sqlite3.OperationalError
+        )
+        if damaged or not isinstance(error, StoreFailed):
+            self._database.close()
+            for end in ("", "-wal", "-shm"):
+                with suppress(OSError):
+                    self.file.with_name(self.file.name + end).unlink(missing_ok=True)
+            self._database = self._open()
+            self._told = False

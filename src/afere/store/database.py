@@ -1,0 +1,303 @@
+"""SQLite files: connections, transactions, migrations, and the one place where SQLite's errors become sentences.
+
+Threads share a `Database`; processes share its file. A connection serves one block at a time and then waits in a pool.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import weakref
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+from afere.base.errors import StoreFailed, StoreIsNewer
+
+Migration = Callable[[sqlite3.Connection], None]
+BUSY_SECONDS = 20.0  # how long to wait for another process before giving up
+_BEFORE_FORK_SECONDS = 10.0
+
+
+class Database:
+    """One SQLite file in WAL mode, brought to the newest schema when first used.
+
+    `migrations[n]` takes the schema from version n to n + 1 (`PRAGMA user_version`) with single statements; it runs in
+    one exclusive transaction with the others. `synchronous` is SQLite's: FULL survives a power cut, NORMAL a killed process.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        migrations: Sequence[Migration],
+        *,
+        synchronous: Literal["FULL", "NORMAL", "OFF"] = "FULL",
+        checkpoint_pages: int = 1000,
+    ) -> None:
+        self.file = file
+        self._migrations = migrations
+        self._synchronous = synchronous
+        self._checkpoint_pages = checkpoint_pages
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        self._ready = False
+        self._new_locks()
+        _DATABASES.add(self)
+
+    @contextmanager
+    def read(self) -> Generator[sqlite3.Connection]:
+        """A connection that sees one unchanging state of the file for the length of the block."""
+        with self._borrowed() as connection:
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+
+    @contextmanager
+    def write(self) -> Generator[sqlite3.Connection]:
+        """A transaction: all of the block is kept, durably, or (when it raises) nothing of it."""
+        # Threads of this process queue at a fair lock; only processes wait for each other inside SQLite, by polling.
+        with self._writing, self._borrowed() as connection:
+            if not self.writable:
+                raise StoreFailed(_read_only(self.file))
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                self._check_version(connection)
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    @property
+    def writable(self) -> bool:
+        """Whether this process may change the file, or make it."""
+        folder = self.file.parent
+        return os.access(folder, os.W_OK) and (not self.file.exists() or os.access(self.file, os.W_OK))
+
+    def close(self) -> None:
+        """Close the connections that are not in use; the others are closed when their block ends."""
+        with self._condition:
+            self._closed = True
+            self._close_idle()
+
+    # connections
+
+    def _new_locks(self) -> None:
+        self._condition = threading.Condition()
+        self._writing = threading.RLock()
+        self._busy: dict[int, int] = {}  # thread -> connections it holds
+
+    @contextmanager
+    def _borrowed(self) -> Generator[sqlite3.Connection]:
+        me = threading.get_ident()
+        with self._condition:
+            if self._closed:
+                raise StoreFailed(f"{self.file} was closed in this program. Open it again with afere.open().")
+            connection = self._idle.pop() if self._idle else None
+            self._busy[me] = self._busy.get(me, 0) + 1
+        broken = True
+        try:
+            with failing(self.file):
+                if connection is None:
+                    connection = self._connect()
+                yield connection
+            broken = False
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            broken = isinstance(error.__cause__, sqlite3.Error)
+            raise
+        finally:
+            with self._condition:
+                self._busy[me] -= 1
+                if not self._busy[me]:
+                    del self._busy[me]
+                if connection is not None:
+                    # A connection in doubt is not used again, nor one that assumes that nobody writes.
+                    if broken or self._closed or not self.writable:
+                        with suppress(sqlite3.Error):
+                            connection.close()
+                    else:
+                        self._idle.append(connection)
+                self._condition.notify_all()
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.writable:
+            return self._connect_to_read()
+        connection = _open(self.file, "mode=rwc")
+        try:
+            _use_wal(connection)
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            connection.execute(f"PRAGMA wal_autocheckpoint={self._checkpoint_pages}")
+            if not self._ready:
+                self._migrate(connection)
+                self._ready = True
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connect_to_read(self) -> sqlite3.Connection:
+        if not self.file.exists():
+            raise StoreFailed(_read_only(self.file))
+        log = self.file.with_name(self.file.name + "-wal")
+        # Without a log nobody writes, and SQLite can read where it may not even create its shared memory file.
+        connection = _open(self.file, "mode=ro" if log.exists() and log.stat().st_size else "immutable=1")
+        try:
+            version = self._check_version(connection)
+        except BaseException:
+            connection.close()
+            raise
+        if version < len(self._migrations):
+            connection.close()
+            raise StoreFailed(
+                f"{self.file} has an older layout (version {version}) and cannot be brought up to date, because it is "
+                "read-only. Open it once where it can be written, or make a copy."
+            )
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        if self._check_version(connection) == len(self._migrations):
+            return
+        connection.execute("BEGIN EXCLUSIVE")
+        try:
+            for number in range(self._check_version(connection), len(self._migrations)):
+                self._migrations[number](connection)
+            connection.execute(f"PRAGMA user_version={len(self._migrations)}")
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+
+    def _check_version(self, connection: sqlite3.Connection) -> int:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(self._migrations):
+            raise StoreIsNewer(
+                f"{self.file} was written by a newer afere (layout {version}; this one knows {len(self._migrations)}). "
+                "Nothing was read or changed. Upgrade with: pip install --upgrade afere"
+            )
+        return version
+
+    # fork
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            with suppress(sqlite3.Error):
+                self._idle.pop().close()
+
+    def _before_fork(self) -> None:
+        """A child must not inherit a connection (its locks would not be), so wait until none is in use and close them."""
+        me = threading.get_ident()
+        self._condition.acquire()
+        self._condition.wait_for(lambda: not (self._busy.keys() - {me}), _BEFORE_FORK_SECONDS)
+        self._close_idle()
+
+    def _after_fork_in_parent(self) -> None:
+        self._condition.release()
+
+    def _after_fork_in_child(self) -> None:
+        self._new_locks()
+
+
+_DATABASES: weakref.WeakSet[Database] = weakref.WeakSet()
+_held: list[Database] = []
+
+
+def _before_fork() -> None:
+    for database in list(_DATABASES):
+        database._before_fork()
+        _held.append(database)
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop()._after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    while _held:
+        _held.pop()._after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+
+
+def _open(file: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"file:{quote(str(file))}?{mode}",
+        uri=True,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA trusted_schema=OFF")
+    return connection
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Several processes may make the file at once; SQLite does not wait for the one that is switching, so we do."""
+    patience = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname not in ("SQLITE_BUSY", "SQLITE_LOCKED") or time.monotonic() > patience:
+                raise
+            time.sleep(0.02)
+
+
+@contextmanager
+def failing(file: Path) -> Generator[None]:
+    """Turn SQLite's and the operating system's complaints about `file` into errors that say what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        sentence = _sentence(error, file)
+        if sentence is None:
+            raise
+        raise StoreFailed(sentence) from error
+
+
+def _sentence(error: sqlite3.Error, file: Path) -> str | None:
+    code = str(getattr(error, "sqlite_errorname", "")).split("_")
+    match code[1] if len(code) > 1 else "":
+        case "BUSY" | "LOCKED":
+            return (
+                f"{file} was in use by another process for more than {BUSY_SECONDS:.0f} s. "
+                "Try again; if it stays so, see who has it open: afere doctor"
+            )
+        case "READONLY":
+            return _read_only(file)
+        case "FULL":
+            return f"{file}: the disk is full. Nothing of this change was kept. Free some space, then try again."
+        case "CORRUPT" | "NOTADB":
+            return f"{file} is damaged ({error}). See what can be saved with: afere doctor"
+        case "CANTOPEN" | "PERM" | "AUTH":
+            return (
+                f"{file} cannot be opened ({error}). Check that {file.parent} exists and that you may read and write it, "
+                "or name another folder with AFERE_STORE or --store."
+            )
+        case "IOERR" | "PROTOCOL" | "NOLFS" | "NOMEM":
+            return f"{file}: the disk failed ({error}). Check free space and the disk, then run: afere doctor"
+        case _:
+            return None
+
+
+def _read_only(file: Path) -> str:
+    return (
+        f"{file} cannot be written: it or its folder is read-only for you. "
+        "Change its permissions, or name another folder with AFERE_STORE or --store."
+    )

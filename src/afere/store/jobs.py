@@ -1,0 +1,148 @@
+"""Jobs: durable work that goes on where it stopped, done by one process at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, cast
+
+from afere.base.canonical import Json, plain
+from afere.base.clock import new_id, now_ns, rfc3339
+from afere.base.errors import BadInput, Refused
+from afere.store.audit import Stamp, announce
+from afere.store.database import Database
+from afere.store.page import Page, check_keys, read_cursor, write_cursor
+
+JobStatus = Literal["running", "done", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Work with a key and finished items. Only a `done` job is over: the others go on when asked for again."""
+
+    id: str
+    kind: str
+    key: str
+    status: JobStatus
+    total: int | None
+    by: str
+    at: str
+    ended: str | None
+    project: str
+    _database: Database = field(repr=False, compare=False)
+
+    def items(self) -> dict[str, Json]:
+        """What is finished, by key."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT i.key, i.value FROM job_items AS i JOIN jobs AS j ON j.seq = i.job WHERE j.id=?", (self.id,)
+            )
+            return {key: json.loads(value) for key, value in rows}
+
+    def put(self, items: Mapping[str, Json]) -> None:
+        """Keep finished items, all or none, durably; a key given again replaces its value."""
+        rows = [(key, json.dumps(plain(value, where=key)), self.id) for key, value in items.items()]
+        if not rows:
+            return
+        with self._database.write() as connection:
+            connection.executemany(
+                "INSERT INTO job_items (job, key, value) SELECT seq, ?, ? FROM jobs WHERE id=? "
+                "ON CONFLICT (job, key) DO UPDATE SET value = excluded.value",
+                rows,
+            )
+
+    def end(self, status: JobStatus = "done") -> Job:
+        """Say how the work ended, and let other processes have it."""
+        if status == "running":
+            raise BadInput("A job ends as done, failed or stopped.")
+        ended = rfc3339(now_ns())
+        with self._database.write() as connection:
+            connection.execute("UPDATE jobs SET status=?, ended=?, owner=NULL WHERE id=?", (status, ended, self.id))
+            announce(connection, Stamp(self.project, self.by, ended), "job", self.id)
+        return replace(self, status=status, ended=ended)
+
+    def to_json(self) -> Json:
+        return {
+            "id": self.id, "kind": self.kind, "key": self.key, "status": self.status, "total": self.total, "by": self.by,
+            "at": self.at, "ended": self.ended,
+        }  # fmt: skip
+
+
+def claim(
+    connection: sqlite3.Connection, database: Database, stamp: Stamp, kind: str, key: str, total: int | None
+) -> Job:
+    """The unfinished job with that key, or a new one, now this process's. Refused while another process works on it."""
+    row = connection.execute(
+        "SELECT * FROM jobs WHERE project=? AND kind=? AND key=? AND status <> 'done'", (stamp.project, kind, key)
+    ).fetchone()
+    owner = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())})
+    if row is None:
+        row = connection.execute(
+            "INSERT INTO jobs (id, project, kind, key, status, total, owner, by, at) VALUES (?,?,?,?,?,?,?,?,?) RETURNING *",
+            (new_id(), stamp.project, kind, key, "running", total, owner, stamp.actor, stamp.at),
+        ).fetchone()
+    else:
+        _check_free(row)
+        row = connection.execute(
+            "UPDATE jobs SET status='running', ended=NULL, owner=?, total=coalesce(?, total) WHERE seq=? RETURNING *",
+            (owner, total, row["seq"]),
+        ).fetchone()
+    announce(connection, stamp, "job", row["id"])
+    return _job(row, database)
+
+
+def _check_free(row: sqlite3.Row) -> None:
+    if row["owner"] is None:
+        return
+    owner = json.loads(row["owner"])
+    pid = int(owner["pid"])
+    if pid == os.getpid() or owner["host"] != socket.gethostname() or _started(pid) != owner["started"]:
+        return  # ours already, or its process is gone (a process id is used again, but not with the same start)
+    raise Refused(
+        f"{row['kind']} {row['key']!r} is being worked on by process {pid}. Wait for it, or stop it with: kill {pid}; "
+        "what it has finished is kept."
+    )
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in the words of the system; None if there is none."""
+    stat = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        try:
+            state, *rest = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        except OSError:
+            return None
+        return None if state == "Z" else rest[18]
+    listed = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607 - fixed words and a number
+    return listed.stdout.strip() or None
+
+
+def find(
+    connection: sqlite3.Connection, database: Database, project: str, limit: int, cursor: str | None,
+    where: Mapping[str, object],
+) -> Page[Job]:  # fmt: skip
+    """Jobs, newest first."""
+    check_keys("jobs", where, ("kind", "status", "key"))
+    query, values = "SELECT * FROM jobs WHERE project=?", cast("list[object]", [project])
+    for name in ("kind", "status", "key"):
+        if where.get(name) is not None:
+            query, values = f"{query} AND {name}=?", [*values, where[name]]
+    before = read_cursor(cursor, 1)
+    if before:
+        query, values = f"{query} AND seq<?", [*values, before[0]]
+    rows = connection.execute(f"{query} ORDER BY seq DESC LIMIT ?", [*values, limit + 1]).fetchall()
+    items = tuple(_job(row, database) for row in rows[:limit])
+    return Page(items, write_cursor(rows[limit - 1]["seq"]) if len(rows) > limit else None)
+
+
+def _job(row: sqlite3.Row, database: Database) -> Job:
+    return Job(
+        row["id"], row["kind"], row["key"], row["status"], row["total"], row["by"], row["at"], row["ended"], row["project"],
+        database,
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""Scores: records that somebody judged something. Kept once per id; those of people are audited."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+from afere.base.canonical import digest_of
+from afere.base.clock import from_rfc3339
+from afere.base.errors import BadInput
+from afere.base.score import Score
+from afere.store.audit import Fact, Stamp, announce, record
+from afere.store.page import Page, check_keys, read_cursor, write_cursor
+
+_MACHINES = ("scorer", "judge", "service")
+
+
+def append(connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score]) -> None:
+    """Keep the scores. One whose id is known is the same score sent again, and changes nothing."""
+    for score in scores:
+        value, data = json.dumps(score.value), json.dumps(score.data)
+        known = connection.execute(
+            "SELECT * FROM scores WHERE project=? AND id=?", (stamp.project, score.id)
+        ).fetchone()  # fmt: skip
+        if known is not None:
+            _check_same(known, score, value)
+            continue
+        row = connection.execute(
+            "INSERT INTO scores (project, id, target, name, value, by, why, at, time, data) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?) RETURNING *",
+            (
+                stamp.project,
+                score.id,
+                score.target,
+                score.name,
+                value,
+                score.by,
+                score.why,
+                score.at,
+                _time(score),
+                data,
+            ),
+        ).fetchone()
+        if score.by.partition(":")[0] not in _MACHINES:
+            record(connection, stamp, "score", score.id, {"row": _row_digest(row)})
+        announce(connection, stamp, "score", score.id)
+
+
+def _check_same(row: sqlite3.Row, score: Score, value: str) -> None:
+    kept = (row["target"], row["name"], row["by"], row["value"])
+    if kept != (score.target, score.name, score.by, value):
+        raise BadInput(
+            f"There is another score with the id {score.id!r}: {row['name']} = {row['value']} on {row['target']} by {row['by']}. "
+            "Scores are never overwritten: give the new one an id of its own."
+        )
+
+
+def _time(score: Score) -> int:
+    try:
+        return from_rfc3339(score.at)
+    except ValueError:
+        raise BadInput(f"Score {score.name!r}: at={score.at!r} is not a time such as 2026-11-22T14:32:07Z.") from None
+
+
+def find(
+    connection: sqlite3.Connection, project: str, limit: int, cursor: str | None, where: Mapping[str, object]
+) -> Page[Score]:
+    """Scores, newest first. `target_prefix` is for a trace and its spans, or the rows of a dataset."""
+    check_keys("scores", where, ("target", "name", "by", "target_prefix"))
+    query, values = "SELECT * FROM scores WHERE project=?", cast("list[object]", [project])
+    for key in ("target", "name", "by"):
+        if where.get(key) is not None:
+            query, values = f"{query} AND {key}=?", [*values, where[key]]
+    if where.get("target_prefix") is not None:
+        prefix = str(where["target_prefix"])
+        query, values = f"{query} AND target>=? AND target<?", [*values, prefix, prefix + "\U0010ffff"]
+    before = read_cursor(cursor, 2)
+    if before:
+        query, values = f"{query} AND (time, seq) < (?, ?)", [*values, *before]
+    rows = connection.execute(f"{query} ORDER BY time DESC, seq DESC LIMIT ?", [*values, limit + 1]).fetchall()
+    items = tuple(_score(row) for row in rows[:limit])
+    end = rows[limit - 1] if len(rows) > limit else None
+    return Page(items, write_cursor(end["time"], end["seq"]) if end else None)
+
+
+def _score(row: sqlite3.Row) -> Score:
+    return Score(
+        row["target"], row["name"], json.loads(row["value"]), row["by"], row["why"], row["at"], row["id"],
+        json.loads(row["data"]),
+    )  # fmt: skip
+
+
+def _row_digest(row: sqlite3.Row) -> str:
+    names = ("project", "id", "target", "name", "value", "by", "why", "at", "data")
+    return digest_of({name: row[name] for name in names})
+
+
+def facts(connection: sqlite3.Connection) -> Iterator[Fact]:
+    """What the audit log must have recorded: every score that no machine gave."""
+    for row in connection.execute("SELECT * FROM scores"):
+        if row["by"].partition(":")[0] not in _MACHINES:
+            yield row["project"], "score", row["id"], _row_digest(row)

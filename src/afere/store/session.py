@@ -1,0 +1,294 @@
+"""`open(url) -> Session`: the one way to keep anything."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from sqlite3 import Connection
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from afere.base.actor import LOCAL
+from afere.base.artifact import AliasMove, Artifact, Ref, Use
+from afere.base.canonical import Json, digest_of, plain
+from afere.base.clock import now_ns, rfc3339
+from afere.base.errors import BadInput, StoreFailed
+from afere.base.project import Project, find_project
+from afere.base.score import Score
+from afere.store import aliases, artifacts, audit, jobs, scores
+from afere.store.artifacts import Edge
+from afere.store.audit import AuditLine, Change, Head, Stamp
+from afere.store.blobs import Blobs
+from afere.store.database import Database
+from afere.store.jobs import Job
+from afere.store.page import Page, check_limit
+from afere.store.schema import MIGRATIONS
+
+if TYPE_CHECKING:
+    from afere.store.cache import Cache
+    from afere.store.spans import SpanStore
+
+
+def open(url: str | Path | None = None, *, project: str | None = None, actor: str | None = None) -> Session:
+    """The store in a folder (default: that of the project around the working directory), made if there is none.
+
+    `project` and `actor` are whose records are read and in whose name is written; by default those of the project file
+    and of an embedded store, `person:local`.
+    """
+    here = find_project()
+    place = str(url) if url is not None else here.store
+    scheme, separator, _ = place.partition("://")
+    if separator:
+        raise BadInput(
+            f"A store at {place!r} is not supported ({scheme}://). Today a store is a folder: name one with AFERE_STORE or "
+            "--store, or `store:` in afere.yaml; leave it out for .afere in the project."
+        )
+    return Session(Path(place).expanduser().absolute(), project or here.name, actor or LOCAL)
+
+
+class Session:
+    """A store, as one actor in one project sees it. Threads may share it, and processes the folder."""
+
+    def __init__(self, folder: Path, project: str, actor: str) -> None:
+        self.folder = folder
+        self.project = project
+        self.actor = actor
+        _make(folder)
+        self._database = Database(folder / "afere.db", MIGRATIONS)
+        self._blobs = Blobs(folder / "blobs")
+        self._head = Head(folder)
+        self._known_actor = False
+        self._lazy = threading.RLock()
+        with self._database.read():  # a store that cannot be used says so here
+            pass
+        if self._database.writable:
+            self._head.begin()
+
+    # the three stores
+
+    @cached_property
+    def spans(self) -> SpanStore:
+        """What ran."""
+        from afere.store.spans import SpanStore
+
+        return SpanStore(self.folder, self.project)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """Answers of models; may be deleted at any time."""
+        from afere.store.cache import Cache
+
+        return Cache(self.folder)
+
+    # artifacts
+
+    def put(
+        self, kind: str, name: str | None, content: Json = None, *, blob: bytes | None = None, uses: Sequence[Use] = (),
+        why: str = "",
+    ) -> Artifact:  # fmt: skip
+        """Keep an artifact; identical content returns the version that is there.
+
+        Experiments, decisions and reports take the next number of the project when `name` is None. What `uses` names must be kept already.
+        """
+        value = plain(content, where=f"{kind}:{name or 'content'}")
+        digest = self._blobs.put(blob) if blob is not None else None
+        with self._change() as (connection, stamp):
+            return artifacts.put(connection, stamp, kind, name, value, digest, uses, why)
+
+    def get(self, ref: str | Ref, *, kind: str | None = None) -> Artifact:
+        """The artifact that a reference means: by version, alias or hash; a bare name is its newest version.
+
+        `kind` is the one this place expects. Raises NoSuchArtifact, NoSuchAlias, or BadReference where several fit.
+        """
+        with self._database.read() as connection:
+            return artifacts.load(connection, artifacts.resolve(connection, self.project, ref, kind))
+
+    def put_blob(self, data: bytes) -> str:
+        """Keep bytes by their content; returns their digest."""
+        return self._blobs.put(data)
+
+    def blob(self, digest: str) -> bytes:
+        """The bytes with that digest, checked. StoreFailed names the file if it is damaged."""
+        return self._blobs.get(digest)
+
+    def up(self, ref: str | Ref) -> list[Edge]:
+        """What an artifact uses, and what that uses, to the end; nearest first."""
+        return self._walk(ref, up=True)
+
+    def down(self, ref: str | Ref) -> list[Edge]:
+        """What uses an artifact, and what uses that, to the end; nearest first."""
+        return self._walk(ref, up=False)
+
+    def _walk(self, ref: str | Ref, *, up: bool) -> list[Edge]:
+        with self._database.read() as connection:
+            start = artifacts.resolve(connection, self.project, ref)["id"]
+            return artifacts.walk(connection, start, up=up)
+
+    # aliases
+
+    def alias(self, name: str, to: str | None, *, why: str, decision: str | None = None) -> AliasMove:
+        """Point `[kind:]name@alias` at a version (a ref or hash), or with None take it away.
+
+        An alias that `afere.yaml` calls protected moves only with a decision that passed (Refused otherwise).
+        """
+        if not why.strip():
+            raise BadInput(f"Say why {name} moves: the reason stays in its history.")
+        with self._change() as (connection, stamp):
+            return aliases.move(connection, stamp, name, to, why, decision, self._protected())
+
+    def rollback(self, name: str, *, why: str = "") -> AliasMove:
+        """Point `[kind:]name@alias` back to where it was before: one more move, allowed for protected aliases too."""
+        with self._change() as (connection, stamp):
+            return aliases.roll_back(connection, stamp, name, why)
+
+    def _protected(self) -> frozenset[str]:
+        section = _around(self.folder).section("aliases")
+        return frozenset(name for name, rule in section.items() if isinstance(rule, dict) and rule.get("protected"))
+
+    # scores and jobs
+
+    def append(self, *scores_: Score) -> None:
+        """Keep scores, all or none; one that is there already (by id) changes nothing."""
+        if scores_:
+            with self._change() as (connection, stamp):
+                scores.append(connection, stamp, scores_)
+
+    def job(self, kind: str, key: str, *, total: int | None = None) -> Job:
+        """The unfinished job with that key, or a new one. Refused while another living process works on it."""
+        with self._change() as (connection, stamp):
+            return jobs.claim(connection, self._database, stamp, kind, key, total)
+
+    # reading
+
+    @overload
+    def find(
+        self, what: Literal["artifacts"], *, limit: int = 50, cursor: str | None = None, kind: str | None = None,
+        name: str | None = None, hash: str | None = None, latest: bool = False,
+    ) -> Page[Artifact]: ...  # fmt: skip
+    @overload
+    def find(
+        self, what: Literal["aliases"], *, limit: int = 50, cursor: str | None = None, ref: str | None = None,
+        alias: str | None = None, current: bool = False,
+    ) -> Page[AliasMove]: ...  # fmt: skip
+    @overload
+    def find(
+        self, what: Literal["scores"], *, limit: int = 50, cursor: str | None = None, target: str | None = None,
+        name: str | None = None, by: str | None = None, target_prefix: str | None = None,
+    ) -> Page[Score]: ...  # fmt: skip
+    @overload
+    def find(
+        self, what: Literal["jobs"], *, limit: int = 50, cursor: str | None = None, kind: str | None = None,
+        status: str | None = None, key: str | None = None,
+    ) -> Page[Job]: ...  # fmt: skip
+    @overload
+    def find(
+        self, what: Literal["audit"], *, limit: int = 50, cursor: str | None = None, after: int = 0
+    ) -> Page[AuditLine]: ...
+
+    def find(self, what: str, *, limit: int = 50, cursor: str | None = None, **where: Any) -> Page[Any]:
+        """A page of what this project has, newest first; `where` narrows it by the names above."""
+        check_limit(limit)
+        with self._database.read() as connection:
+            match what:
+                case "artifacts":
+                    return artifacts.find(connection, self.project, limit, cursor, where)
+                case "aliases":
+                    return aliases.find(connection, self.project, limit, cursor, where)
+                case "scores":
+                    return scores.find(connection, self.project, limit, cursor, where)
+                case "jobs":
+                    return jobs.find(connection, self._database, self.project, limit, cursor, where)
+                case "audit":
+                    return audit.find(connection, self.project, limit, cursor, where)
+                case _:
+                    raise BadInput(f"find({what!r}): there are artifacts, aliases, scores, jobs and audit.")
+
+    def follow(self, after: int = 0, *, limit: int = 1000) -> list[Change]:
+        """What changed after that step, oldest first. Keep the last `seq` and ask again: nothing is skipped."""
+        with self._database.read() as connection:
+            return audit.follow(connection, self.project, after, check_limit(limit))
+
+    # audit
+
+    def verify(self, head: str | None = None) -> list[str]:
+        """What is wrong with the audit log of the whole store, in words; empty if it is sound.
+
+        `head` is the hash of a line that you kept elsewhere: it must still be in the log.
+        """
+        written = self._head.read()  # before the log: it may only grow meanwhile
+        with self._database.read() as connection:
+            return audit.verify(connection, _facts(connection), written, head)
+
+    def head(self) -> tuple[int, str]:
+        """Number and hash of the newest audit line, to be kept elsewhere."""
+        with self._database.read() as connection:
+            return audit.last(connection)
+
+    def close(self) -> None:
+        """Close the files. The session cannot be used after that."""
+        for name in ("spans", "cache"):
+            part = self.__dict__.get(name)
+            if part is not None and hasattr(part, "close"):
+                part.close()
+        self._database.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Session({str(self.folder)!r}, project={self.project!r}, actor={self.actor!r})"
+
+    @contextmanager
+    def _change(self) -> Generator[tuple[Connection, Stamp]]:
+        """One transaction for a change and its audit lines; the head file follows after the commit."""
+        stamp = Stamp(self.project, self.actor, rfc3339(now_ns()))
+        with self._database.write() as connection:
+            if not self._known_actor:
+                _introduce(connection, stamp)
+            yield connection, stamp
+            newest = audit.last(connection)
+        self._known_actor = True
+        self._head.advance(*newest)
+
+
+def _introduce(connection: Connection, stamp: Stamp) -> None:
+    """Record an actor the first time that it changes something."""
+    made = connection.execute(
+        "INSERT OR IGNORE INTO actors (project, id, roles, at) VALUES (?,?,?,?) RETURNING *",
+        (stamp.project, stamp.actor, '["owner"]', stamp.at),
+    ).fetchone()
+    if made is not None:
+        audit.record(connection, stamp, "actor", stamp.actor, {"row": digest_of(dict(made))})
+
+
+def _facts(connection: Connection) -> Iterator[audit.Fact]:
+    yield from artifacts.facts(connection)
+    yield from aliases.facts(connection)
+    yield from scores.facts(connection)
+    for row in connection.execute("SELECT * FROM actors"):
+        yield row["project"], "actor", row["id"], digest_of(dict(row))
+
+
+def _make(folder: Path) -> None:
+    """The store's folder, hidden from git."""
+    if folder.is_dir():
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".gitignore").write_text("*\n", encoding="ascii")
+    except OSError as error:
+        raise StoreFailed(
+            f"{folder} cannot be made: {error.strerror}. Check the permissions of {folder.parent}, or name another folder "
+            "with AFERE_STORE or --store."
+        ) from None
+
+
+def _around(folder: Path) -> Project:
+    """The project whose rules hold for a store: the one its folder lies in, else that of the working directory."""
+    project = find_project(folder)
+    return project if project.declared else find_project()
