@@ -1,0 +1,29 @@
+"""Statistics of evaluations: pure functions over numbers, plain Python, each with its source.
+
+Intervals are two-sided 90% unless told: their ends are the two one-sided 95% bounds by which rules decide, so that a
+picture and a verdict agree. Unknown values are left out by the caller, who counts them.
+"""
+
+from afere.evals.stats.decide import Verdict as Verdict
+from afere.evals.stats.decide import better as better
+from afere.evals.stats.decide import needs_more as needs_more
+from afere.evals.stats.decide import not_worse as not_worse
+from afere.evals.stats.decide import threshold as threshold
+from afere.evals.stats.interval import Estimate as Estimate
+from afere.evals.stats.interval import clustered_mean as clustered_mean
+from afere.evals.stats.interval import clustered_rate as clustered_rate
+from afere.evals.stats.interval import exact_rate as exact_rate
+from afere.evals.stats.interval import quantile as quantile
+from afere.evals.stats.interval import wilson as wilson
+from afere.evals.stats.paired import McNemar as McNemar
+from afere.evals.stats.paired import difference as difference
+from afere.evals.stats.paired import mcnemar as mcnemar
+from afere.evals.stats.paired import sign_test as sign_test
+from afere.evals.stats.paired import wilcoxon as wilcoxon
+from afere.evals.stats.plan import cases_needed as cases_needed
+from afere.evals.stats.plan import holm as holm
+from afere.evals.stats.plan import power as power
+from afere.evals.stats.repeats import Variance as Variance
+from afere.evals.stats.repeats import pass_at_k as pass_at_k
+from afere.evals.stats.repeats import pass_hat_k as pass_hat_k
+from afere.evals.stats.repeats import variance_split as variance_split
