@@ -1,1 +1,37 @@
-"""Not built yet."""
+"""Observe what runs: spans of the user's functions, their context across threads and processes, and the way to the store."""
+
+from __future__ import annotations
+
+from afere.tracing.collect import Collected, collecting
+from afere.tracing.decorate import trace
+from afere.tracing.live import LiveSpan, context, current, span, start
+from afere.tracing.playback import Playback, Played, now, played, playing
+from afere.tracing.scope import carry, headers, remote
+from afere.tracing.scoring import score
+from afere.tracing.sink import Flushed, configure, flush
+
+Span = LiveSpan  # the name that users know it by
+
+__all__ = [
+    "trace",
+    "span",
+    "start",
+    "current",
+    "context",
+    "score",
+    "now",
+    "flush",
+    "Flushed",
+    "configure",
+    "LiveSpan",
+    "Span",
+    "collecting",
+    "Collected",
+    "carry",
+    "headers",
+    "remote",
+    "playing",
+    "played",
+    "Playback",
+    "Played",
+]

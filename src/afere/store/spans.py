@@ -1,0 +1,282 @@
+"""Spans at rest: what is asked for often in columns, all else in compressed chunks, texts in a full-text index.
+
+Their own file, `spans.db`, so that a burst of spans never delays the exact records beside it. `synchronous=NORMAL` in WAL
+mode: what `write` acknowledged survives a killed process, not always a power cut.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from afere.base.canonical import Json
+from afere.base.clock import rfc3339
+from afere.base.errors import BadInput, BadReference
+from afere.base.filter import parse_filter
+from afere.base.span import Span, Totals, Trace, totals
+from afere.store.database import Database
+from afere.store.page import Page, check_limit, read_cursor, write_cursor
+from afere.store.span_filter import Where, condition, grouping, register
+from afere.store.span_rows import COLUMNS, Chunks, cells, detail, encode, preview, read_row, texts
+
+# Attributes that say how a span hangs together where its parent is not one of ours.
+ENTRY = "afere.entry"  # true: its parent lives in another process or belongs to other tracing; it begins what we see
+UNDER = "afere.under"  # the nearest span of ours above it, when a foreign span stands between
+
+_CHECKPOINT_PAGES = 20_000  # SQLite's default of 1,000 makes ingestion several times slower
+_CHUNK_SPANS = 128  # at most in one chunk, so that one span of a huge trace is read without all of it
+_LOSSES_KEPT = 1_000
+
+
+def _first_layout(connection: sqlite3.Connection) -> None:
+    columns = ", ".join(f"{name} {declared}" for name, declared in COLUMNS.items())
+    for statement in (
+        "CREATE TABLE chunks (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL)",
+        f"CREATE TABLE spans (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns})",
+        "CREATE UNIQUE INDEX spans_identity ON spans (trace_id, span_id, project)",
+        "CREATE INDEX spans_start ON spans (project, start)",
+        "CREATE INDEX spans_roots ON spans (project, start) WHERE root > 0",
+        "CREATE INDEX spans_errors ON spans (project, start) WHERE status = 'error'",
+        "CREATE INDEX spans_user ON spans (project, user, start) WHERE root > 0 AND user IS NOT NULL",
+        "CREATE INDEX spans_session ON spans (project, session, start) WHERE root > 0 AND session IS NOT NULL",
+        "CREATE INDEX spans_model ON spans (project, model, start) WHERE model IS NOT NULL",
+        "CREATE VIRTUAL TABLE texts USING fts5 (input, output, content='', tokenize='unicode61 remove_diacritics 2')",
+        "CREATE TABLE losses (at INTEGER NOT NULL, project TEXT NOT NULL, count INTEGER NOT NULL, why TEXT NOT NULL)",
+    ):
+        connection.execute(statement)
+
+
+MIGRATIONS = (_first_layout,)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Spans that never reached the store, and why; written as soon as the store could be written again."""
+
+    at: str
+    count: int
+    why: str
+
+    def to_json(self) -> Json:
+        return {"at": self.at, "count": self.count, "why": self.why}
+
+
+class SpanStore:
+    """The spans of one project. Threads may share it; several processes may have the same file open."""
+
+    def __init__(self, folder: Path, project: str) -> None:
+        self.file = folder / "spans.db"
+        self.project = project
+        self._database = Database(self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES)
+
+    def write(self, spans: Sequence[Span]) -> None:
+        """Keep the spans: one transaction, durable on return.
+
+        The same span again replaces its earlier state; a "running" state never replaces a finished one.
+        """
+        latest: dict[tuple[str, str], Span] = {}
+        for span in spans:
+            _check_ids(span)
+            known = latest.get((span.trace_id, span.span_id))
+            if known is None or not _older(span, known.status):
+                latest[span.trace_id, span.span_id] = span
+        by_trace: dict[str, list[Span]] = {}
+        for span in latest.values():
+            by_trace.setdefault(span.trace_id, []).append(span)
+        with self._database.write() as connection:
+            for trace_id, members in by_trace.items():
+                self._write_trace(connection, bytes.fromhex(trace_id), members)
+
+    def trace(self, trace_id: str) -> Trace | None:
+        """A whole trace with all contents, or None. A prefix of at least 6 digits will do if only one trace has it.
+
+        A span whose parent is unknown hangs under the nearest known one, else is marked "orphan".
+        """
+        prefix = trace_id.strip().lower()
+        if re.fullmatch("[0-9a-f]{6,32}", prefix) is None:
+            raise BadReference(f"{trace_id!r} is not a trace: give its 32 hex digits, or at least the first 6.")
+        low, high = (bytes.fromhex(prefix.ljust(32, filler)) for filler in "0f")
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT * FROM spans WHERE project = ? AND trace_id BETWEEN ? AND ? ORDER BY start, id",
+                (self.project, low, high),
+            ).fetchall()
+            found = sorted({bytes(row["trace_id"]).hex() for row in rows})
+            if len(found) > 1:
+                raise BadReference(f"{trace_id!r} begins several traces: {', '.join(found[:5])}. Give more digits.")
+            if not rows:
+                return None
+            chunks = Chunks(connection)
+            spans = [read_row(row, chunks.detail(row["chunk"], row["line"])) for row in rows]
+        return Trace(found[0], _joined(spans), self.project)
+
+    def find(self, filter: str = "", *, limit: int = 50, cursor: str | None = None, roots: bool = True) -> Page[Span]:
+        """Spans that match, newest first, with inputs and outputs cut to 300 characters of text.
+
+        roots=True: the first span of each trace. Then latency, status, user, session, environment and chain are asked of it,
+        tokens and cost of the whole trace, and the others of any span in the trace.
+        """
+        where = self._where(filter, roots=roots)
+        after = read_cursor(cursor, 2)
+        if after is not None:
+            where.add("(s.start, s.id) < (?, ?)", *after)
+        with self._database.read() as connection:
+            chunks = register(connection)
+            rows = connection.execute(
+                f"SELECT s.* FROM spans s WHERE {where.sql} ORDER BY s.start DESC, s.id DESC LIMIT ?",
+                (*where.values, check_limit(limit) + 1),
+            ).fetchall()
+            items = tuple(preview(row, chunks.detail(row["chunk"], row["line"])) for row in rows[:limit])
+        last = rows[limit - 1] if len(rows) > limit else None
+        return Page(items, write_cursor(last["start"], last["id"]) if last is not None else None)
+
+    def stats(self, filter: str = "", *, by: Sequence[str] = ()) -> list[dict[str, Json]]:
+        """Count, errors, p50 and p95 of seconds, tokens and cost (US dollars) of the spans that match, grouped by `by`.
+
+        Tokens and cost count once: a span counts only if none directly below it reports its own. Unknown is None.
+        """
+        groups = grouping(by)
+        where = self._where(filter, roots=False)
+        names = [f"{sql} AS {name}" for name, sql in groups.items()]
+        order = "1" if by and by[0] in ("hour", "day") else "count DESC"
+        with self._database.read() as connection:
+            register(connection)
+            rows = connection.execute(
+                f"""SELECT {"".join(f"{name}, " for name in names)}
+                    count(*) AS count, coalesce(sum(s.status = 'error'), 0) AS errors,
+                    quantile(s.seconds, 0.5) AS p50_seconds, quantile(s.seconds, 0.95) AS p95_seconds,
+                    sum(CASE WHEN counted THEN s.input_tokens END) AS input_tokens,
+                    sum(CASE WHEN counted THEN s.output_tokens END) AS output_tokens,
+                    sum(CASE WHEN counted THEN s.cost END) AS cost
+                FROM (SELECT *, (input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost IS NOT NULL) AND NOT EXISTS (
+                        SELECT 1 FROM spans c WHERE c.trace_id = o.trace_id AND c.project = o.project
+                        AND c.parent_id = o.span_id AND (c.input_tokens IS NOT NULL OR c.cost IS NOT NULL)) AS counted
+                    FROM spans o) s
+                WHERE {where.sql} {f"GROUP BY {', '.join(groups)}" if groups else ""} ORDER BY {order} LIMIT 10000""",
+                where.values,
+            ).fetchall()
+        return [dict(row) for row in rows]
+
+    def totals(self, trace_ids: Iterable[str]) -> dict[str, Totals]:
+        """The sums of each of these traces, as `Trace.totals`, without reading their contents."""
+        found: dict[str, Totals] = {}
+        with self._database.read() as connection:
+            for trace_id in trace_ids:
+                rows = connection.execute(
+                    "SELECT * FROM spans WHERE project = ? AND trace_id = ?", (self.project, bytes.fromhex(trace_id))
+                ).fetchall()
+                found[trace_id] = totals([read_row(row, {}) for row in rows])
+        return found
+
+    def lost(self, count: int, why: str) -> None:
+        """Note that this many spans never arrived."""
+        with self._database.write() as connection:
+            connection.execute(
+                "INSERT INTO losses VALUES (?, ?, ?, ?)", (time.time_ns(), self.project, count, why[:1000])
+            )
+            connection.execute("DELETE FROM losses WHERE rowid <= (SELECT max(rowid) FROM losses) - ?", (_LOSSES_KEPT,))
+
+    def losses(self) -> list[Loss]:
+        """What was lost, newest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT * FROM losses WHERE project = ? ORDER BY rowid DESC", (self.project,)
+            ).fetchall()
+        return [Loss(rfc3339(row["at"]), row["count"], row["why"]) for row in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _where(self, filter: str, *, roots: bool) -> Where:
+        where = Where("s.project = ?", self.project)
+        if roots:
+            where.add("s.root > 0")
+            where.add(
+                "(s.root = 1 OR NOT EXISTS (SELECT 1 FROM spans p WHERE p.trace_id = s.trace_id"
+                " AND p.span_id = s.parent_id AND p.project = s.project))"
+            )
+        for term in parse_filter(filter).terms:
+            condition(where, term, roots=roots, now=time.time_ns())
+        return where
+
+    def _write_trace(self, connection: sqlite3.Connection, trace_id: bytes, spans: list[Span]) -> None:
+        known = {
+            bytes(row["span_id"]): row
+            for row in connection.execute(
+                "SELECT id, span_id, status, chunk, line FROM spans WHERE trace_id = ? AND project = ?",
+                (trace_id, self.project),
+            )
+        }
+        earlier: dict[int, int] = {}  # chunk -> row, of what is replaced
+        fresh: list[Span] = []
+        chunks = Chunks(connection)
+        for span in spans:
+            row = known.get(bytes.fromhex(span.span_id))
+            if row is not None:
+                if _older(span, row["status"]):
+                    continue
+                _forget_texts(connection, row, chunks)
+                earlier[row["chunk"]] = row["id"]
+            fresh.append(span)
+        for first in range(0, len(fresh), _CHUNK_SPANS):
+            self._write_chunk(connection, fresh[first : first + _CHUNK_SPANS])
+        for chunk in earlier:
+            connection.execute(
+                "DELETE FROM chunks WHERE id = ? AND NOT EXISTS"
+                " (SELECT 1 FROM spans WHERE trace_id = ? AND chunk = chunks.id)",
+                (chunk, trace_id),
+            )
+
+    def _write_chunk(self, connection: sqlite3.Connection, spans: Sequence[Span]) -> None:
+        details = [detail(span) for span in spans]
+        chunk = connection.execute("INSERT INTO chunks (data) VALUES (?)", (encode(details),)).lastrowid
+        marks = ", ".join("?" for _ in COLUMNS)
+        for line, span in enumerate(spans):
+            root = 1 if span.parent_id is None else 2 if span.attributes.get(ENTRY) is True else 0
+            row = connection.execute(
+                f"INSERT OR REPLACE INTO spans ({', '.join(COLUMNS)}) VALUES ({marks})",
+                cells(span, project=self.project, root=root, chunk=chunk, line=line),
+            ).lastrowid
+            said = texts(details[line])
+            if span.status != "running" and any(said):
+                connection.execute("INSERT INTO texts (rowid, input, output) VALUES (?, ?, ?)", (row, *said))
+
+
+def _check_ids(span: Span) -> None:
+    parent = span.parent_id
+    for value, digits in ((span.trace_id, 32), (span.span_id, 16), (parent if parent is not None else "0" * 16, 16)):
+        if re.fullmatch(f"[0-9a-f]{{{digits}}}", value) is None:
+            raise BadInput(f"Span {span.name!r}: {value!r} is not an id of {digits} hex digits.")
+
+
+def _older(span: Span, known: str) -> bool:
+    return span.status == "running" and known != "running"
+
+
+def _forget_texts(connection: sqlite3.Connection, row: sqlite3.Row, chunks: Chunks) -> None:
+    if row["status"] == "running":
+        return
+    said = texts(chunks.detail(row["chunk"], row["line"]))
+    if any(said):  # a contentless index must be told again what to forget
+        connection.execute(
+            "INSERT INTO texts (texts, rowid, input, output) VALUES ('delete', ?, ?, ?)", (row["id"], *said)
+        )
+
+
+def _joined(spans: list[Span]) -> tuple[Span, ...]:
+    known: Mapping[str, Span] = {span.span_id: span for span in spans}
+    joined: list[Span] = []
+    for span in spans:
+        if span.parent_id is not None and span.parent_id not in known and span.attributes.get(ENTRY) is not True:
+            above = span.attributes.get(UNDER)
+            if isinstance(above, str) and above in known:
+                span = replace(span, parent_id=above)  # noqa: PLW2901
+            elif "orphan" not in span.marks:
+                span = replace(span, marks=[*span.marks, "orphan"])  # noqa: PLW2901
+        joined.append(span)
+    return tuple(joined)

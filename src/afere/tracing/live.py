@@ -1,0 +1,274 @@
+"""The span that is running, and the ways to begin one by hand."""
+
+from __future__ import annotations
+
+import os
+import socket
+import traceback
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, cast
+
+from opentelemetry import context as otel
+from opentelemetry.context import Context
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    SpanContext,
+    TraceFlags,
+    get_current_span,
+    set_span_in_context,
+)
+
+from afere.base.artifact import Ref
+from afere.base.canonical import Json
+from afere.base.clock import now_ns, rfc3339
+from afere.base.span import Span
+from afere.store.spans import ENTRY, UNDER
+from afere.tracing import sink
+from afere.tracing.capture import Capture, describe, failure
+from afere.tracing.collect import Collected
+from afere.tracing.scope import ABOUT, COLLECTORS, LIVE, NOTHING, About, about, entered, holding, leave
+
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
+_EVENTS = 1_000  # of one span
+_HOST = socket.gethostname()
+
+
+class LiveSpan:
+    """A span that is running. What is said to it after `end` is ignored; nothing here raises into the program.
+
+    `record` is what will be kept; parts of the product that know more (a model call, a search) fill its fields.
+    """
+
+    __slots__ = ("_collectors", "_parent", "_pid", "_size", "_target", "before", "context", "done", "record")
+
+    def __init__(self, name: str, kind: str, parent: Context, attributes: dict[str, Json]) -> None:
+        above = cast("LiveSpan | None", parent.get(LIVE))
+        outer = get_current_span(parent).get_span_context()
+        known = cast("About", parent.get(ABOUT, NOTHING))
+        number = int.from_bytes(os.urandom(8)) or 1
+        trace_id = outer.trace_id if outer.is_valid else int.from_bytes(os.urandom(16)) or 1
+        self.record = Span(
+            f"{trace_id:032x}",
+            f"{number:016x}",
+            name,
+            0,
+            f"{outer.span_id:016x}" if outer.is_valid else None,
+            kind,
+            status="running",
+            session=known.session,
+            user=known.user,
+            environment=known.environment,
+            attributes={**known.attributes, **attributes},
+        )
+        self._parent = above if above is not None and above.record.trace_id == self.record.trace_id else None
+        if self._parent is None:
+            self._target = sink.target()
+            if outer.is_valid:
+                self.record.attributes[ENTRY] = True
+        else:
+            self._target = self._parent._target
+            if self._parent.record.span_id != self.record.parent_id:
+                self.record.attributes[UNDER] = self._parent.record.span_id
+        own = SpanContext(
+            trace_id,
+            number,
+            is_remote=False,
+            trace_flags=outer.trace_flags if outer.is_valid else _SAMPLED,
+            trace_state=outer.trace_state,
+        )
+        self.before = parent
+        self.context = set_span_in_context(NonRecordingSpan(own), otel.set_value(LIVE, self, parent))
+        self._collectors = cast("tuple[Collected, ...]", parent.get(COLLECTORS, ()))
+        self._pid = os.getpid()
+        self._size = 0
+        self.done = False
+        self.record.start = now_ns()
+
+    @property
+    def trace_id(self) -> str:
+        """32 hex digits; the same for everything that runs under one root."""
+        return self.record.trace_id
+
+    @property
+    def span_id(self) -> str:
+        """16 hex digits."""
+        return self.record.span_id
+
+    @property
+    def root(self) -> LiveSpan:
+        """The outermost span of ours in this process."""
+        span = self
+        while span._parent is not None:
+            span = span._parent
+        return span
+
+    @property
+    def running_above(self) -> LiveSpan | None:
+        """This span, or the nearest above it that has not ended."""
+        span: LiveSpan | None = self
+        while span is not None and span.done:
+            span = span._parent
+        return span
+
+    def set(self, **attributes: Any) -> None:
+        """Add attributes, or replace them. Values become plain JSON."""
+        if not self.done:
+            for name, value in attributes.items():
+                self.record.attributes[name] = self._captured(value)
+
+    def event(self, name: str, **attributes: Any) -> None:
+        """Note that something happened now."""
+        if self.done:
+            return
+        if len(self.record.events) >= _EVENTS:
+            self._mark("cut")
+            return
+        said: dict[str, Json] = {key: self._captured(value) for key, value in attributes.items()}
+        self.record.events.append({"name": name, "at": rfc3339(now_ns()), "attributes": said})
+
+    def use(self, ref: str | Ref, hash: str) -> None:
+        """Note that this artifact ran here."""
+        used = (str(ref), hash)
+        if not self.done and used not in self.record.artifacts:
+            self.record.artifacts.append(used)
+
+    def input(self, value: object) -> None:
+        """What went in: copied now, bounded in size."""
+        if not self.done:
+            self.record.input = self._captured(value)
+
+    def output(self, value: object) -> None:
+        """What came out: copied now, bounded in size."""
+        if not self.done:
+            self.record.output = self._captured(value)
+
+    def fail(self, error: BaseException | str) -> None:
+        """Mark the span as failed. An exception is also kept as an event, with where it was raised."""
+        if self.done:
+            return
+        self.record.status = "error"
+        if isinstance(error, str):
+            self.record.error = error[:2000]
+            return
+        self.record.error = failure(error)
+        where = "".join(traceback.format_tb(error.__traceback__, limit=-12))
+        self.event("exception", type=type(error).__qualname__, message=self.record.error, stacktrace=where)
+
+    def about(self, user: str | None, session: str | None) -> None:
+        """Whom this is about, where that was not known when it began; the spans above learn it too."""
+        span: LiveSpan | None = self
+        while span is not None:
+            span.record.user = span.record.user or user
+            span.record.session = span.record.session or session
+            span = span._parent
+
+    def end(self) -> None:
+        """Finish: the span goes to the store's queue. Ending twice, or elsewhere than it began, is harmless."""
+        if self.done:
+            return
+        self.done = True
+        self.record.end = max(now_ns(), self.record.start)
+        if self.record.status == "running":
+            self.record.status = "ok"
+        leave(self.context, self.before)
+        if self._pid != os.getpid():  # begun before a fork: the parent process ends it
+            return
+        for collected in self._collectors:
+            collected.add(self.record)
+        sink.put(self._target, self.record, self._size)
+
+    def begun(self) -> None:
+        """Let a root be seen while it runs, and after a crash: who runs it is in its attributes."""
+        if self._parent is None:
+            self.record.attributes["process.pid"] = self._pid
+            self.record.attributes["host.name"] = _HOST
+            sink.put_start(self._target, self.record, self._size)
+
+    def first(self) -> None:
+        """Note that the first piece of a stream came out now."""
+        if not self.done and self.record.first_token_seconds is None:
+            self.record.first_token_seconds = (now_ns() - self.record.start) / 1e9
+
+    def active(self) -> AbstractContextManager[None]:
+        """Make this span the current one for a while (a step of a generator, a callback)."""
+        return entered(self.context)
+
+    def _captured(self, value: object) -> Json:
+        captured = Capture(value)
+        self._size += captured.size
+        if captured.cut:
+            self._mark("cut")
+        return captured.value
+
+    def _mark(self, mark: str) -> None:
+        if mark not in self.record.marks:
+            self.record.marks.append(mark)
+
+    def __repr__(self) -> str:
+        return f"<span {self.record.name!r} {self.record.trace_id}/{self.record.span_id}>"
+
+
+def begin(name: str, kind: str, parent: Context, attributes: dict[str, Any], inputs: object = None) -> LiveSpan:
+    """A span under `parent`, not made current. `inputs` are known from the start, so that a crash keeps them."""
+    live = LiveSpan(name, kind, parent, {})
+    if attributes:
+        live.set(**attributes)
+    if inputs:
+        live.input(inputs)
+    live.begun()
+    return live
+
+
+def start(name: str, *, kind: str = "step", detached: bool = False, **attributes: Any) -> LiveSpan:
+    """Begin a span by hand; end it with `.end()`.
+
+    It becomes the current span unless `detached` (then `with live.active():` makes it so for a while).
+    """
+    live = begin(name, kind, otel.get_current(), attributes)
+    if not detached:
+        otel.attach(live.context)
+    return live
+
+
+class span:
+    """`with afere.span("rank", kind="retrieval") as live:` records that the block ran, and an exception that leaves it."""
+
+    __slots__ = ("_asked", "_live")
+
+    def __init__(self, name: str, *, kind: str = "step", **attributes: Any) -> None:
+        self._asked = (name, kind, attributes)
+
+    def __enter__(self) -> LiveSpan:
+        name, kind, attributes = self._asked
+        self._live = begin(name, kind, otel.get_current(), attributes)
+        otel.attach(self._live.context)
+        return self._live
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _at: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._live.fail(error)
+        self._live.end()
+
+
+def current() -> LiveSpan | None:
+    """The span that is running here, or None."""
+    live = cast("LiveSpan | None", otel.get_value(LIVE))
+    return None if live is None else live.running_above
+
+
+def context(*, user: str | None = None, session: str | None = None, **attributes: Any) -> AbstractContextManager[None]:
+    """Say whom and what the spans inside are about; the running trace learns the user and session too.
+
+    `environment=` is a field of its own; other names become attributes of every span inside.
+    """
+    known, live = about(), current()
+    environment = attributes.pop("environment", None) or known.environment
+    said: dict[str, Json] = {name: Capture(value).value for name, value in attributes.items()}
+    user = known.user if user is None else str(user)
+    session = known.session if session is None else str(session)
+    if live is not None:
+        live.about(user, session)
+    return holding(ABOUT, About(user, session, environment, {**known.attributes, **said}))

@@ -1,0 +1,301 @@
+"""From the program to the store: a queue bounded by count and bytes, and one writer thread with group commit.
+
+A span that was put here is on disk some 50 ms later, or after `flush()`, or at exit; a killed process loses at most what
+was still waiting. Whatever goes wrong is counted and said once through `logging`, never raised into the program.
+"""
+
+from __future__ import annotations
+
+import atexit
+import dataclasses
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from afere.base.errors import AfereError
+from afere.base.project import find_project
+from afere.base.span import Span
+from afere.tracing.policy import Policy
+
+if TYPE_CHECKING:
+    from afere.store import Session
+
+_log = logging.getLogger("afere")
+
+SPANS = 20_000  # waiting at most
+BYTES = 64 * 2**20  # waiting at most, estimated
+BATCH = 1_000  # spans of one transaction
+LINGER = 0.05  # seconds: how long spans gather before they are written together
+EACH = 600  # bytes of a span without its content, roughly
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """Spans of this process so far: durable in the store, still waiting, and lost (full queue, disk or store that failed)."""
+
+    written: int
+    waiting: int
+    lost: int
+
+
+class Target:
+    """Where the spans of one project rest, and what must not rest there. Opened by the writer when first needed."""
+
+    def __init__(self, folder: str, project: str, policy: Policy, session: Session | None = None) -> None:
+        self._folder, self._project, self._policy = folder, project, policy
+        self._session = session
+        self._opening = threading.Lock()
+
+    def session(self) -> Session:
+        """The store, opened once."""
+        with self._opening:
+            if self._session is None:
+                import afere.store
+
+                self._session = afere.store.open(self._folder, project=self._project)
+            return self._session
+
+    def write(self, spans: list[Span]) -> None:
+        """Keep the spans, without what must not rest."""
+        self.session().spans.write([self._policy.apply(span) for span in spans])
+
+    def lost(self, count: int, why: str) -> None:
+        """Keep a note of spans that were lost."""
+        self.session().spans.lost(count, why)
+
+
+class _Settings:
+    """What `configure` said, and the targets found so far."""
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+        self.content = True
+        self.redact: tuple[Any, ...] = ()
+        self.targets: dict[tuple[str, str | None, str | None], Target | None] = {}
+
+
+_settings = _Settings()
+
+
+def configure(
+    *, session: Session | None = None, content: bool = True, redact: tuple[Any, ...] | list[Any] = ()
+) -> None:
+    """Say where spans rest and what must not: each call replaces what the one before said.
+
+    session: an open store; default: that of the project of the working directory.
+    content: False keeps the structure of inputs and outputs only.
+    redact: kinds of `afere.base.detect` ("email", "phone", "card", "iban", "ip"), or functions from text to text,
+    applied before anything rests, together with `redact:` and `content:` of afere.yaml. Secrets are always redacted.
+    """
+    Policy(content, tuple(redact))  # a wrong kind is told to the caller, here
+    _settings.session, _settings.content, _settings.redact = session, content, tuple(redact)
+    _settings.targets = {}
+
+
+def target() -> Target | None:
+    """Where a trace that begins now will rest; None, said once, when the project cannot be read."""
+    try:
+        here = os.getcwd()  # noqa: PTH109  a tenth of the time of Path.cwd(), once for every trace
+    except OSError:
+        here = ""
+    key = (here, os.environ.get("AFERE_STORE"), os.environ.get("AFERE_PROJECT"))
+    try:
+        return _settings.targets[key]
+    except KeyError:
+        found = _settings.targets[key] = _find(here)
+        return found
+
+
+def _find(here: str) -> Target | None:
+    try:
+        project = find_project(here or "/")
+        policy = Policy.of(project, content=_settings.content, redact=_settings.redact)
+    except (AfereError, OSError) as error:
+        _log.warning("afere cannot keep traces here: %s", error)
+        return None
+    session = _settings.session
+    if session is not None:
+        return Target(str(session.folder), session.project, policy, session)
+    return Target(project.store, project.name, policy)
+
+
+def session() -> Session:
+    """The store where a trace that begins now will rest; raises what stands in the way."""
+    found = target()
+    if found is not None:
+        return found.session()
+    import afere.store
+
+    return afere.store.open()
+
+
+class _Item(NamedTuple):
+    target: Target | None
+    span: Span
+    size: int  # about how many bytes
+    ended: int  # 1, or 0 for a span that has only begun
+
+
+class Sink:
+    """The queue and its writer. One for a process; a forked child gets a new one."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Item] = deque()
+        self._bytes = 0
+        self._lock = threading.Lock()  # guards the queue and the counts; never held while writing
+        self._writing = threading.Lock()  # one batch at a time
+        self._wake = threading.Event()
+        self._hurry = threading.Event()
+        self._progress = threading.Condition(self._lock)
+        self._thread: threading.Thread | None = None
+        self._taken = self._settled = 0  # records, those of beginnings too
+        self._ended = self._written = self._lost = 0  # finished spans
+        self._said: set[str] = set()
+        self._unreported = 0
+        self._exiting = False
+
+    def put(self, item: _Item) -> None:
+        """Take a record; when the queue is full it is lost and counted. Never waits for the disk."""
+        with self._lock:
+            full = len(self._waiting) >= SPANS or self._bytes + item.size > BYTES
+            self._ended += item.ended
+            if full or item.target is None:
+                self._lost += item.ended
+                self._unreported += item.ended
+            else:
+                self._taken += 1
+                self._waiting.append(item)
+                self._bytes += item.size
+        if full:
+            self._say(f"more than {SPANS} spans or {BYTES >> 20} MiB are waiting for the store")
+        if self._exiting:
+            self._drain()
+        elif not self._wake.is_set():
+            self._wake.set()
+            if self._thread is None:
+                self._start()
+
+    def flush(self, timeout: float) -> Flushed:
+        """Wait until all that was put before is written or lost, at most `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        with self._progress:
+            goal = self._taken
+            while self._settled < goal and (left := deadline - time.monotonic()) > 0:
+                self._hurry.set()
+                self._wake.set()
+                self._progress.wait(left)
+            return Flushed(self._written, self._ended - self._written - self._lost, self._lost)
+
+    def exit(self) -> None:
+        """Write what waits, in this thread; spans that end later are written at once."""
+        self._exiting = True
+        self._drain()
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._thread = threading.Thread(target=self._run, name="afere-spans", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # the interpreter is ending, or no more threads: write here and now
+            self._exiting = True
+            self._drain()
+        util = sys.modules.get("multiprocessing.util")
+        if util is not None:  # such processes end without atexit
+            util.Finalize(None, self.exit, exitpriority=0)
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._hurry.wait(LINGER)
+            self._hurry.clear()
+            self._wake.clear()
+            self._drain()
+
+    def _drain(self) -> None:
+        with self._writing:
+            while batch := self._take():
+                grouped: dict[Target, list[_Item]] = {}
+                for item in batch:
+                    if item.target is not None:
+                        grouped.setdefault(item.target, []).append(item)
+                for target, items in grouped.items():
+                    self._write(target, items)
+
+    def _take(self) -> list[_Item]:
+        with self._lock:
+            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
+            self._bytes -= sum(item.size for item in batch)
+        return batch
+
+    def _write(self, target: Target, items: list[_Item]) -> None:
+        problem: str | None = None
+        try:
+            target.write([item.span for item in items])
+            self._report(target)
+        except Exception as error:  # the program goes on whatever the store does
+            problem = str(error) or type(error).__name__
+        ended = sum(item.ended for item in items)
+        with self._progress:
+            self._settled += len(items)
+            if problem is None:
+                self._written += ended
+            else:
+                self._lost += ended
+                self._unreported += ended
+            self._progress.notify_all()
+        if problem is not None:
+            self._say(problem)
+
+    def _report(self, target: Target) -> None:
+        with self._lock:
+            count, self._unreported = self._unreported, 0
+        if count:
+            target.lost(count, "; ".join(sorted(self._said)) or "the project could not be read")
+
+    def _say(self, why: str) -> None:
+        if why not in self._said and len(self._said) < 20:
+            self._said.add(why)
+            _log.warning(
+                "afere is losing spans of process %d: %s. The program goes on; afere.flush() counts what is lost.",
+                os.getpid(),
+                why,
+            )
+
+
+_sink = Sink()
+
+
+def put(target: Target | None, span: Span, size: int) -> None:
+    """Hand a finished span over."""
+    _sink.put(_Item(target, span, size + EACH, 1))
+
+
+def put_start(target: Target | None, span: Span, size: int) -> None:
+    """Hand over what is known of a span that begins: a copy, since the program goes on with the original."""
+    copy = dataclasses.replace(
+        span, attributes=dict(span.attributes), events=list(span.events), artifacts=list(span.artifacts)
+    )
+    _sink.put(_Item(target, copy, size + EACH, 0))
+
+
+def flush(timeout: float = 5.0) -> Flushed:
+    """Wait until the spans that ended so far are durable, at most `timeout` seconds; says what was written, waits, and is lost."""
+    return _sink.flush(timeout)
+
+
+def _after_fork() -> None:
+    # The parent writes what waits there; the child must not write it again, nor use the parent's connections and locks.
+    global _sink  # noqa: PLW0603  one sink for a process is the point
+    _sink = Sink()
+    _settings.targets = {}
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(lambda: _sink.exit())
