@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import cast
 
 from afere.base.artifact import KINDS, AliasMove, Ref, check_alias, parse_ref
 from afere.base.canonical import digest_of
-from afere.base.errors import BadInput, BadReference, NoSuchAlias, NoSuchArtifact, Refused
+from afere.base.errors import BadInput, BadReference, NoSuchAlias, NotFound, Refused
 from afere.store import artifacts
 from afere.store.audit import Fact, Stamp, announce, record
+from afere.store.database import inserted
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
 
 
@@ -28,7 +30,7 @@ class Handle:
 
 
 def move(
-    connection: sqlite3.Connection, stamp: Stamp, name: str, to: str | None, why: str, decision: str | None,
+    connection: sqlite3.Connection, stamp: Stamp, name: str, to: str | None, *, why: str, decision: str | None,
     protected: frozenset[str],
 ) -> AliasMove:  # fmt: skip
     """Point an alias at an artifact of its name, or (None) take it away. Where it already points there, nothing moves."""
@@ -39,6 +41,8 @@ def move(
     current = cast("int | None", newest["target"]) if newest else None
     if current is None and target is None:
         raise NoSuchAlias(f"There is no {handle} in project {stamp.project!r}, so it cannot be taken away.")
+    if newest is not None and target is not None and current == target["id"]:
+        return _move(connection, newest)
     if decision is not None:
         decision = _check_decision(connection, stamp.project, handle, target, decision)
     elif handle.alias in protected:
@@ -46,9 +50,9 @@ def move(
             f"{handle} is protected: it moves only with a decision that passed. Make one with: afere gate EXPERIMENT, "
             f"then name it: afere promote {to or 'REF'} {handle.alias} --why TEXT --decision decision:NUMBER"
         )
-    if newest is not None and target is not None and current == target["id"]:
-        return _move(connection, newest)
-    return _write(connection, stamp, handle, current, target["id"] if target else None, why, decision)
+    return _write(
+        connection, stamp, handle, origin=current, target=target["id"] if target else None, why=why, decision=decision
+    )
 
 
 def roll_back(connection: sqlite3.Connection, stamp: Stamp, name: str, why: str) -> AliasMove:
@@ -69,7 +73,9 @@ def roll_back(connection: sqlite3.Connection, stamp: Stamp, name: str, why: str)
         raise NoSuchAlias(f"{handle} was never anywhere before {here}, so it cannot go back.")
     query = "SELECT decision FROM moves WHERE project=? AND kind=? AND name=? AND alias=? AND target=? ORDER BY id DESC LIMIT 1"
     row = connection.execute(query, (stamp.project, handle.kind, handle.name, handle.alias, back)).fetchone()
-    return _write(connection, stamp, handle, current, back, why or "rolled back", row["decision"])
+    return _write(
+        connection, stamp, handle, origin=current, target=back, why=why or "rolled back", decision=row["decision"]
+    )
 
 
 def _path(connection: sqlite3.Connection, project: str, handle: Handle) -> list[int]:
@@ -114,7 +120,7 @@ def _handle(connection: sqlite3.Connection, project: str, ref: Ref, target: sqli
     kinds = [kind for (kind,) in connection.execute(query, (project, ref.name, alias))]
     if not kinds:
         artifacts.resolve(connection, project, ref)  # raises, saying what there is
-        raise NoSuchArtifact(f"There is no {ref} in project {project!r}.")
+        raise NoSuchAlias(f"There is no {ref} in project {project!r}.")
     if len(kinds) > 1:
         raise BadReference(f"{ref} means {len(kinds)} things: {', '.join(f'{kind}:{ref}' for kind in kinds)}.")
     return Handle(kinds[0], ref.name, alias)
@@ -148,24 +154,22 @@ def _about(connection: sqlite3.Connection, project: str, decision: int, subject:
     """Row ids of all that a decision speaks of: what it uses, its subject, and what that uses, at any distance."""
     starts = [decision]
     if isinstance(subject, str):
-        try:
+        with suppress(BadReference, NotFound):  # a subject may also be a plain name
             starts.append(artifacts.resolve(connection, project, subject)["id"])
-        except (BadReference, NoSuchArtifact, NoSuchAlias):  # a subject may also be a plain name
-            pass
     query = """WITH RECURSIVE reach(id) AS
         (SELECT ? UNION SELECT u.target FROM reach AS r JOIN uses AS u ON u.artifact = r.id) SELECT id FROM reach"""
     return {id_ for start in starts for (id_,) in connection.execute(query, (start,))}
 
 
 def _write(
-    connection: sqlite3.Connection, stamp: Stamp, handle: Handle, origin: int | None, target: int | None, why: str,
+    connection: sqlite3.Connection, stamp: Stamp, handle: Handle, *, origin: int | None, target: int | None, why: str,
     decision: str | None,
 ) -> AliasMove:  # fmt: skip
-    row = connection.execute(
-        "INSERT INTO moves (project, kind, name, alias, origin, target, decision, actor, at, why) "
-        "VALUES (?,?,?,?,?,?,?,?,?,?) RETURNING *",
-        (stamp.project, handle.kind, handle.name, handle.alias, origin, target, decision, stamp.actor, stamp.at, why),
-    ).fetchone()
+    written = {
+        "project": stamp.project, "kind": handle.kind, "name": handle.name, "alias": handle.alias, "origin": origin,
+        "target": target, "decision": decision, "actor": stamp.actor, "at": stamp.at, "why": why,
+    }  # fmt: skip
+    row = inserted(connection, "moves", written)
     made = _move(connection, row)
     record(connection, stamp, "alias", str(handle), {"from": made.origin, "to": made.to, "row": _row_digest(row)})
     announce(connection, stamp, "alias", str(handle))

@@ -13,9 +13,12 @@ from afere.base.artifact import KINDS, NUMBERED, Artifact, Ref, Use, check_name,
 from afere.base.canonical import Json, canonical, digest_of
 from afere.base.errors import BadInput, BadReference, NoSuchAlias, NoSuchArtifact
 from afere.store.audit import Fact, Stamp, announce, record
+from afere.store.database import inserted
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
 
 _MAX_LISTED = 12
+_NEWEST = """ AND a.version = (SELECT max(b.version) FROM artifacts AS b
+    WHERE b.project=a.project AND b.kind=a.kind AND b.name=a.name)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Edge:
 
 
 def put(
-    connection: sqlite3.Connection, stamp: Stamp, kind: str, name: str | None, content: Json, blob: str | None,
+    connection: sqlite3.Connection, stamp: Stamp, kind: str, name: str | None, *, content: Json, blob: str | None,
     uses: Sequence[Use], why: str,
 ) -> Artifact:  # fmt: skip
     """The artifact with this content: the version that has it already, or a new one."""
@@ -57,11 +60,11 @@ def put(
         raise BadInput(
             f"{kind}:{name} is there with another content, and it is frozen. Leave the name out for a new one."
         )
-    row = connection.execute(
-        "INSERT INTO artifacts (project, kind, name, version, hash, content, blob, actor, at, why) "
-        "VALUES (?,?,?,?,?,?,?,?,?,?) RETURNING *",
-        (stamp.project, kind, name, newest + 1, hash_, canonical(content).decode(), blob, stamp.actor, stamp.at, why),
-    ).fetchone()
+    written = {
+        "project": stamp.project, "kind": kind, "name": name, "version": newest + 1, "hash": hash_,
+        "content": canonical(content).decode(), "blob": blob, "actor": stamp.actor, "at": stamp.at, "why": why,
+    }  # fmt: skip
+    row = inserted(connection, "artifacts", written)
     edges = {(row["id"], use.role, target) for use, target in zip(uses, targets, strict=True)}
     connection.executemany("INSERT INTO uses (artifact, role, target) VALUES (?,?,?)", sorted(edges))
     artifact = load(connection, row)
@@ -148,26 +151,21 @@ def resolve(connection: sqlite3.Connection, project: str, text: str | Ref, kind:
 
 
 def _matches(connection: sqlite3.Connection, project: str, ref: Ref) -> list[sqlite3.Row]:
-    where, values = "a.project=? AND a.name=?", [project, ref.name]
+    query, values = "SELECT a.* FROM artifacts AS a WHERE a.project=? AND a.name=?", [project, ref.name]
     if ref.kind:
-        where, values = f"{where} AND a.kind=?", [*values, ref.kind]
+        query, values = f"{query} AND a.kind=?", [*values, ref.kind]
     if ref.number is not None:
         if ref.number >= 1 << 63:
             return []
-        where, values = f"{where} AND a.version=?", [*values, ref.number]
+        query, values = f"{query} AND a.version=?", [*values, ref.number]
     elif ref.alias:
-        where = f"{where} AND a.id IN (SELECT target FROM aliases WHERE project=? AND name=? AND alias=?)"
+        query += " AND a.id IN (SELECT target FROM aliases WHERE project=? AND name=? AND alias=?)"
         values = [*values, project, ref.name, ref.alias]
     elif ref.hex:
-        where, values = f"{where} AND a.hash GLOB ?", [*values, f"sha256:{ref.hex}*"]
+        query, values = f"{query} AND a.hash GLOB ?", [*values, f"sha256:{ref.hex}*"]
     else:
-        where = (
-            f"{where} AND a.version = (SELECT max(b.version) FROM artifacts AS b "
-            "WHERE b.project=a.project AND b.kind=a.kind AND b.name=a.name)"
-        )
-    return connection.execute(
-        f"SELECT a.* FROM artifacts AS a WHERE {where} ORDER BY a.kind, a.version", values
-    ).fetchall()
+        query += _NEWEST
+    return connection.execute(f"{query} ORDER BY a.kind, a.version", values).fetchall()
 
 
 def _full(row: sqlite3.Row, ref: Ref) -> str:
@@ -230,10 +228,7 @@ def find(
         if where.get(key) is not None:
             query, values = f"{query} AND a.{key}=?", [*values, where[key]]
     if where.get("latest"):
-        query += (
-            " AND a.version = (SELECT max(b.version) FROM artifacts AS b "
-            "WHERE b.project=a.project AND b.kind=a.kind AND b.name=a.name)"
-        )
+        query += _NEWEST
     before = read_cursor(cursor, 1)
     if before:
         query, values = f"{query} AND a.id<?", [*values, before[0]]
@@ -245,19 +240,18 @@ def find(
 # lineage
 
 
+_WALK = """WITH RECURSIVE
+    reach(id, depth) AS (SELECT ?, 0 UNION SELECT <there>, r.depth + 1 FROM reach AS r JOIN uses AS u ON <here> = r.id),
+    near(id, depth) AS (SELECT id, min(depth) FROM reach GROUP BY id)
+    SELECT n.depth + 1, u.role, u.artifact, u.target, t.hash FROM near AS n
+        JOIN uses AS u ON <here> = n.id JOIN artifacts AS t ON t.id = u.target
+        ORDER BY n.depth, u.role, u.artifact, u.target"""
+
+
 def walk(connection: sqlite3.Connection, start: int, *, up: bool) -> list[Edge]:
     """All edges from an artifact to what it uses (up), or to it from what uses it, at any distance; nearest first."""
-    here, there = ("artifact", "target") if up else ("target", "artifact")
-    rows = connection.execute(
-        f"""WITH RECURSIVE
-            reach(id, depth) AS (SELECT ?, 0 UNION
-                SELECT u.{there}, r.depth + 1 FROM reach AS r JOIN uses AS u ON u.{here} = r.id),
-            near(id, depth) AS (SELECT id, min(depth) FROM reach GROUP BY id)
-        SELECT n.depth + 1, u.role, u.artifact, u.target, t.hash FROM near AS n
-            JOIN uses AS u ON u.{here} = n.id JOIN artifacts AS t ON t.id = u.target
-            ORDER BY n.depth, u.role, u.artifact, u.target""",
-        (start,),
-    ).fetchall()
+    here, there = ("u.artifact", "u.target") if up else ("u.target", "u.artifact")
+    rows = connection.execute(_WALK.replace("<here>", here).replace("<there>", there), (start,)).fetchall()
     refs = {id_: cast("str", ref_of(connection, id_)) for row in rows for id_ in (row["artifact"], row["target"])}
     return [Edge(refs[row["artifact"]], row["role"], refs[row["target"]], row["hash"], row[0]) for row in rows]
 

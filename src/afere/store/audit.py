@@ -10,7 +10,7 @@ import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +109,12 @@ def last(connection: sqlite3.Connection) -> tuple[int, str]:
     return (int(row[0]), str(row[1])) if row else (0, GENESIS)
 
 
+def hash_of(connection: sqlite3.Connection, seq: int) -> str | None:
+    """The hash of a line, if there is one with that number; that before the first is known to all."""
+    row = connection.execute("SELECT hash FROM audit WHERE seq=?", (seq,)).fetchone()
+    return str(row[0]) if row else GENESIS if seq == 0 else None
+
+
 def find(
     connection: sqlite3.Connection, project: str, limit: int, cursor: str | None, where: Mapping[str, object]
 ) -> Page[AuditLine]:
@@ -134,18 +140,20 @@ def _line(row: sqlite3.Row) -> AuditLine:
 class Head:
     """The newest line's number and hash, in a file beside the database: what a cut tail cannot also cut unseen.
 
-    Written after the commit, so it may lag behind after a crash, but never runs ahead of the chain.
+    Written after the commit, so it may lag behind after a crash, but never runs ahead of the chain. Once it does not
+    fit the chain, or is gone, it is left so: `verify` must go on saying it.
     """
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "audit.head"
-        self._known = -1
+        self._known = 0
         self._lock = threading.Lock()
 
     def begin(self) -> None:
-        """Make the file for a new store, so that its absence later means something."""
-        if not self.file.exists():
-            self.advance(0, GENESIS)
+        """Make the file, for a store without any line yet."""
+        with self._lock, _alone(self.file.with_name("audit.lock")):
+            if not self.file.exists():
+                write_file(self.file, f"0 {GENESIS}\n".encode("ascii"))
 
     def read(self) -> tuple[int, str] | None:
         """Number and hash as the file has them; None if it is gone or says nothing."""
@@ -155,15 +163,19 @@ class Head:
         except (OSError, ValueError):
             return None
 
-    def advance(self, seq: int, hash_: str) -> None:
-        """Move the file forward to this line, unless another thread or process is already further."""
+    def advance(self, seq: int, hash_: str, hash_of: Callable[[int], str | None]) -> None:
+        """Move the file forward to this line, unless another thread or process is already further.
+
+        `hash_of` looks a line up in the chain.
+        """
         if seq <= self._known:
             return
         with self._lock, _alone(self.file.with_name("audit.lock")):
             written = self.read()
-            if written is None or written[0] < seq:
-                write_file(self.file, f"{seq} {hash_}\n".encode("ascii"))
-            self._known = max(seq, written[0] if written else 0)
+            if written is None or written[0] >= seq or hash_of(written[0]) != written[1]:
+                return
+            write_file(self.file, f"{seq} {hash_}\n".encode("ascii"))
+            self._known = seq
 
 
 @contextmanager

@@ -10,13 +10,13 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
-from afere.base.errors import StoreFailed, StoreIsNewer
+from afere.base.errors import BadInput, StoreFailed, StoreIsNewer
 
 Migration = Callable[[sqlite3.Connection], None]
 BUSY_SECONDS = 20.0  # how long to wait for another process before giving up
@@ -103,26 +103,19 @@ class Database:
                 raise StoreFailed(f"{self.file} was closed in this program. Open it again with afere.open().")
             connection = self._idle.pop() if self._idle else None
             self._busy[me] = self._busy.get(me, 0) + 1
-        broken = True
         try:
             with failing(self.file):
                 if connection is None:
                     connection = self._connect()
                 yield connection
-            broken = False
-        except sqlite3.Error:
-            raise
-        except Exception as error:
-            broken = isinstance(error.__cause__, sqlite3.Error)
-            raise
         finally:
             with self._condition:
                 self._busy[me] -= 1
                 if not self._busy[me]:
                     del self._busy[me]
                 if connection is not None:
-                    # A connection in doubt is not used again, nor one that assumes that nobody writes.
-                    if broken or self._closed or not self.writable:
+                    # Not used again: one whose transaction did not end, and one that assumes that nobody writes.
+                    if self._closed or connection.in_transaction or not self.writable:
                         with suppress(sqlite3.Error):
                             connection.close()
                     else:
@@ -269,31 +262,36 @@ def failing(file: Path) -> Generator[None]:
         if sentence is None:
             raise
         raise StoreFailed(sentence) from error
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            f"Text with half a character (U+{ord(error.object[error.start]):04X}) cannot be kept. Decode it as it was written."
+        ) from None
+
+
+def inserted(connection: sqlite3.Connection, table: str, values: Mapping[str, object]) -> sqlite3.Row:
+    """Insert a row and read it back as it rests. (RETURNING would ask for SQLite 3.35, which some systems lack.)"""
+    names, marks = ", ".join(values), ", ".join("?" * len(values))
+    cursor = connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - names from our code
+    return connection.execute(f"SELECT * FROM {table} WHERE rowid=?", (cursor.lastrowid,)).fetchone()  # noqa: S608 - as above
 
 
 def _sentence(error: sqlite3.Error, file: Path) -> str | None:
-    code = str(getattr(error, "sqlite_errorname", "")).split("_")
-    match code[1] if len(code) > 1 else "":
-        case "BUSY" | "LOCKED":
-            return (
-                f"{file} was in use by another process for more than {BUSY_SECONDS:.0f} s. "
-                "Try again; if it stays so, see who has it open: afere doctor"
-            )
-        case "READONLY":
-            return _read_only(file)
-        case "FULL":
-            return f"{file}: the disk is full. Nothing of this change was kept. Free some space, then try again."
-        case "CORRUPT" | "NOTADB":
-            return f"{file} is damaged ({error}). See what can be saved with: afere doctor"
-        case "CANTOPEN" | "PERM" | "AUTH":
-            return (
-                f"{file} cannot be opened ({error}). Check that {file.parent} exists and that you may read and write it, "
-                "or name another folder with AFERE_STORE or --store."
-            )
-        case "IOERR" | "PROTOCOL" | "NOLFS" | "NOMEM":
-            return f"{file}: the disk failed ({error}). Check free space and the disk, then run: afere doctor"
-        case _:
-            return None
+    code = str(getattr(error, "sqlite_errorname", "")).removeprefix("SQLITE_").partition("_")[0]
+    if code in ("BUSY", "LOCKED"):
+        return (
+            f"{file} was in use by another process for more than {BUSY_SECONDS:.0f} s. "
+            "Try again; if it stays so, stop the process that holds it open."
+        )
+    trouble = {
+        "READONLY": _read_only(file),
+        "FULL": f"{file}: the disk is full. Nothing of this change was kept. Free some space, then try again.",
+        "CORRUPT": f"{file} is damaged ({error}). See what can be saved with: afere doctor",
+        "CANTOPEN": f"{file} cannot be opened ({error}). Check that {file.parent} exists and that you may read and write "
+        "it, or name another folder with AFERE_STORE or --store.",
+        "IOERR": f"{file}: the disk failed ({error}). Check free space and the disk, then run: afere doctor",
+    }
+    same = {"NOTADB": "CORRUPT", "PERM": "CANTOPEN", "AUTH": "CANTOPEN", "PROTOCOL": "IOERR", "NOLFS": "IOERR"}
+    return trouble.get(same.get(code, code))
 
 
 def _read_only(file: Path) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import socket
+import platform
 import sqlite3
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from afere.base.canonical import Json, plain
 from afere.base.clock import new_id, now_ns, rfc3339
 from afere.base.errors import BadInput, Refused
 from afere.store.audit import Stamp, announce
-from afere.store.database import Database
+from afere.store.database import Database, inserted
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
 
 JobStatus = Literal["running", "done", "failed", "stopped"]
@@ -75,24 +74,24 @@ class Job:
 
 
 def claim(
-    connection: sqlite3.Connection, database: Database, stamp: Stamp, kind: str, key: str, total: int | None
+    connection: sqlite3.Connection, database: Database, stamp: Stamp, kind: str, key: str, *, total: int | None
 ) -> Job:
     """The unfinished job with that key, or a new one, now this process's. Refused while another process works on it."""
     row = connection.execute(
         "SELECT * FROM jobs WHERE project=? AND kind=? AND key=? AND status <> 'done'", (stamp.project, kind, key)
     ).fetchone()
-    owner = json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())})
+    owner = json.dumps({"host": platform.node(), "pid": os.getpid(), "started": _started(os.getpid())})
     if row is None:
-        row = connection.execute(
-            "INSERT INTO jobs (id, project, kind, key, status, total, owner, by, at) VALUES (?,?,?,?,?,?,?,?,?) RETURNING *",
-            (new_id(), stamp.project, kind, key, "running", total, owner, stamp.actor, stamp.at),
-        ).fetchone()
+        written = {
+            "id": new_id(), "project": stamp.project, "kind": kind, "key": key, "status": "running", "total": total,
+            "owner": owner, "by": stamp.actor, "at": stamp.at,
+        }  # fmt: skip
+        row = inserted(connection, "jobs", written)
     else:
         _check_free(row)
-        row = connection.execute(
-            "UPDATE jobs SET status='running', ended=NULL, owner=?, total=coalesce(?, total) WHERE seq=? RETURNING *",
-            (owner, total, row["seq"]),
-        ).fetchone()
+        query = "UPDATE jobs SET status='running', ended=NULL, owner=?, total=coalesce(?, total) WHERE seq=?"
+        connection.execute(query, (owner, total, row["seq"]))
+        row = connection.execute("SELECT * FROM jobs WHERE seq=?", (row["seq"],)).fetchone()
     announce(connection, stamp, "job", row["id"])
     return _job(row, database)
 
@@ -102,7 +101,7 @@ def _check_free(row: sqlite3.Row) -> None:
         return
     owner = json.loads(row["owner"])
     pid = int(owner["pid"])
-    if pid == os.getpid() or owner["host"] != socket.gethostname() or _started(pid) != owner["started"]:
+    if pid == os.getpid() or owner["host"] != platform.node() or _started(pid) != owner["started"]:
         return  # ours already, or its process is gone (a process id is used again, but not with the same start)
     raise Refused(
         f"{row['kind']} {row['key']!r} is being worked on by process {pid}. Wait for it, or stop it with: kill {pid}; "
@@ -119,12 +118,14 @@ def _started(pid: int) -> str | None:
         except OSError:
             return None
         return None if state == "Z" else rest[18]
+    import subprocess
+
     listed = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)  # noqa: S603, S607 - fixed words and a number
     return listed.stdout.strip() or None
 
 
 def find(
-    connection: sqlite3.Connection, database: Database, project: str, limit: int, cursor: str | None,
+    connection: sqlite3.Connection, database: Database, project: str, limit: int, cursor: str | None, *,
     where: Mapping[str, object],
 ) -> Page[Job]:  # fmt: skip
     """Jobs, newest first."""

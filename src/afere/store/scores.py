@@ -7,11 +7,12 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
-from afere.base.canonical import digest_of
+from afere.base.canonical import digest_of, plain
 from afere.base.clock import from_rfc3339
 from afere.base.errors import BadInput
 from afere.base.score import Score
 from afere.store.audit import Fact, Stamp, announce, record
+from afere.store.database import inserted
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
 
 _MACHINES = ("scorer", "judge", "service")
@@ -20,29 +21,18 @@ _MACHINES = ("scorer", "judge", "service")
 def append(connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score]) -> None:
     """Keep the scores. One whose id is known is the same score sent again, and changes nothing."""
     for score in scores:
-        value, data = json.dumps(score.value), json.dumps(score.data)
+        value, data = json.dumps(score.value), json.dumps(plain(score.data, where=f"data of score {score.name!r}"))
         known = connection.execute(
             "SELECT * FROM scores WHERE project=? AND id=?", (stamp.project, score.id)
         ).fetchone()  # fmt: skip
         if known is not None:
             _check_same(known, score, value)
             continue
-        row = connection.execute(
-            "INSERT INTO scores (project, id, target, name, value, by, why, at, time, data) "
-            "VALUES (?,?,?,?,?,?,?,?,?,?) RETURNING *",
-            (
-                stamp.project,
-                score.id,
-                score.target,
-                score.name,
-                value,
-                score.by,
-                score.why,
-                score.at,
-                _time(score),
-                data,
-            ),
-        ).fetchone()
+        written = {
+            "project": stamp.project, "id": score.id, "target": score.target, "name": score.name, "value": value,
+            "by": score.by, "why": score.why, "at": score.at, "time": _time(score), "data": data,
+        }  # fmt: skip
+        row = inserted(connection, "scores", written)
         if score.by.partition(":")[0] not in _MACHINES:
             record(connection, stamp, "score", score.id, {"row": _row_digest(row)})
         announce(connection, stamp, "score", score.id)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -60,27 +60,35 @@ class Session:
         self._blobs = Blobs(folder / "blobs")
         self._head = Head(folder)
         self._known_actor = False
-        self._lazy = threading.RLock()
-        with self._database.read():  # a store that cannot be used says so here
-            pass
-        if self._database.writable:
+        self._opening = threading.Lock()
+        self._spans: SpanStore | None = None
+        self._cache: Cache | None = None
+        with self._database.read() as connection:  # a store that cannot be used says so here
+            lines, _ = audit.last(connection)
+        if not lines and self._database.writable:
             self._head.begin()
 
     # the three stores
 
-    @cached_property
+    @property
     def spans(self) -> SpanStore:
         """What ran."""
-        from afere.store.spans import SpanStore
+        with self._opening:
+            if self._spans is None:
+                from afere.store.spans import SpanStore
 
-        return SpanStore(self.folder, self.project)
+                self._spans = SpanStore(self.folder, self.project)
+            return self._spans
 
-    @cached_property
+    @property
     def cache(self) -> Cache:
         """Answers of models; may be deleted at any time."""
-        from afere.store.cache import Cache
+        with self._opening:
+            if self._cache is None:
+                from afere.store.cache import Cache
 
-        return Cache(self.folder)
+                self._cache = Cache(self.folder)
+            return self._cache
 
     # artifacts
 
@@ -95,7 +103,7 @@ class Session:
         value = plain(content, where=f"{kind}:{name or 'content'}")
         digest = self._blobs.put(blob) if blob is not None else None
         with self._change() as (connection, stamp):
-            return artifacts.put(connection, stamp, kind, name, value, digest, uses, why)
+            return artifacts.put(connection, stamp, kind, name, content=value, blob=digest, uses=uses, why=why)
 
     def get(self, ref: str | Ref, *, kind: str | None = None) -> Artifact:
         """The artifact that a reference means: by version, alias or hash; a bare name is its newest version.
@@ -136,7 +144,7 @@ class Session:
         if not why.strip():
             raise BadInput(f"Say why {name} moves: the reason stays in its history.")
         with self._change() as (connection, stamp):
-            return aliases.move(connection, stamp, name, to, why, decision, self._protected())
+            return aliases.move(connection, stamp, name, to, why=why, decision=decision, protected=self._protected())
 
     def rollback(self, name: str, *, why: str = "") -> AliasMove:
         """Point `[kind:]name@alias` back to where it was before: one more move, allowed for protected aliases too."""
@@ -158,7 +166,7 @@ class Session:
     def job(self, kind: str, key: str, *, total: int | None = None) -> Job:
         """The unfinished job with that key, or a new one. Refused while another living process works on it."""
         with self._change() as (connection, stamp):
-            return jobs.claim(connection, self._database, stamp, kind, key, total)
+            return jobs.claim(connection, self._database, stamp, kind, key, total=total)
 
     # reading
 
@@ -199,7 +207,7 @@ class Session:
                 case "scores":
                     return scores.find(connection, self.project, limit, cursor, where)
                 case "jobs":
-                    return jobs.find(connection, self._database, self.project, limit, cursor, where)
+                    return jobs.find(connection, self._database, self.project, limit, cursor, where=where)
                 case "audit":
                     return audit.find(connection, self.project, limit, cursor, where)
                 case _:
@@ -228,11 +236,10 @@ class Session:
 
     def close(self) -> None:
         """Close the files. The session cannot be used after that."""
-        for name in ("spans", "cache"):
-            part = self.__dict__.get(name)
-            if part is not None and hasattr(part, "close"):
-                part.close()
-        self._database.close()
+        with self._opening:
+            for part in (self._spans, self._cache, self._database):
+                if part is not None:
+                    part.close()
 
     def __enter__(self) -> Session:
         return self
@@ -253,17 +260,19 @@ class Session:
             yield connection, stamp
             newest = audit.last(connection)
         self._known_actor = True
-        self._head.advance(*newest)
+        self._head.advance(*newest, self._hash_of)
+
+    def _hash_of(self, seq: int) -> str | None:
+        with self._database.read() as connection:
+            return audit.hash_of(connection, seq)
 
 
 def _introduce(connection: Connection, stamp: Stamp) -> None:
     """Record an actor the first time that it changes something."""
-    made = connection.execute(
-        "INSERT OR IGNORE INTO actors (project, id, roles, at) VALUES (?,?,?,?) RETURNING *",
-        (stamp.project, stamp.actor, '["owner"]', stamp.at),
-    ).fetchone()
-    if made is not None:
-        audit.record(connection, stamp, "actor", stamp.actor, {"row": digest_of(dict(made))})
+    actor = {"project": stamp.project, "id": stamp.actor, "roles": '["owner"]', "at": stamp.at}
+    made = connection.execute("INSERT OR IGNORE INTO actors VALUES (:project, :id, :roles, :at)", actor)
+    if made.rowcount:
+        audit.record(connection, stamp, "actor", stamp.actor, {"row": digest_of({**actor})})
 
 
 def _facts(connection: Connection) -> Iterator[audit.Fact]:
@@ -276,11 +285,10 @@ def _facts(connection: Connection) -> Iterator[audit.Fact]:
 
 def _make(folder: Path) -> None:
     """The store's folder, hidden from git."""
-    if folder.is_dir():
-        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ".gitignore").write_text("*\n", encoding="ascii")
+        if os.access(folder, os.W_OK) and not any(folder.iterdir()):
+            (folder / ".gitignore").write_text("*\n", encoding="ascii")
     except OSError as error:
         raise StoreFailed(
             f"{folder} cannot be made: {error.strerror}. Check the permissions of {folder.parent}, or name another folder "
