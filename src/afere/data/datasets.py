@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,12 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import afere.store
 from afere.base.artifact import Artifact, check_name, parse_ref
 from afere.base.canonical import Json, canonical
 from afere.base.errors import BadData, BadReference, NotFound
-from afere.data.place import calling_project, shown
-from afere.data.reading import Placed, from_python, parse_json, read_file
+from afere.data.place import calling_project, session_of, shown
+from afere.data.reading import Placed, from_python, read_file
 from afere.data.rows import Row, RowProblem, encode, from_line, line, read_row
 from afere.data.schema import infer
 
@@ -101,7 +101,7 @@ class Dataset:
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         data = self._session.blob(cast("str", self.artifact.blob))
-        return tuple(from_line(parse_json(text.decode())) for text in data.splitlines())
+        return tuple(from_line(json.loads(text)) for text in data.splitlines())
 
     def __len__(self) -> int:
         return cast("int", self._content["count"])
@@ -156,7 +156,7 @@ def dataset(source: Dataset | str | Path | Iterable[Mapping[str, object] | Row],
     `name` is the file's stem unless given. BadData lists what is wrong with which row; nothing is kept then.
     """
     project = calling_project()
-    session = afere.store.open(project.store, project=project.name)
+    session = session_of(project)
     if isinstance(source, Dataset):
         return source
     if isinstance(source, str | Path):

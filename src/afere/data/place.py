@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 
+import afere.store
 from afere.base.project import Project, find_project
+from afere.store import Session
 
 _PACKAGE = "afere"
+_sessions: dict[tuple[str, str], Session] = {}  # open for the life of the process: threads and forks may share them
+_opening = threading.Lock()
 
 
 def calling_project() -> Project:
@@ -27,3 +32,13 @@ def calling_project() -> Project:
 def shown(path: Path, project: Project) -> str:
     """A path as people write it: from the project's root where it lies inside."""
     return path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else str(path)
+
+
+def session_of(project: Project) -> Session:
+    """The project's store, opened once per process."""
+    key = (project.store, project.name)
+    with _opening:
+        session = _sessions.get(key)
+        if session is None or not session.folder.is_dir():
+            session = _sessions[key] = afere.store.open(project.store, project=project.name)
+        return session

@@ -80,6 +80,9 @@ class RowProblem(Exception):
     """One field of a row is wrong. `args[0]` names the field, what is wrong with it and the remedy."""
 
 
+_DEFAULTS = {name: getattr(Row(""), name) for name in FIELDS}
+
+
 def read_row(value: object) -> Row:
     """A row as people write it, checked. Without an id, `id` is empty. RowProblem says which field is wrong."""
     if not isinstance(value, Mapping):
@@ -122,7 +125,7 @@ def encode(row: Row) -> tuple[str, dict[str, bytes]]:
     parts: dict[str, bytes] = {}
     for name in sorted(FIELDS):
         value = getattr(row, name)
-        if name == "id" or value is None or value in ({}, ()) or (name == "weight" and value == 1):
+        if name == "id" or value == _DEFAULTS[name]:
             continue
         try:
             parts[name] = canonical(list(cast("tuple[str, ...]", value)) if isinstance(value, tuple) else value)

@@ -1,0 +1,65 @@
+"""Documents become text, and text becomes chunks that are exactly parts of it."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from afere.data.chunks import Chunk, Chunking, cut
+from afere.data.documents import Document, read_document
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            "# Top",
+            "## Part",
+            "### Deep",
+            "",
+            "",
+            "```python",
+            "```",
+            "one two three.",
+            "- item",
+            "    code",
+            "x" * 70,
+            "Ünïcode 漢字。次。",
+        ]
+    )
+    | st.text(max_size=40),
+    max_size=40,
+)
+
+
+def whole(document: Document, chunks: list[Chunk], size: int) -> None:
+    covered = bytearray(len(document.text))
+    before = -1
+    for chunk in chunks:
+        assert before < chunk.start < chunk.end <= len(document.text)
+        assert chunk.end - chunk.start <= size
+        text = document.text[chunk.start : chunk.end]
+        assert text == text.strip()
+        covered[chunk.start : chunk.end] = b"\1" * (chunk.end - chunk.start)
+        before = chunk.start
+    body = document.blocks[0].start
+    missed = [c for i, c in enumerate(document.text) if i >= body and not covered[i] and not c.isspace()]
+    assert missed == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(lines=LINES, size=st.integers(1, 120), overlap=st.integers(0, 119), suffix=st.sampled_from([".md", ".txt"]))
+def test_chunks_hold_every_character_and_are_never_longer_than_asked(lines, size, overlap, suffix):
+    document = read_document(suffix, "\n".join(lines).encode("utf-8", "replace"), "a" + suffix)
+    whole(document, cut(document, Chunking(size, min(overlap, size - 1))), size)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["<p>", "</p>", "<h1>", "</h1>", "<pre>", "</pre>", "<script>", "</script>", "<", "a b\n c", "&amp;"]
+        )
+    )
+)
+def test_any_html_gives_chunks_that_cover_its_text(parts):
+    document = read_document(".html", "".join(parts).encode(), "a.html")
+    whole(document, cut(document, Chunking(20, 5)), 20)
