@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -101,7 +100,7 @@ class Dataset:
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         data = self._session.blob(cast("str", self.artifact.blob))
-        return tuple(from_line(json.loads(text)) for text in data.splitlines())
+        return tuple(from_line(text) for text in data.splitlines())
 
     def __len__(self) -> int:
         return cast("int", self._content["count"])

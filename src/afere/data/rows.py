@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -142,11 +143,19 @@ def line(id_: str, parts: Mapping[str, bytes]) -> bytes:
     return b"{" + b",".join(b'"%s":%s' % (name.encode(), whole[name]) for name in sorted(whole)) + b"}"
 
 
-def from_line(value: Mapping[str, Any]) -> Row:
+def from_line(text: bytes) -> Row:
     """A row of the store's own canonical lines; nothing is checked again."""
-    made: dict[str, Any] = {n: tuple(item) if n in {"relevant", "tags"} else item for n, item in value.items()}
-    made["weight"] = float(value.get("weight", 1))
+    made = cast("dict[str, Any]", json.loads(text, parse_int=_number))
+    for name in ("relevant", "tags"):
+        made[name] = tuple(made.get(name, ()))
+    made["weight"] = float(made.get("weight", 1))
     return Row(**made)
+
+
+def _number(text: str) -> float:
+    """Canonical JSON writes a large float like an integer; real integers of this size are refused when rows come in."""
+    number = int(text)
+    return number if abs(number) < 2**53 else float(text)
 
 
 def _json(name: str, value: object) -> Json:
