@@ -1,0 +1,258 @@
+"""Chain: a function of the user's that is one versioned whole. It stays what it is: sync, async or a generator."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+import sys
+import threading
+import time
+import types
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from opentelemetry import context as otel
+
+from afere.base.artifact import Artifact, check_name
+from afere.base.errors import BadInput
+from afere.base.project import Project, find_project
+from afere.base.span import Trace
+from afere.chains.component import generation
+from afere.chains.place import session_of
+from afere.store import Session
+from afere.tracing import LiveSpan, collecting, current, trace
+from afere.tracing.scope import holding
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_log = logging.getLogger("afere")
+_FRESH = 2.0  # seconds for which a revision is taken as current, unless a prompt file changed
+_ROOT = otel.create_key("afere-chain-run")
+
+
+@dataclass(frozen=True)
+class Run(Generic[R]):
+    """One run of a chain: its output, where to look it up, what ran, how long it took and what it cost (USD).
+
+    A replay says in `exact` whether all else was as recorded, and in `notes` what was not.
+    """
+
+    output: R
+    trace_id: str
+    revision: str
+    seconds: float
+    cost: float | None
+    exact: bool | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Chain(Generic[P, R]):
+    """A function with a revision history. Calling it is a `chain` span that carries its revision."""
+
+    kind = "chain"
+
+    def __init__(self, fn: Callable[P, R], name: str | None = None) -> None:
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+        self.name = check_name(name or _named(fn), "chain")
+        self.shape = _shape(fn)
+        self._traced: Callable[..., Any] = trace(_noting(self, fn, self.shape), name=self.name, kind=self.kind)
+        self._state = _State()
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._traced(*args, **kwargs)
+
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
+        """Run it once, with its trace, revision, time and cost. Awaitable when the function is async.
+
+        What a generator yields is collected: joined if it is all text, else a list.
+        """
+        if self.shape in ("async", "async generator"):
+            return cast("Run[R]", self._arun(args, kwargs))
+        roots: list[LiveSpan] = []
+        with collecting() as collected, holding(_ROOT, roots):
+            begun = time.perf_counter()
+            output: Any = cast("Any", self)(*args, **kwargs)
+            if self.shape == "generator":
+                output = _joined(list(cast("Iterator[Any]", output)))
+            seconds = time.perf_counter() - begun
+        return self._run_of(roots[0], collected.traces, output, seconds)
+
+    async def _arun(self, args: Any, kwargs: Any) -> Run[Any]:
+        roots: list[LiveSpan] = []
+        with collecting() as collected, holding(_ROOT, roots):
+            begun = time.perf_counter()
+            output: Any = self(*args, **kwargs)
+            if self.shape == "async generator":
+                output = _joined([piece async for piece in cast("AsyncIterator[Any]", output)])
+            else:
+                output = await output
+            seconds = time.perf_counter() - begun
+        return self._run_of(roots[0], collected.traces, output, seconds)
+
+    def _run_of(self, root: LiveSpan, traces: dict[str, Trace], output: Any, seconds: float) -> Run[Any]:
+        whole = traces.get(root.trace_id)
+        revision = next((ref for ref, _ in root.record.artifacts if ref.startswith("chain:")), "")
+        return Run(output, root.trace_id, revision, seconds, whole.totals.cost if whole else None)
+
+    def revision(self) -> Artifact:
+        """The version of the whole chain as it is now: code, prompts, models, tools, indexes. Put if it is new."""
+        return self._state.capture(self, session_of(self.project))
+
+    @property
+    def project(self) -> Project:
+        """Where its names resolve: the declared project of the function's file, else that of the working directory."""
+        file = getattr(sys.modules.get(getattr(self.fn, "__module__", "") or ""), "__file__", None)
+        found = find_project(file) if file else None
+        return found if found is not None and found.declared else find_project()
+
+    def note(self, live: LiveSpan) -> None:
+        """Say on the span that runs it which revision runs."""
+        roots = cast("list[LiveSpan] | None", otel.get_value(_ROOT))
+        if roots is not None and not roots:
+            roots.append(live)
+        revision = self._state.current(self)
+        if revision is not None:
+            live.use(revision.ref, revision.hash)
+        else:
+            live.set(**{"afere.revision_problem": self._state.problem})
+
+    @property
+    def parameters(self) -> tuple[str, ...] | None:
+        """The names of what it takes; None when it takes any."""
+        return parameters_of(self.fn)
+
+    def __get__(self, instance: object, owner: type | None = None) -> Chain[..., R]:
+        if instance is None:
+            return self
+        return chain(types.MethodType(self.fn, instance), name=self.name)
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name!r}>"
+
+
+class _AsyncChain(Chain[P, R]):
+    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - R is the coroutine
+        return await self._traced(*args, **kwargs)
+
+
+class _State:
+    """The last captured revision of a chain, and whether it may still be taken as current."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: tuple[Artifact, int, float] | None = None
+        self.problem: str | None = None
+
+    def current(self, chain: Chain[..., Any]) -> Artifact | None:
+        """The revision for a call; None, said once, when it cannot be captured. Never raises."""
+        try:
+            stamp = generation()
+            seen = self._seen
+            if seen is not None and seen[1] == stamp and time.monotonic() - seen[2] < _FRESH:
+                return seen[0]
+            return self.capture(chain, session_of(chain.project))
+        except Exception as problem:  # observing never breaks the user's call
+            said = f"{type(problem).__name__}: {problem}"
+            if said != self.problem:
+                _log.warning("chain %s: its revision could not be captured: %s", chain.name, said)
+            self.problem = said
+            return None
+
+    def capture(self, chain: Chain[..., Any], session: Session) -> Artifact:
+        from afere.chains.revision import capture
+
+        stamp = generation()
+        with self._lock:
+            found = capture(chain).put(session)
+            self._seen = (found, stamp, time.monotonic())
+        return found
+
+
+@overload
+def chain(fn: Callable[P, R], /, *, name: str | None = None) -> Chain[P, R]: ...
+@overload
+def chain(fn: None = None, /, *, name: str | None = None) -> Callable[[Callable[P, R]], Chain[P, R]]: ...
+def chain(fn: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
+    """Make a function a chain: `@afere.chain`, or `@afere.chain(name="qa")`."""
+
+    def make(fn: Callable[P, R]) -> Chain[P, R]:
+        if _shape(fn) != "async":
+            return Chain(fn, name)
+        made = _AsyncChain(fn, name)
+        mark_async(made)
+        return made
+
+    return make if fn is None else make(fn)
+
+
+def mark_async(made: Any) -> None:
+    """Let `inspect.iscoroutinefunction` (3.12) or `asyncio.iscoroutinefunction` see an object that is called like one."""
+    if sys.version_info >= (3, 12):
+        inspect.markcoroutinefunction(made)
+    else:
+        made._is_coroutine = asyncio.coroutines._is_coroutine  # pyright: ignore[reportAttributeAccessIssue,reportUnknownMemberType] - no public way before 3.12
+
+
+def parameters_of(fn: Callable[..., Any]) -> tuple[str, ...] | None:
+    """The names a call may give; None when the function takes any (`**kwargs`) or its signature is not known."""
+    try:
+        parameters = inspect.signature(fn).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return None
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return tuple(parameter.name for parameter in parameters if parameter.kind in kinds)
+
+
+def _noting(made: Chain[..., Any], fn: Callable[..., Any], shape: str) -> Callable[..., Any]:
+    """`fn`, noting the revision on the span that runs it."""
+
+    def note() -> None:
+        live = current()
+        if live is not None:
+            made.note(live)
+
+    def plain(*args: Any, **kwargs: Any) -> Any:
+        note()
+        return fn(*args, **kwargs)
+
+    async def coroutine(*args: Any, **kwargs: Any) -> Any:
+        note()
+        return await fn(*args, **kwargs)
+
+    def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        note()
+        return (yield from fn(*args, **kwargs))
+
+    async def async_generator(*args: Any, **kwargs: Any) -> Any:
+        note()
+        async for piece in fn(*args, **kwargs):
+            yield piece
+
+    shapes = {"async": coroutine, "generator": generator, "async generator": async_generator}
+    return functools.wraps(fn)(shapes.get(shape, plain))
+
+
+def _shape(fn: Callable[..., Any]) -> str:
+    if inspect.isasyncgenfunction(fn):
+        return "async generator"
+    if inspect.iscoroutinefunction(fn):
+        return "async"
+    return "generator" if inspect.isgeneratorfunction(fn) else "plain"
+
+
+def _joined(pieces: list[Any]) -> Any:
+    return "".join(pieces) if pieces and all(isinstance(piece, str) for piece in pieces) else pieces
+
+
+def _named(fn: Callable[..., Any]) -> str:
+    name = str(getattr(fn, "__name__", "")).strip("_").lower()
+    if not name or name == "<lambda>":
+        raise BadInput('A chain needs a name: decorate a named function, or give @afere.chain(name="qa").')
+    return name

@@ -1,0 +1,345 @@
+"""Component: a prompt with a model and parameters; the smallest thing that answers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from afere.base.artifact import Artifact, Ref, Use, identity, parse_ref, short
+from afere.base.canonical import Json
+from afere.base.errors import AfereError, BadPrompt, BadReference, ModelFailed, NoSuchArtifact
+from afere.base.message import Message, ToolSpec, Usage
+from afere.base.project import Project
+from afere.base.steps import Steps, adrive, drive
+from afere.chains.calls import answer, message_from_json
+from afere.chains.place import session_of
+from afere.chains.prompt import Prompt, as_text, load_prompt, stored_prompt
+from afere.chains.recorded import Recorded
+from afere.chains.tool import specs
+from afere.data.place import calling_project
+from afere.models import Model, Reply, Request, Stream, resolve
+from afere.store import Session
+from afere.tracing import LiveSpan, Played, played, span, start
+
+_log = logging.getLogger("afere")
+_FILES = (".md", ".txt", ".jinja", ".j2", ".prompt")
+_FRESH = 1.0  # seconds for which a reference is not looked up again
+
+
+_all: weakref.WeakSet[Component] = weakref.WeakSet()
+
+
+class _count:
+    edits = 0
+
+
+def generation() -> int:
+    """How many edits of prompt files this process has seen; looks for new ones first."""
+    for component in list(_all):
+        component._refresh()
+    return _count.edits
+
+
+@dataclass(frozen=True)
+class Ready:
+    """All that one state of a component calls with: its files as they are now, its model found, its tools described."""
+
+    prompt: Prompt
+    model: Model
+    model_name: str
+    parameters: Mapping[str, Json]
+    tools: tuple[ToolSpec, ...]
+    kept: dict[tuple[str, str], tuple[Artifact, Artifact]] = field(
+        default_factory=dict[tuple[str, str], tuple[Artifact, Artifact]]
+    )
+
+    @property
+    def content(self) -> dict[str, Json]:
+        """What the artifact `component:NAME` holds, beside its edge to the prompt."""
+        return {"model": self.model_name, "parameters": dict(self.parameters)}
+
+    def put(self, session: Session) -> tuple[Artifact, Artifact]:
+        """The versions of the prompt and of the component; made when there is none with this content."""
+        place = (str(session.folder), session.project)
+        if place not in self.kept:
+            name, why = self.prompt.name, f"first run from {self.prompt.file}"
+            prompt = session.put("prompt", name, self.prompt.content, why=why)
+            uses = [Use("prompt", prompt.ref, prompt.hash)]
+            self.kept[place] = (prompt, session.put("component", name, self.content, uses=uses, why=why))
+        return self.kept[place]
+
+    def hashes(self) -> tuple[str, str]:
+        """The identities of prompt and component, without a store."""
+        name = self.prompt.name
+        prompt = identity("prompt", name, self.prompt.content, None, ())
+        return prompt, identity("component", name, self.content, None, [Use("prompt", "", prompt)])
+
+    def request(self, values: Mapping[str, Json], more: tuple[Message, ...] = ()) -> Request:
+        """What is sent for these checked inputs, with `more` turns after them."""
+        messages = (*self.prompt.render(values), *more)
+        return Request(messages, self.parameters, self.tools, self.prompt.output)
+
+
+class Component:
+    """A prompt with a model and parameters. Call it with the prompt's inputs; it answers with text, or with the value
+    checked against the prompt's `output`. Each call is a span, and an edit of the prompt file changes the next call.
+    """
+
+    def __init__(
+        self, source: Path | Ref, project: Project, *, model: str | None = None,
+        parameters: Mapping[str, Json] | None = None,
+    ) -> None:  # fmt: skip
+        self._source = source
+        self.project = project
+        self._model = model
+        self._parameters = dict(parameters or {})
+        self._lock = threading.Lock()
+        self._ready: Ready | None = None
+        self._looked = 0.0
+        self._stored: tuple[str | None, dict[str, Json]] = (None, {})  # model and parameters of a stored component
+        self._prompt = load_prompt(source, project) if isinstance(source, Path) else None
+        self.name = self._prompt.name if self._prompt else cast("Ref", source).name
+        _all.add(self)
+
+    def __call__(self, **inputs: Any) -> Any:
+        """The answer: text, or the value checked against `output`."""
+        return self._answer(drive(self.steps(inputs)))
+
+    async def aio(self, **inputs: Any) -> Any:
+        """Like a call, on the running event loop."""
+        return self._answer(await adrive(self.steps(inputs)))
+
+    def ask(self, **inputs: Any) -> Reply:
+        """The whole reply: `.text .value .messages .calls .usage .cost .finish .model`."""
+        return drive(self.steps(inputs))
+
+    async def aask(self, **inputs: Any) -> Reply:
+        """Like `ask`, on the running event loop."""
+        return await adrive(self.steps(inputs))
+
+    def stream(self, **inputs: Any) -> Stream:
+        """The answer as it comes: `for piece in ...` or `async for piece in ...`; `.reply` at the end."""
+        ready = self.ready()
+        live = start(self.name, kind="llm", detached=True)
+        try:
+            values = self._begin(live, ready, inputs, ())
+            request = ready.request(values)
+            self._describe(live, ready, request)
+        except BaseException as error:
+            live.fail(error)
+            live.end()
+            raise
+
+        def done(reply: Reply) -> None:
+            self._finish(live, reply)
+            live.end()
+
+        def failed(error: BaseException) -> None:
+            live.fail(error)
+            live.end()
+
+        return Stream(ready.model, request, on_done=done, on_error=failed)
+
+    def render(self, **inputs: Any) -> list[Message]:
+        """The messages these inputs make; nothing is sent."""
+        prompt = self.prompt
+        return prompt.render(prompt.values(inputs))
+
+    @property
+    def prompt(self) -> Prompt:
+        """What the prompt file says now, or what the reference points to now."""
+        self._refresh()
+        return cast("Prompt", self._prompt)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs it takes."""
+        return self.prompt.input_names
+
+    @property
+    def model_name(self) -> str:
+        """The model it asks, as `provider:name`."""
+        return self.ready().model_name
+
+    @property
+    def parameters(self) -> Mapping[str, Json]:
+        """What is sent to the model beside the messages."""
+        return self.ready().parameters
+
+    def put(self, session: Session) -> Artifact:
+        """The version of this component, with its prompt; the same content is the same version."""
+        return self.ready().put(session)[1]
+
+    def ready(self) -> Ready:
+        """This component's state now; found anew only when a file or reference changed."""
+        self._refresh()
+        ready = self._ready
+        if ready is None:
+            ready = self._ready = self._prepare(cast("Prompt", self._prompt))
+        return ready
+
+    def steps(
+        self, inputs: Mapping[str, Any], *, lead: tuple[Message, ...] = (), more: tuple[Message, ...] = (),
+        tools: tuple[ToolSpec, ...] | None = None, output: Mapping[str, Json] | None = None,
+    ) -> Steps[Reply]:  # fmt: skip
+        """One call as steps. An agent adds turns before and after the prompt's own, `tools` and another `output`."""
+        with span(self.name, kind="llm") as live:
+            ready = self.ready()
+            values = self._begin(live, ready, inputs, more)
+            recorded = played("llm", self.name, live.record.input)
+            request = ready.request(values, more)
+            if tools is not None:
+                messages = (*lead, *request.messages)
+                request = Request(messages, request.parameters, tools, output or request.output)
+            self._describe(live, ready, request)
+            if recorded is not None:
+                reply, cached = _reply_of(self.name, recorded, request), False
+                live.set(**{"afere.replayed": True})
+            else:
+                reply, cached = yield from answer(self.name, ready.model, request)
+            if cached:
+                live.set(**{"afere.cached": True})
+            self._finish(live, reply)
+            return reply
+
+    def _begin(
+        self, live: LiveSpan, ready: Ready, inputs: Mapping[str, Any], more: tuple[Message, ...]
+    ) -> dict[str, Json]:
+        live.input(inputs)  # so that a call with wrong inputs shows them
+        values = ready.prompt.values(inputs)
+        live.input({**values, "messages": [said.to_json() for said in more]} if more else values)
+        live.record.model, live.record.provider = ready.model.name, ready.model.provider
+        for ref, hash_ in self._used(ready):
+            live.use(ref, hash_)
+        return values
+
+    def _describe(self, live: LiveSpan, ready: Ready, request: Request) -> None:
+        live.record.input_messages = [said.to_json() for said in request.messages]
+        live.set(
+            **{"gen_ai.prompt.name": ready.prompt.name},
+            **{f"gen_ai.request.{k}": v for k, v in request.parameters.items()},
+        )
+
+    def _finish(self, live: LiveSpan, reply: Reply) -> None:
+        record, usage = live.record, reply.usage
+        record.response_model, record.finish_reason, record.cost = reply.model, reply.finish, reply.cost
+        record.input_tokens, record.output_tokens = usage.input_tokens, usage.output_tokens
+        record.cached_input_tokens, record.reasoning_tokens = usage.cached_input_tokens, usage.reasoning_tokens
+        record.first_token_seconds = reply.first_token_seconds
+        record.output_messages = [said.to_json() for said in reply.messages]
+        live.output(reply.text if reply.value is None else reply.value)
+
+    def _answer(self, reply: Reply) -> Any:
+        if self.prompt.output is not None and not reply.calls:
+            return reply.value
+        if reply.calls and not reply.text:
+            names = ", ".join(call.name for call in reply.calls)
+            raise ModelFailed(
+                f"{self.name}: the model asked for the tool {names} instead of answering. "
+                f"Run its tools with afere.agent({self.name}, tools=[...]), or read .ask(...).calls yourself."
+            )
+        return reply.text
+
+    def _used(self, ready: Ready) -> list[tuple[str, str]]:
+        """What ran, for the span. A store that fails is noted and never stops the call."""
+        try:
+            return [(it.ref, it.hash) for it in ready.put(session_of(self.project))]
+        except (AfereError, OSError) as problem:
+            _log.warning("%s: its version could not be kept: %s", self.name, problem)
+            prompt, component = ready.hashes()
+            name = ready.prompt.name
+            return [(f"prompt:{name}~{short(prompt)}", prompt), (f"component:{name}~{short(component)}", component)]
+
+    def _refresh(self) -> None:
+        if isinstance(self._source, Path):
+            if cast("Prompt", self._prompt).changed:
+                with self._lock:
+                    self._prompt, self._ready = load_prompt(self._source, self.project), None
+                    _count.edits += 1
+        elif self._prompt is None or (not _fixed(self._source) and time.monotonic() - self._looked > _FRESH):
+            with self._lock:
+                self._look_up(self._source)
+
+    def _look_up(self, ref: Ref) -> None:
+        session = session_of(self.project)
+        try:
+            found = session.get(ref, kind=ref.kind or "prompt")
+        except NoSuchArtifact:
+            if ref.kind is not None:
+                raise
+            found = session.get(ref, kind="component")
+        self._looked = time.monotonic()
+        if found.kind == "component":
+            said = cast("dict[str, Any]", found.content)
+            edge = next(use for use in found.uses if use.role == "prompt")
+            prompt = session.get(parse_ref(f"{edge.ref.partition('@')[0]}~{edge.hash.removeprefix('sha256:')}"))
+            self._stored = (str(said["model"]), cast("dict[str, Json]", said["parameters"]))
+        elif found.kind == "prompt":
+            prompt, self._stored = found, (None, {})
+        else:
+            raise BadReference(f"{found.ref} is a {found.kind}; afere.prompt takes a prompt or a component.")
+        if self._prompt is None or self._prompt.file != prompt.ref:
+            self._prompt = stored_prompt(prompt)
+        self._ready = None
+
+    def _prepare(self, prompt: Prompt) -> Ready:
+        stored_model, stored_parameters = self._stored
+        named = self._model or prompt.model or stored_model
+        if named is None and prompt.name in self.project.section("models"):
+            named = prompt.name
+        if named is None:
+            raise BadPrompt(
+                f"prompt {prompt.name!r} has no model ({prompt.file}). Write model: in its front matter, "
+                f"models: {{{prompt.name}: openai:gpt-4.1-mini}} in afere.yaml, or give afere.prompt(..., model=...)."
+            )
+        model = resolve(named, self.project)
+        settings: Mapping[str, Json] = model.settings.parameters
+        parameters = {**settings, **prompt.parameters, **stored_parameters, **self._parameters}
+        return Ready(prompt, model, f"{model.provider}:{model.name}", parameters, specs(prompt.tools, self.project))
+
+    def __repr__(self) -> str:
+        return f"<component {self.name!r} from {self._source}>"
+
+
+def prompt(source: str | Path, *, model: str | None = None, **parameters: Json) -> Component:
+    """A component from a prompt file (a path in the project of the calling module) or from a reference such as
+    `answer@production`. The model is the argument, else that of the file, else the one named like the prompt under
+    `models:` of afere.yaml.
+    """
+    project = calling_project()
+    if isinstance(source, Path) or "/" in source or "\\" in source or source.endswith(_FILES):
+        return Component(project.path(source), project, model=model, parameters=parameters)
+    try:
+        ref = parse_ref(source)
+    except BadReference:
+        raise BadPrompt(
+            f"{source!r} is neither a prompt file (prompts/answer.md) nor a reference (answer@production, component:answer@2)."
+        ) from None
+    return Component(ref, project, model=model, parameters=parameters)
+
+
+def _fixed(ref: Ref) -> bool:
+    return ref.number is not None or ref.hex is not None
+
+
+def _reply_of(name: str, recorded: Played, request: Request) -> Reply:
+    """The reply that a record holds."""
+    if recorded.error is not None:
+        raise ModelFailed(f"{name}: as recorded: {recorded.error}")
+    text = as_text(recorded.output)
+    value = recorded.output if request.output is not None else None
+    if not isinstance(recorded, Recorded):
+        return Reply(text, (Message("assistant"),), (), Usage(), None, "stop", "", value)
+    was = recorded.span
+    said = tuple(message_from_json(cast("dict[str, Any]", one)) for one in was.output_messages)
+    usage = Usage(was.input_tokens, was.output_tokens, was.cached_input_tokens, was.reasoning_tokens)
+    return Reply(
+        text, said, tuple(call for one in said for call in one.tool_calls), usage, was.cost, was.finish_reason or "stop",
+        was.response_model or "", value, was.first_token_seconds,
+    )  # fmt: skip

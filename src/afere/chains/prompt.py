@@ -1,0 +1,300 @@
+"""Prompt files: YAML front matter and a template cut into roles. The same text, stored, is the artifact `prompt:NAME`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import jsonschema_rs
+
+from afere.base.artifact import Artifact, check_name
+from afere.base.canonical import Json, plain
+from afere.base.document import Document, check, read_yaml, schema_problem
+from afere.base.errors import BadPrompt, BadReference
+from afere.base.message import Message, message
+from afere.base.project import Project
+from afere.chains.template import Template, gather, nearest, read_text, split_roles
+
+_SHORT = ("string", "number", "integer", "boolean", "array", "object", "null")
+_SCHEMA: Json = {"type": "object"}
+
+PROMPT_SCHEMA: dict[str, Json] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Front matter of a prompt file",
+    "type": ["object", "null"],
+    "additionalProperties": False,
+    "properties": {
+        "name": {"type": "string", "description": "default: the file's stem"},
+        "owner": {"type": "string"},
+        "description": {"type": "string"},
+        "model": {
+            "type": "string",
+            "description": "provider:model, provider/model, or a name under models: of afere.yaml",
+        },
+        "parameters": {"type": "object", "description": "sent to the model, such as temperature and max_tokens"},
+        "inputs": {
+            "type": "object",
+            "description": "name: type, or name: a JSON Schema; one with a default may be left out",
+            "additionalProperties": {"anyOf": [{"enum": list(_SHORT)}, _SCHEMA]},
+        },
+        "output": {"type": "object", "description": "JSON Schema of the answer; none: text"},
+        "examples": {
+            "description": "path, dataset ref, or a list of {input, output}: pairs before the last user message",
+            "anyOf": [
+                {"type": "string"},
+                {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["input", "output"],
+                        "additionalProperties": False,
+                        "properties": {"input": {"type": ["string", "object"]}, "output": {}},
+                    },
+                },
+            ],
+        },
+        "tools": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A pair shown to the model. `input` is the user's text, or values for the last user message."""
+
+    input: str | Mapping[str, Json]
+    output: Json
+
+    def to_json(self) -> Json:
+        return {"input": self.input if isinstance(self.input, str) else dict(self.input), "output": self.output}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What one prompt file says. `model` and `parameters` belong to the component, not to the prompt's version.
+
+    `files` are the files read and their (mtime in ns, size), so that an edit is noticed. `inputs` None: whatever the
+    template names.
+    """
+
+    name: str
+    body: str
+    template: Template
+    inputs: Mapping[str, Mapping[str, Json]] | None = None
+    output: Mapping[str, Json] | None = None
+    examples: tuple[Example, ...] = ()
+    tools: tuple[str, ...] = ()
+    model: str | None = None
+    parameters: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
+    owner: str | None = None
+    file: str = ""
+    files: tuple[tuple[Path, tuple[int, int]], ...] = ()
+
+    @cached_property
+    def content(self) -> dict[str, Json]:
+        """What the artifact `prompt:NAME` holds."""
+        content: dict[str, Json] = {"template": self.body, "inputs": None, "output": None}
+        if self.inputs is not None:
+            content["inputs"] = {name: dict(schema) for name, schema in self.inputs.items()}
+        if self.output is not None:
+            content["output"] = dict(self.output)
+        if self.examples:
+            content["examples"] = [example.to_json() for example in self.examples]
+        if self.tools:
+            content["tools"] = list(self.tools)
+        if self.template.includes:
+            content["includes"] = dict(self.template.includes)
+        return content
+
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """The inputs it takes, in the order they are written."""
+        return tuple(self.inputs) if self.inputs is not None else tuple(self.template.names)
+
+    @cached_property
+    def _validator(self) -> Any:
+        properties = {name: dict(schema) for name, schema in (self.inputs or {}).items()}
+        return jsonschema_rs.validator_for({"type": "object", "properties": properties})
+
+    def values(self, given: Mapping[str, object]) -> dict[str, Json]:
+        """The inputs as plain JSON, with defaults filled in; BadPrompt names what is missing, unknown or of another type."""
+        known = self.input_names
+        for name in given:
+            if name not in known:
+                takes = ", ".join(known) or "no inputs"
+                raise BadPrompt(
+                    f"prompt {self.name!r} has no input {name!r}.{nearest(name, known)} It takes: {takes} ({self.file})."
+                )
+        values = {name: plain(value, where=f"prompt {self.name!r}: input {name}") for name, value in given.items()}
+        for name in known:
+            if name in values:
+                continue
+            schema = (self.inputs or {}).get(name, {})
+            if "default" not in schema:
+                raise BadPrompt(
+                    f"prompt {self.name!r} needs the input {name!r}. Given: {', '.join(given) or 'nothing'} ({self.file})."
+                )
+            values[name] = schema["default"]
+        if self.inputs and not self._validator.is_valid(values):
+            for name, schema in self.inputs.items():
+                if problem := schema_problem(values[name], schema):
+                    where, _, what = problem.partition(": ")
+                    place = name if where == "value" else f"{name}.{where}"
+                    raise BadPrompt(f"prompt {self.name!r}: input {place}: {what} ({self.file}).")
+        return values
+
+    def render(self, values: Mapping[str, Json]) -> list[Message]:
+        """The messages for checked `values`, examples before the last user message."""
+        messages = self.template.render(values)
+        if not messages:
+            raise BadPrompt(f"{self.file}: prompt {self.name!r} is empty once filled in.")
+        if self.examples:
+            users = [i for i, said in enumerate(messages) if said.role == "user"]
+            place = users[-1] if users else len(messages)
+            messages[place:place] = self._shots
+        return messages
+
+    @cached_property
+    def _shots(self) -> list[Message]:
+        users = [i for i, section in enumerate(self.template.sections) if section.role == "user"]
+        shots: list[Message] = []
+        for number, example in enumerate(self.examples, start=1):
+            if isinstance(example.input, str):
+                shots.append(message("user", example.input))
+            elif not users:
+                raise BadPrompt(f"{self.file}: examples need a '# user' message to fill in, and this prompt has none.")
+            else:
+                try:
+                    values = self.values(example.input)
+                    shots += self.template.render(values, only=users[-1])
+                except BadPrompt as problem:
+                    raise BadPrompt(f"{self.file}: example {number}: {problem}") from None
+            shots.append(message("assistant", as_text(example.output)))
+        return shots
+
+    @property
+    def changed(self) -> bool:
+        """Whether a file it was read from is not what it was."""
+        return any(_stamp(path) != stamp for path, stamp in self.files)
+
+
+def as_text(value: Json) -> str:
+    """Text as it is; anything else as JSON, the way a model is shown it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def load_prompt(path: Path, project: Project) -> Prompt:
+    """Read a prompt file and what it includes and quotes. Errors name file, line and field."""
+    before = _stamp(path)  # taken first: an edit while reading is then seen at the next call
+    text = read_text(path)
+    document, body, line = _front_matter(text, str(path))
+    fields = cast("dict[str, Json]", document.value or {})
+    sections = split_roles(body, file=str(path), first_line=line)
+    roots = (path.parent, project.root / "prompts")
+    found = gather(sections, file=str(path), roots=roots)
+    stamps = [(path, before), *((where, _stamp(where)) for _, where in found.values())]
+    examples = fields.get("examples")
+    if isinstance(examples, str):
+        from afere.chains.shots import read_shots
+
+        place = document.at(("examples",))
+        examples, sources = read_shots(examples, place, path, project)
+        stamps += [(source, _stamp(source)) for source in sources]
+    name = fields.get("name")
+    return _build(
+        str(name) if name is not None else _stem(path), body, document, examples,
+        {key: included for key, (included, _) in found.items()}, first_line=line, files=tuple(stamps),
+    )  # fmt: skip
+
+
+def stored_prompt(artifact: Artifact) -> Prompt:
+    """The prompt an artifact holds."""
+    content = cast("dict[str, Json]", artifact.content)
+    body = str(content["template"])
+    fields = {key: content[key] for key in ("inputs", "output", "tools") if content.get(key) is not None}
+    includes = cast("dict[str, str]", content.get("includes") or {})
+    return _build(artifact.name, body, Document(cast("Json", fields), artifact.ref), content.get("examples"), includes)
+
+
+def _build(
+    name: str, body: str, document: Document, examples: Json, includes: Mapping[str, str], *,
+    first_line: int = 1, files: tuple[tuple[Path, tuple[int, int]], ...] = (),
+) -> Prompt:  # fmt: skip
+    fields, file = cast("dict[str, Any]", document.value or {}), document.file
+    try:
+        check_name(name, "prompt")
+    except BadReference as problem:
+        raise BadPrompt(f"{document.at(('name',))}: name: {problem}") from None
+    inputs: dict[str, Mapping[str, Json]] | None = None
+    if (declared := fields.get("inputs")) is not None:
+        inputs = {key: {"type": value} if isinstance(value, str) else value for key, value in declared.items()}
+        for key, schema in inputs.items():
+            _check_schema(schema, document, ("inputs", key))
+    output = cast("Mapping[str, Json] | None", fields.get("output"))
+    if output is not None:
+        _check_schema(output, document, ("output",))
+    template = Template(split_roles(body, file=file, first_line=first_line), includes, file)
+    if inputs is not None:
+        for word, place in template.names.items():
+            if word not in inputs:
+                raise BadPrompt(
+                    f"{place}: {word!r} is not among the inputs of this prompt: {', '.join(inputs) or 'none'}."
+                    f"{nearest(word, inputs)} Declare it under inputs: ({document.at(('inputs',))})."
+                )
+    else:
+        _ = template.names  # compiles, so that a broken template is an error now and not at the first call
+    shots = tuple(Example(pair["input"], pair["output"]) for pair in cast("Sequence[Any]", examples or ()))
+    return Prompt(
+        name, body, template, inputs, output, shots, tuple(fields.get("tools") or ()), fields.get("model"),
+        fields.get("parameters") or {}, fields.get("owner"), file, files,
+    )  # fmt: skip
+
+
+def _front_matter(text: str, file: str) -> tuple[Document, str, int]:
+    """(what the front matter says, the body, the line at which the body begins)."""
+    lines = text.split("\n")
+    if lines[0].rstrip() != "---":
+        return Document(None, file, {(): 1}), text.strip("\n"), 1 + len(text) - len(text.lstrip("\n"))
+    end = next((number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
+    if end is None:
+        raise BadPrompt(
+            f"{file}:1: the front matter is never closed. End it with a line ---, before the first message."
+        )
+    document = read_yaml("\n".join(lines[1:end]), file=file, first_line=2, error=BadPrompt)
+    unknown = set(cast("dict[str, Json]", document.value)) if isinstance(document.value, dict) else set[str]()
+    for name in sorted(unknown - set(cast("dict[str, Json]", PROMPT_SCHEMA["properties"]))):
+        fields = cast("dict[str, Json]", PROMPT_SCHEMA["properties"])
+        raise BadPrompt(
+            f"{document.at((name,))}: there is no field {name!r} in a prompt file.{nearest(name, fields)} "
+            f"Fields: {', '.join(fields)}."
+        )
+    check(document, PROMPT_SCHEMA, error=BadPrompt)
+    body = "\n".join(lines[end + 1 :])
+    lead = len(body) - len(body.lstrip("\n"))
+    return document, body.strip("\n"), end + 2 + lead
+
+
+def _check_schema(schema: Mapping[str, Json], document: Document, path: tuple[str, ...]) -> None:
+    try:
+        jsonschema_rs.validator_for(dict(schema))
+    except (ValueError, jsonschema_rs.ValidationError) as problem:
+        said = str(getattr(problem, "message", problem)).splitlines()[0]
+        raise BadPrompt(f"{document.at(path)}: {'.'.join(path)}: not a JSON Schema: {said}.") from None
+
+
+def _stem(path: Path) -> str:
+    """`prompts/Answer Well.md` -> `answer-well`."""
+    return re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return (0, 0)
+    return (stat.st_mtime_ns, stat.st_size)

@@ -1,0 +1,47 @@
+"""Examples kept as a dataset: rows become pairs of input and output that a prompt shows the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from afere.base.canonical import Json
+from afere.base.errors import AfereError, BadPrompt
+from afere.base.project import Project
+from afere.data.reading import read_file
+from afere.data.rows import Row, RowProblem, read_row
+
+
+def read_shots(source: str, place: str, prompt: Path, project: Project) -> tuple[list[Json], list[Path]]:
+    """The pairs of a dataset file (from the project's root, or beside the prompt) or ref, and the files they were read from."""
+    for file in (project.path(source), prompt.parent / source):
+        if file.is_file():
+            return [_pair(row, f"{file}: row {number}") for number, row in enumerate(_rows(file), start=1)], [file]
+    if "/" in source or Path(source).suffix:
+        raise BadPrompt(f"{place}: examples: there is no file {source!r} in {project.root} or {prompt.parent}.")
+    from afere.data import dataset
+
+    try:
+        kept = dataset(source)
+    except AfereError as problem:
+        raise BadPrompt(f"{place}: examples: {problem}") from None
+    return [_pair(row, f"{kept.ref}: row {row.id}") for row in kept.rows], []
+
+
+def _rows(file: Path) -> list[Row]:
+    rows: list[Row] = []
+    for where, value in read_file(file, str(file)):
+        try:
+            if isinstance(value, RowProblem):
+                raise value
+            rows.append(read_row(value))
+        except RowProblem as problem:
+            raise BadPrompt(f"{where}: {problem}.") from None
+    return rows
+
+
+def _pair(row: Row, place: str) -> Json:
+    output = row.output if row.output is not None else row.expected
+    if not row.input or output is None:
+        raise BadPrompt(f"{place}: an example needs an input and an output (or expected).")
+    text = row.input.get("input")
+    return {"input": text if list(row.input) == ["input"] and isinstance(text, str) else row.input, "output": output}

@@ -1,0 +1,189 @@
+"""Tool: a function that a model may ask for. Its docstring describes it; its type hints are its parameters."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import types
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from afere.base.artifact import Artifact, check_name
+from afere.base.canonical import Json
+from afere.base.document import read_yaml, schema_problem
+from afere.base.errors import AfereError, BadInput, BadProject, NotFound
+from afere.base.message import ToolSpec
+from afere.base.project import Project
+from afere.chains.schema import hints, made, parameters_of
+from afere.chains.template import nearest, read_text
+from afere.store import Session
+from afere.tracing import LiveSpan, played, span
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_known: dict[str, Tool[..., Any]] = {}  # the tools that this process has defined, by name; the last of a name counts
+
+
+class ToolFailed(AfereError):
+    """A tool ended with an error when it was recorded."""
+
+
+class Tool(Generic[P, R]):
+    """A function that a model may ask for; calling it is a `tool` span with its arguments and result."""
+
+    def __init__(
+        self, fn: Callable[P, R], name: str | None = None, owner: str | None = None, permissions: Sequence[str] = ()
+    ) -> None:
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+        self.name = check_name(name or _named(fn), "tool")
+        self.owner = owner
+        self.permissions = tuple(permissions)
+        self.description = inspect.getdoc(fn) or ""
+        self.is_async = inspect.iscoroutinefunction(fn)
+
+    @cached_property
+    def parameters(self) -> dict[str, Json]:
+        """The JSON Schema of its arguments."""
+        return parameters_of(self.fn)
+
+    @property
+    def spec(self) -> ToolSpec:
+        """What a model is told of it."""
+        return ToolSpec(self.name, self.description, self.parameters)
+
+    @property
+    def content(self) -> dict[str, Json]:
+        """What the artifact `tool:NAME` holds."""
+        return {
+            "description": self.description, "parameters": self.parameters, "owner": self.owner,
+            "permissions": list(self.permissions),
+        }  # fmt: skip
+
+    def put(self, session: Session) -> Artifact:
+        """The version of this tool as a model sees it; the same content is the same version."""
+        return session.put("tool", self.name, self.content)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        arguments = _bound(self.fn, args, kwargs)
+        if self.is_async:
+            return cast("R", self._acall(arguments, args, kwargs))
+        with span(self.name, kind="tool") as live:
+            found, output = self._recorded(live, arguments)
+            return cast("R", output) if found else self._done(live, self.fn(*args, **kwargs))
+
+    async def _acall(self, arguments: dict[str, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with span(self.name, kind="tool") as live:
+            found, output = self._recorded(live, arguments)
+            return output if found else self._done(live, await cast("Any", self.fn(*args, **kwargs)))
+
+    def call(self, arguments: Mapping[str, Json] | str) -> Any:
+        """Call it with arguments a model gave: checked against `parameters`, then made into the function's types."""
+        if isinstance(arguments, str):
+            raise BadInput(f"the arguments of {self.name} are not a JSON object: {arguments[:200]!r}")
+        if problem := schema_problem(dict(arguments), self.parameters):
+            raise BadInput(f"the arguments of {self.name} do not fit: {problem}")
+        types_of = hints(self.fn)
+        return cast("Any", self)(**{name: made(types_of[name], value) for name, value in arguments.items()})
+
+    def _recorded(self, live: LiveSpan, arguments: dict[str, Any]) -> tuple[bool, Any]:
+        live.input(arguments)
+        live.record.tool = {"name": self.name, "arguments": live.record.input, "result": None}
+        if self.permissions:
+            live.set(**{"permission.used": list(self.permissions)})
+        recorded = played("tool", self.name, live.record.input)
+        if recorded is None:
+            return False, None
+        live.set(**{"afere.replayed": True})
+        if recorded.error is not None:
+            raise ToolFailed(f"{self.name}: as recorded: {recorded.error}")
+        return True, self._done(live, recorded.output)
+
+    def _done(self, live: LiveSpan, result: Any) -> Any:
+        live.output(result)
+        cast("dict[str, Json]", live.record.tool)["result"] = live.record.output
+        return result
+
+    def __get__(self, instance: object, owner: type | None = None) -> Tool[..., R]:
+        if instance is None:
+            return self
+        return Tool(types.MethodType(self.fn, instance), self.name, self.owner, self.permissions)
+
+    def __repr__(self) -> str:
+        return f"<tool {self.name!r}>"
+
+
+@overload
+def tool(fn: Callable[P, R], /) -> Tool[P, R]: ...
+@overload
+def tool(
+    fn: None = None, /, *, name: str | None = None, owner: str | None = None, permissions: Sequence[str] = ()
+) -> Callable[[Callable[P, R]], Tool[P, R]]: ...
+def tool(
+    fn: Callable[..., Any] | None = None, /, *, name: str | None = None, owner: str | None = None,
+    permissions: Sequence[str] = (),
+) -> Any:  # fmt: skip
+    """Make a function a tool: `@afere.tool`, or `@afere.tool(owner="hr", permissions=["leave:read"])`."""
+
+    def make(fn: Callable[P, R]) -> Tool[P, R]:
+        made = Tool(fn, name, owner, permissions)
+        _known[made.name] = made
+        return made
+
+    return make if fn is None else make(fn)
+
+
+def find(name: str) -> Tool[..., Any] | None:
+    """The tool this process knows by that name."""
+    return _known.get(name)
+
+
+def specs(names: Sequence[str], project: Project) -> tuple[ToolSpec, ...]:
+    """What a model is told of these tools: those defined with `@afere.tool`, else those listed in the project's tools file."""
+    listed: dict[str, ToolSpec] | None = None
+    found: list[ToolSpec] = []
+    for name in names:
+        if name in _known:
+            found.append(_known[name].spec)
+            continue
+        listed = _listed(project) if listed is None else listed
+        if name not in listed:
+            known = sorted({*_known, *listed})
+            raise NotFound(
+                f"There is no tool {name!r}.{nearest(name, known)} Known: {', '.join(known) or 'none'}. "
+                "Decorate a function with @afere.tool (in a module that is imported), or list it in tools.yaml."
+            )
+        found.append(listed[name])
+    return tuple(found)
+
+
+def _listed(project: Project) -> dict[str, ToolSpec]:
+    entries: Any = project.config.get("tools") or []
+    where = "afere.yaml"
+    if isinstance(entries, str):
+        file = project.path(entries)
+        where = str(file)
+        entries = read_yaml(read_text(file), file=where, error=BadProject).value or []
+    found: dict[str, ToolSpec] = {}
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict) or not isinstance(cast("dict[str, Any]", entry).get("name"), str):
+            raise BadProject(f"{where}: tool {number}: write name:, description: and parameters:.")
+        said = cast("dict[str, Any]", entry)
+        spec = ToolSpec(said["name"], str(said.get("description") or ""))
+        found[spec.name] = replace(spec, parameters=said["parameters"]) if said.get("parameters") else spec
+    return found
+
+
+def _named(fn: Callable[..., Any]) -> str:
+    return re.sub(r"[^a-z0-9._-]", "-", str(getattr(fn, "__name__", "tool")).lower()).lstrip("-_.")
+
+
+def _bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments by name, defaults included; `self` left out."""
+    bound = inspect.signature(fn).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return {name: value for name, value in bound.arguments.items() if name != "self"}
