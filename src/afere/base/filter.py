@@ -7,11 +7,12 @@ All terms must hold. A word or quoted text alone is searched in inputs and outpu
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Literal, NoReturn
+from typing import Literal
 
 from afere.base.clock import from_rfc3339
 from afere.base.errors import BadRule
@@ -47,7 +48,7 @@ class Term:
     quoted: bool = False
     negated: bool = False
     number: float | None = None
-    place: int = field(default=0, compare=False)  # of its first character
+    place: int = dataclasses.field(default=0, compare=False)  # of its first character
 
     @property
     def glob(self) -> bool:
@@ -65,7 +66,7 @@ class Filter:
     """Conditions that must all hold; none holds for everything."""
 
     terms: tuple[Term, ...] = ()
-    text: str = field(default="", compare=False)  # as it was written
+    text: str = dataclasses.field(default="", compare=False)  # as it was written
 
     def __str__(self) -> str:
         return " ".join(str(term) for term in self.terms)
@@ -123,7 +124,7 @@ class _Reader:
         if name not in self._fields:
             near = get_close_matches(name.lower(), [*self._fields, "attr.KEY"], n=1, cutoff=0.5)
             hint = f" Did you mean {near[0]}?" if near else ""
-            self._fail(
+            raise self._problem(
                 at,
                 f"there is no field {name!r}.{hint} Fields: {', '.join(self._fields)}, attr.KEY. "
                 'To search for these words, put them in "quotes".',
@@ -132,7 +133,7 @@ class _Reader:
 
     def _value(self, at: int, wanted: str) -> tuple[str, bool, int]:
         if at >= len(self._text) or self._text[at].isspace():
-            self._fail(at, f"here should be {wanted}.")
+            raise self._problem(at, f"here should be {wanted}.")
         if self._text[at] == '"':
             return self._quoted(at)
         end = at
@@ -147,50 +148,50 @@ class _Reader:
             char = self._text[at]
             if char == '"':
                 if at + 1 < len(self._text) and not self._text[at + 1].isspace():
-                    self._fail(at + 1, "after the closing quote should be a space.")
+                    raise self._problem(at + 1, "after the closing quote should be a space.")
                 return "".join(value), True, at + 1
             if char == "\\" and self._text[at + 1 : at + 2] in ('"', "\\"):
                 at += 1
                 char = self._text[at]
             value.append(char)
             at += 1
-        self._fail(start, 'this quote is not closed. Write "two words", with \\" for a quote inside.')
+        raise self._problem(start, 'this quote is not closed. Write "two words", with \\" for a quote inside.')
 
     def _check_text(self, name: str, op: str, value: str, quoted: bool, match: re.Match[str]) -> None:
         if op != ":" and not name.startswith("attr."):
-            self._fail(match.start("op"), f"{name} is text: write {name}:{value}.")
+            raise self._problem(match.start("op"), f"{name} is text: write {name}:{value}.")
         choices = _CHOICES.get(name)
         if choices and name in FIELDS and value not in choices and (quoted or "*" not in value):
             near = get_close_matches(value, choices, n=1)
             hint = f" Did you mean {near[0]}?" if near else ""
-            self._fail(match.end(), f"{value!r} is not a {name}.{hint} One of: {', '.join(choices)}.")
+            raise self._problem(match.end(), f"{value!r} is not a {name}.{hint} One of: {', '.join(choices)}.")
         if name == "trace" and re.fullmatch(r"[0-9a-fA-F]{6,32}", value) is None:
-            self._fail(match.end(), f"{value!r} is not a trace id: 6 to 32 hex digits.")
+            raise self._problem(match.end(), f"{value!r} is not a trace id: 6 to 32 hex digits.")
 
     def _number(self, name: str, asked: Type, value: str, at: int) -> float:
         match = _NUMBER.fullmatch(value)
         units = _SECONDS if asked == "seconds" else {}
         if match is None or (match["unit"] and match["unit"] not in units) or (match["dollar"] and asked != "money"):
-            self._fail(at, f"{value!r} is not a value of {name}: write {_EXAMPLE[asked]}.")
+            raise self._problem(at, f"{value!r} is not a value of {name}: write {_EXAMPLE[asked]}.")
         return float(match["number"]) * units.get(match["unit"], 1.0)
 
     def _time(self, name: str, op: str, value: str, match: re.Match[str]) -> float | None:
         if op != ":":
-            self._fail(match.start("op"), f"write {name}:{value}.")
+            raise self._problem(match.start("op"), f"write {name}:{value}.")
         relative = _NUMBER.fullmatch(value)
         if relative is not None and relative["unit"] in _SECONDS and not relative["dollar"]:
             return float(relative["number"]) * _SECONDS[relative["unit"]]
         try:
             from_rfc3339(value)
         except (ValueError, OverflowError):
-            self._fail(match.end(), f"{value!r} is not a time: write {_EXAMPLE['time']}.")
+            raise self._problem(match.end(), f"{value!r} is not a time: write {_EXAMPLE['time']}.") from None
         return None
 
-    def _fail(self, at: int, problem: str) -> NoReturn:
+    def _problem(self, at: int, problem: str) -> BadRule:
         line = " ".join(self._text.splitlines()) if "\n" in self._text or "\r" in self._text else self._text
         low = max(at - 60, 0)
         shown = line[low : at + 40]
-        raise BadRule(f"Filter, character {at + 1}: {problem}\n  {shown}\n  {' ' * (at - low)}^")
+        return BadRule(f"Filter, character {at + 1}: {problem}\n  {shown}\n  {' ' * (at - low)}^")
 
 
 def _op(text: str) -> Op:

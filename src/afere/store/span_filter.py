@@ -16,11 +16,9 @@ from afere.store.span_rows import Chunks
 
 # In a list of traces these are asked of the first span, the sums of the whole trace, all others of any of its spans.
 _OF_ROOT = frozenset({"trace", "latency", "status", "user", "session", "environment", "chain", "since", "before"})
-_SUMS = {
-    "cost": "cost", "tokens": "tokens", "input_tokens": "input_tokens", "output_tokens": "output_tokens",
-}  # fmt: skip
+_SUMS = frozenset({"cost", "tokens", "input_tokens", "output_tokens"})
 _NUMBERS = {
-    "latency": "seconds", "cost": "cost", "input_tokens": "input_tokens", "output_tokens": "output_tokens",
+    "latency": "{0}.seconds", "cost": "{0}.cost", "input_tokens": "{0}.input_tokens", "output_tokens": "{0}.output_tokens",
     "tokens": "(coalesce({0}.input_tokens, 0) + coalesce({0}.output_tokens, 0))",
 }  # fmt: skip
 
@@ -51,47 +49,68 @@ class Where:
 
 def condition(where: Where, term: Term, *, roots: bool, now: int) -> None:
     """Add what the term asks of row `s`; `now` in nanoseconds."""
-    negation = "NOT " if term.negated else ""
-    if roots and term.field in _SUMS:
-        sql = (
-            f"(SELECT trace_sum('{_SUMS[term.field]}', t.span_id, t.parent_id, t.input_tokens, t.output_tokens, t.cost)"
-            f" FROM spans t WHERE t.trace_id = s.trace_id AND t.project = s.project) {_comparison(term)} ?"
-        )
-        where.add(f"{negation}coalesce({sql}, 0)", term.number)
-        return
     if term.field == "text":
-        _texts(where, term, negation, roots=roots)
-        return
-    any_span = roots and term.field not in _OF_ROOT
-    sql, values = _row(term, "t" if any_span else "s", now)
-    if any_span:
-        sql = f"EXISTS (SELECT 1 FROM spans t WHERE t.trace_id = s.trace_id AND t.project = s.project AND {sql})"
-    where.add(f"{negation}coalesce({sql}, 0)" if term.negated else sql, *values)
+        sql, values = _texts(term, roots=roots)
+    elif roots and term.field in _SUMS:
+        sql, values = f"{_SUM.format(term.field)} {_comparison(term)} ?", [term.number]
+    elif roots and term.field not in _OF_ROOT:
+        asked, values = _row(term, "t", now)
+        sql = f"EXISTS ({_SAME_TRACE} AND {asked})"
+    else:
+        sql, values = _row(term, "s", now)
+    where.add(f"NOT coalesce({sql}, 0)" if term.negated else sql, *values)
+
+
+_SAME_TRACE = "SELECT 1 FROM spans t WHERE t.trace_id = s.trace_id AND t.project = s.project"
+_SUM = (
+    "(SELECT trace_sum('{}', t.span_id, t.parent_id, t.input_tokens, t.output_tokens, t.cost)"
+    " FROM spans t WHERE t.trace_id = s.trace_id AND t.project = s.project)"
+)
 
 
 def _row(term: Term, row: str, now: int) -> tuple[str, list[Any]]:
     """What the term asks of one row."""
-    name = term.field
-    if name.startswith("attr."):
+    if term.field.startswith("attr."):
         return _attribute(term, row)
-    if name in ("since", "before"):
-        at = from_rfc3339(term.value) if term.number is None else now - int(term.number * 1e9)
-        return f"{row}.start {'>=' if name == 'since' else '<'} ?", [max(min(at, 2**63 - 1), -(2**63))]
-    if name in _NUMBERS:
-        column = _NUMBERS[name]
-        column = column.format(row) if "{" in column else f"{row}.{column}"
-        return f"{column} {_comparison(term)} ?", [term.number]
-    if name == "trace":
-        digits = term.value.lower()
-        return f"{row}.trace_id BETWEEN ? AND ?", [bytes.fromhex(digits.ljust(32, filler)) for filler in "0f"]
-    if name == "error":
-        return f"{row}.error GLOB ?", [f"*{_glob(term)}*"]
-    if name == "chain":
-        value = term.value.removeprefix("chain:")
-        return f"({row}.chain = ? OR {row}.chain GLOB ?)", [value, f"{_glob(term).removeprefix('chain:')}~*"]
-    if name == "status" and term.value == "error":
-        return f"{row}.status = 'error'", []  # as a literal, so that the index of errors serves it
-    return f"{row}.{name} {'GLOB' if term.glob else '='} ?", [_glob(term) if term.glob else term.value]
+    if term.field in ("since", "before"):
+        return _time(term, row, now)
+    if term.field in _NUMBERS:
+        return f"{_NUMBERS[term.field].format(row)} {_comparison(term)} ?", [term.number]
+    return _SPECIAL.get(term.field, _plain)(term, row)
+
+
+def _time(term: Term, row: str, now: int) -> tuple[str, list[Any]]:
+    at = from_rfc3339(term.value) if term.number is None else now - int(term.number * 1e9)
+    return f"{row}.start {'>=' if term.field == 'since' else '<'} ?", [max(min(at, 2**63 - 1), -(2**63))]
+
+
+def _trace(term: Term, row: str) -> tuple[str, list[Any]]:
+    digits = term.value.lower()
+    return f"{row}.trace_id BETWEEN ? AND ?", [bytes.fromhex(digits.ljust(32, filler)) for filler in "0f"]
+
+
+def _error(term: Term, row: str) -> tuple[str, list[Any]]:
+    return f"{row}.error GLOB ?", [f"*{_glob(term)}*"]
+
+
+def _chain(term: Term, row: str) -> tuple[str, list[Any]]:
+    """A chain by its name, whatever its revision, or by name and hash."""
+    pattern = _glob(term).removeprefix("chain:")
+    return f"({row}.chain GLOB ? OR {row}.chain GLOB ?)", [pattern, f"{pattern}~*"]
+
+
+def _status(term: Term, row: str) -> tuple[str, list[Any]]:
+    if term.value == "error":  # as a literal, so that the index of errors serves it
+        return f"{row}.status = 'error'", []
+    return _plain(term, row)
+
+
+def _plain(term: Term, row: str) -> tuple[str, list[Any]]:
+    column = f"{row}.{term.field}"
+    return (f"{column} GLOB ?", [_glob(term)]) if term.glob else (f"{column} = ?", [term.value])
+
+
+_SPECIAL = {"trace": _trace, "error": _error, "chain": _chain, "status": _status}
 
 
 def _attribute(term: Term, row: str) -> tuple[str, list[Any]]:
@@ -108,18 +127,16 @@ def _attribute(term: Term, row: str) -> tuple[str, list[Any]]:
     return f"{found} = ?", [key, term.value]
 
 
-def _texts(where: Where, term: Term, negation: str, *, roots: bool) -> None:
+def _texts(term: Term, *, roots: bool) -> tuple[str, list[Any]]:
     match = _match(term)
     if match is None:  # nothing but punctuation: no word to look for
-        where.add("1" if term.negated else "0")
-    elif roots:
-        where.add(
-            f"s.trace_id {negation}IN (SELECT t.trace_id FROM texts JOIN spans t ON t.id = texts.rowid"
-            " WHERE texts MATCH ? AND t.project = s.project)",
-            match,
-        )
-    else:
-        where.add(f"s.id {negation}IN (SELECT rowid FROM texts WHERE texts MATCH ?)", match)
+        return "0", []
+    if not roots:
+        return "s.id IN (SELECT rowid FROM texts WHERE texts MATCH ?)", [match]
+    return (
+        "s.trace_id IN (SELECT t.trace_id FROM texts JOIN spans t ON t.id = texts.rowid"
+        " WHERE texts MATCH ? AND t.project = s.project)"
+    ), [match]
 
 
 def _match(term: Term) -> str | None:
@@ -164,8 +181,8 @@ def register(connection: sqlite3.Connection) -> Chunks:
         return value if isinstance(value, str | int | float) else None
 
     connection.create_function("attribute", 3, attribute)
-    connection.create_aggregate("trace_sum", 6, _TraceSum)
-    connection.create_aggregate("quantile", 2, _Quantile)
+    connection.create_aggregate("trace_sum", 6, cast("Any", _TraceSum))
+    connection.create_aggregate("quantile", 2, cast("Any", _Quantile))
     return chunks
 
 
@@ -176,8 +193,9 @@ class _TraceSum:
         self._field = ""
         self._spans: list[Span] = []
 
-    def step(self, field: str, span_id: bytes, parent: bytes | None, given: int | None, made: int | None, cost: float | None) -> None:  # fmt: skip
+    def step(self, field: str, *row: Any) -> None:
         self._field = field
+        span_id, parent, given, made, cost = row
         above = parent.hex() if parent is not None else None
         self._spans.append(Span("", span_id.hex(), "", 0, above, input_tokens=given, output_tokens=made, cost=cost))
 

@@ -23,12 +23,11 @@ _INDEXED = 100_000  # characters of one text that can be searched
 COLUMNS: dict[str, str] = {
     "project": "TEXT NOT NULL", "trace_id": "BLOB NOT NULL", "span_id": "BLOB NOT NULL", "parent_id": "BLOB",
     "root": "INTEGER NOT NULL", "name": "TEXT NOT NULL", "kind": "TEXT NOT NULL", "start": "INTEGER NOT NULL",
-    "end": "INTEGER", "seconds": "REAL", "status": "TEXT NOT NULL", "error": "TEXT", "model": "TEXT",
+    '"end"': "INTEGER", "seconds": "REAL", "status": "TEXT NOT NULL", "error": "TEXT", "model": "TEXT",
     "response_model": "TEXT", "provider": "TEXT", "user": "TEXT", "session": "TEXT", "environment": "TEXT", "chain": "TEXT",
     "input_tokens": "INTEGER", "output_tokens": "INTEGER", "cached_input_tokens": "INTEGER", "reasoning_tokens": "INTEGER",
     "cost": "REAL", "input": "TEXT", "output": "TEXT", "chunk": "INTEGER NOT NULL", "line": "INTEGER NOT NULL",
 }  # fmt: skip
-COLUMNS = {f'"{name}"' if name == "end" else name: declared for name, declared in COLUMNS.items()}
 
 _TEXTS = ("error", "model", "response_model", "provider", "user", "session", "environment")
 _COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
@@ -41,7 +40,7 @@ _DETAILS = (
 def detail(span: Span) -> dict[str, Json]:
     """What is not in columns; empty fields are left out."""
     found = {name: getattr(span, name) for name in _DETAILS}
-    return {name: value for name, value in found.items() if value is not None and value != [] and value != {}}
+    return {name: value for name, value in found.items() if value is not None and value not in ([], {})}
 
 
 def cells(span: Span, *, project: str, root: int, chunk: int | None, line: int) -> list[Any]:

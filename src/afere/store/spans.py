@@ -6,7 +6,9 @@ mode: what `write` acknowledged survives a killed process, not always a power cu
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +27,7 @@ from afere.store.span_rows import COLUMNS, Chunks, cells, detail, encode, previe
 
 # Attributes that say how a span hangs together where its parent is not one of ours.
 ENTRY = "afere.entry"  # true: its parent lives in another process or belongs to other tracing; it begins what we see
+PROCESS, HOST = "process.pid", "host.name"  # who runs a root, so that a crash can be told from a long run
 UNDER = "afere.under"  # the nearest span of ours above it, when a foreign span stands between
 
 _CHECKPOINT_PAGES = 20_000  # SQLite's default of 1,000 makes ingestion several times slower
@@ -127,7 +130,7 @@ class SpanStore:
         with self._database.read() as connection:
             chunks = register(connection)
             rows = connection.execute(
-                f"SELECT s.* FROM spans s WHERE {where.sql} ORDER BY s.start DESC, s.id DESC LIMIT ?",
+                f"SELECT s.* FROM spans s WHERE {where.sql} ORDER BY s.start DESC, s.id DESC LIMIT ?",  # noqa: S608  all text of users is in parameters
                 (*where.values, check_limit(limit) + 1),
             ).fetchall()
             items = tuple(preview(row, chunks.detail(row["chunk"], row["line"])) for row in rows[:limit])
@@ -156,7 +159,7 @@ class SpanStore:
                         SELECT 1 FROM spans c WHERE c.trace_id = o.trace_id AND c.project = o.project
                         AND c.parent_id = o.span_id AND (c.input_tokens IS NOT NULL OR c.cost IS NOT NULL)) AS counted
                     FROM spans o) s
-                WHERE {where.sql} {f"GROUP BY {', '.join(groups)}" if groups else ""} ORDER BY {order} LIMIT 10000""",
+                WHERE {where.sql} {f"GROUP BY {', '.join(groups)}" if groups else ""} ORDER BY {order} LIMIT 10000""",  # noqa: S608  as above
                 where.values,
             ).fetchall()
         return [dict(row) for row in rows]
@@ -239,12 +242,26 @@ class SpanStore:
         for line, span in enumerate(spans):
             root = 1 if span.parent_id is None else 2 if span.attributes.get(ENTRY) is True else 0
             row = connection.execute(
-                f"INSERT OR REPLACE INTO spans ({', '.join(COLUMNS)}) VALUES ({marks})",
+                f"INSERT OR REPLACE INTO spans ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608  names of our own columns
                 cells(span, project=self.project, root=root, chunk=chunk, line=line),
             ).lastrowid
             said = texts(details[line])
             if span.status != "running" and any(said):
                 connection.execute("INSERT INTO texts (rowid, input, output) VALUES (?, ?, ?)", (row, *said))
+
+
+def died(span: Span) -> bool:
+    """Whether a span says "running" though the process that ran it, on this host, is no more."""
+    pid = span.attributes.get(PROCESS)
+    if span.status != "running" or not isinstance(pid, int) or span.attributes.get(HOST) != socket.gethostname():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
 
 
 def _check_ids(span: Span) -> None:

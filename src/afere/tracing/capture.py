@@ -9,7 +9,7 @@ import enum
 import math
 import pathlib
 import uuid
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Any, cast
 
 from afere.base.canonical import Json
@@ -35,30 +35,33 @@ class Capture:
         self.value = self._copy(value, 0)
 
     def _copy(self, value: object, depth: int) -> Json:
-        kind = type(value)
-        if kind is str:
-            return self._text(cast("str", value))
-        if value is None or kind is bool:
-            self.size += 4
-            return cast("Json", value)
-        if kind is int:
-            self.size += 8
-            number = cast("int", value)
-            return number if -(10**18) < number < 10**18 else self._text(_digits(number))
-        if kind is float:
-            self.size += 8
-            return cast("float", value) if math.isfinite(cast("float", value)) else str(value)
+        scalar = _SCALARS.get(type(value))
+        if scalar is not None:
+            return scalar(self, value)
         if self.size > WHOLE or depth > DEPTH:
             self.cut = True
             return f"(cut: {describe(value)})"
         try:
-            if kind is dict:
-                return self._mapping(cast("dict[object, object]", value), depth)
-            if kind is list or kind is tuple:
-                return self._list(cast("list[object]", value), depth)
-            return self._other(value, depth)
+            for types, copier in _OTHERS:
+                if isinstance(value, types):
+                    return copier(self, value, depth)
+            fields = _fields(value)
+            return describe(value) if fields is None else self._mapping(fields, depth)
         except Exception:  # a value that changes while it is read, or whose own code fails
             return describe(value)
+
+    def _same(self, value: Any) -> Json:
+        self.size += 5
+        return value
+
+    def _int(self, value: int) -> Json:
+        self.size += 8
+        # Python refuses to write integers of thousands of digits, and takes long for large ones.
+        return value if value.bit_length() < 4096 else f"(integer of {value.bit_length()} bits)"
+
+    def _float(self, value: float) -> Json:
+        self.size += 8
+        return value if math.isfinite(value) else str(value)
 
     def _text(self, text: str) -> str:
         room = min(TEXT, max(WHOLE - self.size, 0))
@@ -92,25 +95,28 @@ class Capture:
             copy.append(self._copy(item, depth + 1))
         return copy
 
-    def _other(self, value: object, depth: int) -> Json:
-        if isinstance(value, enum.Enum):
-            return self._copy(value.value, depth + 1)
-        if isinstance(value, str):
-            return self._text(str.__str__(value))
-        if isinstance(value, bool | int):
-            return self._copy(int.__int__(value), depth)
-        if isinstance(value, float):
-            return self._copy(float.__float__(value), depth)
-        if isinstance(value, _AS_TEXT):
-            return self._text(str(value))
-        if isinstance(value, dict):
-            return self._mapping(cast("dict[object, object]", value), depth)
-        if isinstance(value, list | tuple):
-            return self._list(cast("list[object]", value), depth)
-        if isinstance(value, Set):
-            return self._list(list(cast("Set[object]", value)), depth)
-        fields = _fields(value)
-        return describe(value) if fields is None else self._mapping(fields, depth)
+    def _set(self, value: Set[object], depth: int) -> Json:
+        return self._list(list(value), depth)
+
+
+_SCALARS: dict[type, Callable[[Capture, Any], Json]] = {
+    str: Capture._text,
+    int: Capture._int,
+    float: Capture._float,
+    bool: Capture._same,
+    type(None): Capture._same,
+}
+# In this order; of subclasses the plain value is taken by the base type's own code, never by theirs.
+_OTHERS: tuple[tuple[type | tuple[type, ...], Callable[[Capture, Any, int], Json]], ...] = (
+    (dict, Capture._mapping),
+    ((list, tuple), Capture._list),
+    (enum.Enum, lambda capture, value, depth: capture._copy(value.value, depth + 1)),
+    (str, lambda capture, value, _: capture._text(str.__str__(value))),
+    (int, lambda capture, value, _: capture._int(int.__int__(value))),
+    (float, lambda capture, value, _: capture._float(float.__float__(value))),
+    (_AS_TEXT, lambda capture, value, _: capture._text(str(value))),
+    (Set, Capture._set),
+)
 
 
 def _fields(value: object) -> dict[str, object] | None:
@@ -121,11 +127,6 @@ def _fields(value: object) -> dict[str, object] | None:
     if hasattr(kind, "__pydantic_fields__") or hasattr(kind, "model_fields"):
         return dict(vars(value))
     return None
-
-
-def _digits(number: int) -> str:
-    # Python refuses to write integers of thousands of digits, and takes long for large ones.
-    return str(number) if number.bit_length() < 4096 else f"(integer of {number.bit_length()} bits)"
 
 
 def describe(value: object) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import cast
 
@@ -34,7 +34,7 @@ class Collected:
 
 
 @contextmanager
-def collecting() -> Iterator[Collected]:
+def collecting() -> Generator[Collected]:
     """`with collecting() as c:` then `c.traces`; may be nested, and one may surround each row of an evaluation."""
     collected = Collected(find_project().name)
     outer = cast("tuple[Collected, ...]", otel.get_value(COLLECTORS) or ())

@@ -45,8 +45,10 @@ class _Traced:
         self._names, self._rest = _parameters(fn)
 
     def wrapper(self) -> Callable[..., Any]:
-        fn = self.fn
-        call: Any = fn if inspect.isroutine(fn) or isinstance(fn, functools.partial) else type(fn).__call__
+        fn: Any = self.fn
+        call: Any = (
+            fn if hasattr(fn, "__code__") or hasattr(fn, "func") else type(fn).__call__
+        )  # an object with __call__
         if inspect.isasyncgenfunction(call):
             made = self._async_generator()
         elif inspect.isgeneratorfunction(call):

@@ -23,9 +23,9 @@ from afere.base.artifact import Ref
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.base.span import Span
-from afere.store.spans import ENTRY, UNDER
+from afere.store.spans import ENTRY, HOST, PROCESS, UNDER
 from afere.tracing import sink
-from afere.tracing.capture import Capture, describe, failure
+from afere.tracing.capture import Capture, failure
 from afere.tracing.collect import Collected
 from afere.tracing.scope import ABOUT, COLLECTORS, LIVE, NOTHING, About, about, entered, holding, leave
 
@@ -181,8 +181,8 @@ class LiveSpan:
     def begun(self) -> None:
         """Let a root be seen while it runs, and after a crash: who runs it is in its attributes."""
         if self._parent is None:
-            self.record.attributes["process.pid"] = self._pid
-            self.record.attributes["host.name"] = _HOST
+            self.record.attributes[PROCESS] = self._pid
+            self.record.attributes[HOST] = _HOST
             sink.put_start(self._target, self.record, self._size)
 
     def first(self) -> None:

@@ -33,7 +33,7 @@ class Policy:
             )
         self._content = content
         self._kinds = tuple(dict.fromkeys([*kinds, "secret"]))
-        self._functions = [cast("Redactor", item) for item in redact if not isinstance(item, str)]
+        self._functions = [item for item in redact if not isinstance(item, str)]
 
     @classmethod
     def of(cls, project: Project, *, content: bool, redact: Sequence[Any]) -> Policy:
@@ -47,7 +47,7 @@ class Policy:
         changed: dict[str, Any] = {}
         for name in (*_CONTENT, *_ALSO):
             value: Json = getattr(span, name)
-            if value is None or value == {} or value == []:
+            if value is None or value in ({}, []):
                 continue
             kept = self._structure(value) if name in _CONTENT and not self._content else self._clean(value)
             if kept != value:

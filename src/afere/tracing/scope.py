@@ -7,7 +7,7 @@ nest under ours and ours under theirs.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
@@ -73,7 +73,7 @@ def leave(own: Context, before: Context) -> None:
 
 
 @contextmanager
-def entered(context: Context) -> Iterator[None]:
+def entered(context: Context) -> Generator[None]:
     """Run the block in an OpenTelemetry context."""
     before = otel.get_current()
     otel.attach(context)
@@ -84,7 +84,7 @@ def entered(context: Context) -> Iterator[None]:
 
 
 @contextmanager
-def holding(key: str, value: object) -> Iterator[None]:
+def holding(key: str, value: object) -> Generator[None]:
     """Run the block with one more value in the context."""
     with entered(otel.set_value(key, value)):
         yield
@@ -118,7 +118,7 @@ def headers() -> dict[str, str]:
 
 
 @contextmanager
-def remote(headers: Mapping[str, str]) -> Iterator[None]:
+def remote(headers: Mapping[str, str]) -> Generator[None]:
     """Join the trace, and take the user and session, that another process sent in its headers; malformed ones are ignored."""
     carrier = {str(name).lower(): value for name, value in headers.items()}
     context: Context = _TRACEPARENT.extract(carrier, otel.get_current())

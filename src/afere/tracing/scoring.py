@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from afere.base.clock import new_id
-from afere.base.project import find_project
 from afere.base.score import Score, Value
 from afere.tracing import sink
 from afere.tracing.live import LiveSpan

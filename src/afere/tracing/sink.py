@@ -297,5 +297,9 @@ def _after_fork() -> None:
     _settings.targets = {}
 
 
+def _at_exit() -> None:
+    _sink.exit()
+
+
 os.register_at_fork(after_in_child=_after_fork)
-atexit.register(lambda: _sink.exit())
+atexit.register(_at_exit)

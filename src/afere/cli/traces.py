@@ -1,0 +1,164 @@
+"""`afere traces` and `afere score`: find what ran, and say what somebody thinks of it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from afere.base.artifact import parse_ref
+from afere.base.canonical import Json
+from afere.base.errors import BadReference, NotFound
+from afere.base.score import Score, Value
+from afere.base.span import Span, Totals
+from afere.cli.common import Place, placed
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from afere.store import Session
+
+
+@click.command()
+@click.argument("filter", nargs=-1)
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many at most.")
+@click.option("--cursor", metavar="NEXT", help="Go on from `next` of the page before.")
+@placed
+def traces(place: Place, filter: tuple[str, ...], limit: int, cursor: str | None) -> None:
+    """List traces, newest first.
+
+    FILTER narrows the list; all terms must hold, and words alone are searched in inputs and outputs:
+
+    \b
+      afere traces 'model:gpt* status:error latency>2s'
+      afere traces user:42 since:24h
+      afere traces '"refund policy" -name:rewrite'
+
+    Put > and < in quotes, or the shell takes them. Fields: trace, name, kind, status, model, provider, user, session,
+    error, latency, cost, tokens, input_tokens, output_tokens, environment, since, before, text, chain, attr.KEY.
+    """
+    with place.session() as session:
+        page = session.spans.find(" ".join(filter), limit=limit, cursor=cursor)
+        sums = session.spans.totals(root.trace_id for root in page.items)
+    items: list[Json] = [_line(root, sums[root.trace_id], session.project) for root in page.items]
+
+    def draw(console: Console) -> None:
+        if not page.items:
+            console.print("No trace matches." if filter else "No traces yet. Run a chain, or see: afere demo")
+            return
+        _table(console, [(root, sums[root.trace_id]) for root in page.items])
+        if page.next:
+            console.print(
+                f"More: afere traces {' '.join(filter)} --cursor {page.next}".replace("  ", " "), markup=False
+            )
+
+    place.show({"items": items, "next": page.next}, draw)
+
+
+@click.command()
+@click.argument("target")
+@click.argument("name")
+@click.argument("value")
+@click.option(
+    "--by", required=True, metavar="WHO", help="user:42, person:ana, judge:NAME, scorer:NAME or service:NAME."
+)
+@click.option("--why", default="", help="The reason, in a sentence.")
+@placed
+def score(place: Place, target: str, name: str, value: str, *, by: str, why: str) -> None:
+    """Record what WHO thinks of TARGET on NAME.
+
+    TARGET is a trace (its first digits will do), TRACE/SPAN, a reference such as prompt:answer@3, or dataset:qa@7/ROW.
+    VALUE is true, false, a number, a text, or unknown.
+
+    \b
+      afere score 4f2a9c helpful true --by user:42 --why "found it at once"
+    """
+    with place.session() as session:
+        made = Score(_target(session, target), name, _value(value), by, why)
+        session.append(made)
+    said = "unknown" if made.value is None else str(made.value).lower() if isinstance(made.value, bool) else made.value
+    place.show(made, lambda console: console.print(f"{made.target}  {name} = {said}  by {by}", markup=False))
+
+
+def _target(session: Session, text: str) -> str:
+    """The target in full: traces by their first digits, artifacts by the version that the reference means now."""
+    trace, slash, span = text.partition("/")
+    if re.fullmatch("[0-9a-f]{6,32}", trace):
+        found = session.spans.trace(trace)
+        if found is None and len(trace) == 32:
+            return text  # a score's id, or a trace that has not arrived yet
+        if found is None or (slash and not any(one.span_id == span for one in found.spans)):
+            raise NotFound(f"There is no {'span' if found else 'trace'} {text!r} here. List traces with: afere traces")
+        return f"{found.trace_id}{slash}{span}"
+    if slash and trace.startswith("dataset:"):
+        return f"{session.get(trace).ref}/{span}"
+    try:
+        ref = parse_ref(text)
+    except BadReference:
+        raise BadReference(
+            f"{text!r} cannot be scored: give a trace (its first 6 digits or more), TRACE/SPAN, "
+            "a reference such as prompt:answer@3, or dataset:qa@7/ROW."
+        ) from None
+    return session.get(ref).ref
+
+
+def _value(text: str) -> Value:
+    words: dict[str, Value] = {"true": True, "yes": True, "false": False, "no": False, "unknown": None, "null": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    if re.fullmatch(r"-?[0-9]{1,15}", text):
+        return int(text)
+    return float(text) if re.fullmatch(r"-?[0-9]+\.[0-9]+", text) else text
+
+
+def _line(root: Span, sums: Totals, project: str) -> Json:
+    span = root.to_json()
+    kept = ("trace_id", "name", "kind", "start", "seconds", "status", "error", "input", "output", "session", "user")
+    return {
+        "project": project,
+        **{name: span[name] for name in kept},
+        "status": _status(root),
+        "environment": root.environment,
+        "totals": sums.to_json(),
+    }
+
+
+def _status(root: Span) -> str:
+    from afere.store.spans import died
+
+    return "died" if died(root) else root.status
+
+
+def _table(console: Console, rows: list[tuple[Span, Totals]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    titles = ("when", "trace", "name", "status", "seconds", "tokens", "cost", "input")
+    cells = [_cells(root, sums) for root, sums in rows]
+    shown = [at for at in range(len(titles)) if any(row[at] for row in cells)]
+    widths = {at: min(max(len(titles[at]), *(len(row[at]) for row in cells)), 24) for at in shown}
+    last = len(titles) - 1
+    if last in widths:
+        widths[last] = max(console.width - sum(width + 2 for at, width in widths.items() if at != last), 10)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for at in shown:
+        right = titles[at] in ("seconds", "tokens", "cost")
+        table.add_column(titles[at], width=widths[at], no_wrap=True, justify="right" if right else "left")
+    colours = {"ok": "green", "error": "red", "died": "red"}
+    for row in cells:
+        style = colours.get(row[3], "yellow")
+        texts = [Text(row[at], style=style if at == 3 else "", overflow="ellipsis") for at in shown]
+        table.add_row(*texts)
+    console.print(table)
+
+
+def _cells(root: Span, sums: Totals) -> tuple[str, ...]:
+    when = datetime.fromtimestamp(root.start / 1e9, UTC).astimezone().strftime("%m-%d %H:%M:%S")
+    counts = [count for count in (sums.input_tokens, sums.output_tokens) if count is not None]
+    said = root.error or (root.input if isinstance(root.input, str) else "")
+    return (
+        when, root.trace_id[:8], root.name, _status(root), "" if root.seconds is None else f"{root.seconds:.2f}",
+        str(sum(counts)) if counts else "", "" if sums.cost is None else f"${sums.cost:.4f}", " ".join(said.split()),
+    )  # fmt: skip
