@@ -1,0 +1,148 @@
+"""`afere show`, `diff`, `promote` and `rollback`: look at what is kept, and move aliases."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from afere.base.artifact import AliasMove, Artifact, identity, parse_ref
+from afere.base.errors import BadInput, NotFound, Refused
+from afere.cli.common import Place, placed
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from afere.base.project import Project
+    from afere.store import Session
+
+_TRACE = re.compile(r"[0-9a-f]{6,32}")
+
+
+@click.command()
+@click.argument("what", metavar="REF|TRACE")
+@placed
+def show(place: Place, what: str) -> None:
+    """Show an artifact, such as prompt:answer@production, or a trace by the first digits of its id."""
+    from afere.cli.drawing import draw_artifact, draw_trace, trace_json
+
+    with place.session() as session:
+        trace = session.spans.trace(what) if _TRACE.fullmatch(what) else None
+        if trace is not None:
+            scores = session.find("scores", target_prefix=trace.trace_id, limit=1000).items
+            value = trace_json(trace, scores) if place.json else None
+            place.show(value, lambda console: draw_trace(console, trace, scores))
+            return
+        try:
+            artifact = _meant(what, session, place.here())
+        except NotFound as error:
+            if _TRACE.fullmatch(what) is None:
+                raise
+            raise NotFound(
+                f"No trace begins with {what}, and no artifact is called so. List traces: afere traces"
+            ) from error
+        place.show(artifact, lambda console: draw_artifact(console, artifact))
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@placed
+def diff(place: Place, a: str, b: str) -> None:
+    """What exactly changed from A to B.
+
+    A name alone, such as qa, is what the project's files say now; otherwise the newest version.
+    """
+    from afere.cli.drawing import draw_changes
+    from afere.cli.structure import changes
+
+    with place.session() as session:
+        here = place.here()
+        before = _meant(a, session, here)
+        after = _meant(b, session, here, kind=before.kind)
+        if before.kind != after.kind:
+            raise BadInput(f"{before.ref} and {after.ref} are of two kinds. Name two versions of one kind.")
+        if before.kind == "chain":
+            from afere.chains.revision import changes as chain_changes
+
+            found = [change.to_json() for change in chain_changes(before, after, session)]
+        else:
+            found = changes(before, after)
+        value = {"a": _named(before), "b": _named(after), "changes": found}
+        place.show(value, lambda console: draw_changes(console, _named(before), _named(after), found))
+
+
+@click.command()
+@click.argument("ref")
+@click.argument("alias")
+@click.option("--why", required=True, help="The reason; it stays in the alias's history.")
+@click.option("--decision", metavar="REF", help="The decision that lets it in; a protected alias asks for one.")
+@placed
+def promote(place: Place, ref: str, alias: str, why: str, decision: str | None) -> None:
+    """Move an alias, such as production, to the version that REF means."""
+    with place.session() as session:
+        artifact = _meant(ref, session, place.here())
+        if artifact.version == 0:
+            raise Refused(
+                f"{artifact.kind}:{artifact.name} in your files differs from every version that has run. "
+                "Run or evaluate it first, or name a version."
+            )
+        name = f"{artifact.kind}:{artifact.name}@{alias}"
+        move = session.alias(name, artifact.hash, why=why, decision=decision)
+        place.show(move, lambda console: _draw_move(console, move))
+
+
+@click.command()
+@click.argument("name")
+@click.argument("alias")
+@click.option("--why", default="", help="The reason; it stays in the alias's history.")
+@placed
+def rollback(place: Place, name: str, alias: str, why: str) -> None:
+    """Move an alias back to where it was before. It is one more move; nothing is forgotten."""
+    if parse_ref(name).selected:
+        raise BadInput(
+            f"{name!r} names a version. Write the name alone: afere rollback {name.partition('@')[0]} {alias}"
+        )
+    with place.session() as session:
+        move = session.rollback(f"{name}@{alias}", why=why)
+        place.show(move, lambda console: _draw_move(console, move))
+
+
+def _draw_move(console: Console, move: AliasMove) -> None:
+    from rich.text import Text
+
+    console.print(Text.assemble((f"{move.ref}@{move.alias}", "bold"), f": {move.origin or 'nothing'} -> {move.to}"))
+    decision = f", by {move.decision}" if move.decision else ""
+    console.print(Text(f"{move.why} ({move.by}{decision})", "dim"))
+
+
+def _meant(text: str, session: Session, project: Project, *, kind: str | None = None) -> Artifact:
+    """The artifact that a reference means here: without a selector, what the project's files say now, if they declare it.
+
+    A prompt whose text never ran has version 0; it is not kept by being looked at.
+    """
+    if text.startswith("sha256:"):
+        return session.get(text)
+    ref = parse_ref(text, kind=kind)
+    if not ref.selected:
+        if ref.kind in (None, "chain") and ref.name in project.section("chains"):
+            from afere.chains import resolve_chain
+
+            return resolve_chain(ref.name, project).revision()
+        if ref.kind in (None, "prompt") and (project.root / "prompts" / f"{ref.name}.md").is_file():
+            return _prompt_as_written(ref.name, session, project)
+    return session.get(ref)
+
+
+def _named(artifact: Artifact) -> str:
+    return artifact.ref if artifact.version else f"{artifact.kind}:{artifact.name} (as written)"
+
+
+def _prompt_as_written(name: str, session: Session, project: Project) -> Artifact:
+    from afere.chains.prompt import load_prompt
+
+    prompt = load_prompt(project.root / "prompts" / f"{name}.md", project)
+    hash_ = identity("prompt", prompt.name, prompt.content, None, ())
+    kept = session.find("artifacts", hash=hash_, limit=1).items
+    return kept[0] if kept else Artifact("prompt", prompt.name, 0, hash_, prompt.content)

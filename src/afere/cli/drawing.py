@@ -1,0 +1,162 @@
+"""How an artifact, a trace and a difference look in a terminal. Text of users and models is never read as markup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import yaml
+from rich.console import Console
+from rich.text import Text
+from rich.tree import Tree
+
+from afere.base.artifact import Artifact, short
+from afere.base.canonical import Json
+from afere.base.clock import rfc3339
+from afere.base.score import Score
+from afere.base.span import Span, Trace
+
+_MAX_LINES = 120
+_MAX_VALUE = 120  # characters of a value beside its name
+_TEXTS = {"prompt": ("template",), "judge": ("rubric", "template")}
+
+
+def draw_artifact(console: Console, artifact: Artifact) -> None:
+    """Reference, history and content; prompt templates as they are written."""
+    title = artifact.ref if artifact.version else f"{artifact.kind}:{artifact.name} (as written, never run)"
+    console.print(Text.assemble((title, "bold"), "  ", (short(artifact.hash), "dim")))
+    facts = [("hash", artifact.hash), ("version", str(artifact.version)), ("aliases", ", ".join(artifact.aliases))]
+    facts += [("made", f"{artifact.at[:19].replace('T', ' ')} UTC by {artifact.by}" if artifact.at else "")]
+    facts += [("why", artifact.why), ("blob", artifact.blob or "")]
+    facts += [("uses" if i == 0 else "", f"{use.role}: {use.ref}") for i, use in enumerate(artifact.uses)]
+    for name, value in facts:
+        if value and value != "0":
+            console.print(Text.assemble((f"{name:8} ", "dim"), value))
+    content = artifact.content
+    if isinstance(content, dict):
+        content = {**content}
+        for field in _TEXTS.get(artifact.kind, ()):
+            text = content.pop(field, None)
+            if isinstance(text, str):
+                _block(console, field, text)
+    if content not in (None, {}, []):
+        _block(console, "content", yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=110))
+
+
+def _block(console: Console, title: str, text: str) -> None:
+    lines = text.rstrip("\n").splitlines()
+    console.print(Text(f"\n{title}", "bold"))
+    console.print(Text("\n".join(f"  {line}" for line in lines[:_MAX_LINES])))
+    if len(lines) > _MAX_LINES:
+        console.print(Text(f"  ... {len(lines) - _MAX_LINES} more lines: --json shows all", "dim"))
+
+
+def draw_trace(console: Console, trace: Trace, scores: Sequence[Score]) -> None:
+    """The tree of spans with time, tokens, cost and errors; then what is thought of it."""
+    root, totals = trace.root, trace.totals
+    console.print(
+        Text.assemble(
+            (root.name, "bold"), f"  {rfc3339(root.start)[:19].replace('T', ' ')} UTC  ", (trace.trace_id, "dim")
+        )
+    )
+    for name, value in (("input", root.input), ("output", root.output)):
+        if value is not None:
+            console.print(Text.assemble((f"{name:8} ", "dim"), _cut(value)))
+    tree = Tree(_span_line(root), guide_style="dim")
+    nodes = {root.span_id: tree}
+    for span in sorted(trace.spans, key=lambda span: span.start):
+        if span.span_id == root.span_id:
+            continue
+        # A span whose parent is unknown hangs under the root rather than being lost.
+        nodes.setdefault(span.span_id, Tree(_span_line(span), guide_style="dim"))
+    for span in sorted(trace.spans, key=lambda span: span.start):
+        if span.span_id != root.span_id:
+            above = nodes.get(span.parent_id or "", tree)
+            (tree if above is nodes[span.span_id] else above).children.append(nodes[span.span_id])
+    console.print(tree)
+    if totals.input_tokens is not None or totals.cost is not None:
+        console.print(
+            Text(f"{totals.spans} spans, {_spent(totals.input_tokens, totals.output_tokens, totals.cost)}", "dim")
+        )
+    for score in scores:
+        on = score.target.removeprefix(trace.trace_id).removeprefix("/")
+        why = f": {score.why}" if score.why else ""
+        console.print(
+            Text.assemble(
+                (score.name, "bold"),
+                f" = {json.dumps(score.value)} by {score.by}{why}",
+                (f" on {on}" if on else "", "dim"),
+            )
+        )
+
+
+def _span_line(span: Span) -> Text:
+    took = (
+        "running" if span.status == "running" else f"{span.seconds:.3f} s" if span.seconds is not None else "not ended"
+    )
+    line = Text.assemble((span.name, "bold"), (f" {span.kind}", "dim"), f"  {took}")
+    if span.model:
+        line.append(f"  {span.model}", "cyan")
+    if spent := _spent(span.input_tokens, span.output_tokens, span.cost):
+        line.append(f"  {spent}")
+    if span.status == "error" or span.error:
+        line.append(f"  {span.error or 'failed'}", "bold red")
+    if span.marks:
+        line.append(f"  [{', '.join(span.marks)}]", "yellow")
+    return line
+
+
+def _spent(input_tokens: int | None, output_tokens: int | None, cost: float | None) -> str:
+    tokens = (
+        f"{_known(input_tokens)} + {_known(output_tokens)} tokens"
+        if (input_tokens, output_tokens) != (None, None)
+        else ""
+    )
+    return ", ".join(
+        part for part in (tokens, f"${cost:.6f}".rstrip("0").rstrip(".") if cost is not None else "") if part
+    )
+
+
+def _known(number: int | None) -> str:
+    return "?" if number is None else str(number)
+
+
+def _cut(value: Json) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = " ".join(text.split())
+    return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
+
+
+def trace_json(trace: Trace, scores: Sequence[Score]) -> dict[str, Json]:
+    """The trace as the pages' JSON has it, with all of its spans."""
+    root = trace.root
+    chain = next((ref for span in trace.spans for ref, _ in span.artifacts if ref.startswith("chain:")), None)
+    return {
+        "trace_id": trace.trace_id, "project": trace.project, "name": root.name, "start": rfc3339(root.start),
+        "seconds": root.seconds, "status": root.status, "error": root.error, "input": root.input, "output": root.output,
+        "session": root.session, "user": root.user, "environment": root.environment, "chain": chain,
+        "totals": trace.totals.to_json(), "scores": [score.to_json() for score in scores],
+        "spans": [span.to_json() for span in trace.spans], "next": None,
+    }  # fmt: skip
+
+
+def draw_changes(console: Console, a: str, b: str, changes: Sequence[Mapping[str, Json]]) -> None:
+    """What changed, place by place."""
+    if not changes:
+        console.print(f"{a} and {b} are the same.", markup=False)
+        return
+    console.print(Text(f"{a} -> {b}", "bold"))
+    for change in changes:
+        path, lines = str(change["path"]), change.get("lines")
+        if isinstance(lines, list):
+            console.print(Text(path, "bold"))
+            for line in cast("list[str]", lines):
+                style = {"+": "green", "-": "red", "@": "dim"}.get(line[:1], "")
+                console.print(Text(f"  {line}", style))
+        elif change.get("missing") == "before":
+            console.print(Text.assemble((path, "bold"), ": ", (f"+ {_cut(change['after'])}", "green")))
+        elif change.get("missing") == "after":
+            console.print(Text.assemble((path, "bold"), ": ", (f"- {_cut(change['before'])}", "red")))
+        else:
+            console.print(Text.assemble((path, "bold"), f": {_cut(change['before'])} -> {_cut(change['after'])}"))
