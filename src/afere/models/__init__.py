@@ -4,6 +4,8 @@ from afere.models.asking import Collected as Collected
 from afere.models.asking import Stream as Stream
 from afere.models.asking import ask as ask
 from afere.models.catalogue import resolve as resolve
+from afere.models.embedding import Embedder as Embedder
+from afere.models.embedding import embedder as embedder
 from afere.models.request import Called as Called
 from afere.models.request import Done as Done
 from afere.models.request import Event as Event

@@ -27,6 +27,7 @@ class Answer:
     usage: Usage | None = None
     finish: str | None = None
     delay: float = 0.0  # seconds before the first event
+    pause: float = 0.0  # seconds between two events
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +70,26 @@ class ScriptedModel:
 
     def says(self, script: Script) -> ScriptedModel:
         """Change what it says from now on."""
-        self._say = _speaker(script, f"scripted:{self.name}")
+        self._say = speaker(script, f"scripted:{self.name}")
         return self
 
     def stream(self, request: Request) -> Iterator[Event]:
         said = self._next(request)
         time.sleep(_delay(said))
-        yield from _events(said, request, self.name)
+        for event in events(said, request, self.name):
+            yield event
+            time.sleep(_pause(said))
 
     async def astream(self, request: Request) -> AsyncIterator[Event]:
         said = self._next(request)
         await asyncio.sleep(_delay(said))
-        for event in _events(said, request, self.name):
+        for event in events(said, request, self.name):
             yield event
+            await asyncio.sleep(_pause(said))
 
     def _next(self, request: Request) -> Answer | Fault:
         self.requests.append(request)
-        return _answer(self._say(request))
+        return answer_of(self._say(request))
 
 
 def scripted(name: str, settings: Settings) -> ScriptedModel:
@@ -99,7 +103,8 @@ def scripted(name: str, settings: Settings) -> ScriptedModel:
     return found
 
 
-def _speaker(script: Script, who: str) -> Callable[[Request], Said]:
+def speaker(script: Script, who: str) -> Callable[[Request], Said]:
+    """A script as a function of the request; `who` begins its complaints."""
     if isinstance(script, str | Answer | Fault):
         return lambda _: script
     if callable(script):
@@ -136,7 +141,8 @@ def _by_piece(answers: Mapping[str, Said], who: str) -> Callable[[Request], Said
     return say
 
 
-def _answer(said: Said) -> Answer | Fault:
+def answer_of(said: Said) -> Answer | Fault:
+    """What was said, in full."""
     if isinstance(said, Answer | Fault):
         return said
     return Answer(said if isinstance(said, str) else json.dumps(dict(said)))
@@ -146,7 +152,12 @@ def _delay(said: Answer | Fault) -> float:
     return said.delay if isinstance(said, Answer) else said.seconds
 
 
-def _events(said: Answer | Fault, request: Request, model: str) -> Iterator[Event]:
+def _pause(said: Answer | Fault) -> float:
+    return said.pause if isinstance(said, Answer) else 0.0
+
+
+def events(said: Answer | Fault, request: Request, model: str) -> Iterator[Event]:
+    """The events of an answer, word by word, or the failure that a fault stands for."""
     if isinstance(said, Fault):
         yield from _fails(said, model)
         return

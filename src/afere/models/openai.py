@@ -1,0 +1,227 @@
+"""The provider for every server that speaks the OpenAI protocol, at any address."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import socket
+from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+
+from afere.base.canonical import Json
+from afere.base.clock import now_ns
+from afere.base.errors import ModelFailed, ModelTimedOut, ModelUnreachable
+from afere.base.message import Usage
+from afere.base.prices import provider_of
+from afere.models.request import Event, Request, Settings
+from afere.models.wire import openai as wire
+from afere.net import Answer, Call, HostFailed, HostTimedOut, HostUnreachable, astream, send, stream
+
+OPENAI_URL = "https://api.openai.com/v1"
+_NEW_NAMES = re.compile(r"o\d|gpt-5|gpt-6")  # OpenAI's models that take max_completion_tokens, not max_tokens
+
+
+def openai(name: str, settings: Settings) -> OpenAIModel:
+    """The provider `openai`: its address from `base_url`, else OPENAI_BASE_URL; its key from the environment."""
+    base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
+    return OpenAIModel(name, replace(settings, base_url=base_url), provider_of(base_url) or "openai")
+
+
+def ollama(name: str, settings: Settings) -> OpenAIModel:
+    """The provider `ollama`: a server on this machine (or at OLLAMA_HOST), without a key."""
+    host = os.environ.get("OLLAMA_HOST") or "127.0.0.1:11434"
+    address = host if "://" in host else f"http://{host}"
+    return OpenAIModel(name, replace(settings, base_url=settings.base_url or f"{address.rstrip('/')}/v1"), "ollama")
+
+
+def vllm(name: str, settings: Settings) -> OpenAIModel:
+    """The provider `vllm`: a server on this machine at its usual port 8000, without a key."""
+    return OpenAIModel(name, replace(settings, base_url=settings.base_url or "http://127.0.0.1:8000/v1"), "vllm")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIModel:
+    """A model behind the OpenAI protocol. `provider` is the host's name in the price table where it is known."""
+
+    name: str
+    settings: Settings
+    provider: str = "openai"
+
+    def stream(self, request: Request) -> Iterator[Event]:
+        call = self._chat(request)
+        decoder = wire.Decoder(self.name)
+        with self._explained(), stream(call) as answer:
+            if answer.status != 200 or not _is_stream(answer.headers):
+                yield from self._whole(Answer(answer.status, answer.headers, b"".join(answer)))
+                return
+            for piece in answer:
+                yield from decoder.feed(piece)
+            yield from decoder.end()
+
+    async def astream(self, request: Request) -> AsyncIterator[Event]:
+        call = self._chat(request)
+        decoder = wire.Decoder(self.name)
+        with self._explained():
+            async with astream(call) as answer:
+                if answer.status != 200 or not _is_stream(answer.headers):
+                    body = b"".join([piece async for piece in answer])
+                    for event in self._whole(Answer(answer.status, answer.headers, body)):
+                        yield event
+                    return
+                async for piece in answer:
+                    for event in decoder.feed(piece):
+                        yield event
+                for event in decoder.end():
+                    yield event
+
+    def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage]:
+        """One call of the embeddings of the texts, in order, and what it used. One attempt."""
+        body = wire.embeddings_body(texts, self.name)
+        with self._explained():
+            answer = send(self._call("/embeddings", body))
+            if answer.status != 200:
+                raise self._problem(answer)
+        return wire.embeddings(answer.body, self.name, len(texts))
+
+    def _chat(self, request: Request) -> Call:
+        body = wire.body(request, self.name)
+        if self.provider == "openai" and _NEW_NAMES.match(self.name) and "max_tokens" in body:
+            body["max_completion_tokens"] = body.pop("max_tokens")
+        return self._call("/chat/completions", body)
+
+    def _call(self, path: str, body: Mapping[str, Json]) -> Call:
+        headers = {"content-type": "application/json", "accept": "text/event-stream, application/json"}
+        key = self._key()
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        seconds = self.settings.timeout
+        limits = {"timeout": seconds, "first_byte": seconds} if seconds else {}
+        data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        return Call("POST", self._address() + path, headers, data, **limits)
+
+    def _address(self) -> str:
+        return (self.settings.base_url or OPENAI_URL).rstrip("/")
+
+    def _key_name(self) -> str | None:
+        """The environment variable with the key. OPENAI_API_KEY goes only to OpenAI and to OPENAI_BASE_URL."""
+        if self.settings.key:
+            return self.settings.key
+        own = {OPENAI_URL, os.environ.get("OPENAI_BASE_URL", OPENAI_URL).rstrip("/")}
+        return "OPENAI_API_KEY" if self._address() in own else None
+
+    def _key(self) -> str | None:
+        name = self._key_name()
+        key = os.environ.get(name, "").strip() if name else ""
+        if name and not key and (self.settings.key or self._address() == OPENAI_URL):
+            raise ModelUnreachable(
+                f"{self.provider}:{self.name} needs a key: set the environment variable {name}. A model under models: in "
+                "afere.yaml can name another one (key: NAME) or another server (base_url: http://...); the model "
+                "'local' needs none."
+            )
+        return key or None
+
+    def _whole(self, answer: Answer) -> list[Event]:
+        """The events of an answer that is no stream: a server that does not stream, or an error."""
+        if answer.status != 200:
+            raise self._problem(answer)
+        value = wire.json_object(answer.body)
+        if value is None:
+            raise ModelFailed(
+                f"{self.name} at {self._address()} answered with something that is no answer of a model: "
+                f"{wire.excerpt(answer.body)!r}. Does base_url end where the API begins, often in /v1?"
+            )
+        return wire.whole(value, self.name)
+
+    def _problem(self, answer: Answer) -> ModelFailed:
+        status, says = answer.status, self._without_key(wire.error_text(answer.body)) or "nothing more"
+        where = f"{self.name} at {self._address()}"
+        if status in (401, 403):
+            name = self._key_name()
+            remedy = f"Check the key in {name}." if name else "Name the variable with its key: key: NAME under models:."
+            return ModelUnreachable(f"{where} refused ({status}): {says}. {remedy}", status=status)
+        if status == 404:
+            return ModelUnreachable(f"{where} is not there (404): {says}. Check the name and base_url.", status=status)
+        if 300 <= status < 400:
+            to = answer.headers.get("location", "somewhere else")
+            return ModelUnreachable(f"{where} redirects to {to[:200]}. Set base_url to where it is.", status=status)
+        return ModelFailed(
+            f"{where} answered {status}: {says}.", status=status, retry_after=_retry_after(answer.headers)
+        )
+
+    def _without_key(self, text: str) -> str:
+        name = self._key_name()
+        key = os.environ.get(name, "") if name else ""
+        return text.replace(key, "***") if key else text
+
+    @contextmanager
+    def _explained(self) -> Generator[None]:
+        """Failures of the network become those of a model, with what to set."""
+        try:
+            yield
+        except HostTimedOut as error:
+            raise ModelTimedOut(f"{self.name}: {error} (timeout: under models: in afere.yaml)") from error
+        except HostUnreachable as error:
+            raise ModelUnreachable(
+                f"{self.name}: {error} Set base_url under models: in afere.yaml, or choose another model."
+            ) from error
+        except HostFailed as error:
+            raise ModelFailed(f"{self.name}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class LocalServer:
+    """A server on this machine that speaks the protocol, and the models it has."""
+
+    base_url: str
+    models: tuple[str, ...]
+
+    def name(self, model: str | None = None) -> str:
+        """The name that `resolve` takes for one of its models, by default the first."""
+        return f"{self.base_url}#{model or self.models[0]}"
+
+
+def find_local_server(ports: Sequence[int] = (11434, 8000, 8080, 1234)) -> LocalServer | None:
+    """The first server with a model on 127.0.0.1, at the usual ports of Ollama, vLLM, llama.cpp and LM Studio.
+
+    Takes at most about a quarter of a second.
+    """
+    with ThreadPoolExecutor(len(ports)) as pool:
+        return next((found for found in pool.map(_local_server, ports) if found), None)
+
+
+def _local_server(port: int) -> LocalServer | None:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=0.1).close()
+        base_url = f"http://127.0.0.1:{port}/v1"
+        answer = send(Call("GET", f"{base_url}/models", timeout=0.2, first_byte=0.2))
+    except (OSError, HostFailed):
+        return None
+    found = wire.models(answer.body) if answer.status == 200 else ()
+    return LocalServer(base_url, found) if found else None
+
+
+def _is_stream(headers: Mapping[str, str]) -> bool:
+    kind = headers.get("content-type", "")
+    return "json" not in kind and "html" not in kind  # not every server names the kind of its streams
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds or a date, RFC 9110, 10.2.3)."""
+    try:
+        if "retry-after-ms" in headers:
+            seconds = float(headers["retry-after-ms"]) / 1000
+        else:
+            seconds = float(headers["retry-after"])
+    except KeyError:
+        return None
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(headers["retry-after"]).timestamp() - now_ns() / 1e9
+        except (KeyError, ValueError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

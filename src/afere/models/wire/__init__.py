@@ -1,0 +1,1 @@
+"""Codecs of the providers' protocols: pure functions between requests, bytes and events."""
