@@ -25,6 +25,8 @@ from afere.models import Model, Reply, Request, ask
 if TYPE_CHECKING:
     from afere.store.cache import Cache
 
+CACHED = "afere.cached"  # attribute of a span whose answer came from the cache
+
 _MEMORY = otel.create_key("afere-remembered-calls")
 _FENCED = re.compile(r"\s*```[a-zA-Z]*\n(.*?)\n?```\s*", re.DOTALL)
 

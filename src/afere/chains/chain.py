@@ -78,7 +78,7 @@ class Chain(Generic[P, R]):
             begun = time.perf_counter()
             output: Any = cast("Any", self)(*args, **kwargs)
             if self.shape == "generator":
-                output = _joined(list(cast("Iterator[Any]", output)))
+                output = joined(list(cast("Iterator[Any]", output)))
             seconds = time.perf_counter() - begun
         return self._run_of(roots[0], collected.traces, output, seconds)
 
@@ -88,7 +88,7 @@ class Chain(Generic[P, R]):
             begun = time.perf_counter()
             output: Any = self(*args, **kwargs)
             if self.shape == "async generator":
-                output = _joined([piece async for piece in cast("AsyncIterator[Any]", output)])
+                output = joined([piece async for piece in cast("AsyncIterator[Any]", output)])
             else:
                 output = await output
             seconds = time.perf_counter() - begun
@@ -247,7 +247,8 @@ def _shape(fn: Callable[..., Any]) -> str:
     return "generator" if inspect.isgeneratorfunction(fn) else "plain"
 
 
-def _joined(pieces: list[Any]) -> Any:
+def joined(pieces: list[Any]) -> Any:
+    """What a generator yielded, as one value: text is joined."""
     return "".join(pieces) if pieces and all(isinstance(piece, str) for piece in pieces) else pieces
 
 

@@ -17,7 +17,7 @@ from afere.base.errors import AfereError, BadPrompt, BadReference, ModelFailed, 
 from afere.base.message import Message, ToolSpec, Usage
 from afere.base.project import Project
 from afere.base.steps import Steps, adrive, drive
-from afere.chains.calls import answer, message_from_json
+from afere.chains.calls import CACHED, answer, message_from_json
 from afere.chains.place import session_of
 from afere.chains.prompt import Prompt, as_text, load_prompt, stored_prompt
 from afere.chains.recorded import Recorded
@@ -204,7 +204,7 @@ class Component:
             else:
                 reply, cached = yield from answer(self.name, ready.model, request)
             if cached:
-                live.set(**{"afere.cached": True})
+                live.set(**{CACHED: True})
             self._finish(live, reply)
             return reply
 
