@@ -1,6 +1,9 @@
 """Data: datasets of examples, and indexes of documents that can be searched."""
 
-from afere.data.datasets import Dataset, dataset
+from afere.data.chunks import Chunking
+from afere.data.datasets import Changed, Dataset, Difference, dataset
+from afere.data.indexes import Index, index
 from afere.data.rows import Row
+from afere.data.searching import Passage, search
 
-__all__ = ["Dataset", "Row", "dataset"]
+__all__ = ["Row", "Dataset", "dataset", "Difference", "Changed", "Chunking", "Index", "index", "Passage", "search"]

@@ -162,7 +162,7 @@ def dataset(source: Dataset | str | Path | Iterable[Mapping[str, object] | Row],
         file = project.path(source)
         if isinstance(source, str) and not file.is_file() and (kept := _kept(source, session, project)):
             return kept
-        label = shown(file, project)
+        label = shown(file, project.root)
         placed, name = read_file(file, label), name or _legal(file.stem, label)
     else:
         label, placed, name = "the rows given", from_python(source), name or "rows"

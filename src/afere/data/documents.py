@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any, cast
 
-from afere.base.canonical import Json, plain
+from afere.base.canonical import Json, canonical
 from afere.base.document import read_yaml
 from afere.base.errors import BadData, BadInput, MissingExtra
 from afere.data.reading import decoded
@@ -98,7 +98,8 @@ def _front_matter(text: str, name: str) -> tuple[dict[str, Json], int, str]:
         return {}, 0, ""
     try:
         value = read_yaml(match[1] or "", file=name, first_line=2).value
-        found = cast("dict[str, Json]", plain(value)) if isinstance(value, dict) else {}
+        canonical(value)
+        found = value if isinstance(value, dict) else {}
     except BadInput as problem:
         return {}, match.end(), f"front matter left out: {problem}"
     tags = found.get("tags")

@@ -29,9 +29,9 @@ def calling_project() -> Project:
     return find_project()
 
 
-def shown(path: Path, project: Project) -> str:
-    """A path as people write it: from the project's root where it lies inside."""
-    return path.relative_to(project.root).as_posix() if path.is_relative_to(project.root) else str(path)
+def shown(path: Path, root: Path) -> str:
+    """A path as people write it: from the root where it lies inside, else whole."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def session_of(project: Project) -> Session:
