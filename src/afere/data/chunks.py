@@ -53,16 +53,20 @@ def cut(document: Document, chunking: Chunking) -> list[Chunk]:
 
 
 def _spans(document: Document, chunking: Chunking) -> Iterator[tuple[int, int]]:
-    """Greedy packing of units. A chunk that goes on after another begins inside it, at a word, up to `overlap` back."""
+    """Greedy packing of units. A chunk that goes on after another begins inside it, at a word, up to `overlap` back.
+
+    A heading or a new page begins a chunk, unless what is open is too short to stand alone.
+    """
     text, size = document.text, chunking.size
     start = end = begin = document.blocks[0].start if document.blocks else 0
     fresh = True  # nothing before it to repeat
+    page = None
     for unit in _units(document, size, size - chunking.overlap):
-        heading = unit.level > 0
-        if heading and end - begin >= size // 4:
+        if (unit.level or unit.page != page) and end - begin >= size // 4:
             yield start, end
-            start = begin = end
-            fresh = True
+            fresh = unit.level > 0 or chunking.overlap == 0
+            start, begin = end if fresh else _back(text, end, chunking.overlap, start), end
+        page = unit.page
         budget = size if fresh else size - chunking.overlap
         pieces = [(unit.start, unit.end)]
         if unit.end - begin > budget and _blank(text, begin, end, size // 4) and not unit.code:
