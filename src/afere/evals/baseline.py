@@ -1,0 +1,124 @@
+"""The baseline file: what an accepted experiment found, small and in git, so that a fresh machine can gate against it.
+
+`evals/qa.baseline.json` has one line a case, sorted, so that a diff of it reads well. It holds scores, and the hashes of
+what they were made with; no inputs and no outputs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import cast
+
+from afere.base.canonical import Json
+from afere.base.document import schema_problem
+from afere.base.errors import BadInput, StoreFailed
+from afere.base.rule import BUILTIN
+from afere.base.score import Value
+from afere.evals.results import Result, Results
+
+_HASH: Json = {"type": "string"}
+SCHEMA: dict[str, Json] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "afere baseline",
+    "type": "object",
+    "required": ["baseline", "dataset", "scorers", "cases"],
+    "properties": {
+        "baseline": {"type": "string", "description": "the suite"},
+        "experiment": {"type": "string"},
+        "at": {"type": "string"},
+        "target": {"anyOf": [{"type": "null"}, {"type": "array", "items": _HASH, "minItems": 2, "maxItems": 2}]},
+        "dataset": {"type": "array", "items": _HASH, "minItems": 2, "maxItems": 2},
+        "scorers": {"type": "object", "additionalProperties": _HASH},
+        "gate": {"type": "array", "items": {"type": "string"}},
+        "cases": {
+            "type": "object",
+            "additionalProperties": {
+                "type": "object",
+                "required": ["digest", "scores"],
+                "properties": {
+                    "digest": {"type": "string"},
+                    "scores": {
+                        "type": "object",
+                        "additionalProperties": {
+                            "type": "array",
+                            "items": {"type": ["null", "boolean", "number", "string"]},
+                        },
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+def text_of(results: Results, suite: str, gate: Iterable[str], compared: Collection[str]) -> str:
+    """The file's text. Of the built-in measures only those in `compared` are kept: the others change with the machine."""
+    names = [name for name in results.names if name not in BUILTIN or name in compared]
+    cases: dict[str, dict[str, Json]] = {}
+    for run in sorted(results.runs, key=lambda run: (run.row, run.repeat)):
+        case = cases.setdefault(run.row, {"digest": run.digest, "scores": {}})
+        scores = cast("dict[str, list[Json]]", case["scores"])
+        for name in names:
+            if name in run.scores:
+                scores.setdefault(name, []).append(_rounded(run.scores[name][0]))
+    head: dict[str, Json] = {
+        "baseline": suite, "experiment": results.ref, "at": results.at,
+        "target": list(results.target) if results.target else None, "dataset": list(results.dataset),
+        "scorers": {name: results.scorers[name] for name in sorted(results.scorers) if name in names},
+        "gate": list(gate),
+    }  # fmt: skip
+    written = [f"  {json.dumps(key)}: {_one_line(value)}" for key, value in head.items()]
+    rows = [f"    {json.dumps(row, ensure_ascii=False)}: {_one_line(case)}" for row, case in sorted(cases.items())]
+    body = "{\n" + ",\n".join(rows) + "\n  }" if rows else "{}"
+    return "{\n" + ",\n".join([*written, f'  "cases": {body}']) + "\n}\n"
+
+
+def _one_line(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _rounded(value: Value) -> Value:
+    """Nine digits: no noise of the last bits in a file that people read."""
+    return float(f"{value:.9g}") if isinstance(value, float) else value
+
+
+def write(file: Path, text: str) -> None:
+    """Replace the file whole or not at all."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(file.name + ".new")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(file)
+    except OSError as problem:
+        raise StoreFailed(f"{file}: cannot be written: {problem.strerror}. Check the folder's permissions.") from None
+
+
+def read(file: Path, shown: str) -> tuple[Results, tuple[str, ...]] | None:
+    """The results and rules in a baseline file, named `shown` in messages; None if there is none. BadInput if it is damaged."""
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError) as problem:
+        raise BadInput(
+            f"{shown}: this is no baseline file: {problem}. Restore it from git, or: afere accept EXPERIMENT"
+        ) from None
+    problem = schema_problem(said, SCHEMA)
+    if problem:
+        raise BadInput(
+            f"{shown}: this is no baseline file: {problem}. Restore it from git, or: afere accept EXPERIMENT"
+        )
+    runs: list[Result] = []
+    for row, case in cast("dict[str, dict[str, Json]]", said["cases"]).items():
+        scores = cast("dict[str, list[Value]]", case["scores"])
+        for i in range(max((len(values) for values in scores.values()), default=0)):
+            found = {name: (values[i], "") for name, values in scores.items() if i < len(values)}
+            runs.append(Result(row, str(case["digest"]), i + 1, found))
+    target = cast("list[str] | None", said.get("target"))
+    results = Results(
+        shown, str(said.get("at", "")), (target[0], target[1]) if target else None, tuple(said["dataset"]),
+        {name: str(hash_) for name, hash_ in said["scorers"].items()}, runs=tuple(runs),
+    )  # fmt: skip
+    return results, tuple(str(rule) for rule in said.get("gate", ()))

@@ -1,0 +1,244 @@
+"""Results: what an evaluation found, case by case. Read from an experiment or from a baseline file, alike."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, cast
+
+from afere.base.canonical import Json, digest_of
+from afere.base.score import Value
+from afere.data import Row
+from afere.evals import stats
+from afere.evals.stats import Estimate
+
+Kind = Literal["rate", "mean", "share", "empty"]
+_QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One run of one row. `scores` holds value and reason by measure; `digest` says which content the row had."""
+
+    row: str
+    digest: str
+    repeat: int = 1
+    scores: Mapping[str, tuple[Value, str]] = field(default_factory=dict[str, tuple[Value, str]])
+    group: str | None = None
+    weight: float = 1.0
+    trace: str | None = None
+    error: str | None = None
+    world: bool = False
+
+    @property
+    def cluster(self) -> str:
+        """What this run shares its luck with: its group, or the other repeats of its row."""
+        return f"group {self.group}" if self.group is not None else f"row {self.row}"
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "row": self.row, "digest": self.digest, "repeat": self.repeat, "group": self.group, "weight": self.weight,
+            "trace": self.trace, "error": self.error, "world": self.world,
+            "scores": {name: {"value": value, "why": why} for name, (value, why) in self.scores.items()},
+        }  # fmt: skip
+
+
+def result_from_json(said: Mapping[str, Json]) -> Result:
+    """The result that `Result.to_json` wrote."""
+    scores = cast("dict[str, dict[str, Json]]", said["scores"])
+    fields = {name: value for name, value in said.items() if name != "scores"}
+    read = {name: (cast("Value", one["value"]), str(one["why"])) for name, one in scores.items()}
+    return Result(**cast("dict[str, object]", fields), scores=read)  # pyright: ignore[reportArgumentType] - our own file
+
+
+def row_digest(row: Row) -> str:
+    """Which content a row asks about: the same id with another question or answer is another case.
+
+    The row's own `output` is left out: where outputs are given, they are what is compared.
+    """
+    return digest_of([row.input or row.metadata, row.expected, list(row.relevant)])[7:19]
+
+
+@dataclass(frozen=True)
+class Results:
+    """All runs of an evaluation, with what is needed to compare them with others.
+
+    `scorers`: the hash of the scorer behind each measure ("" for built-in ones): equal names with other hashes are not
+    the same measure.
+    """
+
+    ref: str
+    at: str = ""
+    target: tuple[str, str] | None = None  # ref, hash
+    dataset: tuple[str, str] = ("", "")
+    scorers: Mapping[str, str] = field(default_factory=dict[str, str])
+    lower: frozenset[str] = frozenset()  # measures for which lower is better
+    judged: frozenset[str] = frozenset()  # measures that a judge gave
+    complete: bool = True
+    runs: tuple[Result, ...] = ()
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Every measure, in the order of the scorers."""
+        return tuple(dict.fromkeys([*self.scorers, *(name for run in self.runs for name in run.scores)]))
+
+    def series(self, name: str, *, value: str | None = None, rows: Collection[str] | None = None) -> Series:
+        """The values of one measure; with `value`, whether it is that one. `rows` keeps only those."""
+        return Series.of((run for run in self.runs if rows is None or run.row in rows), name, value)
+
+    def hash_of(self, name: str) -> str | None:
+        """The hash of the scorer behind a measure: its own, or of the scorer that returned a dict with it."""
+        while name not in self.scorers and "." in name:
+            name = name.rpartition(".")[0]
+        return self.scorers.get(name)
+
+    def lower_is_better(self, name: str) -> bool:
+        return name in self.lower or any(name.startswith(f"{one}.") for one in self.lower)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Known values of one measure, each with its cluster, weight and case; and how many are unknown, and why."""
+
+    values: tuple[float, ...]
+    clusters: tuple[str, ...]
+    weights: tuple[float, ...]
+    cases: tuple[tuple[str, str], ...]  # row and digest of each value
+    missing: int
+    why: str  # the commonest reason of those that are unknown
+    words: tuple[str, ...] = ()  # the values that are text, where any is
+
+    @classmethod
+    def of(cls, runs: Iterable[Result], name: str, value: str | None) -> Series:
+        known: list[tuple[float, Result]] = []
+        words: set[str] = set()
+        reasons: Counter[str] = Counter()
+        for run in runs:
+            said, why = run.scores.get(name, (None, run.error or "no score"))
+            if said is None:
+                reasons[why] += 1
+            elif value is not None:
+                known.append((float(_word(said) == value), run))
+            elif isinstance(said, str):
+                words.add(said)
+                known.append((0.0, run))
+            else:
+                known.append((float(said), run))
+        times = Counter((run.row, run.digest) for _, run in known)
+        return cls(
+            tuple(number for number, _ in known),
+            tuple(run.cluster for _, run in known),
+            # A row counts once, however many of its repeats have a score.
+            tuple(run.weight / times[run.row, run.digest] for _, run in known),
+            tuple((run.row, run.digest) for _, run in known),
+            sum(reasons.values()),
+            reasons.most_common(1)[0][0] if reasons else "",
+            tuple(sorted(words)),
+        )
+
+    @property
+    def n(self) -> int:
+        """How many cases have a value."""
+        return len(set(self.cases))
+
+    @property
+    def kind(self) -> Kind:
+        if not self.values:
+            return "empty"
+        if self.words:
+            return "share"
+        return "rate" if all(value in (0.0, 1.0) for value in self.values) else "mean"
+
+    @cached_property
+    def by_case(self) -> dict[tuple[str, str], tuple[float, str, float]]:
+        """The mean over the repeats of each case, with its cluster and weight."""
+        found: dict[tuple[str, str], tuple[float, str, float]] = {}
+        for value, cluster, weight, case in zip(self.values, self.clusters, self.weights, self.cases, strict=True):
+            total, _, whole = found.get(case, (0.0, "", 0.0))
+            found[case] = (total + value * weight, cluster, whole + weight)
+        return {
+            case: (total / whole if whole else 0.0, cluster, whole)
+            for case, (total, cluster, whole) in found.items()
+        }  # fmt: skip
+
+    def estimate(self, statistic: str = "mean") -> Estimate:
+        """The value with its 90% interval. `sum` and `count` are exact: they say what this run was, not what others will be."""
+        if statistic in ("sum", "count"):
+            total = sum(self.values) if statistic == "sum" else float(len(self.values))
+            return Estimate(total, total, total, self.n, self.n)
+        if statistic in _QUANTILES:
+            found = stats.quantile(self.values, _QUANTILES[statistic], clusters=self.clusters)
+        elif self.kind == "rate":
+            found = stats.clustered_rate(self.values, self.clusters, weights=self._positive)
+        else:
+            found = stats.clustered_mean(self.values, self.clusters, weights=self._positive)
+        return replace(found, n=self.n)
+
+    @property
+    def _positive(self) -> tuple[float, ...] | None:
+        """The weights, unless all are zero."""
+        return self.weights if any(self.weights) else None
+
+
+def _word(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What changed from `against` to this, over the cases that both have: after minus before, with its 90% interval.
+
+    wins and losses count cases, by what is better for the measure. `p` is two-sided: exact McNemar for a rate, Wilcoxon's
+    signed ranks for a mean; None where cases are grouped, since they are not independent.
+    """
+
+    against: str
+    estimate: Estimate
+    wins: int
+    losses: int
+    p: float | None
+    rate: bool
+    changed: tuple[tuple[str, float, float], ...]  # row, before, after; largest change first
+
+    def to_json(self) -> dict[str, Json]:
+        e = self.estimate
+        return {
+            "against": self.against, "value": e.value, "low": e.low, "high": e.high, "n": e.n, "wins": self.wins,
+            "losses": self.losses, "p": self.p,
+        }  # fmt: skip
+
+
+def difference(now: Series, before: Series, against: str, *, lower_is_better: bool = False) -> Difference:
+    """The paired comparison of two series, by row and content."""
+    a, b = before.by_case, now.by_case
+    common = [case for case in b if case in a]
+    pairs = [(a[case][0], b[case][0]) for case in common]
+    clusters = [b[case][1] for case in common]
+    weights = [b[case][2] for case in common]
+    rate = "mean" not in (now.kind, before.kind)
+    found = stats.difference(
+        [x for x, _ in pairs], [y for _, y in pairs], clusters, weights=weights if any(weights) else None, rate=rate
+    )
+    up, down = sum(y > x for x, y in pairs), sum(y < x for x, y in pairs)
+    wins, losses = (down, up) if lower_is_better else (up, down)
+    grouped = len(set(clusters)) < len(clusters)
+    changed = sorted(
+        ((case[0], x, y) for case, (x, y) in zip(common, pairs, strict=True) if x != y),
+        key=lambda one: (-abs(one[2] - one[1]), one[0]),
+    )
+    test = stats.mcnemar(wins, losses).exact if rate else stats.wilcoxon([y - x for x, y in pairs])
+    p = None if grouped else test
+    return Difference(against, found, wins, losses, p, rate, tuple(changed))
+
+
+def lines(runs: Iterable[Result]) -> bytes:
+    """The runs as JSON lines, for a blob."""
+    return b"".join(json.dumps(run.to_json(), ensure_ascii=False, sort_keys=True).encode() + b"\n" for run in runs)
+
+
+def from_lines(data: bytes) -> tuple[Result, ...]:
+    """The runs that `lines` wrote."""
+    return tuple(result_from_json(json.loads(line)) for line in data.splitlines())

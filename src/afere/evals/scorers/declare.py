@@ -1,0 +1,284 @@
+"""What a scorer is: a function that names what it wants, and the rules for what it may answer."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import functools
+import inspect
+import math
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Any, Literal, Protocol, cast, overload
+
+from afere.base.artifact import check_name
+from afere.base.canonical import Json, digest, plain
+from afere.base.errors import BadInput, MissingExtra, WorldFailed
+from afere.base.score import Score, Value
+from afere.base.span import Span, Trace
+from afere.data import Row
+
+WANTED = ("input", "output", "expected", "context", "trace", "row")
+Better = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row with what the target made of it: what scorers see."""
+
+    row: Row
+    output: Json
+    trace: Trace | None = None
+    repeat: int = 1
+    inner: tuple[Json, list[Json]] | None = None  # input and documents of one span, where a component is scored
+
+    @property
+    def input(self) -> Json:
+        """What went in: the row's input, or the span's."""
+        return self.inner[0] if self.inner else self.row.input or self.row.metadata
+
+    @property
+    def context(self) -> list[Json]:
+        """The documents that were retrieved, in order: `{id, text, score}`."""
+        if self.inner is not None:
+            return self.inner[1]
+        return [document for span in (self.trace.spans if self.trace else ()) for document in span.documents]
+
+    def of(self, component: str) -> list[Case]:
+        """This case as each run of that component saw it."""
+        spans = [span for span in (self.trace.spans if self.trace else ()) if _is(span, component)]
+        return [replace(self, output=span.output, inner=(span.input, span.documents)) for span in spans]
+
+
+def _is(span: Span, component: str) -> bool:
+    if component in (span.name, span.kind):
+        return True
+    return any(ref.partition(":")[2].partition("@")[0].partition("~")[0] == component for ref, _ in span.artifacts)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One answer of a scorer. None is unknown, and `why` says the reason; `world`: a model, disk or network failed."""
+
+    value: Value
+    why: str = ""
+    world: bool = False
+    data: dict[str, Json] = field(default_factory=dict[str, Json])
+
+
+class Judging(Protocol):
+    """What an evaluation asks of a scorer or a judge."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> Literal["scorer", "judge"]: ...
+    @property
+    def better(self) -> Better: ...
+    @property
+    def content(self) -> dict[str, Json]:
+        """What makes it this version: the content of its artifact."""
+        ...
+
+    def score(self, case: Case) -> dict[str, Scored]:
+        """Its answers by name; usually one, under its own name. Never raises."""
+        ...
+
+
+class Scorer:
+    """A function that scores one output. It stays callable as it was.
+
+    It names what it wants of `input, output, expected, context, trace, row`; further keyword parameters with a default
+    are its options. It returns a bool (a rate), number (a mean), str (a share per value), None, a Score, or a dict of
+    them by name. What it raises becomes None with the reason.
+    """
+
+    kind: Literal["scorer", "judge"] = "scorer"
+
+    def __init__(
+        self, function: Callable[..., Any], *, name: str | None = None, better: Better = "higher",
+        options: Mapping[str, Json] | None = None, of: str | None = None,
+    ) -> None:  # fmt: skip
+        self.function = function
+        self.name = _named(function, name)
+        self.better: Better = better
+        self.of = of
+        self.options = dict(options or {})
+        self._wanted = _wanted(function, self.name, self.options)
+        functools.update_wrapper(self, function, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **{**self.options, **kwargs})
+
+    def __repr__(self) -> str:
+        return f"<scorer {self.name!r}>"
+
+    def configured(self, *, name: str | None, of: str | None, options: Mapping[str, Json]) -> Scorer:
+        """The same scorer under another name, on a component, or with other options."""
+        return Scorer(
+            self.function, name=name or self.name, better=self.better, options={**self.options, **options}, of=of or self.of
+        )  # fmt: skip
+
+    @property
+    def content(self) -> dict[str, Json]:
+        """Its code (without its place and comments), options and component: a change of any is another version."""
+        function = self.function
+        return {
+            "function": f"{function.__module__}:{getattr(function, '__qualname__', self.name)}",
+            "code": _code(function),
+            "options": plain(self.options, where=f"options of {self.name}"),
+            "of": self.of,
+            "better": self.better,
+        }
+
+    def score(self, case: Case) -> dict[str, Scored]:
+        if self.of is None:
+            return self._once(case)
+        runs = case.of(self.of)
+        if not runs:
+            return {self.name: Scored(None, f"{self.of} did not run in this trace")}
+        return _averaged([self._once(run) for run in runs])
+
+    def _once(self, case: Case) -> dict[str, Scored]:
+        said: dict[str, Any] = {
+            "input": case.input, "output": case.output, "expected": case.row.expected, "context": case.context,
+            "trace": case.trace, "row": case.row,
+        }  # fmt: skip
+        if "trace" in self._wanted and case.trace is None:
+            return {self.name: Scored(None, "there is no trace: the outputs were given, nothing ran")}
+        if "expected" in self._wanted and case.row.expected is None:
+            return {self.name: Scored(None, "the row has no expected")}
+        try:
+            answer = self.function(**{name: said[name] for name in self._wanted}, **self.options)
+            if inspect.iscoroutine(answer):
+                answer = asyncio.run(answer)
+        except (WorldFailed, OSError) as problem:
+            return {self.name: Scored(None, _reason(problem), world=True)}
+        except MissingExtra as problem:
+            return {self.name: Scored(None, str(problem))}
+        except Exception as problem:
+            return {self.name: Scored(None, f"the scorer raised {_reason(problem)}")}
+        return _read(self.name, answer)
+
+
+@overload
+def scorer(fn: Callable[..., Any], /, *, name: str | None = None, better: Better = "higher") -> Scorer: ...
+@overload
+def scorer(*, name: str | None = None, better: Better = "higher") -> Callable[[Callable[..., Any]], Scorer]: ...
+def scorer(
+    fn: Callable[..., Any] | None = None, /, *, name: str | None = None, better: Better = "higher"
+) -> Scorer | Callable[[Callable[..., Any]], Scorer]:
+    """Make a function a scorer: `@afere.scorer`, or `afere.scorer(fn, name="close", better="lower")`.
+
+    The function names what it wants of input, output, expected, context, trace, row. BadInput if it wants anything else.
+    """
+    if fn is None:
+        return functools.partial(_decorated, name, better)
+    return Scorer(fn, name=name, better=better)
+
+
+def _decorated(name: str | None, better: Better, function: Callable[..., Any]) -> Scorer:
+    return Scorer(function, name=name, better=better)
+
+
+def _named(function: Callable[..., Any], name: str | None) -> str:
+    found = name or getattr(function, "__name__", type(function).__name__)
+    if found == "<lambda>":
+        raise BadInput('A scorer made of a lambda needs a name: afere.scorer(lambda output: ..., name="short").')
+    return check_name(found if name else found.lower().lstrip("_"), "scorer")
+
+
+def _wanted(function: Callable[..., Any], name: str, options: Mapping[str, Json]) -> tuple[str, ...]:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        raise BadInput(
+            f"scorer {name!r}: {function!r} does not say which parameters it takes. Wrap it in a def."
+        ) from None
+    wanted: list[str] = []
+    own: list[str] = []
+    for parameter in parameters:
+        if parameter.name in WANTED and parameter.kind is not parameter.POSITIONAL_ONLY:
+            wanted.append(parameter.name)
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            own += [option for option in options if option not in own]
+        elif parameter.kind is not parameter.VAR_POSITIONAL:
+            if parameter.default is parameter.empty and parameter.name not in options:
+                raise BadInput(
+                    f"scorer {name!r} asks for {parameter.name!r}{_near(parameter.name, WANTED)} It may ask for "
+                    f"{', '.join(WANTED)}; give any other parameter a default, and a suite can set it."
+                )
+            own.append(parameter.name)
+    for option in options:
+        if option not in own:
+            has = f"Its options: {', '.join(own)}." if own else "It has no options."
+            raise BadInput(f"scorer {name!r} has no option {option!r}.{_near(option, own, stop='')} {has}")
+    return tuple(wanted)
+
+
+def _near(word: str, known: Sequence[str], stop: str = ".") -> str:
+    close = get_close_matches(word, known, n=1)
+    return f"{stop} Did you mean {close[0]!r}?" if close else stop
+
+
+def _reason(problem: BaseException) -> str:
+    text = f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
+    return text if len(text) <= 300 else text[:299] + "…"
+
+
+def _read(name: str, answer: object) -> dict[str, Scored]:
+    """A scorer's answer as values by name; what is no value becomes None with the reason."""
+    if not isinstance(answer, Mapping):
+        return {name: _value(answer)}
+    named = cast("Mapping[object, object]", answer)
+    found = {name if key == name else f"{name}.{key}": _value(value) for key, value in named.items()}
+    return found or {name: Scored(None, "the scorer returned an empty dict")}
+
+
+def _value(answer: object) -> Scored:
+    if isinstance(answer, Score):
+        return Scored(answer.value, answer.why, data=dict(answer.data))
+    item = getattr(answer, "item", None)  # a scalar of numpy and its kin
+    value = item() if callable(item) and getattr(answer, "ndim", None) == 0 else answer
+    if value is None:
+        return Scored(None, "the scorer gave no value")
+    if isinstance(value, int | float) and not math.isfinite(value):
+        return Scored(None, f"the scorer returned {value}, which is not a number")
+    if isinstance(value, bool | str | int | float):
+        return Scored(value)
+    kind = type(value).__name__
+    return Scored(None, f"the scorer returned a {kind}; return a bool, number, str, None, Score or dict of them")
+
+
+def _averaged(runs: list[dict[str, Scored]]) -> dict[str, Scored]:
+    """Several runs of one component in one trace count as one: the mean of what is known."""
+    if len(runs) == 1:
+        return runs[0]
+    found: dict[str, Scored] = {}
+    for name in dict.fromkeys(name for run in runs for name in run):
+        answers = [run[name] for run in runs if name in run]
+        known = [answer.value for answer in answers if answer.value is not None]
+        numbers = [float(value) for value in known if not isinstance(value, str)]
+        if not known:
+            found[name] = answers[0]
+        elif len(numbers) == len(known):
+            found[name] = Scored(math.fsum(numbers) / len(numbers), f"mean of {len(numbers)} runs")
+        else:
+            found[name] = Scored(known[-1], f"the last of {len(known)} runs")
+    return found
+
+
+def _code(function: Callable[..., Any]) -> str:
+    """The digest of the function's code without comments and decorators; by bytecode where there is no source."""
+    inner = inspect.unwrap(function)
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(inner)))
+    except (OSError, TypeError, SyntaxError):
+        code = getattr(inner, "__code__", None)
+        return digest(code.co_code + repr(code.co_consts).encode() if code else type(function).__qualname__.encode())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            node.decorator_list = []
+    return digest(ast.dump(tree).encode())

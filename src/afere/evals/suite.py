@@ -1,0 +1,161 @@
+"""Suite: what is evaluated, on which rows, by whom, and what must hold. `evals/qa.yaml`, checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TypeVar, cast
+
+from afere.base.artifact import check_name
+from afere.base.canonical import Json
+from afere.base.document import Document, check, read_yaml
+from afere.base.errors import BadInput, NotFound
+from afere.base.project import Project
+from afere.base.rule import BUILTIN, Rule, parse_rule
+from afere.evals import gate
+from afere.evals.scorers import Judging, named
+from afere.evals.subject import Subject, importable, subject_of
+
+T = TypeVar("T")
+
+SUITE_SCHEMA: dict[str, Json] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "afere suite",
+    "description": "What is evaluated, on which rows, by which scorers, and what must hold.",
+    "type": "object",
+    "required": ["data", "scorers"],
+    "additionalProperties": False,
+    "properties": {
+        "name": {"type": "string", "pattern": "^[a-z][a-z0-9._-]*$", "description": "default: the file's stem"},
+        "target": {
+            "type": ["string", "null"],
+            "description": "a chain of afere.yaml, module:function, prompts/FILE.md, http(s)://...; left out: the rows' own outputs are scored",
+        },
+        "data": {"type": "string", "description": "a file of rows, or a dataset such as dataset:qa@7"},
+        "scorers": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "anyOf": [
+                    {"type": "string"},
+                    {
+                        "type": "object",
+                        "required": ["name"],
+                        "properties": {
+                            "name": {"type": "string", "pattern": "^[a-z][a-z0-9._-]*$"},
+                            "kind": {"type": "string", "description": "the scorer, when the name is your own"},
+                            "of": {"type": "string", "description": "score the spans of this component"},
+                            "rubric": {"type": "string", "description": "of a judge: text, or a file"},
+                            "scale": {"type": "array", "minItems": 2, "items": {"type": ["string", "number"]}},
+                        },
+                    },
+                ]
+            },
+        },
+        "repeats": {"type": "integer", "minimum": 1, "maximum": 1000},
+        "against": {"type": "string", "description": "baseline (the file in git), qa@production, or experiment:12"},
+        "slices": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "tags, split or group for one slice each, or a filter such as tag:edge",
+        },
+        "gate": {"type": "array", "items": {"type": "string"}, "description": "rules that must hold"},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite, checked. `baseline` is its file of accepted results, kept in git."""
+
+    name: str
+    subject: Subject
+    data: str
+    scorers: tuple[Judging, ...]
+    baseline: Path
+    repeats: int = 1
+    against: str | None = None
+    slices: tuple[str, ...] = ()
+    gate: tuple[Rule, ...] = ()
+
+    @property
+    def content(self) -> dict[str, Json]:
+        """What its artifact holds: stored before the run, so that the rules are known to be older than the results."""
+        return {
+            "target": self.subject.name, "data": self.data, "scorers": [one.name for one in self.scorers],
+            "repeats": self.repeats, "against": self.against, "slices": list(self.slices),
+            "gate": [str(rule) for rule in self.gate],
+        }  # fmt: skip
+
+
+def find_suite(name: str, project: Project) -> Path:
+    """The file of a suite: a path, or the name of one under `evals/`. NotFound names the nearest."""
+    given = project.path(name)
+    if given.suffix in (".yaml", ".yml") and given.is_file():
+        return given
+    folder = project.root / "evals"
+    for ending in (".yaml", ".yml"):
+        if (folder / f"{name}{ending}").is_file():
+            return folder / f"{name}{ending}"
+    there = sorted(file.stem for ending in ("yaml", "yml") for file in folder.glob(f"*.{ending}"))
+    near = get_close_matches(name, there, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    known = (
+        f"Suites in {folder}: {', '.join(there)}."
+        if there
+        else f"There is none in {folder} yet; afere init writes one."
+    )
+    raise NotFound(f"There is no suite called {name!r}.{hint} {known}")
+
+
+def read_suite(file: Path, project: Project) -> Suite:
+    """Read and check a suite: its names resolve, its rules can be decided. BadInput names file, line and field."""
+    shown = file.relative_to(project.root).as_posix() if file.is_relative_to(project.root) else str(file)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as problem:
+        raise BadInput(f"{shown}: not UTF-8 (byte {problem.start}). Save the file as UTF-8.") from None
+    document = read_yaml(text, file=shown)
+    check(document, SUITE_SCHEMA)
+    said = cast("dict[str, Json]", document.value)
+    name = check_name(str(said.get("name") or file.stem), "suite")
+    importable(project)
+    subject = _at(document, ("target",), lambda: subject_of(said.get("target"), project))
+    entries = cast("list[Json]", said["scorers"])
+    scorers = tuple(_at(document, ("scorers", i), lambda e=entry: named(e)) for i, entry in enumerate(entries))
+    _unique(document, scorers)
+    known = [*(one.name for one in scorers), *BUILTIN]
+    texts = [str(rule) for rule in cast("list[Json]", said.get("gate") or [])]
+    rules = tuple(_at(document, ("gate", i), lambda t=text: _rule(t, known)) for i, text in enumerate(texts))
+    return Suite(
+        name, subject, str(said["data"]), scorers, file.with_name(f"{name}.baseline.json"),
+        cast("int", said.get("repeats", 1)), cast("str | None", said.get("against")),
+        tuple(str(one) for one in cast("list[Json]", said.get("slices") or [])), rules,
+    )  # fmt: skip
+
+
+def _rule(text: str, known: Sequence[str]) -> Rule:
+    rule = parse_rule(text)
+    gate.check(rule, known)
+    return rule
+
+
+def _unique(document: Document, scorers: Sequence[Judging]) -> None:
+    seen: set[str] = set()
+    for i, one in enumerate(scorers):
+        if one.name in seen or one.name in BUILTIN:
+            why = "is a built-in measure" if one.name in BUILTIN else "stands here twice"
+            raise BadInput(
+                f"{document.at(('scorers', i))}: the scorer name {one.name!r} {why}. Give it its own: {{name: ..., kind: {one.name}}}."
+            )
+        seen.add(one.name)
+
+
+def _at(document: Document, path: tuple[str | int, ...], make: Callable[[], T]) -> T:
+    """What `make` gives; an error of it says where in the file it comes from."""
+    try:
+        return make()
+    except (BadInput, NotFound) as problem:
+        raise BadInput(f"{document.at(path)}: {problem}") from None
