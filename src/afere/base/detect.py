@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -39,9 +40,8 @@ def _phone(text: str) -> bool:
     if text.startswith(("+", "00")):
         return 8 <= digits <= 15
     # Without a country code only numbers written in groups: a bare run of digits is more often an id or an amount.
-    return (
-        9 <= digits <= 12 and any(c in " -./()" for c in text) and not re.fullmatch(r"[\d.]*|\d{4}-\d\d-\d\d.*", text)
-    )
+    grouped = any(c in " -/()" for c in text) and re.match(r"\d{4}-\d\d-\d\d", text) is None
+    return grouped and 9 <= digits <= (11 if text[0] in "(0" else 10)
 
 
 def _ip(text: str) -> bool:
@@ -49,56 +49,82 @@ def _ip(text: str) -> bool:
         ipaddress.ip_address(text)
     except ValueError:
         return False
-    return True
+    return len(text) > 2  # "::" is an address, but hardly ever meant as one
 
 
 def _any(_: str) -> bool:
     return True
 
 
-# Every quantifier is bounded or followed by a character it cannot match, so that no text makes a search slower than linear.
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a kind looks like. A text without any of the hints is not searched at all."""
+
+    pattern: re.Pattern[str]
+    holds: Callable[[str], bool]
+    hints: tuple[str, ...]
+
+    def possible(self, text: str) -> bool:
+        for hint in self.hints:  # noqa: SIM110  a third of the time of any(), for every text of every span
+            if hint in text:
+                return True
+        return False
+
+
+# Every quantifier is bounded, and none can match what follows it in many ways: no text makes a search worse than linear.
 _SECRETS = (
     r"sk-(?:proj-|ant-|or-|svcacct-)?[A-Za-z0-9_-]{20,200}",  # OpenAI, Anthropic, OpenRouter
-    r"(?:ghp|gho|ghu|ghs|ghr)_[A-Za-z0-9]{36,251}",  # GitHub
+    r"gh[pousr]_[A-Za-z0-9]{36,251}",  # GitHub
     r"github_pat_[A-Za-z0-9_]{22,251}",
     r"glpat-[A-Za-z0-9_-]{20,64}",  # GitLab
-    r"(?:AKIA|ASIA)[A-Z0-9]{16}",  # AWS
+    r"A(?:KI|SI)A[A-Z0-9]{16}",  # AWS
     r"AIza[A-Za-z0-9_-]{35}",  # Google
     r"xox[abeoprs]-[A-Za-z0-9-]{10,250}",  # Slack
     r"hf_[A-Za-z0-9]{30,64}",  # Hugging Face
-    r"(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,128}",  # Stripe
+    r"[srp]k_(?:live|test)_[A-Za-z0-9]{16,128}",  # Stripe
     r"pypi-[A-Za-z0-9_-]{50,250}",
     r"npm_[A-Za-z0-9]{36}",
     r"gsk_[A-Za-z0-9]{40,64}",  # Groq
     r"eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,1000}",  # JSON Web Token
 )
+_PRIVATE_KEY = (
+    r"-----BEGIN (?:[A-Z]{1,12} ){0,3}PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,.]|-(?!----)){0,8000}+"
+    r"(?:-----END (?:[A-Z]{1,12} ){0,3}PRIVATE KEY-----)?"
+)
+_IN_ADDRESS = r"(?<=://)[^\s/:@]{1,100}:[^\s/@]{1,200}(?=@)"  # user:password@host
+_BEARER = r"(?<=[Bb]earer )[A-Za-z0-9._~+/-]{16,4000}+=*"
+_HINTS = (
+    "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "AKIA", "ASIA", "AIza", "xox", "hf_", "k_live_",
+    "k_test_", "pypi-", "npm_", "gsk_", "eyJ", "-----BEGIN ", "://", "earer ",
+)  # fmt: skip
+_SHORTEST = 6  # characters of the shortest finding, a@b.pt
+_DIGITS = tuple("0123456789")
 
-_SHAPES: dict[str, tuple[re.Pattern[str], Callable[[str], bool]]] = {
-    "secret": (
-        re.compile(
-            r"(?<![A-Za-z0-9_-])(?:" + "|".join(_SECRETS) + r")"
-            r"|-----BEGIN (?:[A-Z]{1,12} ){0,3}PRIVATE KEY-----[A-Za-z0-9+/=\s\\:,.-]{0,8000}?-----END (?:[A-Z]{1,12} ){0,3}PRIVATE KEY-----"
-            r"|(?<=://)[^\s/:@]{1,100}:[^\s/@]{1,200}(?=@)"  # user:password@ in an address
-            r"|(?<=[Bb]earer )[A-Za-z0-9._~+/-]{16,4000}=*"
-        ),
-        _any,
+_SHAPES: dict[str, _Shape] = {
+    "secret": _Shape(
+        re.compile(rf"(?<![A-Za-z0-9_-])(?:{'|'.join(_SECRETS)})|{_PRIVATE_KEY}|{_IN_ADDRESS}|{_BEARER}"), _any, _HINTS
     ),
-    "email": (
-        re.compile(r"(?<![\w.+%-])[A-Za-z0-9_][\w.+%-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"),
-        _any,
+    "email": _Shape(
+        re.compile(r"(?<![\w.+%-])\w[\w.+%-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"), _any, ("@",)
     ),
-    "iban": (
+    "iban": _Shape(
         re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])"),
         _iban,
+        _DIGITS,
     ),
-    "card": (re.compile(r"(?<![\d.-])\d(?:[ -]?\d){12,18}(?![\d-])"), _luhn),
-    "ip": (
+    "card": _Shape(re.compile(r"(?<![\d.-])\d(?:[ -]?\d){12,18}(?![\d-])"), _luhn, _DIGITS),
+    "ip": _Shape(
         re.compile(
-            r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.?\d)|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]))(?!\w)"
+            r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]))"
         ),
         _ip,
+        (".", ":"),
     ),
-    "phone": (re.compile(r"(?<![\w.+-])(?:\+|00)?\(?\d{1,4}\)?(?:[ ./-]{0,2}\(?\d{2,4}\)?){2,5}(?![\w-])"), _phone),
+    "phone": _Shape(
+        re.compile(r"(?<![\w.+(-])(?:\+|00)?\(?\d{1,4}+\)?(?:[ ./-]{0,2}\(?\d{2,4}+\)?){1,5}+(?![\w-])"),
+        _phone,
+        _DIGITS,
+    ),
 }
 KINDS = tuple(_SHAPES)
 
@@ -116,17 +142,32 @@ def detect(text: str, kinds: Iterable[str] = KINDS) -> list[Finding]:
     """What of these kinds is in the text, in order, without overlaps: the kind that `KINDS` names first wins."""
     asked = set(kinds)
     check_kinds(asked)
-    taken: list[Finding] = []
-    for kind, (shape, holds) in _SHAPES.items():
-        if kind in asked:
-            found = (Finding(kind, m.start(), m.end()) for m in shape.finditer(text) if holds(m.group()))
-            earlier = list(taken)
-            taken.extend(f for f in found if not any(f.start < t.end and t.start < f.end for t in earlier))
-    return sorted(taken, key=lambda finding: finding.start)
+    taken: list[Finding] = []  # in order, without overlaps
+    for kind, shape in _SHAPES.items():
+        if kind in asked and shape.possible(text):
+            found = [
+                Finding(kind, match.start(), match.end())
+                for match in shape.pattern.finditer(text)
+                if shape.holds(match.group()) and _free(taken, match.start(), match.end())
+            ]
+            if found:
+                taken = sorted([*taken, *found], key=_start)
+    return taken
+
+
+def _start(finding: Finding) -> int:
+    return finding.start
+
+
+def _free(taken: list[Finding], start: int, end: int) -> bool:
+    after = bisect_left(taken, start, key=_start)
+    return (after == len(taken) or taken[after].start >= end) and (after == 0 or taken[after - 1].end <= start)
 
 
 def redact(text: str, kinds: Iterable[str] = KINDS) -> str:
     """The text with each finding replaced by its kind, such as `[email]`."""
+    if len(text) < _SHORTEST:
+        return text
     findings = detect(text, kinds)
     if not findings:
         return text

@@ -40,7 +40,7 @@ def _first_layout(connection: sqlite3.Connection) -> None:
     for statement in (
         "CREATE TABLE chunks (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL)",
         f"CREATE TABLE spans (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns})",
-        "CREATE UNIQUE INDEX spans_identity ON spans (trace_id, span_id, project)",
+        "CREATE UNIQUE INDEX spans_identity ON spans (project, trace_id, span_id)",
         "CREATE INDEX spans_start ON spans (project, start)",
         "CREATE INDEX spans_roots ON spans (project, start) WHERE root > 0",
         "CREATE INDEX spans_errors ON spans (project, start) WHERE status = 'error'",

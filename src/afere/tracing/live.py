@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import traceback
 from contextlib import AbstractContextManager
@@ -33,6 +34,10 @@ _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _EVENTS = 1_000  # of one span
 _HOST = socket.gethostname()
 
+# Our own, so that a program that seeds the global generator does not repeat ids; a forked child must not either.
+_random = random.Random()  # noqa: S311  ids, not secrets
+os.register_at_fork(after_in_child=_random.seed)
+
 
 class LiveSpan:
     """A span that is running. What is said to it after `end` is ignored; nothing here raises into the program.
@@ -40,16 +45,18 @@ class LiveSpan:
     `record` is what will be kept; parts of the product that know more (a model call, a search) fill its fields.
     """
 
-    __slots__ = ("_collectors", "_parent", "_pid", "_size", "_target", "before", "context", "done", "record")
+    __slots__ = ("_collectors", "_own", "_parent", "_pid", "_size", "_target", "before", "context", "done", "record")
 
-    def __init__(self, name: str, kind: str, parent: Context, attributes: dict[str, Json]) -> None:
+    def __init__(self, name: str, kind: str, parent: Context) -> None:
         above = cast("LiveSpan | None", parent.get(LIVE))
         outer = get_current_span(parent).get_span_context()
         known = cast("About", parent.get(ABOUT, NOTHING))
-        number = int.from_bytes(os.urandom(8)) or 1
-        trace_id = outer.trace_id if outer.is_valid else int.from_bytes(os.urandom(16)) or 1
+        # The OpenTelemetry context decides: a span of other tracing may stand between, or have left our trace.
+        self._parent = above if above is not None and above._own.trace_id == outer.trace_id else None
+        trace_id = outer.trace_id if outer.is_valid else _random.getrandbits(128) or 1
+        number = _random.getrandbits(64) or 1
         self.record = Span(
-            f"{trace_id:032x}",
+            self._parent.record.trace_id if self._parent is not None else f"{trace_id:032x}",
             f"{number:016x}",
             name,
             0,
@@ -59,26 +66,20 @@ class LiveSpan:
             session=known.session,
             user=known.user,
             environment=known.environment,
-            attributes={**known.attributes, **attributes},
+            attributes=dict(known.attributes),
         )
-        self._parent = above if above is not None and above.record.trace_id == self.record.trace_id else None
         if self._parent is None:
             self._target = sink.target()
             if outer.is_valid:
                 self.record.attributes[ENTRY] = True
         else:
             self._target = self._parent._target
-            if self._parent.record.span_id != self.record.parent_id:
+            if self._parent._own.span_id != outer.span_id:
                 self.record.attributes[UNDER] = self._parent.record.span_id
-        own = SpanContext(
-            trace_id,
-            number,
-            is_remote=False,
-            trace_flags=outer.trace_flags if outer.is_valid else _SAMPLED,
-            trace_state=outer.trace_state,
-        )
+        flags = outer.trace_flags if outer.is_valid else _SAMPLED
+        self._own = SpanContext(trace_id, number, is_remote=False, trace_flags=flags, trace_state=outer.trace_state)
         self.before = parent
-        self.context = set_span_in_context(NonRecordingSpan(own), otel.set_value(LIVE, self, parent))
+        self.context = set_span_in_context(NonRecordingSpan(self._own), otel.set_value(LIVE, self, parent))
         self._collectors = cast("tuple[Collected, ...]", parent.get(COLLECTORS, ()))
         self._pid = os.getpid()
         self._size = 0
@@ -211,7 +212,7 @@ class LiveSpan:
 
 def begin(name: str, kind: str, parent: Context, attributes: dict[str, Any], inputs: object = None) -> LiveSpan:
     """A span under `parent`, not made current. `inputs` are known from the start, so that a crash keeps them."""
-    live = LiveSpan(name, kind, parent, {})
+    live = LiveSpan(str(name), str(kind), parent)
     if attributes:
         live.set(**attributes)
     if inputs:

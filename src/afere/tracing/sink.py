@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from afere.base.errors import AfereError
 from afere.base.project import find_project
 from afere.base.span import Span
+from afere.tracing.capture import failure
 from afere.tracing.policy import Policy
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _find(here: str) -> Target | None:
     try:
         project = find_project(here or "/")
         policy = Policy.of(project, content=_settings.content, redact=_settings.redact)
-    except (AfereError, OSError) as error:
+    except Exception as error:  # whatever it is, the program goes on
         _log.warning("afere cannot keep traces here: %s", error)
         return None
     session = _settings.session
@@ -235,12 +236,21 @@ class Sink:
         return batch
 
     def _write(self, target: Target, items: list[_Item]) -> None:
-        problem: str | None = None
         try:
             target.write([item.span for item in items])
             self._report(target)
-        except Exception as error:  # the program goes on whatever the store does
-            problem = str(error) or type(error).__name__
+        except AfereError as error:
+            self._settle(items, str(error))
+        except Exception as error:  # the program goes on whatever one of its values does to us
+            if len(items) > 1:  # only the span that cannot be kept is lost
+                for item in items:
+                    self._write(target, [item])
+            else:
+                self._settle(items, f"span {items[0].span.name!r}: {failure(error)}")
+        else:
+            self._settle(items, None)
+
+    def _settle(self, items: list[_Item], problem: str | None) -> None:
         ended = sum(item.ended for item in items)
         with self._progress:
             self._settled += len(items)
