@@ -1,0 +1,83 @@
+"""Code without a file: notebook cells, the prompt of an interpreter, text that was executed.
+
+Its source comes from the cell, where Python still has it (`linecache`); the file is called `notebook`, never by the
+kernel's temporary path or the number of the cell, so that running a cell again changes nothing. Without source the
+bytecode counts, which holds for one version of Python.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import textwrap
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+from afere.chains.revision.canonical_form import forms
+from afere.chains.revision.scopes import uses_of
+
+
+@dataclass(slots=True)
+class Cell:
+    """A function whose code is in no file of the project. `meanings` are its names as they are now."""
+
+    key: str
+    code: str
+    names: list[str]
+    source: str = ""
+    note: str = ""
+    meanings: dict[str, str] = field(default_factory=dict[str, str])
+
+    def leaf(self) -> dict[str, object]:
+        leaf: dict[str, object] = {"code": self.code}
+        if self.meanings:
+            leaf["names"] = dict(self.meanings)
+        return leaf
+
+
+def cell_of(function: types.FunctionType) -> Cell:
+    """A function of a notebook or interpreter, read from its source, else from its bytecode."""
+    key = f"function {function.__qualname__} in notebook"
+    try:
+        lines, _ = inspect.getsourcelines(function)
+        source = textwrap.dedent("".join(lines))
+        tree = ast.parse(source)
+    except (OSError, TypeError, SyntaxError, IndexError):
+        names = sorted(set(_names(function.__code__)))
+        note = "no source to read; its bytecode counts, which holds for this version of Python only"
+        return Cell(key, bytecode_digest(function.__code__), names, note=note)
+    plain, _ = forms(list(tree.body))
+    names = sorted({name.chain.partition(".")[0] for name in uses_of(list(tree.body)).names} - {function.__name__})
+    return Cell(key, plain, names, source)
+
+
+def _names(code: types.CodeType) -> list[str]:
+    inner = [name for part in code.co_consts if isinstance(part, types.CodeType) for name in _names(part)]
+    return [*code.co_names, *inner]
+
+
+def bytecode_digest(code: types.CodeType) -> str:
+    """The digest of what a code object does: neither its lines nor its file."""
+    return "sha256:" + hashlib.sha256(b"\0".join(_code_pieces(code))).hexdigest()
+
+
+def _code_pieces(code: types.CodeType) -> Iterator[bytes]:
+    yield code.co_code
+    yield repr((code.co_name, code.co_names, code.co_varnames, code.co_freevars, code.co_flags)).encode()
+    yield repr((code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)).encode()
+    for value in code.co_consts:
+        if isinstance(value, types.CodeType):
+            yield from _code_pieces(value)
+        else:
+            yield _constant(value).encode()
+
+
+def _constant(value: object) -> str:
+    if isinstance(value, frozenset):
+        return "{" + ",".join(sorted(_constant(item) for item in cast("frozenset[object]", value))) + "}"
+    if isinstance(value, tuple):
+        return "(" + ",".join(_constant(item) for item in cast("tuple[object, ...]", value)) + ")"
+    return f"{type(value).__name__}:{value!r}"
