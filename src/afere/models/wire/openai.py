@@ -131,6 +131,10 @@ class Decoder:
         chunk = json_object(data)
         if chunk is None:
             raise ModelFailed(f"{self._model}: the stream holds something that is not JSON: {excerpt(data)!r}.")
+        return self.chunk(chunk)
+
+    def chunk(self, chunk: Mapping[str, Any]) -> list[Event]:
+        """The events of one chunk, parsed."""
         _raise_error(chunk, self._model)
         self._usage = _usage(chunk.get("usage")) or self._usage
         self._model = _text(chunk.get("model")) or self._model
