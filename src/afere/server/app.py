@@ -1,0 +1,156 @@
+"""The web application: which address is which page. A page is a value; its template shows it, `.json` on the same address is it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from afere.base.errors import AfereError
+from afere.server import changes
+from afere.server.assets import serve_asset
+from afere.server.pages import artifacts, audit, datasets, home, prompts, spans, trace, traces
+from afere.server.pages.asked import Asked, as_json
+from afere.server.pages.frame import Sessions, frame
+from afere.server.problem import problem, status_of
+from afere.server.render import render
+from afere.server.safety import Guard
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from afere.store import Session
+
+_log = logging.getLogger("afere.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A page: its path below the project, the verb of the navigation it stands under, what reads it and what draws it.
+
+    Without a template the address has only its `.json`.
+    """
+
+    path: str
+    here: str
+    read: Callable[[Any, Asked], Any]
+    template: str | None
+
+
+ADDRESSES = (
+    Address("/traces", "traces", traces.page, "traces.html"),
+    Address("/traces/{trace}", "traces", trace.page, "trace.html"),
+    Address("/traces/{trace}/spans/{span}", "traces", trace.span_page, "span_page.html"),
+    Address("/spans", "traces", spans.page, None),
+    Address("/prompts", "prompts", prompts.list_page, "prompts.html"),
+    Address("/prompts/{name}", "prompts", prompts.page, "prompt.html"),
+    Address("/prompts/{name}/{a:int}..{b:int}", "prompts", prompts.diff_page, "prompt.html"),
+    Address("/prompts/{name}/{version}", "prompts", prompts.page, "prompt.html"),
+    Address("/datasets", "datasets", datasets.list_page, "datasets.html"),
+    Address("/datasets/{name}", "datasets", datasets.page, "dataset.html"),
+    Address("/datasets/{name}/{version}", "datasets", datasets.page, "dataset.html"),
+    Address("/artifacts", "artifacts", artifacts.list_page, "artifacts.html"),
+    Address("/artifacts/{ref}", "artifacts", artifacts.page, "artifact.html"),
+    Address("/scores", "traces", artifacts.scores_page, None),
+    Address("/audit", "audit", audit.page, "audit.html"),
+)
+HOME = Address("", "home", home.page, "home.html")
+
+
+def create_app(session: Session) -> ASGIApp:
+    """The application over an open store. Serve it on loopback only: it trusts whoever reaches it."""
+    sessions = Sessions(session)
+    programs: list[Route] = []
+    people: list[Route] = []
+    for prefix in ("", "/{project}"):
+        for address in ADDRESSES:
+            programs.append(_route(prefix + address.path + ".json", partial(_answer, sessions, address, as_page=False)))
+            if address.template:
+                people.append(_route(prefix + address.path, partial(_answer, sessions, address, as_page=True)))
+    programs.append(_route("/{project}/home.json", partial(_answer, sessions, HOME, as_page=False)))
+    programs.append(_route("/{project}.json", partial(_answer, sessions, HOME, as_page=False)))
+    people.append(_route("/", partial(_answer, sessions, HOME, as_page=True)))
+    people.append(_route("/{project}", partial(_answer, sessions, HOME, as_page=True)))
+    fixed = [
+        _route("/healthz", _alive),
+        _route("/readyz", partial(_ready, session)),
+        _route("/static/{version}/{name}", serve_asset),
+        Route("/settings", changes.set_theme, methods=["POST"]),
+        Route("/scores", partial(changes.add_score, sessions), methods=["POST"]),
+        Route("/{project}/scores", partial(changes.add_score, sessions), methods=["POST"]),
+        Route("/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
+        Route("/{project}/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
+    ]
+    # Names never end in .json, so the addresses of programs come first.
+    app = Starlette(routes=[*fixed, *programs, *people], exception_handlers={HTTPException: _no_such_page})
+    return Guard(app)
+
+
+def _route(path: str, endpoint: Callable[..., Any]) -> Route:
+    return Route(path, endpoint, methods=["GET"])
+
+
+def _answer(sessions: Sessions, address: Address, request: Request, *, as_page: bool) -> Response:
+    """Read the page's value and show it as it was asked for; an error becomes one sentence."""
+    accept = "text/html" if as_page else "application/json"
+    theme = theme_of(request)
+    try:
+        path: dict[str, Any] = dict(request.path_params)
+        session = sessions.of(path.pop("project", None))
+        value = address.read(session, Asked(path, dict(request.query_params)))
+        status = getattr(value, "status", 200)
+        if not as_page or address.template is None:
+            return JSONResponse(as_json(value), status)
+        around = frame(session, here=address.here, theme=theme, path=_path_of(request))
+        return HTMLResponse(render(address.template, page=value, frame=around, base=around.base), status)
+    except AfereError as error:
+        return problem(status_of(error), str(error), accept, theme=theme)
+    except Exception:
+        _log.exception("%s failed", address.path)
+        return problem(500, FAILED, accept, theme=theme)
+
+
+FAILED = (
+    "Something in afere itself failed on this page; what went wrong is in the log of the server. "
+    "The store is not touched. Run afere doctor, and report it if it comes again."
+)
+
+
+def _path_of(request: Request) -> str:
+    """Path and query of what was asked, for forms that come back here."""
+    return request.url.path + ("?" + request.url.query if request.url.query else "")
+
+
+def theme_of(request: Request) -> str:
+    """light, dark, or nothing for what the system says."""
+    chosen = request.cookies.get("afere-theme", "")
+    return chosen if chosen in changes.THEMES else ""
+
+
+def _alive(_request: Request) -> Response:
+    return JSONResponse({"status": "ok"})
+
+
+def _ready(session: Session, _request: Request) -> Response:
+    try:
+        session.find("artifacts", limit=1)
+    except AfereError as error:
+        return JSONResponse({"status": "not ready", "why": str(error)}, 503)
+    return JSONResponse({"status": "ready"})
+
+
+def _no_such_page(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = {
+        404: "There is no page at this address. Start from the home page.",
+        405: f"{request.method} is not something this address takes.",
+    }.get(status, str(error))
+    return problem(status, detail, request.headers.get("accept", ""), theme=theme_of(request))

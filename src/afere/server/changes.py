@@ -1,0 +1,145 @@
+"""The two things that can be changed here: a person's score, and where an alias points. Each says why, each can be undone."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+from urllib.parse import parse_qsl
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from afere.base.artifact import check_alias
+from afere.base.canonical import Json
+from afere.base.errors import AfereError, BadInput
+from afere.base.score import Score
+from afere.server.pages.frame import Sessions
+from afere.server.problem import problem, status_of
+from afere.server.safety import MAX_BODY
+
+_log = logging.getLogger("afere.server")
+_MAX_TEXT = 10_000
+
+
+THEMES = ("light", "dark")
+
+
+async def set_theme(request: Request) -> Response:
+    """`POST /settings`: the theme, for browsers without script; with script the same cookie is written there."""
+    form = await read_form(request)
+    answer = RedirectResponse(safe_path(form.get("back", "/")), 303)
+    if form.get("theme") in THEMES:
+        answer.set_cookie("afere-theme", form["theme"], max_age=31536000, samesite="strict", path="/")
+    else:
+        answer.delete_cookie("afere-theme", path="/", samesite="strict")
+    return answer
+
+
+async def add_score(sessions: Sessions, request: Request) -> Response:
+    """`POST /scores`: a score by a person. JSON gives back the score, a form goes back to its page."""
+
+    def change(given: Mapping[str, Json]) -> Json:
+        session = sessions.of(request.path_params.get("project"))
+        by = _text(given, "by") or session.actor
+        if by.partition(":")[0] not in ("person", "user"):
+            raise BadInput(f"by={by!r}: a score kept here is by a person: person:NAME, or user:NAME for an end user.")
+        # A form names the judgement by a word; a program may give any value.
+        value = {"yes": True, "no": False}.get(str(given.get("value")), given.get("value"))
+        if isinstance(value, list | dict):
+            raise BadInput("value: a number, text, true, false or null.")
+        score = Score(_needed(given, "target"), _needed(given, "name"), value, by, _text(given, "why"))
+        session.append(score)
+        return score.to_json()
+
+    return await _changed(request, change)
+
+
+async def move_alias(sessions: Sessions, request: Request) -> Response:
+    """`POST /aliases` with name (`prompt:answer`), alias (`production`), to (a ref; nothing: take it away) and why."""
+
+    def change(given: Mapping[str, Json]) -> Json:
+        session = sessions.of(request.path_params.get("project"))
+        why = _text(given, "why").strip()
+        if not why:
+            raise BadInput("A reason is needed: it is what the next person reads first.")
+        name = f"{_needed(given, 'name')}@{check_alias(_needed(given, 'alias'))}"
+        return session.alias(name, _text(given, "to") or None, why=why).to_json()
+
+    return await _changed(request, change)
+
+
+async def _changed(request: Request, change: Callable[[Mapping[str, Json]], Json]) -> Response:
+    accept = request.headers.get("accept", "")
+    try:
+        given = await _given(request)
+        made = await run_in_threadpool(change, given)
+    except AfereError as error:
+        return problem(status_of(error), str(error), accept)
+    except Exception:
+        _log.exception("a change failed")
+        return problem(500, "The change failed inside afere and was not made; the log of the server says more.", accept)
+    back = given.get("back")
+    if isinstance(back, str):
+        return RedirectResponse(safe_path(back), 303)
+    return JSONResponse(made, 201)
+
+
+async def _given(request: Request) -> Mapping[str, Json]:
+    """The fields of a JSON object or a form."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip()
+    if kind == "application/x-www-form-urlencoded":
+        return await read_form(request)
+    if kind == "application/json":
+        try:
+            body: Any = json.loads(await _body(request))
+        except ValueError:
+            raise BadInput(
+                'The body is not JSON. Send an object such as {"target": ..., "name": ..., "value": ...}.'
+            ) from None
+        if not isinstance(body, dict):
+            raise BadInput("The body must be a JSON object.")
+        return cast("dict[str, Json]", body)
+    raise BadInput(f"Content-Type {kind or 'nothing'!r}: send application/json or a form.")
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a URL-encoded form; where one stands twice, the last."""
+    try:
+        return dict(parse_qsl((await _body(request)).decode(), keep_blank_values=True, max_num_fields=50))
+    except ValueError:
+        raise BadInput("The body is not a form.") from None
+
+
+async def _body(request: Request) -> bytes:
+    """The body, refused as soon as it is too long: a length need not be announced."""
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY:
+            raise BadInput(f"A change may have at most {MAX_BODY:,} bytes.")
+    return body
+
+
+def _text(given: Mapping[str, Json], name: str) -> str:
+    value = given.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str) or len(value) > _MAX_TEXT:
+        raise BadInput(f"{name}: text of at most {_MAX_TEXT:,} characters.")
+    return value
+
+
+def _needed(given: Mapping[str, Json], name: str) -> str:
+    value = _text(given, name).strip()
+    if not value:
+        raise BadInput(f"{name} is missing.")
+    return value
+
+
+def safe_path(back: str) -> str:
+    """A path of this server to go back to; anything that could lead elsewhere is the home page."""
+    plain = back.startswith("/") and not back.startswith("//") and "\\" not in back and back.isprintable()
+    return back if plain else "/"

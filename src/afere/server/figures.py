@@ -1,0 +1,138 @@
+"""Geometry of the pages' figures, as numbers for SVG attributes (the policy forbids style attributes)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from afere.server import words
+
+_EDGE = 4.0  # so that a mark at the end of the axis is whole
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    x: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with the ends of its interval on an axis `width` wide; `rule` is where a limit stands."""
+
+    low: float
+    mid: float
+    high: float
+    label: str
+    answer: str = ""
+    rule: float | None = None
+    margin: Stretch | None = None
+    width: int = 120
+
+
+def interval(
+    value: float, low: float | None, high: float | None, *, answer: str = "", limit: float | None = None, above: bool | None = None,
+    axis: tuple[float, float] | None = None,
+) -> Interval:  # fmt: skip
+    """Draw `value` between `low` and `high`; unknown ends draw the point alone. `above`: the limit holds above (or below) it."""
+    ends = [each for each in (value, low, high, limit) if each is not None]
+    start, stop = axis or _axis(ends)
+    width = 120
+
+    def at(number: float) -> float:
+        share = (min(max(number, start), stop) - start) / (stop - start)
+        return round(_EDGE + share * (width - 2 * _EDGE), 1)
+
+    rule = None if limit is None else at(limit)
+    margin = None
+    if rule is not None and above is not None:
+        margin = Stretch(rule, round(width - _EDGE - rule, 1)) if above else Stretch(_EDGE, round(rule - _EDGE, 1))
+    label = words.number(float(value))
+    if low is not None and high is not None:
+        label += f", interval {words.number(float(low))} to {words.number(float(high))}"
+    return Interval(
+        at(low if low is not None else value),
+        at(value),
+        at(high if high is not None else value),
+        label,
+        answer,
+        rule,
+        margin,
+    )
+
+
+def _axis(ends: Sequence[float]) -> tuple[float, float]:
+    low, high = min(ends), max(ends)
+    if low >= 0 and high <= 1 and high > 0:
+        # Shares: most of the axis for what differs, and never past what a share can be.
+        return max(0.0, low - (1 - low) * 0.15 - 0.02), min(1.0, high + 0.05)
+    room = (high - low) * 0.2 or abs(high) * 0.2 or 1.0
+    return low - room, high + room
+
+
+@dataclass(frozen=True, slots=True)
+class Spark:
+    line: str
+    end: str
+
+
+def spark(values: Sequence[float]) -> Spark | None:
+    """A line of values, oldest first, in a box of 120 by 28; None where there are fewer than two."""
+    if len(values) < 2:
+        return None
+    low, high = min(values), max(values)
+    points = [
+        (round(120 * i / (len(values) - 1), 1), round(25 - 22 * ((v - low) / (high - low)), 1) if high > low else 14.0)
+        for i, v in enumerate(values)
+    ]
+    return Spark("M" + " ".join(f"{x} {y}" for x, y in points), f"M{points[-1][0]} {points[-1][1]}h0")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    kind: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Bars over time in a box of 1000 by 100, with the texts of both axes."""
+
+    bars: tuple[Bar, ...]
+    xs: tuple[str, ...]
+    ys: tuple[str, ...]
+    label: str
+
+
+def histogram(counts: Sequence[int], errors: Sequence[int], xs: Sequence[str], label: str) -> Histogram:
+    """One bar a slot, the part of failed ones red on top."""
+    top = _round_up(max(counts, default=0))
+    step = 1000 / max(len(counts), 1)
+    bars: list[Bar] = []
+    for slot, (total, failed) in enumerate(zip(counts, errors, strict=True)):
+        fine, x = total - failed, round(slot * step + step * 0.14, 2)
+        for kind, low, high in (("ok", 0, fine), ("err", fine, total)):
+            if high > low:
+                bars.append(
+                    Bar(
+                        kind,
+                        x,
+                        round(100 - 100 * high / top, 2),
+                        round(step * 0.72, 2),
+                        round(100 * (high - low) / top, 2),
+                    )
+                )
+    return Histogram(tuple(bars), tuple(xs), (words.count(top), words.count(top / 2) if top > 1 else "", "0"), label)
+
+
+def _round_up(value: int) -> int:
+    if value <= 2:
+        return 2
+    size = 10 ** (len(str(value)) - 1)
+    for factor in (1, 2, 4, 5, 10):
+        if value <= factor * size:
+            return factor * size
+    return value

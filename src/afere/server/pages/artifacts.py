@@ -1,0 +1,98 @@
+"""Artifacts of every kind: a list, one of them with what it uses and what uses it, and the scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from afere.base.artifact import KINDS, Artifact
+from afere.base.canonical import Json
+from afere.base.errors import BadInput
+from afere.server.pages.asked import Asked
+
+if TYPE_CHECKING:
+    from afere.base.artifact import AliasMove
+    from afere.base.score import Score
+    from afere.store import Session
+
+_MOST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactsPage:
+    """The newest version of each name, of one kind or of all."""
+
+    items: tuple[Artifact, ...]
+    next: str | None
+    kind: str
+    kinds: tuple[str, ...] = KINDS
+
+    def to_json(self) -> Json:
+        return {"items": [item.to_json() for item in self.items], "next": self.next}
+
+
+def list_page(session: Session, asked: Asked) -> ArtifactsPage:
+    """`?kind=chain` narrows; `?name=` gives all versions of a name."""
+    kind, name = asked.get("kind"), asked.get("name")
+    if kind and kind not in KINDS:
+        raise BadInput(f"{kind!r} is not a kind of artifact. Kinds: {', '.join(KINDS)}.")
+    found = session.find(
+        "artifacts", limit=asked.limit, cursor=asked.cursor, kind=kind or None, name=name or None, latest=not name
+    )
+    return ArtifactsPage(tuple(found.items), found.next, kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """An edge as one side of it sees the other."""
+
+    role: str
+    ref: str
+    depth: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactPage:
+    artifact: Artifact
+    versions: tuple[Artifact, ...]
+    used_by: tuple[Used, ...]
+    moves: tuple[AliasMove, ...]
+    more_users: int
+
+    def to_json(self) -> Json:
+        return self.artifact.to_json()
+
+
+def page(session: Session, asked: Asked) -> ArtifactPage:
+    """One artifact by any reference that means it."""
+    artifact = session.get(str(asked.path["ref"]))
+    used, more = users(session, artifact.ref)
+    versions = session.find("artifacts", kind=artifact.kind, name=artifact.name, limit=50)
+    return ArtifactPage(artifact, tuple(versions.items), used, moves(session, artifact), more)
+
+
+def users(session: Session, ref: str) -> tuple[tuple[Used, ...], int]:
+    """What uses the artifact, directly or through others: nearest first, at most 200; and how many more there are."""
+    near: dict[str, Used] = {}
+    for edge in session.down(ref):
+        near.setdefault(edge.source, Used(edge.role, edge.source, edge.depth))
+    return tuple(near.values())[:_MOST], max(0, len(near) - _MOST)
+
+
+def moves(session: Session, artifact: Artifact) -> tuple[AliasMove, ...]:
+    """The newest moves of all aliases of the artifact's name."""
+    found = session.find("aliases", ref=f"{artifact.kind}:{artifact.name}", limit=50)
+    return found.items
+
+
+@dataclass(frozen=True, slots=True)
+class ScoresPage:
+    items: tuple[Score, ...]
+    next: str | None
+
+
+def scores_page(session: Session, asked: Asked) -> ScoresPage:
+    """Scores, newest first, of a target or a name."""
+    target, name, by = (asked.get(key) or None for key in ("target", "name", "by"))
+    found = session.find("scores", limit=asked.limit, cursor=asked.cursor, target=target, name=name, by=by)
+    return ScoresPage(tuple(found.items), found.next)

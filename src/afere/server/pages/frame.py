@@ -1,0 +1,94 @@
+"""What stands around every page: project, navigation (only what exists today), theme, and who is asking."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import afere.store
+from afere.base.errors import NotFound
+
+if TYPE_CHECKING:
+    from afere.store import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    here: str
+    name: str
+    path: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    name: str
+    entries: tuple[Entry, ...]
+
+
+GROUPS = (
+    Group("", (Entry("home", "Home", "", "home"),)),
+    Group("Watch", (Entry("traces", "Traces", "/traces", "trace"),)),
+    Group(
+        "Build",
+        (
+            Entry("prompts", "Prompts", "/prompts", "prompt"),
+            Entry("datasets", "Datasets", "/datasets", "dataset"),
+            Entry("artifacts", "All artifacts", "/artifacts", "chain"),
+        ),
+    ),
+    Group("Evaluate", (Entry("experiments", "Experiments", "/experiments", "experiment"),)),
+    Group("Govern", (Entry("audit", "Audit log", "/audit", "audit"),)),
+)
+_NEXT = {"": "light", "light": "dark", "dark": "system"}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """`base` is the path of the project, `path` that of this page (with its query), `here` where the navigation stands."""
+
+    project: str
+    base: str
+    here: str
+    path: str
+    theme: str
+    next_theme: str
+    actor: str
+    folder: str
+    folder_name: str
+    groups: tuple[Group, ...] = GROUPS
+
+
+class Sessions:
+    """The open sessions of one store, one a project, opened when first asked for."""
+
+    def __init__(self, first: Session) -> None:
+        self.first = first
+        self._open = {first.project: first}
+        self._lock = threading.Lock()
+
+    def of(self, project: str | None) -> Session:
+        """The session of a project that has something kept; without a name, the one the server was started for."""
+        if project is None:
+            return self.first
+        with self._lock:
+            if project not in self._open:
+                session = afere.store.open(self.first.folder, project=project, actor=self.first.actor)
+                if not (session.find("artifacts", limit=1).items or session.spans.find(limit=1).items):
+                    session.close()
+                    raise NotFound(
+                        f"There is no project {project!r} in this store, nor another page of that name. "
+                        f"This server was started for project {self.first.project!r}."
+                    )
+                self._open[project] = session
+            return self._open[project]
+
+
+def frame(session: Session, *, here: str, theme: str, path: str) -> Frame:
+    """What stands around a page of this project."""
+    folder = session.folder
+    return Frame(
+        session.project, f"/{session.project}", here, path, theme, _NEXT[theme], session.actor, str(folder),
+        "/".join(folder.parts[-2:]),
+    )  # fmt: skip

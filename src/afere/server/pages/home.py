@@ -1,0 +1,225 @@
+"""Home: is the application healthy? First the whole, then its components, then the latest experiments and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from afere.base.canonical import Json
+from afere.base.clock import now_ns
+from afere.base.errors import BadInput
+from afere.base.span import Span
+from afere.evals.stats import Estimate, clustered_mean, clustered_rate, quantile
+from afere.server import figures, words
+from afere.server.pages.asked import Asked
+from afere.server.pages.summary import Judged, Summary, summaries
+from afere.server.pages.traces import chart
+
+if TYPE_CHECKING:
+    from afere.base.artifact import Artifact
+    from afere.base.score import Score
+    from afere.store import Session
+
+WINDOWS = {"1h": 3600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
+_COUNTED = 2000  # newest requests that the figures are over
+_SCORED = 1000  # newest scores, likewise
+_FEW = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """Spans of one name and kind in the window. Times are of single spans, in seconds; cost in dollars."""
+
+    name: str
+    kind: str
+    calls: int
+    errors: int
+    p95: float | None
+    cost: float | None
+
+    @property
+    def error_share(self) -> float:
+        return self.errors / self.calls
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Scores of one name in the window: the share of yes, or the mean, with its 90% interval."""
+
+    name: str
+    estimate: Estimate
+    missing: int
+    share: bool
+    figure: figures.Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """An artifact that was made lately, with the answer it holds if it is a decision."""
+
+    artifact: Artifact
+    answer: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """`requests` are the first spans of traces; `more`: there were more, and the figures are over the newest."""
+
+    over: str
+    requests: int
+    more: bool
+    failed: int
+    error_rate: Estimate
+    p50: float | None
+    p95: Estimate
+    cost: float | None
+    costed: int
+    spark: figures.Spark | None
+    chart: figures.Histogram | None
+    qualities: tuple[Quality, ...]
+    components: tuple[Component, ...]
+    traces: tuple[Summary, ...]
+    experiments: tuple[Latest, ...]
+    decisions: tuple[Latest, ...]
+    lost: int
+    ever: bool
+    windows: tuple[str, ...] = (*WINDOWS, "all")
+
+    @property
+    def empty(self) -> bool:
+        """Nothing was kept in this project yet."""
+        return not (self.ever or self.experiments or self.decisions)
+
+    @property
+    def time(self) -> str:
+        """The window in words."""
+        return {
+            "1h": "in the last hour",
+            "24h": "in 24 hours",
+            "7d": "in 7 days",
+            "30d": "in 30 days",
+            "all": "so far",
+        }[self.over]
+
+    @property
+    def title(self) -> str:
+        if not self.requests:
+            return f"No requests {self.time}"
+        return (
+            f"{self.failed:,} of {words.many(self.requests, 'request')} failed"
+            if self.failed
+            else f"{words.many(self.requests, 'request')}, none failed"
+        )
+
+    @property
+    def verdict(self) -> str:
+        """What is known, with the interval that says how well."""
+        if not self.requests:
+            return "Older ones are in the list of traces; a wider window is on the right."
+        rate = self.error_rate
+        parts = [f"{'The newest ' if self.more else ''}{words.many(self.requests, 'request')} {self.time}"]
+        if rate.low is not None and rate.high is not None:
+            parts.append(
+                f"{words.percent(rate.value)} failed ({words.percent(rate.low)} to {words.percent(rate.high)}, 90% interval)"
+            )
+        if self.p95.value is not None:
+            parts.append(f"19 of 20 took at most {words.seconds(self.p95.value)}")
+        return "; ".join(parts) + "."
+
+
+def page(session: Session, asked: Asked) -> HomePage:
+    """The health of the project over `?over=`; unless told, the shortest window from a day up that has requests."""
+    over = asked.get("over") or _window(session)
+    if over not in (*WINDOWS, "all"):
+        raise BadInput(f"over={over!r}: one of {', '.join(WINDOWS)} or all.")
+    since = f"since:{over}" if over in WINDOWS else ""
+    found = session.spans.find(since, limit=_COUNTED)
+    requests = found.items
+    seconds = [span.seconds for span in requests if span.seconds is not None]
+    failed = sum(span.status == "error" for span in requests)
+    totals = session.spans.stats(since)
+    components = tuple(_component(row) for row in session.spans.stats(since, by=("name", "kind"))[: 2 * _FEW])
+    start = now_ns() - WINDOWS[over] * 10**9 if over in WINDOWS and not found.next else None
+    return HomePage(
+        over, len(requests), found.next is not None, failed,
+        clustered_rate([float(span.status == "error") for span in requests], range(len(requests))),
+        quantile(seconds, 0.5).value, quantile(seconds, 0.95),
+        cast("float | None", totals[0]["cost"]) if totals else None, sum(row.cost is not None for row in components),
+        _spark(requests, start), chart(requests, since=start), _qualities(session, over), components,
+        summaries(session, requests[:_FEW]), _latest(session, "experiment"), _latest(session, "decision"),
+        sum(loss.count for loss in session.spans.losses()), bool(requests) or bool(session.spans.find(limit=1).items),
+    )  # fmt: skip
+
+
+def _window(session: Session) -> str:
+    return next((over for over in ("24h", "7d", "30d") if session.spans.find(f"since:{over}", limit=1).items), "all")
+
+
+def _component(row: dict[str, Json]) -> Component:
+    return Component(
+        str(row["name"]), str(row["kind"]), cast("int", row["count"]), cast("int", row["errors"]),
+        cast("float | None", row["p95_seconds"]), cast("float | None", row["cost"]),
+    )  # fmt: skip
+
+
+def _spark(requests: Sequence[Span], since: int | None) -> figures.Spark | None:
+    """Requests in 24 slots of the window."""
+    if len(requests) < 2:
+        return None
+    first, last = since or requests[-1].start, now_ns()
+    slots = [0.0] * 24
+    for span in requests:
+        slots[min(max((span.start - first) * 24 // max(last - first, 1), 0), 23)] += 1
+    return figures.spark(slots)
+
+
+def _qualities(session: Session, over: str) -> tuple[Quality, ...]:
+    """What was said of traces lately, by name of the score."""
+    since = now_ns() - WINDOWS[over] * 10**9 if over in WINDOWS else 0
+    named: dict[str, list[Score]] = {}
+    for score in session.find("scores", limit=_SCORED).items:
+        if ":" not in score.target and _ns(score.at) >= since:  # of a trace or span, not of an artifact
+            named.setdefault(score.name, []).append(score)
+    found = [_quality(name, scores) for name, scores in sorted(named.items())]
+    return tuple(one for one in found if one is not None)[:_FEW]
+
+
+def _ns(at: str) -> int:
+    there = words.moment(at)
+    return int(there.timestamp() * 1e9) if there else 0
+
+
+def _quality(name: str, scores: Sequence[Score]) -> Quality | None:
+    judged = [(score, Judged(score).answer) for score in scores]
+    missing = sum(score.value is None for score in scores)
+    yes = [(float(answer == "pass"), score.target) for score, answer in judged if answer in ("pass", "fail")]
+    numbers = [
+        (float(score.value), score.target)
+        for score, answer in judged
+        if isinstance(score.value, int | float) and not answer
+    ]
+    known, share = (yes, True) if yes else (numbers, False)
+    if not known:
+        return None
+    values, targets = [value for value, _ in known], [target.partition("/")[0] for _, target in known]
+    estimate = (clustered_rate if share else clustered_mean)(values, targets)
+    figure = None
+    if estimate.value is not None and estimate.low is not None:
+        figure = figures.interval(estimate.value, estimate.low, estimate.high)
+    return Quality(name, estimate, missing, share, figure)
+
+
+def _latest(session: Session, kind: str) -> tuple[Latest, ...]:
+    return tuple(_described(artifact) for artifact in session.find("artifacts", kind=kind, limit=5).items)
+
+
+def _described(artifact: Artifact) -> Latest:
+    content = artifact.content if isinstance(artifact.content, dict) else {}
+    answer = content.get("answer")
+    rules = content.get("rules")
+    text = (
+        f"{words.many(len(rules), 'rule')} over {content.get('subject')}" if isinstance(rules, list) else artifact.why
+    )
+    return Latest(artifact, answer if answer in ("pass", "fail", "open") else "", text)

@@ -1,0 +1,110 @@
+"""A trace in one line, as lists and the head of its page show it; and a score with the answer that it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from afere.base.canonical import Json
+from afere.base.clock import rfc3339
+from afere.base.score import Score, Value
+from afere.base.span import Span, Totals
+from afere.server import words
+
+if TYPE_CHECKING:
+    from afere.store import Session
+
+Answer = Literal["", "pass", "fail", "open"]
+_SCORES = 200  # of one trace
+_YES, _NO = {"pass", "yes", "up", "good", "true"}, {"fail", "no", "down", "bad", "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A score. `answer`: what a verdict says; a plain number or a word of its own says none."""
+
+    score: Score
+
+    @property
+    def name(self) -> str:
+        return self.score.name
+
+    @property
+    def value(self) -> Value:
+        return self.score.value
+
+    @property
+    def answer(self) -> Answer:
+        value = self.score.value
+        if value is None:
+            return "open"
+        if isinstance(value, str):
+            return "pass" if value.lower() in _YES else "fail" if value.lower() in _NO else ""
+        if isinstance(value, bool):
+            return "pass" if value else "fail"
+        return ""
+
+    def to_json(self) -> Json:
+        return self.score.to_json()
+
+
+def newest(scores: Sequence[Score]) -> tuple[Judged, ...]:
+    """Of the same target, name and judge, the newest one; `scores` are newest first."""
+    seen: dict[tuple[str, str, str], Score] = {}
+    for score in scores:
+        seen.setdefault((score.target, score.name, score.by), score)
+    return tuple(Judged(score) for score in sorted(seen.values(), key=lambda score: (score.name, score.by)))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What `api` calls a trace, without its spans."""
+
+    root: Span
+    project: str
+    totals: Totals
+    scores: tuple[Judged, ...]
+
+    @property
+    def chain(self) -> str | None:
+        """The revision of the chain that ran."""
+        return next((ref for ref, _ in self.root.artifacts if ref.startswith("chain:")), None)
+
+    @property
+    def tokens(self) -> int | None:
+        """In and out; None where no call said."""
+        known = [count for count in (self.totals.input_tokens, self.totals.output_tokens) if count is not None]
+        return sum(known) if known else None
+
+    @property
+    def asked(self) -> str:
+        """What went in, as text; the name where nothing was kept."""
+        return words.glance(self.root.input)[:300] or self.root.name
+
+    @property
+    def answered(self) -> str:
+        """What came out, as text."""
+        return words.glance(self.root.output)[:300]
+
+    def to_json(self) -> dict[str, Json]:
+        root = self.root
+        return {
+            "trace_id": root.trace_id, "project": self.project, "name": root.name, "start": rfc3339(root.start),
+            "seconds": root.seconds, "status": root.status, "error": root.error, "input": root.input, "output": root.output,
+            "session": root.session, "user": root.user, "environment": root.environment, "chain": self.chain,
+            "totals": self.totals.to_json(), "scores": [score.to_json() for score in self.scores],
+        }  # fmt: skip
+
+
+def summaries(session: Session, roots: Sequence[Span]) -> tuple[Summary, ...]:
+    """The traces that these spans begin, with their sums and scores."""
+    totals: Mapping[str, Totals] = session.spans.totals([root.trace_id for root in roots])
+    return tuple(
+        Summary(root, session.project, totals[root.trace_id], scores_of(session, root.trace_id)) for root in roots
+    )
+
+
+def scores_of(session: Session, trace_id: str) -> tuple[Judged, ...]:
+    """All that was said of a trace and its spans."""
+    return newest(session.find("scores", target_prefix=trace_id, limit=_SCORES).items)
