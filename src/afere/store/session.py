@@ -65,8 +65,8 @@ class Session:
         self._cache: Cache | None = None
         with self._database.read() as connection:  # a store that cannot be used says so here
             lines, _ = audit.last(connection)
-        if not lines and self._database.writable:
-            self._head.begin()
+            if not lines and self._database.writable:
+                self._head.begin()
 
     # the three stores
 
@@ -260,11 +260,8 @@ class Session:
             yield connection, stamp
             newest = audit.last(connection)
         self._known_actor = True
-        self._head.advance(*newest, self._hash_of)
-
-    def _hash_of(self, seq: int) -> str | None:
-        with self._database.read() as connection:
-            return audit.hash_of(connection, seq)
+        with self._database.read() as connection:  # so that a fork waits for this too
+            self._head.advance(*newest, lambda seq: audit.hash_of(connection, seq))
 
 
 def _introduce(connection: Connection, stamp: Stamp) -> None:
