@@ -63,3 +63,28 @@ def test_chunks_hold_every_character_and_are_never_longer_than_asked(lines, size
 def test_any_html_gives_chunks_that_cover_its_text(parts):
     document = read_document(".html", "".join(parts).encode(), "a.html")
     whole(document, cut(document, Chunking(20, 5)), 20)
+
+
+def texts(markdown: str, size: int, overlap: int = 0) -> list[str]:
+    document = read_document(".md", markdown.encode(), "a.md")
+    return [document.text[chunk.start : chunk.end] for chunk in cut(document, Chunking(size, overlap))]
+
+
+def test_code_stays_whole_and_a_heading_goes_with_what_follows_it():
+    code = "```python\ndef a():\n\n    return 1\n```"
+    assert texts(f"Intro.\n\n## How\n\n{code}\n\nAfter it.\n", 50) == ["Intro.", f"## How\n\n{code}", "After it."]
+
+
+def test_a_chunk_begins_with_the_end_of_the_one_before_at_a_word():
+    assert texts("one two three. four five six. seven eight nine.", 30, 10) == [
+        "one two three. four five six.",
+        "five six. seven eight nine.",
+    ]
+
+
+def test_headings_are_kept_as_a_path_and_short_sections_stay_together():
+    markdown = "# Top\n\n## A\n\n" + "a " * 60 + "\n\n### Deep\n\n" + "b " * 60 + "\n\n## C\n\nshort\n"
+    document = read_document(".md", markdown.encode(), "a.md")
+    headings = [chunk.metadata["headings"] for chunk in cut(document, Chunking(200, 20))]
+    assert headings == [["Top", "A"], ["Top", "A", "Deep"], ["Top", "C"]]
+    assert document.metadata == {"title": "Top"}

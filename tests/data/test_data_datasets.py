@@ -106,6 +106,22 @@ def test_the_schema_tells_types_and_what_may_be_missing(project):
     assert data.schema["properties"]["expected"] == {"type": "boolean"}
 
 
+def test_rows_can_be_held_to_the_schema_of_an_earlier_version(project):
+    first = afere.dataset([{"input": {"question": "a"}, "expected": "b"}], name="qa")
+    assert (
+        afere.dataset([{"input": {"question": "c"}, "expected": "d"}], name="qa", schema=first.schema).ref
+        == "dataset:qa@2"
+    )
+    with pytest.raises(BadData) as raised:
+        afere.dataset(
+            [{"input": {"question": 1}, "expected": "d"}, {"input": {}, "expected": "d"}],
+            name="qa",
+            schema=first.schema,
+        )
+    assert "row 1: input.question: 1 is not of type" in str(raised.value)
+    assert 'row 2: input: "question" is a required property' in str(raised.value)
+
+
 BROKEN = [
     ("a.jsonl", '{"input": {"q": 1}}\n{"input": {"q": 1}', "a.jsonl:2: column 19: this is not JSON"),
     ("a.jsonl", '{"input": {"q": 1, "q": 2}}', "a.jsonl:1: q: stands twice"),

@@ -60,6 +60,7 @@ def _spans(document: Document, chunking: Chunking) -> Iterator[tuple[int, int]]:
     text, size = document.text, chunking.size
     start = end = begin = document.blocks[0].start if document.blocks else 0
     fresh = True  # nothing before it to repeat
+    said = begin  # where what is not a heading ends: headings after it go with what follows them
     page = None
     for unit in _units(document, size, size - chunking.overlap):
         if (unit.level or unit.page != page) and end - begin >= size // 4:
@@ -67,17 +68,20 @@ def _spans(document: Document, chunking: Chunking) -> Iterator[tuple[int, int]]:
             fresh = unit.level > 0 or chunking.overlap == 0
             start, begin = end if fresh else _back(text, end, chunking.overlap, start), end
         page = unit.page
-        budget = size if fresh else size - chunking.overlap
         pieces = [(unit.start, unit.end)]
-        if unit.end - begin > budget and _blank(text, begin, end, size // 4) and not unit.code:
-            pieces = _split(text, unit.start, unit.end, max(1, budget - (end - begin)), 2)
+        room = (size if fresh else size - chunking.overlap) - (end - begin)
+        if unit.end - unit.start > room and _blank(text, begin, end, size // 4) and not unit.code:
+            pieces = _split(text, unit.start, unit.end, max(1, room), 2)
         for piece_start, piece_end in pieces:
-            if piece_end - begin > (size if fresh else size - chunking.overlap) and end > begin:
-                yield start, end
-                begin = piece_start
-                start = _back(text, begin, min(chunking.overlap, size - (piece_end - piece_start)), start)
-                fresh = chunking.overlap == 0
+            while end > begin and piece_end - begin > (size if fresh else size - chunking.overlap):
+                stop = said if begin < said < end else end
+                yield start, stop
+                fresh = stop < end or chunking.overlap == 0
+                most = 0 if fresh else min(chunking.overlap, size - (piece_end - piece_start))
+                start, begin = _back(text, stop, most, start), stop
             end = piece_end
+        if not unit.level:
+            said = end
     if end > begin:
         yield start, end
 

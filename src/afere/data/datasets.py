@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, cast
 
 from afere.base.artifact import Artifact, check_name, parse_ref
 from afere.base.canonical import Json, canonical
+from afere.base.document import schema_problem
 from afere.base.errors import BadData, BadReference, NotFound
 from afere.data.place import calling_project, session_of, shown
 from afere.data.reading import Placed, from_python, read_file
 from afere.data.rows import Row, RowProblem, encode, from_line, line, read_row
-from afere.data.schema import infer
+from afere.data.schema import infer, written
 
 if TYPE_CHECKING:
     from afere.base.project import Project
@@ -148,11 +149,15 @@ def _differing(a: Row, b: Row) -> tuple[str, ...]:
     return tuple(name for name in one if one[name] != two[name])
 
 
-def dataset(source: Dataset | str | Path | Iterable[Mapping[str, object] | Row], *, name: str | None = None) -> Dataset:
+def dataset(
+    source: Dataset | str | Path | Iterable[Mapping[str, object] | Row], *, name: str | None = None,
+    schema: Mapping[str, Json] | None = None,
+) -> Dataset:  # fmt: skip
     """Read rows from a file (.jsonl, .json, .csv, .tsv, .parquet) or from Python, and keep them as a version.
 
     The same rows again are the same version. A reference such as `dataset:qa@7` gives a version that is kept already.
-    `name` is the file's stem unless given. BadData lists what is wrong with which row; nothing is kept then.
+    `name` is the file's stem unless given. `schema` is a JSON Schema that every row must fit, such as the `schema` of an
+    earlier version. BadData lists what is wrong with which row; nothing is kept then.
     """
     project = calling_project()
     session = session_of(project)
@@ -167,7 +172,7 @@ def dataset(source: Dataset | str | Path | Iterable[Mapping[str, object] | Row],
     else:
         label, placed, name = "the rows given", from_python(source), name or "rows"
     check_name(name, "dataset")
-    rows, blob = _checked(placed, label)
+    rows, blob = _checked(placed, label, schema)
     content: dict[str, Json] = {
         "count": len(rows),
         "schema": infer(rows),
@@ -214,7 +219,7 @@ class _Problems:
             self.first.append(text)
 
 
-def _checked(placed: Iterable[Placed], label: str) -> tuple[tuple[Row, ...], bytes]:
+def _checked(placed: Iterable[Placed], label: str, schema: Mapping[str, Json] | None) -> tuple[tuple[Row, ...], bytes]:
     """All rows with their ids, and their canonical lines; or BadData that counts the bad rows and shows the first."""
     problems, total = _Problems(), 0
     read: list[tuple[Row, str, dict[str, bytes]]] = []  # the row, the id its content gives, its encoded fields
@@ -226,6 +231,8 @@ def _checked(placed: Iterable[Placed], label: str) -> tuple[tuple[Row, ...], byt
                 raise value
             row = read_row(value)
             read.append((row, *encode(row)))
+            if schema is not None and (unfit := schema_problem(written(row), schema)):
+                raise RowProblem(f"{unfit} (by the schema)")
         except RowProblem as problem:
             problems.add(f"{place}: {problem}.")
             continue

@@ -145,7 +145,7 @@ def line(id_: str, parts: Mapping[str, bytes]) -> bytes:
 
 def from_line(text: bytes) -> Row:
     """A row of the store's own canonical lines; nothing is checked again."""
-    made = cast("dict[str, Any]", json.loads(text, parse_int=_number))
+    made = cast("dict[str, Any]", _LINES.decode(text.decode()))
     for name in ("relevant", "tags"):
         made[name] = tuple(made.get(name, ()))
     made["weight"] = float(made.get("weight", 1))
@@ -156,6 +156,9 @@ def _number(text: str) -> float:
     """Canonical JSON writes a large float like an integer; real integers of this size are refused when rows come in."""
     number = int(text)
     return number if abs(number) < 2**53 else float(text)
+
+
+_LINES = json.JSONDecoder(parse_int=_number)
 
 
 def _json(name: str, value: object) -> Json:

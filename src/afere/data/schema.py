@@ -21,15 +21,14 @@ def infer(rows: Iterable[Row]) -> dict[str, Json]:
     """The schema that all these rows fit: of `input`, and of `expected`, `output` and `metadata` where they stand."""
     whole = _Shape()
     for row in rows:
-        written: dict[str, Json] = {"input": row.input}
-        if row.expected is not None:
-            written["expected"] = row.expected
-        if row.output is not None:
-            written["output"] = row.output
-        if row.metadata:
-            written["metadata"] = row.metadata
-        whole.see(written, 0)
+        whole.see(written(row), 0)
     return whole.schema()
+
+
+def written(row: Row) -> dict[str, Json]:
+    """What a schema speaks about: the parts of a row that its author chooses the shape of."""
+    optional: dict[str, Json] = {"expected": row.expected, "output": row.output, "metadata": row.metadata or None}
+    return {"input": row.input, **{name: value for name, value in optional.items() if value is not None}}
 
 
 @dataclass(slots=True)
