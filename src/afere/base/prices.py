@@ -40,8 +40,10 @@ def price(
     `overrides` are the user's own prices (`prices:` of a model in afere.yaml): at least input and output. `day` is the
     day of the call, `2026-11-24`; by default today.
     """
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None
     prices = _own(overrides) if overrides else _prices(model, day or rfc3339(now_ns())[:10])
-    if prices is None or usage.input_tokens is None or usage.output_tokens is None:
+    if prices is None:
         return None
     cached = min(usage.cached_input_tokens or 0, usage.input_tokens)
     reasoning = min(usage.reasoning_tokens or 0, usage.output_tokens)

@@ -1,6 +1,6 @@
 """One call, sync or async, whole or streamed, over clients that are shared and pooled.
 
-A client is made when first needed, one for each process, face (sync or async), longest silence and route. Redirects
+A client is made when first needed, one for each process, longest silence and route; all event loops share it. Redirects
 are never followed, so credentials cannot wander to another host: the answer with its 3xx status is handed back.
 Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY (never for this machine itself), certificates from the
 operating system, or from SSL_CERT_FILE or SSL_CERT_DIR where those are set.
@@ -8,9 +8,11 @@ operating system, or from SSL_CERT_FILE or SSL_CERT_DIR where those are set.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,10 +23,12 @@ from afere.base.errors import WorldFailed
 from afere.net.address import is_loopback
 
 if TYPE_CHECKING:
-    from pyreqwest.client import Client, SyncClient
+    from pyreqwest.client import Client, ClientBuilder
     from pyreqwest.exceptions import PyreqwestError
-    from pyreqwest.request import RequestBuilder, SyncRequestBuilder
-    from pyreqwest.response import BaseResponse, ResponseBodyReader, SyncResponseBodyReader
+    from pyreqwest.request import RequestBuilder
+    from pyreqwest.response import BaseResponse, ResponseBodyReader
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
 
@@ -70,23 +74,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamedAnswer:
-    """An answer whose body is iterated once, in pieces as they arrive."""
-
-    status: int
-    headers: Mapping[str, str]
-    _call: Call
-    _reader: SyncResponseBodyReader
-
-    def __iter__(self) -> Iterator[bytes]:
-        with _explained(self._call):
-            while (piece := self._reader.read_chunk()) is not None:
-                yield bytes(piece)
-
-
-@dataclass(frozen=True, slots=True)
 class AsyncStreamedAnswer:
-    """Like StreamedAnswer, for `async for`."""
+    """An answer whose body is iterated once, in pieces as they arrive, with `async for`."""
 
     status: int
     headers: Mapping[str, str]
@@ -94,103 +83,128 @@ class AsyncStreamedAnswer:
     _reader: ResponseBodyReader
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (piece := await self.piece()) is not None:
+            yield piece
+
+    async def piece(self) -> bytes | None:
+        """The next piece; None at the end."""
         with _explained(self._call):
-            while (piece := await self._reader.read_chunk()) is not None:
-                yield bytes(piece)
+            found = await self._reader.read_chunk()
+        return None if found is None else bytes(found)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedAnswer:
+    """Like AsyncStreamedAnswer, for `for`."""
+
+    status: int
+    headers: Mapping[str, str]
+    _answer: AsyncStreamedAnswer
+
+    def __iter__(self) -> Iterator[bytes]:
+        while (piece := _wait(self._answer.piece())) is not None:
+            yield piece
 
 
 def send(call: Call) -> Answer:
     """Make the call and read the whole answer. HostFailed if there is none; any status is an answer."""
-    with _explained(call):
-        response = _filled(_sync_client(call).request(call.method, call.url), call).build().send()
-        return Answer(response.status, _headers(response), bytes(response.bytes()))
+    return _wait(asend(call))
 
 
 async def asend(call: Call) -> Answer:
     """Like `send`, on the running event loop."""
     with _explained(call):
-        response = await _filled(_async_client(call).request(call.method, call.url), call).build().send()
+        response = await _request(call).build().send()
         return Answer(response.status, _headers(response), bytes(await response.bytes()))
 
 
 @contextmanager
 def stream(call: Call) -> Generator[StreamedAnswer]:
     """Make the call and hand out the answer while it arrives; leaving the block closes the connection."""
-    with _explained(call):
-        request = (
-            _filled(_sync_client(call).request(call.method, call.url), call)
-            .streamed_read_buffer_limit(0)
-            .build_streamed()
-        )
-        with request as response:
-            yield StreamedAnswer(response.status, _headers(response), call, response.body_reader)
+    opened = astream(call)
+    answer = _wait(opened.__aenter__())
+    try:
+        yield StreamedAnswer(answer.status, answer.headers, answer)
+    finally:
+        # Not waited for: a stream that is left when the interpreter ends has nobody who could answer.
+        _begin(opened.__aexit__(None, None, None))
 
 
 @asynccontextmanager
 async def astream(call: Call) -> AsyncGenerator[AsyncStreamedAnswer]:
     """Like `stream`, on the running event loop."""
     with _explained(call):
-        request = (
-            _filled(_async_client(call).request(call.method, call.url), call)
-            .streamed_read_buffer_limit(0)
-            .build_streamed()
-        )
+        request = _request(call).streamed_read_buffer_limit(0).build_streamed()
         async with request as response:
             yield AsyncStreamedAnswer(response.status, _headers(response), call, response.body_reader)
 
 
-_Key = tuple[int, float, bool]
-_clients: dict[_Key, SyncClient] = {}
-_async_clients: dict[_Key, Client] = {}
 _lock = threading.Lock()
+_clients: dict[tuple[int, float, bool], Client] = {}
+_loops: dict[int, asyncio.AbstractEventLoop] = {}
 
 
-def _sync_client(call: Call) -> SyncClient:
-    key = _key(call)
+def _wait(work: Awaitable[T]) -> T:
+    """The result of an asynchronous call, made on a loop in a thread of its own. So Ctrl-C ends the wait, and the call."""
+    future = _begin(work)
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def _begin(work: Awaitable[T]) -> Future[T]:
+    async def run() -> T:
+        return await work
+
+    return asyncio.run_coroutine_threadsafe(run(), _loop())
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    with _lock:
+        loop = _loops.get(os.getpid())  # threads do not survive a fork
+        if loop is None:
+            loop = _loops[os.getpid()] = asyncio.new_event_loop()
+            threading.Thread(target=loop.run_forever, name="afere net", daemon=True).start()
+        return loop
+
+
+def _request(call: Call) -> RequestBuilder:
+    builder = _client(call).request(call.method, call.url)
+    builder = builder.headers(dict(call.headers)).timeout(timedelta(seconds=call.timeout))
+    return builder if call.body is None else builder.body_bytes(call.body)
+
+
+def _client(call: Call) -> Client:
+    loopback = is_loopback(urlsplit(call.url).hostname or "")
+    key = os.getpid(), call.first_byte, loopback
     with _lock:
         if key not in _clients:
-            from pyreqwest.client import SyncClientBuilder
+            from pyreqwest.client import ClientBuilder
 
-            _clients[key] = _configured(SyncClientBuilder(), key).build()
+            builder = (
+                ClientBuilder()
+                .follow_redirects(False)
+                .referer(False)
+                .user_agent("afere")
+                .connect_timeout(timedelta(seconds=CONNECT_SECONDS))
+                .read_timeout(timedelta(seconds=call.first_byte))
+            )
+            _clients[key] = _built(builder.no_proxy() if loopback else builder, call)
         return _clients[key]
 
 
-def _async_client(call: Call) -> Client:
-    key = _key(call)
-    with _lock:
-        if key not in _async_clients:
-            from pyreqwest.client import ClientBuilder
-
-            _async_clients[key] = _configured(ClientBuilder(), key).build()
-        return _async_clients[key]
-
-
-def _key(call: Call) -> _Key:
-    return os.getpid(), call.first_byte, is_loopback(urlsplit(call.url).hostname or "")
-
-
-if TYPE_CHECKING:
-    from pyreqwest.client import ClientBuilder, SyncClientBuilder
-
-    _Builder = TypeVar("_Builder", ClientBuilder, SyncClientBuilder)
-    _Requests = TypeVar("_Requests", RequestBuilder, SyncRequestBuilder)
-
-
-def _configured(builder: _Builder, key: _Key) -> _Builder:
-    _, silence, loopback = key
-    builder = (
-        builder.follow_redirects(False)
-        .referer(False)
-        .user_agent("afere")
-        .connect_timeout(timedelta(seconds=CONNECT_SECONDS))
-        .read_timeout(timedelta(seconds=silence))
-    )
-    return builder.no_proxy() if loopback else builder
-
-
-def _filled(builder: _Requests, call: Call) -> _Requests:
-    builder = builder.headers(dict(call.headers)).timeout(timedelta(seconds=call.timeout))
-    return builder if call.body is None else builder.body_bytes(call.body)
+def _built(builder: ClientBuilder, call: Call) -> Client:
+    try:
+        return builder.build()
+    except RuntimeError as error:
+        if "fork" not in str(error):
+            raise
+        raise HostFailed(
+            f"{call.host} cannot be called: this process was forked from one that had made calls already, and its network "
+            "threads are gone. Start workers with the method 'spawn' (multiprocessing.set_start_method), or fork first."
+        ) from None
 
 
 def _headers(response: BaseResponse) -> dict[str, str]:
