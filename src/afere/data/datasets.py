@@ -227,15 +227,11 @@ def _checked(placed: Iterable[Placed], label: str, schema: Mapping[str, Json] | 
     for place, value in placed:
         total += 1
         try:
-            if isinstance(value, RowProblem):
-                raise value
-            row = read_row(value)
-            read.append((row, *encode(row)))
-            if schema is not None and (unfit := schema_problem(written(row), schema)):
-                raise RowProblem(f"{unfit} (by the schema)")
+            row, content_id, parts = _read(value, schema)
         except RowProblem as problem:
             problems.add(f"{place}: {problem}.")
             continue
+        read.append((row, content_id, parts))
         if row.id and (first := places.setdefault(row.id, place)) is not place:
             problems.add(f"{place}: id: {row.id!r} already stands at {first}; ids are unique.")
     if problems.count:
@@ -253,6 +249,16 @@ def _checked(placed: Iterable[Placed], label: str, schema: Mapping[str, Json] | 
         rows.append(named)
         lines.append(line(named.id, parts))
     return tuple(rows), b"\n".join(lines) + b"\n"
+
+
+def _read(value: object, schema: Mapping[str, Json] | None) -> tuple[Row, str, dict[str, bytes]]:
+    """A row, the id its content gives it, and its encoded fields; RowProblem."""
+    if isinstance(value, RowProblem):
+        raise value
+    row = read_row(value)
+    if schema is not None and (unfit := schema_problem(written(row), schema)):
+        raise RowProblem(f"{unfit} (by the schema)")
+    return row, *encode(row)
 
 
 def _free(content_id: str, taken: set[str]) -> str:
