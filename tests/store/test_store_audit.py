@@ -25,7 +25,9 @@ def folder(project: Path) -> Path:
         session.put("chain", "qa", {}, uses=[Use("prompt", prompt.ref, prompt.hash)])
         for number in (1, 2, 1):
             session.alias("answer@production", f"answer@{number}", why="better")
-        session.append(Score("t1", "helpful", True, "person:ana", id="s1"), Score("t1", "exact", 1, "scorer:x", id="s2"))
+        session.append(
+            Score("t1", "helpful", True, "person:ana", id="s1"), Score("t1", "exact", 1, "scorer:x", id="s2")
+        )
         assert session.verify() == []
     return project / ".afere"
 
