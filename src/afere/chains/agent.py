@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
 import json
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,11 +14,13 @@ from afere.base.errors import AfereError, BadInput, NotFound
 from afere.base.message import Message, ToolSpec, message
 from afere.base.project import Project
 from afere.base.steps import Steps, adrive, drive
-from afere.chains.chain import Chain
+from afere.chains.chain import Chain, _known
 from afere.chains.component import Component
 from afere.chains.prompt import as_text
+from afere.chains.recorded import ReplayStopped, ToolFailed
 from afere.chains.template import nearest
-from afere.chains.tool import Tool, ToolFailed, find
+from afere.chains.tool import Tool, find
+from afere.chains.waiting import waited
 from afere.models import Reply
 from afere.tracing import LiveSpan, span
 from afere.tracing.capture import Capture, failure
@@ -66,6 +66,7 @@ class Agent(Chain[..., Any]):
 
     def steps(self, inputs: Mapping[str, Any]) -> Steps[Any]:
         """One run as steps."""
+        self._state.refresh(self)
         with span(self.name, kind=self.kind) as live:
             live.input(inputs)
             self.note(live)
@@ -82,7 +83,7 @@ class Agent(Chain[..., Any]):
         for _ in range(self.max_steps):
             reply: Reply = yield from self.component.steps(inputs, more=said, tools=specs)
             if not reply.calls:
-                return reply.value if self.component.prompt.output is not None else reply.text
+                return reply.value if self.component.ready().prompt.output is not None else reply.text
             said += reply.messages
             for call in reply.calls:
                 result = yield from _use(live, tools, call.name, call.arguments)
@@ -91,7 +92,7 @@ class Agent(Chain[..., Any]):
 
     def _constrained(self, live: LiveSpan, inputs: Mapping[str, Any], tools: dict[str, Tool[..., Any]]) -> Steps[Any]:
         """The provider does not: each step is JSON, either a tool with its arguments or the answer."""
-        final = self.component.prompt.output
+        final = self.component.ready().prompt.output
         schema = _choice([*tools], final)
         lead = (message("system", _explained([tool.spec for tool in tools.values()])),)
         said: tuple[Message, ...] = ()
@@ -106,7 +107,7 @@ class Agent(Chain[..., Any]):
 
     def _tools(self) -> dict[str, Tool[..., Any]]:
         found: dict[str, Tool[..., Any]] = {}
-        for wanted in (*self.tools, *self.component.prompt.tools):
+        for wanted in (*self.tools, *self.component.ready().prompt.tools):
             tool = find(wanted) if isinstance(wanted, str) else wanted
             if tool is None:
                 raise NotFound(
@@ -129,7 +130,9 @@ def agent(
     component: Component, tools: Sequence[Tool[..., Any] | str] = (), *, name: str | None = None, max_steps: int = 8
 ) -> Agent:
     """An agent: `component` answers, or asks for `tools` (and those its prompt names) up to `max_steps` times."""
-    return Agent(component, tools, name or component.name, max_steps)
+    made = Agent(component, tools, name or component.name, max_steps)
+    _known[made.name] = made
+    return made
 
 
 def _use(live: LiveSpan, tools: dict[str, Tool[..., Any]], name: str, arguments: Any) -> Steps[str]:
@@ -140,11 +143,9 @@ def _use(live: LiveSpan, tools: dict[str, Tool[..., Any]], name: str, arguments:
     else:
         try:
             return as_text(Capture((yield _Call(tool, arguments))).value)
-        except ToolFailed as error:
+        except (BadInput, ToolFailed) as error:
             problem = str(error)
-        except BadInput as error:
-            problem = str(error)
-        except AfereError:
+        except ReplayStopped:
             raise
         except Exception as error:  # the model may find another way
             problem = failure(error)
@@ -159,39 +160,12 @@ class _Call:
 
     def run(self) -> Any:
         result = self.tool.call(self.arguments)
-        return _finished(result) if inspect.isawaitable(result) else result
+        return waited(result) if inspect.isawaitable(result) else result
 
     async def arun(self) -> Any:
         if self.tool.is_async:
             return await self.tool.call(self.arguments)
         return await asyncio.to_thread(self.tool.call, self.arguments)
-
-
-def _finished(awaitable: Any) -> Any:
-    """The result of an async tool, from code that is not async; also where a loop already runs in this thread."""
-
-    async def wait() -> Any:
-        return await awaitable
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    box: list[Any] = []
-    failed: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            box.append(asyncio.run(wait()))
-        except BaseException as error:  # raised again where the tool was called
-            failed.append(error)
-
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,))
-    thread.start()
-    thread.join()
-    if failed:
-        raise failed[0]
-    return box[0]
 
 
 def _choice(names: list[str], final: Mapping[str, Json] | None) -> dict[str, Json]:

@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 import types
-from collections.abc import AsyncIterator, Callable, Iterator
+import weakref
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from opentelemetry import context as otel
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from afere.base.artifact import Artifact, check_name
 from afere.base.errors import BadInput
@@ -23,14 +25,15 @@ from afere.base.span import Trace
 from afere.chains.component import generation
 from afere.chains.place import session_of
 from afere.store import Session
-from afere.tracing import LiveSpan, collecting, current, trace
-from afere.tracing.scope import holding
+from afere.tracing import Collected, LiveSpan, collecting, current, trace
+from afere.tracing.scope import COLLECTORS, LIVE, holding
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _log = logging.getLogger("afere")
 _FRESH = 2.0  # seconds for which a revision is taken as current, unless a prompt file changed
+_known: weakref.WeakValueDictionary[str, Chain[..., Any]] = weakref.WeakValueDictionary()
 _ROOT = otel.create_key("afere-chain-run")
 
 
@@ -55,15 +58,17 @@ class Chain(Generic[P, R]):
 
     kind = "chain"
 
-    def __init__(self, fn: Callable[P, R], name: str | None = None) -> None:
+    def __init__(self, fn: Callable[P, R], name: str | None = None, state: _State | None = None) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.name = check_name(name or _named(fn), "chain")
         self.shape = _shape(fn)
         self._traced: Callable[..., Any] = trace(_noting(self, fn, self.shape), name=self.name, kind=self.kind)
-        self._state = _State()
+        self._state = state or _State()
+        self._states: dict[int, tuple[weakref.ref[Any], _State]] = {}  # of the instances whose method this is
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        self._state.refresh(self)
         return self._traced(*args, **kwargs)
 
     def run(self, *args: P.args, **kwargs: P.kwargs) -> Run[R]:
@@ -74,9 +79,10 @@ class Chain(Generic[P, R]):
         if self.shape in ("async", "async generator"):
             return cast("Run[R]", self._arun(args, kwargs))
         roots: list[LiveSpan] = []
+        self._state.refresh(self)  # before the clock starts
         with collecting() as collected, holding(_ROOT, roots):
             begun = time.perf_counter()
-            output: Any = cast("Any", self)(*args, **kwargs)
+            output: Any = cast("Callable[..., Any]", self)(*args, **kwargs)
             if self.shape == "generator":
                 output = joined(list(cast("Iterator[Any]", output)))
             seconds = time.perf_counter() - begun
@@ -84,9 +90,10 @@ class Chain(Generic[P, R]):
 
     async def _arun(self, args: Any, kwargs: Any) -> Run[Any]:
         roots: list[LiveSpan] = []
+        self._state.refresh(self)  # before the clock starts
         with collecting() as collected, holding(_ROOT, roots):
             begun = time.perf_counter()
-            output: Any = self(*args, **kwargs)
+            output: Any = cast("Callable[..., Any]", self)(*args, **kwargs)
             if self.shape == "async generator":
                 output = joined([piece async for piece in cast("AsyncIterator[Any]", output)])
             else:
@@ -115,7 +122,7 @@ class Chain(Generic[P, R]):
         roots = cast("list[LiveSpan] | None", otel.get_value(_ROOT))
         if roots is not None and not roots:
             roots.append(live)
-        revision = self._state.current(self)
+        revision = self._state.revision
         if revision is not None:
             live.use(revision.ref, revision.hash)
         else:
@@ -129,14 +136,29 @@ class Chain(Generic[P, R]):
     def __get__(self, instance: object, owner: type | None = None) -> Chain[..., R]:
         if instance is None:
             return self
-        return chain(types.MethodType(self.fn, instance), name=self.name)
+        return type(self)(types.MethodType(self.fn, instance), self.name, self._state_of(instance))
+
+    def _state_of(self, instance: object) -> _State | None:
+        key = id(instance)
+        if key not in self._states:
+            try:
+                seen = weakref.ref(instance, lambda _: self._states.pop(key, None))
+            except TypeError:  # its class has slots and no room for this
+                return None
+            self._states[key] = (seen, _State())
+        return self._states[key][1]
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name!r}>"
 
 
 class _AsyncChain(Chain[P, R]):
+    def __init__(self, fn: Callable[P, R], name: str | None = None, state: _State | None = None) -> None:
+        super().__init__(fn, name, state)
+        mark_async(self)
+
     async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride] - R is the coroutine
+        self._state.refresh(self)
         return await self._traced(*args, **kwargs)
 
 
@@ -145,31 +167,29 @@ class _State:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seen: tuple[Artifact, int, float] | None = None
+        self._stamp: tuple[int, float] | None = None  # edits of prompts, and the time, at the last capture
+        self.revision: Artifact | None = None
         self.problem: str | None = None
 
-    def current(self, chain: Chain[..., Any]) -> Artifact | None:
-        """The revision for a call; None, said once, when it cannot be captured. Never raises."""
+    def refresh(self, chain: Chain[..., Any]) -> None:
+        """Make `revision` that of now: before the call, so that its span does not time this. Never raises."""
         try:
-            stamp = generation()
-            seen = self._seen
-            if seen is not None and seen[1] == stamp and time.monotonic() - seen[2] < _FRESH:
-                return seen[0]
-            return self.capture(chain, session_of(chain.project))
+            stamp = self._stamp
+            if stamp is None or stamp[0] != generation() or time.monotonic() - stamp[1] > _FRESH:
+                self.capture(chain, session_of(chain.project))
         except Exception as problem:  # observing never breaks the user's call
             said = f"{type(problem).__name__}: {problem}"
             if said != self.problem:
                 _log.warning("chain %s: its revision could not be captured: %s", chain.name, said)
-            self.problem = said
-            return None
+            self.problem, self.revision = said, None
 
     def capture(self, chain: Chain[..., Any], session: Session) -> Artifact:
         from afere.chains.revision import capture
 
-        stamp = generation()
+        stamp = (generation(), time.monotonic())
         with self._lock:
-            found = capture(chain).put(session)
-            self._seen = (found, stamp, time.monotonic())
+            self.revision = found = capture(chain).put(session)
+            self._stamp = stamp
         return found
 
 
@@ -181,13 +201,24 @@ def chain(fn: Callable[..., Any] | None = None, /, *, name: str | None = None) -
     """Make a function a chain: `@afere.chain`, or `@afere.chain(name="qa")`."""
 
     def make(fn: Callable[P, R]) -> Chain[P, R]:
-        if _shape(fn) != "async":
-            return Chain(fn, name)
-        made = _AsyncChain(fn, name)
-        mark_async(made)
-        return made
+        found = _AsyncChain(fn, name) if _shape(fn) == "async" else Chain(fn, name)
+        _known[found.name] = found
+        return found
 
     return make if fn is None else make(fn)
+
+
+def known_chain(name: str) -> Chain[..., Any] | None:
+    """The chain of that name that this process has defined; the last one, if there were several."""
+    return _known.get(name)
+
+
+def apart(collected: Collected) -> otel.Context:
+    """The context around here without its running span, for a trace of its own; `collected` gets its spans."""
+    outer = cast("tuple[Collected, ...]", otel.get_value(COLLECTORS) or ())
+    return set_span_in_context(
+        INVALID_SPAN, otel.set_value(COLLECTORS, (*outer, collected), otel.set_value(LIVE, None))
+    )
 
 
 def mark_async(made: Any) -> None:
@@ -226,9 +257,9 @@ def _noting(made: Chain[..., Any], fn: Callable[..., Any], shape: str) -> Callab
         note()
         return await fn(*args, **kwargs)
 
-    def generator(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         note()
-        return (yield from fn(*args, **kwargs))
+        return (yield from cast("Generator[Any, Any, Any]", fn(*args, **kwargs)))
 
     async def async_generator(*args: Any, **kwargs: Any) -> Any:
         note()

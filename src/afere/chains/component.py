@@ -7,9 +7,12 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
+
+from opentelemetry import context as otel
 
 from afere.base.artifact import Artifact, Ref, Use, identity, parse_ref, short
 from afere.base.canonical import Json
@@ -26,9 +29,11 @@ from afere.data.place import calling_project
 from afere.models import Model, Reply, Request, Stream, resolve
 from afere.store import Session
 from afere.tracing import LiveSpan, Played, played, span, start
+from afere.tracing.scope import holding
 
 _log = logging.getLogger("afere")
 _FILES = (".md", ".txt", ".jinja", ".j2", ".prompt")
+_SWAPPED = otel.create_key("afere-swapped-components")
 _FRESH = 1.0  # seconds for which a reference is not looked up again
 
 
@@ -177,11 +182,14 @@ class Component:
         return self.ready().put(session)[1]
 
     def ready(self) -> Ready:
-        """This component's state now; found anew only when a file or reference changed."""
+        """This component's state now; found anew only when a file or reference changed. A replay may put another in its place."""
+        stand_in = cast("Mapping[str, Component]", otel.get_value(_SWAPPED) or {}).get(self.name)
+        if stand_in is not None and stand_in is not self:
+            return self._prepare(stand_in.prompt, stand_in._stored)
         self._refresh()
         ready = self._ready
         if ready is None:
-            ready = self._ready = self._prepare(cast("Prompt", self._prompt))
+            ready = self._ready = self._prepare(cast("Prompt", self._prompt), self._stored)
         return ready
 
     def steps(
@@ -236,7 +244,7 @@ class Component:
         live.output(reply.text if reply.value is None else reply.value)
 
     def _answer(self, reply: Reply) -> Any:
-        if self.prompt.output is not None and not reply.calls:
+        if reply.value is not None:
             return reply.value
         if reply.calls and not reply.text:
             names = ", ".join(call.name for call in reply.calls)
@@ -288,9 +296,9 @@ class Component:
             self._prompt = stored_prompt(prompt)
         self._ready = None
 
-    def _prepare(self, prompt: Prompt) -> Ready:
-        stored_model, stored_parameters = self._stored
-        named = self._model or prompt.model or stored_model
+    def _prepare(self, prompt: Prompt, stored: tuple[str | None, Mapping[str, Json]]) -> Ready:
+        own = self._prompt.model if self._prompt else None  # of the file that a replay swapped out
+        named = self._model or prompt.model or stored[0] or own
         if named is None and prompt.name in self.project.section("models"):
             named = prompt.name
         if named is None:
@@ -300,7 +308,7 @@ class Component:
             )
         model = resolve(named, self.project)
         settings: Mapping[str, Json] = model.settings.parameters
-        parameters = {**settings, **prompt.parameters, **stored_parameters, **self._parameters}
+        parameters = {**settings, **prompt.parameters, **stored[1], **self._parameters}
         return Ready(prompt, model, f"{model.provider}:{model.name}", parameters, specs(prompt.tools, self.project))
 
     def __repr__(self) -> str:
@@ -312,7 +320,13 @@ def prompt(source: str | Path, *, model: str | None = None, **parameters: Json) 
     `answer@production`. The model is the argument, else that of the file, else the one named like the prompt under
     `models:` of afere.yaml.
     """
-    project = calling_project()
+    return component_of(source, calling_project(), model=model, parameters=parameters)
+
+
+def component_of(
+    source: str | Path, project: Project, *, model: str | None = None, parameters: Mapping[str, Json] | None = None
+) -> Component:
+    """Like `prompt`, in a project that is known."""
     if isinstance(source, Path) or "/" in source or "\\" in source or source.endswith(_FILES):
         return Component(project.path(source), project, model=model, parameters=parameters)
     try:
@@ -322,6 +336,11 @@ def prompt(source: str | Path, *, model: str | None = None, **parameters: Json) 
             f"{source!r} is neither a prompt file (prompts/answer.md) nor a reference (answer@production, component:answer@2)."
         ) from None
     return Component(ref, project, model=model, parameters=parameters)
+
+
+def swapping(components: Mapping[str, Component]) -> AbstractContextManager[None]:
+    """Let the components of these names be others inside: their prompt, and its model where it names one."""
+    return holding(_SWAPPED, components)
 
 
 def _fixed(ref: Ref) -> bool:

@@ -13,21 +13,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from opentelemetry import context as otel
-from opentelemetry.trace import INVALID_SPAN, set_span_in_context
-
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, ModelUnreachable
 from afere.base.span import Trace, totals
 from afere.base.steps import Effect, Steps, adrive, drive
 from afere.chains.calls import CACHED, Memory, remembering
+from afere.chains.chain import apart
 from afere.chains.target import Target, as_json, is_world, target_of
 from afere.data import Row
 from afere.net import HostFailed
 from afere.store import Job, Session
 from afere.tracing import Collected, flush
 from afere.tracing.capture import failure
-from afere.tracing.scope import COLLECTORS, LIVE, entered
+from afere.tracing.scope import entered
 
 _log = logging.getLogger("afere")
 _TICK = 0.15  # seconds between two writings of what is finished
@@ -138,7 +136,7 @@ class _Run:
         output: Json = None
         error: BaseException | None = None
         collected = Collected(self.session.project)
-        with entered(_apart(collected)), remembering(memory):
+        with entered(apart(collected)), remembering(memory):
             begun = time.perf_counter()
             try:
                 output = as_json((yield _Invoke(self.target, self.inputs[row.id])))
@@ -329,14 +327,6 @@ class _Pause(Effect):
 
     async def arun(self) -> None:
         await asyncio.sleep(self.seconds)
-
-
-def _apart(collected: Collected) -> otel.Context:
-    """The context around here without its running span, since each row is a trace of its own; `collected` gets its spans."""
-    outer = cast("tuple[Collected, ...]", otel.get_value(COLLECTORS) or ())
-    return set_span_in_context(
-        INVALID_SPAN, otel.set_value(COLLECTORS, (*outer, collected), otel.set_value(LIVE, None))
-    )
 
 
 def _may_pass(error: BaseException) -> bool:

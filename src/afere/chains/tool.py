@@ -14,9 +14,10 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 from afere.base.artifact import Artifact, check_name
 from afere.base.canonical import Json
 from afere.base.document import read_yaml, schema_problem
-from afere.base.errors import AfereError, BadInput, BadProject, NotFound
+from afere.base.errors import BadInput, BadProject, NotFound
 from afere.base.message import ToolSpec
 from afere.base.project import Project
+from afere.chains.recorded import ToolFailed
 from afere.chains.schema import hints, made, parameters_of
 from afere.chains.template import nearest, read_text
 from afere.store import Session
@@ -26,10 +27,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _known: dict[str, Tool[..., Any]] = {}  # the tools that this process has defined, by name; the last of a name counts
-
-
-class ToolFailed(AfereError):
-    """A tool ended with an error when it was recorded."""
 
 
 class Tool(Generic[P, R]):
@@ -100,7 +97,7 @@ class Tool(Generic[P, R]):
             return False, None
         live.set(**{"afere.replayed": True})
         if recorded.error is not None:
-            raise ToolFailed(f"{self.name}: as recorded: {recorded.error}")
+            raise ToolFailed(recorded.error)
         return True, self._done(live, recorded.output)
 
     def _done(self, live: LiveSpan, result: Any) -> Any:
