@@ -30,7 +30,7 @@ class Subject:
         """Its version as it is now: a chain's revision, a component; None for an address or for outputs."""
         run = cast("Any", self.run)
         if isinstance(run, Chain):
-            return cast("Artifact", run.revision())
+            return run.revision()
         return run.put(session) if isinstance(run, Component) else None
 
     def identity(self, session: Session) -> tuple[str, str] | None:

@@ -1,0 +1,299 @@
+"""Evaluate: run a target over rows, score what came out, and keep it all as an experiment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from afere.base.artifact import Artifact, Use
+from afere.base.canonical import Json, digest_of
+from afere.base.errors import BadInput
+from afere.base.project import Project
+from afere.base.rule import BUILTIN
+from afere.base.score import Score
+from afere.chains.calls import Memory, remembering
+from afere.chains.runner import Outcome, Progress, run_rows
+from afere.data import Dataset, Row
+from afere.data import dataset as dataset_of
+from afere.data.place import calling_project, session_of, shown
+from afere.evals.experiment import Experiment
+from afere.evals.gate import Missing
+from afere.evals.references import reference, rules_before
+from afere.evals.results import Result, Results, lines, row_digest
+from afere.evals.scorers import Case, Judging, Scored, named
+from afere.evals.scorers.measured import measured
+from afere.evals.select import rows_where
+from afere.evals.subject import Subject, importable, subject_of
+from afere.evals.suite import Suite
+from afere.evals.table import measures
+from afere.store import Job, Session
+from afere.tracing import flush
+
+Watch = Callable[[str, Progress], None]  # told how far "running" and "scoring" are
+
+
+def evaluate(
+    target: Callable[..., object] | str | None,
+    data: str | Path | Dataset | Iterable[Mapping[str, object] | Row],
+    *,
+    scorers: Sequence[Judging | Callable[..., object] | str | Mapping[str, Json]],
+    repeats: int = 1,
+    against: str | None = None,
+    concurrency: int = 8,
+    max_cost: float | None = None,
+    resume: bool = False,
+) -> Experiment:
+    """Run `target` on every row of `data` and score what comes out. Also works inside a notebook's running loop.
+
+    target: any callable, a name under chains: of afere.yaml, `module:function`, a prompt file, an http(s) address, or
+    None to score the rows' own `output`. `against`: what the table compares with: `baseline` (the file in git),
+    `qa@production`, `experiment:12`. `max_cost` (USD) starts no new row once reached. `resume` goes on with an
+    interrupted evaluation of the same target and rows: what is finished is not run, and not paid, again.
+    """
+    project = calling_project()
+    importable(project)
+    judges = [named(one) for one in scorers]
+    twice = {one.name for one in judges if sum(other.name == one.name for other in judges) > 1}
+    if twice or not judges:
+        raise BadInput(
+            f"Two scorers are called {sorted(twice)[0]!r}: give one another name."
+            if twice
+            else "Give at least one scorer."
+        )
+    subject = subject_of(target, project)
+    plan = Plan(
+        subject.name, subject, data, tuple(judges), project.root / "evals" / f"{subject.name}.baseline.json", repeats, against
+    )  # fmt: skip
+    return perform(plan, project, concurrency=concurrency, max_cost=max_cost, resume=resume)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be evaluated, with every name resolved."""
+
+    name: str
+    subject: Subject
+    data: object
+    scorers: tuple[Judging, ...]
+    baseline: Path
+    repeats: int = 1
+    against: str | None = None
+    suite: Suite | None = None
+
+    @classmethod
+    def of(cls, suite: Suite, *, against: str | None = None, repeats: int | None = None) -> Plan:
+        """A suite's plan, with what the command line says otherwise."""
+        return cls(
+            suite.name, suite.subject, suite.data, suite.scorers, suite.baseline, repeats or suite.repeats,
+            against or suite.against, suite,
+        )  # fmt: skip
+
+
+def perform(
+    plan: Plan, project: Project, *, concurrency: int = 8, max_cost: float | None = None, resume: bool = False,
+    watch: Watch | None = None,
+) -> Experiment:  # fmt: skip
+    """Carry out a plan. Rules stand in the suite's artifact before anything runs; results follow, then the experiment."""
+    work = _Work(plan, project, session_of(project), dataset_of(cast("str", plan.data)), watch)
+    begun = time.monotonic()
+    before = rules_before(plan.name, plan.baseline, work.session, project)
+    job = work.job(resume)
+    outcomes = work.run(job, concurrency, max_cost)
+    scored = work.score(outcomes, concurrency)
+    results = work.results(outcomes, scored)
+    costs = [one.cost for one in outcomes if one.cost is not None]
+    costs += [cost for found in scored for cost in _costs(found)]
+    content = work.content(results, before)
+    content |= {"seconds": round(time.monotonic() - begun, 3), "cost": sum(costs) if costs else None}
+    artifact = work.put(content, results)
+    results = replace(results, ref=artifact.ref, at=artifact.at)
+    work.append(results)
+    job.end("done" if results.complete else "stopped")
+    flush()
+    return Experiment(artifact, work.session, project, results)
+
+
+class _Work:
+    """One evaluation being made: the plan with its dataset, and the artifacts that stand before the run."""
+
+    def __init__(self, plan: Plan, project: Project, session: Session, data: Dataset, watch: Watch | None) -> None:
+        self.plan = plan
+        self.project = project
+        self.session = session
+        self.data = data
+        self.watch = watch
+        self.subject = plan.subject.identity(session)
+        self.kept = {
+            one.name: session.put(one.kind, one.name, one.content, why=f"used by {plan.name}") for one in plan.scorers
+        }
+        self.suite: Artifact | None = None
+        if plan.suite is not None:
+            self.suite = session.put("suite", plan.name, plan.suite.content, why="declared before the run")
+
+    def job(self, resume: bool) -> Job:
+        """The unfinished job of the same work, if it is to go on; else a new one."""
+        plan, total = self.plan, len(self.data) * self.plan.repeats
+        key = digest_of([list(self.subject) if self.subject else plan.subject.name, self.data.hash, plan.repeats])
+        job = self.session.job("evaluation", key, total=total)
+        if not resume and job.items():
+            job.end("done")
+            job = self.session.job("evaluation", key, total=total)
+        return job
+
+    def run(self, job: Job, concurrency: int, max_cost: float | None) -> list[Outcome]:
+        """What the target gave; where there is none, the rows' own outputs."""
+        plan = self.plan
+        if plan.subject.run is None:
+            why = "the row has no output, and there is no target to make one"
+            return [Outcome(row, 1, row.output, None if row.output is not None else why) for row in self.data.rows]
+        outcomes = run_rows(
+            plan.subject.run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
+            concurrency=concurrency, max_cost=max_cost, progress=self._running if self.watch else None,
+        )  # fmt: skip
+        self.subject = (
+            plan.subject.identity(self.session) or self.subject
+        )  # what was first seen while it ran is part of it
+        return outcomes
+
+    def _running(self, now: Progress) -> None:
+        if self.watch is not None:
+            self.watch("running", now)
+
+    def score(self, outcomes: Sequence[Outcome], concurrency: int) -> list[dict[str, Scored]]:
+        """Every scorer on every outcome; verdicts of judges come from the cache where the same was judged before."""
+        begun, paid = time.monotonic(), 0.0
+        scored: list[dict[str, Scored]] = []
+        with ThreadPoolExecutor(max(1, concurrency), "afere-score") as pool:
+            for found in pool.map(self._score_one, outcomes):
+                scored.append(found)
+                paid += sum(_costs(found))
+                if self.watch is not None:
+                    left = (time.monotonic() - begun) / len(scored) * (len(outcomes) - len(scored))
+                    self.watch("scoring", Progress(len(scored), len(outcomes), paid, left, 0, False))
+        return scored
+
+    def _score_one(self, outcome: Outcome) -> dict[str, Scored]:
+        if outcome.error is not None:
+            why = outcome.error if outcome.world else f"the target raised {outcome.error}"
+            return {one.name: Scored(None, why, outcome.world) for one in self.plan.scorers}
+        case = Case(outcome.row, outcome.output, outcome.trace, outcome.repeat)
+        found: dict[str, Scored] = {}
+        for one in self.plan.scorers:
+            with remembering(Memory(self.session.cache, outcome.repeat)):
+                found |= one.score(case)
+        return found
+
+    def results(self, outcomes: Sequence[Outcome], scored: Sequence[Mapping[str, Scored]]) -> Results:
+        """All runs with their scores, and what they were made with."""
+        plan = self.plan
+        runs = tuple(_result(outcome, found) for outcome, found in zip(outcomes, scored, strict=True))
+        return Results(
+            "",
+            target=self.subject,
+            dataset=(self.data.ref, self.data.hash),
+            scorers={**{one.name: self.kept[one.name].hash for one in plan.scorers}, **dict.fromkeys(BUILTIN, "")},
+            lower=frozenset([*BUILTIN, *(one.name for one in plan.scorers if one.better == "lower")]),
+            judged=frozenset(one.name for one in plan.scorers if one.kind == "judge"),
+            complete=not any(run.world for run in runs),
+            runs=runs,
+        )
+
+    def content(self, results: Results, before: Mapping[str, str]) -> dict[str, Json]:
+        """What the experiment's artifact says, but for time and cost."""
+        plan = self.plan
+        gate: list[Json] = [str(rule) for rule in plan.suite.gate] if plan.suite else []
+        against = reference(plan.against, results, plan.baseline, self.session, self.project) if plan.against else None
+        compared = against if isinstance(against, Results) else None
+        scorers: dict[str, Json] = {
+            one.name: {
+                "ref": self.kept[one.name].ref,
+                "hash": self.kept[one.name].hash,
+                "kind": one.kind,
+                "better": one.better,
+            }
+            for one in plan.scorers
+        }
+        scorers |= {name: {"ref": None, "hash": "", "kind": "built-in", "better": "lower"} for name in BUILTIN}
+        return {
+            "name": plan.name, "target": list(results.target) if results.target else None,
+            "dataset": list(results.dataset), "scorers": scorers, "repeats": plan.repeats,
+            "cases": len({run.row for run in results.runs}), "runs": len(results.runs),
+            "errors": sum(run.error is not None and not run.world for run in results.runs),
+            "unfinished": sum(run.world for run in results.runs), "complete": results.complete,
+            "against": plan.against, "compared": compared.ref if compared else None,
+            "uncompared": against.why if isinstance(against, Missing) else None,
+            "gate": gate, "baseline": shown(plan.baseline, self.project.root),
+            "measures": [one.to_json() for one in measures(results, compared)], "slices": self._slices(results),
+            "findings": [_gone(rule, where, plan.name) for rule, where in before.items() if plan.suite and rule not in gate],
+        }  # fmt: skip
+
+    def _slices(self, results: Results) -> dict[str, Json]:
+        """The table of each slice that the suite names."""
+        rows = {row.id: row for row in self.data.rows}
+        texts: list[str] = []
+        for wanted in self.plan.suite.slices if self.plan.suite else ():
+            if wanted == "tags":
+                texts += [f'tag:"{tag}"' for tag in sorted({tag for row in rows.values() for tag in row.tags})]
+            elif wanted in ("split", "group"):
+                values = {getattr(row, wanted) for row in rows.values()} - {None}
+                texts += [f'{wanted}:"{value}"' for value in sorted(cast("set[str]", values))]
+            else:
+                texts.append(wanted)
+        return {text: [one.to_json() for one in measures(results, rows=rows_where(text, rows))] for text in texts}
+
+    def put(self, content: dict[str, Json], results: Results) -> Artifact:
+        """Keep the experiment, using all of what made it."""
+        uses = [Use("dataset", self.data.ref, self.data.hash)]
+        uses += [Use(f"{one.kind} {name}", one.ref, one.hash) for name, one in self.kept.items()]
+        if results.target is not None and results.target[1]:
+            uses.append(Use("target", *results.target))
+        if self.suite is not None:
+            uses.append(Use("suite", self.suite.ref, self.suite.hash))
+        compared = content["compared"]
+        if isinstance(compared, str) and compared.startswith("experiment:"):
+            uses.append(Use("against", compared, self.session.get(compared).hash))
+        why = f"evaluation of {self.plan.name}"
+        return self.session.put("experiment", None, content, blob=lines(results.runs), uses=uses, why=why)
+
+    def append(self, results: Results) -> None:
+        """Every score of a scorer or judge as a record; built-in measures are in the traces already."""
+        made: list[Score] = []
+        for run in results.runs:
+            target = run.trace or f"{self.data.ref}/{run.row}"
+            for name, (value, why) in run.scores.items():
+                by = self.kept.get(name) or self.kept.get(name.partition(".")[0])
+                if by is None or (run.world and value is None):
+                    continue
+                id_ = digest_of([results.ref, results.at, run.row, run.repeat, name]).removeprefix("sha256:")[:32]
+                about: dict[str, Json] = {"experiment": results.ref, "row": run.row, "repeat": run.repeat}
+                made.append(Score(target, name, value, by.ref, why, id=id_, data=about))
+        for start in range(0, len(made), 1000):
+            self.session.append(*made[start : start + 1000])
+
+
+def _result(outcome: Outcome, found: Mapping[str, Scored]) -> Result:
+    row = outcome.row
+    scores = {name: (one.value, one.why) for name, one in found.items()}
+    scores |= {name: (value, "the run did not say") for name, value in measured(outcome).items()}
+    world = outcome.world or any(one.world for one in found.values())
+    return Result(
+        row.id, row_digest(row), outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world
+    )  # fmt: skip
+
+
+def _costs(found: Mapping[str, Scored]) -> list[float]:
+    """What judging paid, in USD."""
+    costs = [one.data.get("cost") for one in found.values()]
+    return [float(cost) for cost in costs if isinstance(cost, int | float)]
+
+
+def _gone(rule: str, where: str, suite: str) -> Json:
+    return {
+        "rule": "rule-gone", "severity": "warning", "place": f"suite {suite}", "evidence": [where], "since": None,
+        "cost": None, "why": f"the rule `{rule}` of {where} is gone from the suite",
+        "action": "put it back, or accept a new baseline and say why", "accepted": None,
+    }  # fmt: skip
