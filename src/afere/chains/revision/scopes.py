@@ -172,13 +172,10 @@ class Walker:
         if node.attr in _TELLING:
             self.uses.marks.add(_TELLING[node.attr])
         if not isinstance(node.ctx, ast.Load):
-            owner = self.named(node.value)
-            self.uses.writes.update(owner)
-            self.uses.names.update(owner)
-        elif found:
-            self.uses.names.update(found)
-            if found[0].chain == "sys.modules":
-                self.uses.marks.add("globals")
+            self.uses.writes.update(self.named(node.value))
+        self.uses.names.update(found)
+        if found and found[0].chain == "sys.modules":
+            self.uses.marks.add("globals")
         if not found:
             inner: ast.AST = node
             while isinstance(inner, ast.Attribute):
