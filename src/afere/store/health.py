@@ -169,7 +169,7 @@ def repair_database(file: Path) -> list[Finding]:
     """Save what can be read of a damaged database into a new file; the damaged one is moved aside, never deleted."""
     if not file.exists() or _integrity(file, "").severity == "ok":
         return [Finding("ok", "repair", f"{file} is not damaged; nothing was done.")]
-    aside = file.with_name(f"{file.name}.damaged-{rfc3339(now_ns())[:19].replace(':', '')}")
+    aside = file.with_name(f"{file.name}.damaged-{rfc3339(now_ns())[:19].replace(':', '')}Z")
     fresh = file.with_name(f".new-{file.name}")
     fresh.unlink(missing_ok=True)
     saved, lost = _copy(file, fresh)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
 
-T = TypeVar("T")
+
+class Shown(Protocol):
+    """What has a form in JSON, as all that is kept does."""
+
+    def to_json(self) -> Json: ...
+
+
+T = TypeVar("T", bound=Shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +27,7 @@ class Page(Generic[T]):
     next: str | None = None
 
     def to_json(self) -> Json:
-        return {"items": [item.to_json() for item in self.items], "next": self.next}  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
+        return {"items": [item.to_json() for item in self.items], "next": self.next}
 
 
 def read_cursor(cursor: str | None, parts: int) -> tuple[int, ...] | None:
