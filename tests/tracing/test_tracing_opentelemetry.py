@@ -31,9 +31,8 @@ def test_a_users_span_nests_under_ours_and_ours_under_theirs(
     project: Path, tracer: otel.Tracer, exporter: InMemorySpanExporter
 ) -> None:
     with collecting() as c, tracer.start_as_current_span("http request") as outside:
-        with afere.span("answer") as ours:
-            with tracer.start_as_current_span("redis get"), afere.span("inner"):
-                pass
+        with afere.span("answer") as ours, tracer.start_as_current_span("redis get"), afere.span("inner"):
+            pass
         assert otel.get_current_span() is outside
     assert len(c.traces) == 1
     theirs = {span.name: span for span in exporter.get_finished_spans()}
@@ -46,9 +45,13 @@ def test_a_users_span_nests_under_ours_and_ours_under_theirs(
 
 
 def test_foreign_spans_that_are_not_kept_leave_no_holes_in_the_tree(project: Path, tracer: otel.Tracer) -> None:
-    with tracer.start_as_current_span("http request"), afere.span("answer") as ours:
-        with tracer.start_as_current_span("redis get"), afere.span("inner"):
-            pass
+    with (
+        tracer.start_as_current_span("http request"),
+        afere.span("answer") as ours,
+        tracer.start_as_current_span("redis get"),
+        afere.span("inner"),
+    ):
+        pass
     flush()
     store = SpanStore(project / ".afere", "handbook")
     assert [span.name for span in store.find().items] == ["answer"]

@@ -35,12 +35,14 @@ _DETAILS = (
     "input", "output", "input_messages", "output_messages", "tool", "documents", "attributes", "events", "artifacts",
     "marks", "finish_reason", "first_token_seconds",
 )  # fmt: skip
+_SAID = ("input", "output", "first_token_seconds")
 
 
 def detail(span: Span) -> dict[str, Json]:
     """What is not in columns; empty fields are left out."""
     found = {name: getattr(span, name) for name in _DETAILS}
-    return {name: value for name, value in found.items() if value is not None and value not in ([], {})}
+    # An output of [] is an answer; no events are no news.
+    return {name: value for name, value in found.items() if value or (name in _SAID and value is not None)}
 
 
 def cells(span: Span, *, project: str, root: int, chunk: int | None, line: int) -> list[Any]:
