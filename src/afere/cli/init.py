@@ -93,4 +93,4 @@ def _found_model() -> str | None:
     from afere.models import find_local_server
 
     server = find_local_server()
-    return f"{server.base_url}#{server.models[0]}" if server and server.models else None
+    return server.name() if server else None

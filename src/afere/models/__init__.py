@@ -6,6 +6,8 @@ from afere.models.asking import ask as ask
 from afere.models.catalogue import resolve as resolve
 from afere.models.embedding import Embedder as Embedder
 from afere.models.embedding import embedder as embedder
+from afere.models.openai import LocalServer as LocalServer
+from afere.models.openai import find_local_server as find_local_server
 from afere.models.request import Called as Called
 from afere.models.request import Done as Done
 from afere.models.request import Event as Event
@@ -15,3 +17,4 @@ from afere.models.request import Reply as Reply
 from afere.models.request import Request as Request
 from afere.models.request import Settings as Settings
 from afere.models.request import Text as Text
+from afere.models.tokens import count_tokens as count_tokens
