@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from afere.base.errors import BadData
 from afere.data.chunks import Chunk, Chunking, cut
-from afere.data.documents import Document, read_document
+from afere.data.documents import SUFFIXES, Document, read_document
 
 LINES = st.lists(
     st.sampled_from(
@@ -88,3 +89,18 @@ def test_headings_are_kept_as_a_path_and_short_sections_stay_together():
     headings = [chunk.metadata["headings"] for chunk in cut(document, Chunking(200, 20))]
     assert headings == [["Top", "A"], ["Top", "A", "Deep"], ["Top", "C"]]
     assert document.metadata == {"title": "Top"}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    data=st.binary(max_size=80),
+    suffix=st.sampled_from(SUFFIXES),
+    front=st.sampled_from([b"", b"---\n", b"---\na: [1\n---\n", b"%PDF-1.4\n"]),
+)
+def test_any_bytes_are_a_document_or_an_error_that_names_the_file(data, suffix, front):
+    try:
+        document = read_document(suffix, front + data, "a" + suffix)
+    except BadData as problem:
+        assert str(problem).startswith("a" + suffix)
+    else:
+        whole(document, cut(document, Chunking(10, 3)), 10)

@@ -200,3 +200,25 @@ def test_what_was_kept_reads_back_as_it_was(project, rows):
     assert kept.rows == made.rows
     assert [row.input for row in kept] == [row["input"] for row in rows]
     assert len({row.id for row in kept}) == len(rows)
+
+
+NOISE = st.binary(max_size=60) | st.lists(
+    st.sampled_from([b'{"input": {"q": 1}}', b'"q"', b"[", b"]", b"{", b"}", b",", b"\n", b"\r\n", b"\xef\xbb\xbf", b"\xff\xfe", b"\x00", b"id", b"1e999", b'""']),
+    max_size=12,
+).map(b"".join)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=NOISE, suffix=st.sampled_from([".jsonl", ".json", ".csv", ".tsv", ".parquet"]))
+def test_any_bytes_are_a_dataset_or_an_error_that_names_the_file(tmp_path, data, suffix):
+    from afere.data.datasets import _checked
+    from afere.data.reading import read_file
+
+    file = tmp_path / f"a{suffix}"
+    file.write_bytes(data)
+    try:
+        rows, lines = _checked(read_file(file, file.name), file.name, None)
+    except BadData as problem:
+        assert str(problem).startswith(file.name)
+    else:
+        assert len(rows) == lines.count(b"\n") > 0

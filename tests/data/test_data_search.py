@@ -306,12 +306,14 @@ def test_the_command_shows_version_chunks_files_and_seconds(handbook):
     assert isinstance(missing.exception, NoSuchArtifact)
 
 
-def test_a_lost_cache_is_made_again(handbook, project):
+def test_a_lost_or_damaged_cache_is_made_again(handbook, project):
     import shutil
 
     from afere.data import searching
 
     found = afere.search("handbook", "vacation", k=2)
-    shutil.rmtree(project / ".afere" / "cache")
-    searching._searchers.clear()
-    assert afere.search("handbook", "vacation", k=2) == found
+    cache = project / ".afere" / "cache" / "indexes"
+    for damage in (lambda: shutil.rmtree(cache), lambda: [file.write_bytes(b"no") for file in cache.iterdir()]):
+        damage()
+        searching._searchers.clear()
+        assert afere.search("handbook", "vacation", k=2) == found

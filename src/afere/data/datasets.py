@@ -159,10 +159,10 @@ def dataset(
     `name` is the file's stem unless given. `schema` is a JSON Schema that every row must fit, such as the `schema` of an
     earlier version. BadData lists what is wrong with which row; nothing is kept then.
     """
-    project = calling_project()
-    session = session_of(project)
     if isinstance(source, Dataset):
         return source
+    project = calling_project()
+    session = session_of(project)
     if isinstance(source, str | Path):
         file = project.path(source)
         if isinstance(source, str) and not file.is_file() and (kept := _kept(source, session, project)):

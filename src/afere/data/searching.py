@@ -166,11 +166,16 @@ def _resolved(name: str, project: Project) -> Index:
     if ref.selected:
         return Index(session.get(ref, kind="index"), session)
     recipe = declared(project, ref.name)
+    kept = newest(session, ref.name)
+    if recipe is None:
+        if kept is None:
+            raise _unknown(ref.name, project, session)
+        return kept
+    if kept is not None and kept.recipe == recipe:
+        return kept
     with _lock:  # threads that come while it is made wait for it
         kept = newest(session, ref.name)
-        if recipe is None or (kept is not None and kept.recipe == recipe):
-            if kept is None:
-                raise _unknown(ref.name, project, session)
+        if kept is not None and kept.recipe == recipe:
             return kept
         why = "its first use" if kept is None else "its settings in afere.yaml changed"
         _log.warning("Making index %s from %s: %s.", ref.name, recipe.source, why)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.errors import BadData, MissingExtra
+from afere.base.errors import BadData, MissingExtra, StoreFailed
 from afere.base.filter import Term, Type, parse_filter
 from afere.data.indexes import Index, unpack
 
@@ -121,26 +121,34 @@ class Shelf:
         return sqlite3.connect(f"file:{self._db.as_posix()}?mode=ro&immutable=1", uri=True)
 
     def _whole(self) -> bool:
-        if not self._db.is_file():
+        """Whether both files are there and hold what they should."""
+        try:
+            with closing(self._open()) as db:
+                (chunks,) = db.execute("SELECT count(*) FROM chunk").fetchone()
+            vectors = self._db.with_suffix(".f32").stat().st_size if self._dimensions else 0
+        except (sqlite3.Error, OSError):
             return False
-        vectors = self._db.with_suffix(".f32")
-        return not self._dimensions or (
-            vectors.is_file() and vectors.stat().st_size == len(self.index) * self._dimensions * 4
-        )
+        return chunks == len(self.index) and vectors == chunks * self._dimensions * 4
 
     def _make(self) -> None:
         """Write both files beside their places, then move them there: vectors first, so that words mean it is whole."""
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=self._folder) as place:
-            words, vectors = Path(place, "words"), Path(place, "vectors")
-            with closing(sqlite3.connect(words)) as db, vectors.open("wb") as numbers:
-                db.execute("PRAGMA journal_mode=OFF")
-                db.executescript(_TABLES)
-                db.executemany("INSERT INTO chunk VALUES (?,?,?,?,?,?,?,?)", self._rows(numbers.write))
-                db.execute("INSERT INTO words(words) VALUES ('rebuild')")
-                db.commit()
-            if self._dimensions:
-                vectors.replace(self._db.with_suffix(".f32"))
-            words.replace(self._db)
+        try:
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=self._folder) as place:
+                words, vectors = Path(place, "words"), Path(place, "vectors")
+                with closing(sqlite3.connect(words)) as db, vectors.open("wb") as numbers:
+                    db.execute("PRAGMA journal_mode=OFF")
+                    db.executescript(_TABLES)
+                    db.executemany("INSERT INTO chunk VALUES (?,?,?,?,?,?,?,?)", self._rows(numbers.write))
+                    db.execute("INSERT INTO words(words) VALUES ('rebuild')")
+                    db.commit()
+                if self._dimensions:
+                    vectors.replace(self._db.with_suffix(".f32"))
+                words.replace(self._db)
+        except (sqlite3.Error, OSError) as problem:
+            raise StoreFailed(
+                f"{self._folder}: {self.index.ref} could not be laid out for searching: {problem}. "
+                "Check free space and permissions, then search again."
+            ) from None
         _tidy(self._folder)
 
     def _rows(self, keep: Callable[[bytes], object]) -> Iterator[tuple[object, ...]]:
