@@ -98,5 +98,5 @@ def _notes(a: Experiment, b: Experiment) -> list[str]:
         if not one.complete
     ]
     if a.results.target is not None and a.results.target == b.results.target:
-        notes.append(f"both ran the same version, {a.results.target[0]}: differences are chance")
+        notes.append(f"both ran the same version, {a.results.target[0]}: differences are chance, or the machine's")
     return notes

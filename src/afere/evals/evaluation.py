@@ -220,7 +220,8 @@ class _Work:
         scorers |= {name: {"ref": None, "hash": "", "kind": "built-in", "better": "lower"} for name in BUILTIN}
         return {
             "name": plan.name, "target": list(results.target) if results.target else None,
-            "dataset": list(results.dataset), "scorers": scorers, "repeats": plan.repeats,
+            "dataset": list(results.dataset), "scorers": scorers,
+            "names": list(results.scorers), "repeats": plan.repeats,
             "cases": len({run.row for run in results.runs}), "runs": len(results.runs),
             "errors": sum(run.error is not None and not run.world for run in results.runs),
             "unfinished": sum(run.world for run in results.runs), "complete": results.complete,

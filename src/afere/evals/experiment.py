@@ -113,7 +113,7 @@ class Experiment:
                 f"{self.ref} has no rules. Give some, such as .gate('exact.mean >= 0.8'), or write gate: in the suite."
             )
         for rule in asked:
-            check(rule, [*self.results.names, *BUILTIN])
+            check(rule, list(dict.fromkeys([*self.results.names, *BUILTIN])))
         words = {rule.against for rule in asked if rule.against is not None}
         references = {word: self._reference(word) for word in words}
         rulings = decide(asked, self.results, references, self._rows)

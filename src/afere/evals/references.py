@@ -29,7 +29,7 @@ def results_of(artifact: Artifact, session: Session) -> Results:
         artifact.at,
         (target[0], target[1]) if target else None,
         (dataset[0], dataset[1]),
-        {name: str(one["hash"]) for name, one in scorers.items()},
+        {name: str(scorers[name]["hash"]) for name in cast("list[str]", said["names"])},
         frozenset(name for name, one in scorers.items() if one["better"] == "lower"),
         frozenset(name for name, one in scorers.items() if one["kind"] == "judge"),
         bool(said["complete"]),
@@ -48,7 +48,9 @@ def reference(word: str, results: Results, file: Path, session: Session, project
         return (
             found[0]
             if found
-            else Missing(f"there is no {name}; keep accepted results with: afere accept {results.ref}")
+            else Missing(
+                f"there is no {name}; make it from results you accept: afere accept {results.ref or 'EXPERIMENT'}"
+            )
         )
     try:
         ref = parse_ref(f"experiment:{word}" if word.isdecimal() else word, kind=None)

@@ -57,7 +57,7 @@ def measures(
     return found
 
 
-def _measure(  # noqa: PLR0917 - the same things all the way down
+def _measure(
     results: Results, against: Results | None, name: str, word: str | None, rows: Collection[str] | None,
     series: Series | None = None,
 ) -> Measure:  # fmt: skip

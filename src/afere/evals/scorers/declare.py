@@ -123,11 +123,13 @@ class Scorer:
 
     @property
     def content(self) -> dict[str, Json]:
-        """Its code (without its place and comments), options and component: a change of any is another version."""
+        """Its code with the helpers of the project that it reaches, its options and component: a change of any is
+        another version. Comments and layout are none.
+        """
         function = self.function
         return {
             "function": f"{function.__module__}:{getattr(function, '__qualname__', self.name)}",
-            "code": _code(function),
+            "code": _reached(function) or _code(function),
             "options": plain(self.options, where=f"options of {self.name}"),
             "of": self.of,
             "better": self.better,
@@ -268,6 +270,19 @@ def _averaged(runs: list[dict[str, Scored]]) -> dict[str, Scored]:
         else:
             found[name] = Scored(known[-1], f"the last of {len(known)} runs")
     return found
+
+
+def _reached(function: Callable[..., Any]) -> Json:
+    """The user's own code that the function reaches, part by part; None for built-ins and for what cannot be read."""
+    if (getattr(function, "__module__", "") or "").partition(".")[0] == "afere":
+        return None
+    from afere.chains.revision import capture
+
+    try:
+        found = capture(function)
+    except Exception:  # a scorer without readable source is known by its own code
+        return None
+    return {"parts": dict(found.parts), "packages": dict(found.packages)} if found.parts else None
 
 
 def _code(function: Callable[..., Any]) -> str:

@@ -1,0 +1,175 @@
+"""An experiment and its decision as text for other tools: Markdown for a pull request, JUnit for CI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+from xml.etree import ElementTree as Xml
+
+from afere.base.canonical import Json
+from afere.base.decision import Decision, Ruling
+from afere.evals.comparison import Comparison
+from afere.evals.experiment import Experiment
+from afere.evals.table import Measure
+
+MARKS = {"pass": "✅", "fail": "❌", "open": "⚪"}
+INTERVALS = "Intervals are 90%: their ends are the one-sided 95% bounds by which rules decide."
+_CHANGED = 20  # cases listed in a pull request
+
+
+def number(value: float | None) -> str:
+    """Three digits where they tell something; `?` for unknown."""
+    if value is None:
+        return "?"
+    return f"{value:.3f}" if 0.001 <= abs(value) < 10 or value == 0 else f"{value:.3g}"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    return "?" if low is None and high is None else f"{number(low)} to {number(high)}"
+
+
+def change(measure: Measure) -> str:
+    """`+0.120 (0.030 to 0.210)`, or nothing where there is no other side."""
+    found = measure.difference
+    if found is None or found.estimate.value is None:
+        return ""
+    value = found.estimate.value
+    return f"{'+' if value > 0 else ''}{number(value)} ({interval(found.estimate.low, found.estimate.high)})"
+
+
+def notes(experiment: Experiment) -> list[str]:
+    """What a reader of the table must know."""
+    said = experiment.content
+    found: list[str] = [str(cast("dict[str, Json]", one)["why"]) for one in experiment.findings]
+    if not experiment.complete:
+        found.append(
+            f"{said['unfinished']} of {said['runs']} runs are unfinished (model, network or disk): go on with --resume"
+        )
+    if said["errors"]:
+        found.append(f"the target raised an error in {said['errors']} of {said['runs']} runs")
+    if said["uncompared"]:
+        found.append(f"not compared with {said['against']}: {said['uncompared']}")
+    table = experiment.table()
+    if any(not one.calibrated for one in table):
+        names = ", ".join(one.name for one in table if not one.calibrated)
+        found.append(f"uncalibrated: {names} is a model's verdict that has not been compared with people's")
+    scored = [one for one in table if one.missing and one.kind != "empty"]
+    found += [f"{one.name}: {one.missing} without a score ({one.why})" for one in table if one.kind == "empty"]
+    found += [f"{one.name}: {one.missing} of the runs without a score ({one.why})" for one in scored]
+    return found
+
+
+def markdown(experiment: Experiment, decision: Decision | None) -> str:
+    """A summary for a pull request: verdict, rules, table, what to know, cases that changed."""
+    said, table = experiment.content, experiment.table()
+    head = (
+        f"{MARKS[decision.answer]} **{_cell(experiment.name)}: {decision.answer}**"
+        if decision
+        else f"**{_cell(experiment.name)}**"
+    )
+    lines = [f"{head} ({experiment.ref}, {said['cases']} cases, {_cell(str(_name(said['target'])))})", ""]
+    if decision:
+        lines += ["| | rule | answer | value | 90% interval | cases |", "|---|---|---|---|---|---|"]
+        lines += [_rule_line(one) for one in decision.rules] + [""]
+    lines += ["| measure | value | 90% interval | cases | missing | difference |", "|---|---|---|---|---|---|"]
+    lines += [
+        f"| {_cell(one.name)} | {number(one.value)} | {interval(one.low, one.high)} | {one.n} | {one.missing or ''} | {change(one)} |"
+        for one in table
+    ]
+    lines += ["", INTERVALS, *(f"- {_cell(note)}" for note in notes(experiment))]
+    changed = [
+        (one, row, x, y)
+        for one in table
+        if one.difference
+        for row, x, y in one.difference.changed
+        if one.kind != "mean"
+    ]
+    if changed:
+        lines += [
+            "",
+            f"<details><summary>{len(changed)} changed</summary>",
+            "",
+            "| case | measure | before | after |",
+            "|---|---|---|---|",
+        ]
+        lines += [
+            f"| {_cell(row)} | {_cell(one.name)} | {number(x)} | {number(y)} |" for one, row, x, y in changed[:_CHANGED]
+        ]
+        lines += ["", "</details>"]
+    return "\n".join(lines) + "\n"
+
+
+def comparison_markdown(found: Comparison) -> str:
+    """Two experiments for a pull request."""
+    lines = [f"**{found.a.ref} → {found.b.ref}** ({_cell(found.b.name)})", ""]
+    lines += ["| measure | before | after | difference (90%) | won / lost | p |", "|---|---|---|---|---|---|"]
+    for one in found.measures:
+        d = one.difference
+        if d is None:
+            lines.append(
+                f"| {_cell(one.name)} | {number(one.before)} | {number(one.after)} | {_cell(one.unlike)} | | |"
+            )
+            continue
+        value = f"{number(d.estimate.value)} ({interval(d.estimate.low, d.estimate.high)})"
+        lines.append(
+            f"| {_cell(one.name)} | {number(one.before)} | {number(one.after)} | {value} | {d.wins} / {d.losses} | {number(d.p) if d.p is not None else ''} |"
+        )
+    return "\n".join([*lines, "", INTERVALS, *(f"- {_cell(note)}" for note in found.notes)]) + "\n"
+
+
+def junit(experiment: Experiment, decision: Decision) -> str:
+    """One test case a rule: failed rules are failures, open ones are skipped."""
+    answers = [one.answer for one in decision.rules]
+    suite = Xml.Element(
+        "testsuite", name=f"afere {experiment.name}", tests=str(len(answers)), failures=str(answers.count("fail")),
+        skipped=str(answers.count("open")), time=str(experiment.content["seconds"]),
+    )  # fmt: skip
+    for one in decision.rules:
+        case = Xml.SubElement(suite, "testcase", name=one.rule, classname=f"afere.{experiment.name}")
+        text = f"{one.why}; value {number(one.value)}, 90% interval {interval(one.low, one.high)}, {one.n} cases"
+        if one.answer == "fail":
+            Xml.SubElement(case, "failure", message=one.why).text = _xml(text)
+        elif one.answer == "open":
+            Xml.SubElement(case, "skipped", message=_xml(one.why))
+        else:
+            Xml.SubElement(case, "system-out").text = _xml(text)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(suite, encoding="unicode") + "\n"
+
+
+def _rule_line(one: Ruling) -> str:
+    return (
+        f"| {MARKS[one.answer]} | {_code(one.rule)} | {_cell(one.why)} | {number(one.value)} "
+        f"| {interval(one.low, one.high)} | {one.n} |"
+    )
+
+
+def _name(target: Json) -> Json:
+    return target[0] if isinstance(target, list) else "the rows' own outputs"
+
+
+def _cell(text: str) -> str:
+    """Text of users and models in a table of Markdown: one line, no table, no HTML, no links of its own."""
+    flat = " ".join(text.split()).replace("\\", "\\\\")
+    for sign in "|<>[]":
+        flat = flat.replace(sign, f"\\{sign}")
+    return flat
+
+
+def _code(text: str) -> str:
+    """Text as code in a table of Markdown."""
+    return "`" + " ".join(text.split()).replace("`", "'").replace("|", "\\|") + "`"
+
+
+def _xml(text: str) -> str:
+    """Without the characters that XML cannot hold."""
+    return "".join(c for c in text if c in "\t\n\r" or ord(c) >= 32)
+
+
+def changed_cases(found: Comparison) -> Sequence[tuple[str, str, float, float]]:
+    """(row, measure, before, after) of what changed, by measure, largest change first."""
+    return [
+        (row, one.name, x, y)
+        for one in found.measures
+        if one.difference and one.name not in ("seconds", "cost")
+        for row, x, y in one.difference.changed
+    ]
