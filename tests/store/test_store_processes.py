@@ -79,9 +79,10 @@ def test_what_was_acknowledged_survives_kill_9(project: Path) -> None:
         writer = start(WRITER, folder, f"w{round_}", -1)
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
-        time.sleep(chance.uniform(0.01, 0.15))
+        seen = [json.loads(writer.stdout.readline()) for _ in range(chance.randrange(5))]
+        time.sleep(chance.uniform(0, 0.03))
         writer.kill()
-        kept[f"w{round_}"] = list(acknowledged(writer))
+        kept[f"w{round_}"] = seen + list(acknowledged(writer))
         writer.wait()
         session = afere.store.open(folder, project="p")
         assert session.verify() == []
@@ -97,7 +98,7 @@ def test_what_was_acknowledged_survives_kill_9(project: Path) -> None:
             assert {key[1:] for key in items if key[0] == "a"} == {key[1:] for key in items if key[0] == "b"}
             job.end("stopped")
         session.close()
-    assert sum(map(len, kept.values())) > 20
+    assert sum(map(len, kept.values())) >= 10
 
 
 def test_a_job_is_done_by_one_living_process_at_a_time(project: Path) -> None:

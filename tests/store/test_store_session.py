@@ -143,7 +143,11 @@ def test_a_protected_alias_moves_only_with_a_decision_that_passed(session: Sessi
     with pytest.raises(Refused, match="nothing to do with"):
         session.alias("qa@production", two.ref, why="please", decision=passed.ref)
     assert session.alias("qa@production", one.ref, why="it passed", decision=passed.ref).decision == passed.ref
-    second = session.put("decision", None, {"answer": "pass"}, uses=[use(experiments[1], "experiment")])
+    compared = [use(experiments[1], "subject"), use(experiments[0], "against")]
+    second = session.put("decision", None, {"answer": "pass"}, uses=compared)
+    session.put("chain", "qa", {"n": 3})
+    with pytest.raises(Refused, match="nothing to do with"):  # it won against the first, and speaks for the second
+        session.alias("qa@production", "qa@3", why="please", decision=second.ref)
     session.alias("qa@production", two.ref, why="it passed too", decision=second.ref)
     assert session.rollback("qa@production", why="users complain").decision == passed.ref
 

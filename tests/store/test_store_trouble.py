@@ -193,6 +193,26 @@ def test_a_damaged_cache_is_thrown_away_without_a_word_to_the_caller(
         assert session.cache.get("key") is None
 
 
+def test_a_store_that_stays_locked_says_so_and_keeps_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("afere.store.database.BUSY_SECONDS", 0.1)
+    session = afere.store.open()
+    session.put("prompt", "answer", "Hi")
+    other = sqlite3.connect(project / ".afere" / "afere.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreFailed, match=r"afere\.db was in use by another process"):
+        session.put("prompt", "answer", "more")
+    assert session.get("answer").content == "Hi"  # readers do not wait
+    other.execute("ROLLBACK")
+    other.close()
+    assert session.put("prompt", "answer", "more").version == 2
+
+
+def test_a_folder_may_have_any_name(project: Path) -> None:
+    with afere.store.open(project / "my store #1? 100%25 ü") as session:
+        session.put("prompt", "answer", "Hi", blob=b"x")
+    assert (session.folder / "afere.db").exists()
+
+
 def test_a_store_used_after_closing_says_so(project: Path) -> None:
     session = afere.store.open()
     session.close()

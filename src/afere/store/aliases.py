@@ -151,13 +151,17 @@ def _check_decision(
 
 
 def _about(connection: sqlite3.Connection, project: str, decision: int, subject: object) -> set[int]:
-    """Row ids of all that a decision speaks of: what it uses, its subject, and what that uses, at any distance."""
+    """Row ids of all that a decision speaks for: what it uses, its subject, and what that uses, at any distance.
+
+    Not for what it compared that with.
+    """
     starts = [decision]
     if isinstance(subject, str):
         with suppress(BadReference, NotFound):  # a subject may also be a plain name
             starts.append(artifacts.resolve(connection, project, subject)["id"])
     query = """WITH RECURSIVE reach(id) AS
-        (SELECT ? UNION SELECT u.target FROM reach AS r JOIN uses AS u ON u.artifact = r.id) SELECT id FROM reach"""
+        (SELECT ? UNION SELECT u.target FROM reach AS r JOIN uses AS u ON u.artifact = r.id AND u.role <> 'against')
+        SELECT id FROM reach"""
     return {id_ for start in starts for (id_,) in connection.execute(query, (start,))}
 
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
 
 from afere.base.canonical import Json, canonical, digest_of
-from afere.base.errors import BadInput, StoreFailed
+from afere.base.errors import BadInput
 from afere.store.blobs import write_file
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
 
@@ -145,47 +145,54 @@ class Head:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "audit.head"
+        self._lock = folder / "audit.lock"
         self._known = 0
 
     def begin(self) -> None:
         """Make the file, for a store without any line yet."""
-        with _alone(self.file.with_name("audit.lock")):
-            if not self.file.exists():
-                write_file(self.file, f"0 {GENESIS}\n".encode("ascii"))
+        if not self.file.exists():
+            if not self._lock.exists():
+                write_file(self._lock, b"")
+            write_file(self.file, _head_line(0, GENESIS))
 
     def read(self) -> tuple[int, str] | None:
         """Number and hash as the file has them; None if it is gone or says nothing."""
         try:
-            seq, hash_ = self.file.read_text(encoding="ascii").split()
-            return int(seq), hash_
+            with _alone(self._lock):
+                return self._read()
         except (OSError, ValueError):
             return None
+
+    def _read(self) -> tuple[int, str]:
+        seq, hash_ = self.file.read_text(encoding="ascii").split()
+        return int(seq), hash_
 
     def advance(self, seq: int, hash_: str, hash_of: Callable[[int], str | None]) -> None:
         """Move the file forward to this line, unless another thread or process is already further.
 
-        `hash_of` looks a line up in the chain.
+        `hash_of` looks a line up in the chain. Never fails: the change is kept already, and a head that lags is harmless.
         """
         if seq <= self._known:
             return
-        with _alone(self.file.with_name("audit.lock")):
-            written = self.read()
-            if written is None or written[0] >= seq or hash_of(written[0]) != written[1]:
+        with suppress(OSError, ValueError), _alone(self._lock):
+            written = self._read()
+            if written[0] >= seq or hash_of(written[0]) != written[1]:
                 return
-            write_file(self.file, f"{seq} {hash_}\n".encode("ascii"))
+            # In place: less than a sector of the same length, so it is old or new even after a power cut, without
+            # waiting for the disk or needing space on it.
+            with self.file.open("r+b", buffering=0) as stream:
+                stream.write(_head_line(seq, hash_))
             self._known = seq
+
+
+def _head_line(seq: int, hash_: str) -> bytes:
+    return f"{seq:020} {hash_}\n".encode("ascii")
 
 
 @contextmanager
 def _alone(file: Path) -> Generator[None]:
     """Only one thread of one process at a time is inside, for the same `file`."""
-    try:
-        handle: IO[bytes] = file.open("ab")
-    except OSError as error:
-        raise StoreFailed(
-            f"{file} cannot be written: {error.strerror}. Check the permissions of {file.parent}."
-        ) from None
-    with handle:
+    with file.open("rb") as handle:
         with suppress(ImportError):  # Windows has no flock; there the head may lag behind, which is harmless
             import fcntl
 

@@ -47,6 +47,7 @@ class Database:
         self._ready = False
         self._new_locks()
         _DATABASES.add(self)
+        weakref.finalize(self, _close_all, self._idle)
 
     @contextmanager
     def read(self) -> Generator[sqlite3.Connection]:
@@ -86,7 +87,7 @@ class Database:
         """Close the connections that are not in use; the others are closed when their block ends."""
         with self._condition:
             self._closed = True
-            self._close_idle()
+            _close_all(self._idle)
 
     # connections
 
@@ -184,18 +185,13 @@ class Database:
 
     # fork
 
-    def _close_idle(self) -> None:
-        while self._idle:
-            with suppress(sqlite3.Error):
-                self._idle.pop().close()
-
     def _before_fork(self) -> None:
         """A child must not inherit a connection (its locks would not be), so wait until none is in use and close them."""
         me = threading.get_ident()
         self._condition.acquire()
         self._forking = True
         self._condition.wait_for(lambda: not (self._busy.keys() - {me}), _BEFORE_FORK_SECONDS)
-        self._close_idle()
+        _close_all(self._idle)
 
     def _after_fork_in_parent(self) -> None:
         self._forking = False
@@ -228,6 +224,12 @@ def _after_fork_in_child() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    while connections:
+        with suppress(sqlite3.Error):
+            connections.pop().close()
 
 
 def _open(file: Path, mode: str) -> sqlite3.Connection:
