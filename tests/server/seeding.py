@@ -60,6 +60,7 @@ def fill(root: Path) -> None:
         datasets()
         traces(session, chain)
         awkward(session)
+    experiments()
     with afere.span("nightly", kind="step", job="refresh") as span:
         span.input({"folder": "docs/"})
         span.output({"files": 12})
@@ -264,4 +265,39 @@ def awkward(session: Session) -> None:
                 input="Still running?",
             )
         ]
+    )
+
+
+def experiments() -> None:
+    """Two evaluations of a small chain, the second against the first, each with a gate."""
+
+    def answer(question: str) -> str:
+        with afere.span("search handbook", kind="retrieval"):
+            pass
+        known = dict(QUESTIONS)
+        return known.get(question, "I could not find this.") if len(question) % 3 else "I could not find this."
+
+    def better(question: str) -> str:
+        if "dog" in question:
+            raise ValueError("no answer about dogs")
+        return dict(QUESTIONS).get(question, "I could not find this.")
+
+    @afere.scorer
+    def exact(output: str, expected: str) -> bool:
+        return output == expected
+
+    @afere.scorer
+    def length(output: str) -> float:
+        return min(len(output) / 60, 1.0)
+
+    first = afere.evaluate(answer, "dataset:handbook-eval@1", scorers=[exact, length], repeats=2)
+    first.gate("exact.mean >= 0.9")
+    second = afere.evaluate(
+        better, "dataset:handbook-eval@2", scorers=[exact, length], repeats=2, against="experiment:1"
+    )
+    second.gate(
+        "exact.mean >= 0.6",
+        "length.mean not worse than experiment:1 by 0.05",
+        "exact.mean better than experiment:1 by 0.6",
+        "seconds.p95 <= 2",
     )

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from afere.base.errors import AfereError
 from afere.server import changes
 from afere.server.assets import serve_asset
-from afere.server.pages import artifacts, audit, datasets, home, prompts, spans, trace, traces
+from afere.server.pages import artifacts, audit, compare, datasets, experiments, home, prompts, spans, trace, traces
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.frame import Sessions, frame
 from afere.server.problem import problem, status_of
@@ -57,6 +57,9 @@ ADDRESSES = (
     Address("/datasets", "datasets", datasets.list_page, "datasets.html"),
     Address("/datasets/{name}", "datasets", datasets.page, "dataset.html"),
     Address("/datasets/{name}/{version}", "datasets", datasets.page, "dataset.html"),
+    Address("/experiments", "experiments", experiments.list_page, "experiments.html"),
+    Address("/experiments/{number}", "experiments", experiments.page, "experiment.html"),
+    Address("/compare/{a}/{b}", "experiments", compare.page, "compare.html"),
     Address("/artifacts", "artifacts", artifacts.list_page, "artifacts.html"),
     Address("/artifacts/{ref}", "artifacts", artifacts.page, "artifact.html"),
     Address("/scores", "traces", artifacts.scores_page, None),

@@ -31,34 +31,36 @@ class Interval:
 
 
 def interval(
-    value: float, low: float | None, high: float | None, *, answer: str = "", limit: float | None = None, above: bool | None = None,
-    axis: tuple[float, float] | None = None,
-) -> Interval:  # fmt: skip
-    """Draw `value` between `low` and `high`; unknown ends draw the point alone. `above`: the limit holds above (or below) it."""
-    ends = [each for each in (value, low, high, limit) if each is not None]
-    start, stop = axis or _axis(ends)
+    value: float,
+    low: float | None,
+    high: float | None,
+    *,
+    answer: str = "",
+    limit: float | None = None,
+    holds: tuple[str, float] | None = None,
+) -> Interval:
+    """Draw `value` between `low` and `high`; unknown ends draw the point alone.
+
+    `limit` is dotted; `holds` shades where a rule is satisfied: ("above", edge) or ("below", edge).
+    """
+    edge = holds[1] if holds else None
+    start, stop = _axis([each for each in (value, low, high, limit, edge) if each is not None])
     width = 120
 
     def at(number: float) -> float:
         share = (min(max(number, start), stop) - start) / (stop - start)
         return round(_EDGE + share * (width - 2 * _EDGE), 1)
 
-    rule = None if limit is None else at(limit)
     margin = None
-    if rule is not None and above is not None:
-        margin = Stretch(rule, round(width - _EDGE - rule, 1)) if above else Stretch(_EDGE, round(rule - _EDGE, 1))
+    if holds:
+        x = at(holds[1])
+        margin = Stretch(x, round(width - _EDGE - x, 1)) if holds[0] == "above" else Stretch(_EDGE, round(x - _EDGE, 1))
     label = words.number(float(value))
     if low is not None and high is not None:
         label += f", interval {words.number(float(low))} to {words.number(float(high))}"
-    return Interval(
-        at(low if low is not None else value),
-        at(value),
-        at(high if high is not None else value),
-        label,
-        answer,
-        rule,
-        margin,
-    )
+    ends = (low if low is not None else value, high if high is not None else value)
+    rule = None if limit is None else at(limit)
+    return Interval(at(ends[0]), at(value), at(ends[1]), label, answer, rule, margin, width)
 
 
 def _axis(ends: Sequence[float]) -> tuple[float, float]:

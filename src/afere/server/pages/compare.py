@@ -1,0 +1,164 @@
+"""Two experiments, case by case: what moved, what changed between them, and the answers side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from afere.base.artifact import Artifact
+from afere.base.canonical import Json
+from afere.base.errors import NotFound
+from afere.evals import Comparison, Experiment
+from afere.evals import compare as compare_experiments
+from afere.server import figures, words
+from afere.server.pages.asked import Asked, as_json
+from afere.server.pages.cases import SHOWN_MEASURES, Case, Sides, cases_of, measure_names, sides
+from afere.server.pages.experiments import open_experiment
+
+if TYPE_CHECKING:
+    from afere.evals import Difference
+    from afere.store import Session
+
+_PAGE = 25  # cases of each direction
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A measure on both sides, with the paired difference over the cases that both have."""
+
+    name: str
+    before: float | None
+    after: float | None
+    difference: Difference | None
+    unlike: str
+    better: bool | None
+    figure: figures.Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A part of what ran that is not the same: both versions, or one if the other has none."""
+
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparePage:
+    comparison: Comparison
+    moved: tuple[Moved, ...]
+    changed: tuple[Changed, ...]
+    same: int
+    names: tuple[str, ...]
+    total: int
+    worse: tuple[Sides, ...]
+    better: tuple[Sides, ...]
+    worse_count: int
+    better_count: int
+
+    @property
+    def a(self) -> Experiment:
+        return self.comparison.a
+
+    @property
+    def b(self) -> Experiment:
+        return self.comparison.b
+
+    @property
+    def verdict(self) -> str:
+        """What is proven and what is not."""
+        sure = [
+            one
+            for one in self.moved
+            if one.better is not None and one.name.partition(".")[0] not in ("seconds", "cost")
+        ]
+        parts = [
+            f"{one.name} is {'better' if one.better else 'worse'}: {_ends(one.difference)}"
+            for one in sure
+            if one.difference
+        ]
+        open_ = [
+            one.name
+            for one in self.moved
+            if one.difference and one.better is None and one.name.partition(".")[0] not in ("seconds", "cost")
+        ]
+        text = "; ".join(parts[:3]) + "." if parts else "No measure has proven to move."
+        return text + (f" Not settled: {', '.join(open_[:5])}." if open_ and parts else "")
+
+    def to_json(self) -> Json:
+        return {
+            **self.comparison.to_json(), "changed": as_json(self.changed), "better": self.better_count, "worse": self.worse_count,
+            "cases": [one.case.to_json() for one in (*self.worse, *self.better)],
+        }  # fmt: skip
+
+
+def _ends(found: Difference) -> str:
+    e = found.estimate
+    return f"{words.signed(e.value)} ({words.signed(e.low)} to {words.signed(e.high)}, 90% interval)"
+
+
+def page(session: Session, asked: Asked) -> ComparePage:
+    """Experiment `a` is before, `b` after."""
+    a, b = (open_experiment(session, asked.path[side]) for side in ("a", "b"))
+    comparison = compare_experiments(a, b)
+    cases = cases_of(b, a)
+    worse = sorted((case for case in cases if case.moved < 0), key=_change)
+    better = sorted((case for case in cases if case.moved > 0), key=_change, reverse=True)
+    changed, same = _changed(session, a, b)
+    return ComparePage(
+        comparison, tuple(_moved(one.name, one.before, one.after, one.difference, one.unlike, b) for one in comparison.measures),
+        changed, same, measure_names(b)[:SHOWN_MEASURES], len(cases), sides(session, b, worse[:_PAGE], a),
+        sides(session, b, better[:_PAGE], a), len(worse), len(better),
+    )  # fmt: skip
+
+
+def _change(case: Case) -> float:
+    changes = [cell.mean - cell.before for cell in case.cells if cell.mean is not None and cell.before is not None]
+    return max(changes, key=abs, default=0.0)
+
+
+def _moved(
+    name: str, before: float | None, after: float | None, found: Difference | None, unlike: str, b: Experiment
+) -> Moved:
+    better, figure = None, None
+    if (
+        found is not None
+        and found.estimate.low is not None
+        and found.estimate.high is not None
+        and found.estimate.value is not None
+    ):
+        low, high = found.estimate.low, found.estimate.high
+        if low > 0 or high < 0:
+            better = (low > 0) != b.results.lower_is_better(name)
+        answer = "" if better is None else "pass" if better else "fail"
+        figure = figures.interval(found.estimate.value, low, high, answer=answer, limit=0.0)
+    return Moved(name, before, after, found, unlike, better, figure)
+
+
+def _changed(session: Session, a: Experiment, b: Experiment) -> tuple[tuple[Changed, ...], int]:
+    """Which parts of the two targets differ, by name, and how many are the same."""
+    before, after = _parts(session, a), _parts(session, b)
+    found: list[Changed] = []
+    for key in sorted({*before, *after}):
+        one, other = before.get(key), after.get(key)
+        if one is None or other is None or one[1] != other[1]:
+            found.append(Changed(one[0] if one else None, other[0] if other else None))
+    return tuple(found), len({*before} & {*after}) - sum(
+        one.before is not None and one.after is not None for one in found
+    )
+
+
+def _parts(session: Session, experiment: Experiment) -> dict[str, tuple[str, str]]:
+    """kind:name of everything the target is made of -> its ref and hash."""
+    target = experiment.results.target
+    if target is None or not target[1]:
+        return {}
+    try:
+        artifact: Artifact = session.get(target[1])
+        edges = session.up(artifact.ref)
+    except NotFound:
+        return {}
+    parts = {f"{artifact.kind}:{artifact.name}": (artifact.ref, artifact.hash)}
+    for edge in edges:
+        parts[edge.target.partition("@")[0].partition("~")[0]] = (edge.target, edge.hash)
+    return parts

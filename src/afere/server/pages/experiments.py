@@ -1,0 +1,288 @@
+"""Experiments: the list, and one with its table, the answers of its rules, and its cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from afere.base.canonical import Json
+from afere.base.errors import BadInput, BadReference, NotFound
+from afere.base.project import find_project
+from afere.base.rule import parse_rule
+from afere.evals import Experiment
+from afere.server import figures, words
+from afere.server.pages.asked import Asked, as_json
+from afere.server.pages.cases import SHOWN_MEASURES, Case, Sides, cases_of, measure_names, sides
+
+if TYPE_CHECKING:
+    from afere.base.artifact import Artifact
+    from afere.store import Session
+
+_PAGE = 50
+_DECISIONS = 500
+SHOWS = ("all", "failed", "flaky", "changed", "worse", "no verdict")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A measure with its interval, what changed, and the ruling on it. Numbers are those of the experiment's artifact."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    missing: int
+    why: str
+    kind: str
+    better: str
+    calibrated: bool
+    difference: Mapping[str, Any] | None
+    figure: figures.Interval | None
+
+    @property
+    def before(self) -> float | None:
+        """The value it was compared with."""
+        change = self.difference["value"] if self.difference else None
+        return None if change is None or self.value is None else self.value - change
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """A rule with its answer and the picture of the interval that gave it."""
+
+    ruling: Mapping[str, Any]
+    figure: figures.Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    artifact: Artifact
+    answer: str
+    lines: tuple[Line, ...]
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        return cast("Mapping[str, Any]", self.artifact.content)
+
+    def to_json(self) -> Json:
+        return {**cast("dict[str, Json]", self.artifact.to_json()), "answer": self.answer or None}
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentsPage:
+    items: tuple[Listed, ...]
+    next: str | None
+
+
+def list_page(session: Session, asked: Asked) -> ExperimentsPage:
+    """All experiments, newest first, with the answer of the newest decision on each."""
+    found = session.find("artifacts", kind="experiment", limit=asked.limit, cursor=asked.cursor)
+    answers = _answers(session)
+    items = tuple(Listed(one, answers.get(one.ref, ""), _lines(one, ())[:SHOWN_MEASURES]) for one in found.items)
+    return ExperimentsPage(items, found.next)
+
+
+def _answers(session: Session) -> dict[str, str]:
+    """The newest decision's answer by what it is about."""
+    newest: dict[str, str] = {}
+    for decision in session.find("artifacts", kind="decision", limit=_DECISIONS).items:
+        content = cast("Mapping[str, Any]", decision.content)
+        newest.setdefault(str(content.get("subject")), str(content.get("answer")))
+    return newest
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentPage:
+    experiment: Experiment
+    lines: tuple[Line, ...]
+    decision: Artifact | None
+    ruled: tuple[Ruled, ...]
+    slices: tuple[tuple[str, tuple[Line, ...]], ...]
+    measures: tuple[str, ...]
+    counts: tuple[tuple[str, int], ...]
+    show: str
+    offset: int
+    total: int
+    cases: tuple[Sides, ...]
+    compared: str | None
+    uses: tuple[tuple[str, str], ...]
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        return self.experiment.content
+
+    @property
+    def answer(self) -> str:
+        """pass, fail, open; nothing where no rule was asked."""
+        return str(cast("Mapping[str, Any]", self.decision.content)["answer"]) if self.decision else ""
+
+    @property
+    def next(self) -> str | None:
+        return str(self.offset + _PAGE) if self.offset + _PAGE < self.total else None
+
+    @property
+    def verdict(self) -> str:
+        """What is known, in a sentence or two."""
+        content = self.content
+        parts = [_gate_sentence([one.ruling for one in self.ruled])] if self.ruled else []
+        parts += [sentence for line in self.lines if (sentence := _moved_sentence(line, content))][:2]
+        if not parts and self.lines:
+            first = self.lines[0]
+            parts.append(f"{first.name} is {words.number(first.value)}{_span(first)}.")
+        if content["unfinished"]:
+            parts.append(
+                f"It is not complete: {words.many(content['unfinished'], 'run')} of {content['runs']} are unfinished."
+            )
+        if content["errors"]:
+            parts.append(f"{words.many(content['errors'], 'run')} failed in the code that was evaluated.")
+        return " ".join(parts)
+
+    def to_json(self) -> Json:
+        return {
+            **self.experiment.to_json(), "decision": self.decision.to_json() if self.decision else None,
+            "items": [one.case.to_json() for one in self.cases], "next": self.next,
+            "counts": as_json(dict(self.counts)),
+        }  # fmt: skip
+
+
+def _gate_sentence(rulings: Sequence[Mapping[str, Any]]) -> str:
+    numbers = {answer: sum(one["answer"] == answer for one in rulings) for answer in ("pass", "fail", "open")}
+    if numbers["fail"]:
+        first = next(one for one in rulings if one["answer"] == "fail")
+        return f"{numbers['fail']} of {words.many(len(rulings), 'rule')} failed: {first['rule']} ({first['why']})."
+    if numbers["open"]:
+        first = next(one for one in rulings if one["answer"] == "open")
+        return f"{numbers['open']} of {words.many(len(rulings), 'rule')} not settled: {first['rule']} ({first['why']})."
+    return (
+        f"All {words.many(len(rulings), 'rule')} hold." if len(rulings) > 1 else f"The rule {rulings[0]['rule']} holds."
+    )
+
+
+def _moved_sentence(line: Line, content: Mapping[str, Any]) -> str:
+    change = line.difference
+    if (
+        not change
+        or change["low"] is None
+        or change["low"] <= 0 <= change["high"]
+        or line.name.partition(".")[0] in ("seconds", "cost")
+    ):
+        return ""
+    better = (change["value"] > 0) == (line.better == "higher")
+    return (
+        f"{line.name} is {'better' if better else 'worse'} than {change['against']}: {words.signed(change['value'])} "
+        f"({words.signed(change['low'])} to {words.signed(change['high'])}, 90% interval)."
+    )
+
+
+def _span(line: Line) -> str:
+    if line.low is None or line.high is None:
+        return ", on too few cases for an interval"
+    return f" ({words.number(line.low)} to {words.number(line.high)}, 90% interval)"
+
+
+def open_experiment(session: Session, number: object) -> Experiment:
+    """An experiment by its number."""
+    if not str(number).isdecimal():
+        raise BadReference(f"{number!r} is not the number of an experiment. See them with: afere show experiment:1")
+    artifact = session.get(f"experiment:{number}", kind="experiment")
+    return Experiment(artifact, session, find_project(session.folder))
+
+
+def page(session: Session, asked: Asked) -> ExperimentPage:
+    """One experiment. `?show=` chooses cases, `?cursor=` the first of them, `?sort=order` keeps that of the dataset."""
+    experiment = open_experiment(session, asked.path["number"])
+    content, show = experiment.content, asked.get("show") or "all"
+    if show not in SHOWS:
+        raise BadInput(f"show={show!r}: one of {', '.join(SHOWS)}.")
+    compared = content.get("compared")
+    before = _before(session, compared) if isinstance(compared, str) else None
+    decision = _decision(session, experiment.ref)
+    rulings = cast("list[Mapping[str, Any]]", cast("Mapping[str, Any]", decision.content)["rules"]) if decision else []
+    cases = cases_of(experiment, before)
+    chosen = [case for case in cases if _fits(case, show)]
+    if asked.get("sort") != "order":
+        chosen.sort(key=lambda case: (case.moved if show in ("changed", "worse") else 0, not case.error, case.worst))
+    offset = asked.number("cursor", 0, most=len(chosen))
+    slices = cast("Mapping[str, list[Any]]", content.get("slices") or {})
+    return ExperimentPage(
+        experiment, _lines(experiment.artifact, rulings), decision, tuple(_ruled(one, experiment.results.lower) for one in rulings),
+        tuple((name, tuple(_line(one, ()) for one in below)[:SHOWN_MEASURES]) for name, below in slices.items()),
+        measure_names(experiment)[:SHOWN_MEASURES], tuple((name, sum(_fits(case, name) for case in cases)) for name in SHOWS), show,
+        offset, len(chosen), sides(session, experiment, chosen[offset : offset + _PAGE], before),
+        compared if isinstance(compared, str) else None, tuple((use.role, use.ref) for use in experiment.artifact.uses),
+    )  # fmt: skip
+
+
+def _before(session: Session, compared: str) -> Experiment | None:
+    """What it was compared with, if that is an experiment that is still kept (a baseline file is not)."""
+    number = compared.removeprefix("experiment:")
+    try:
+        return open_experiment(session, number) if compared.startswith("experiment:") else None
+    except NotFound:
+        return None
+
+
+def _decision(session: Session, ref: str) -> Artifact | None:
+    """The newest decision about it."""
+    refs = [edge.source for edge in session.down(ref) if edge.depth == 1 and edge.role == "subject"]
+    numbers = [int(one.removeprefix("decision:")) for one in refs if one.startswith("decision:")]
+    return session.get(f"decision:{max(numbers)}") if numbers else None
+
+
+def _fits(case: Case, show: str) -> bool:
+    match show:
+        case "failed":
+            return case.state in ("failed", "always wrong", "wrong")
+        case "flaky" | "no verdict":
+            return case.state == show
+        case "changed":
+            return case.moved != 0
+        case "worse":
+            return case.moved < 0
+        case _:
+            return True
+
+
+def _lines(artifact: Artifact, rulings: Sequence[Mapping[str, Any]]) -> tuple[Line, ...]:
+    content = cast("Mapping[str, Any]", artifact.content)
+    return tuple(_line(one, rulings) for one in content["measures"])
+
+
+def _line(said: Mapping[str, Any], rulings: Sequence[Mapping[str, Any]]) -> Line:
+    """A measure as the artifact keeps it, coloured by the rulings on its mean over all cases."""
+    parsed = [(one, parse_rule(one["rule"])) for one in rulings]
+    own = [
+        (one, rule)
+        for one, rule in parsed
+        if not rule.where and rule.measure.name == said["name"] and rule.measure.statistic in (None, "mean")
+    ]
+    answers = {one["answer"] for one, _ in own}
+    answer = next((each for each in ("fail", "open", "pass") if each in answers), "")
+    limit = next((rule.amount for _, rule in own if rule.against is None), None)
+    figure = None
+    if said["value"] is not None and said["low"] is not None:
+        figure = figures.interval(said["value"], said["low"], said["high"], answer=answer, limit=limit)
+    return Line(
+        said["name"], said["value"], said["low"], said["high"], said["n"], said["missing"], said["why"], said["kind"],
+        said["better"], said["calibrated"], said["difference"], figure,
+    )  # fmt: skip
+
+
+def _ruled(ruling: Mapping[str, Any], lower: frozenset[str]) -> Ruled:
+    """A rule's picture: the limit (or no difference) dotted, and shaded where the rule holds."""
+    rule = parse_rule(ruling["rule"])
+    if ruling["value"] is None:
+        return Ruled(ruling, None)
+    limit, holds = rule.amount, None
+    if rule.against is None:
+        holds = ("above" if rule.op in (">=", ">") else "below", rule.amount) if rule.amount is not None else None
+    else:
+        limit, margin = 0.0, rule.amount or 0.0
+        room = margin if rule.op == "better than" else -margin
+        holds = ("below", -room) if rule.measure.words[0] in lower else ("above", room)
+    figure = figures.interval(
+        ruling["value"], ruling["low"], ruling["high"], answer=ruling["answer"], limit=limit, holds=holds
+    )
+    return Ruled(ruling, figure)
