@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -54,8 +56,9 @@ def diff(place: Place, a: str, b: str) -> None:
 
     A name alone, such as qa, is what the project's files say now; otherwise the newest version.
     """
-    from afere.cli.drawing import draw_changes
-    from afere.cli.structure import changes
+    from rich.text import Text
+
+    from afere.cli.drawing import draw_parts, draw_places
 
     with place.session() as session:
         here = place.here()
@@ -63,14 +66,29 @@ def diff(place: Place, a: str, b: str) -> None:
         after = _meant(b, session, here, kind=before.kind)
         if before.kind != after.kind:
             raise BadInput(f"{before.ref} and {after.ref} are of two kinds. Name two versions of one kind.")
+        names = (_named(before), _named(after))
+        draw: Callable[[Console], None]
         if before.kind == "chain":
-            from afere.chains.revision import changes as chain_changes
+            from afere.chains.revision import changes as part_changes
 
-            found = [change.to_json() for change in chain_changes(before, after, session)]
+            parts = part_changes(before, after, session)
+            found = [part.to_json() for part in parts]
+            draw = partial(draw_parts, changes=parts)
         else:
-            found = changes(before, after)
-        value = {"a": _named(before), "b": _named(after), "changes": found}
-        place.show(value, lambda console: draw_changes(console, _named(before), _named(after), found))
+            from afere.cli.structure import changes
+
+            places = changes(before, after)
+            found = [*places]
+            draw = partial(draw_places, changes=places)
+
+    def drawn(console: Console) -> None:
+        if not found:
+            console.print(f"{names[0]} and {names[1]} are the same.", markup=False)
+            return
+        console.print(Text(f"{names[0]} -> {names[1]}", "bold"))
+        draw(console)
+
+    place.show({"a": names[0], "b": names[1], "changes": found}, drawn)
 
 
 @click.command()

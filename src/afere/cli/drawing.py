@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import yaml
 from rich.console import Console
@@ -17,8 +17,12 @@ from afere.base.clock import rfc3339
 from afere.base.score import Score
 from afere.base.span import Span, Trace
 
+if TYPE_CHECKING:
+    from afere.chains.revision import Change
+
 _MAX_LINES = 120
 _MAX_VALUE = 120  # characters of a value beside its name
+_STYLES = {"+": "green", "-": "red", "@": "dim"}
 _TEXTS = {"prompt": ("template",), "judge": ("rubric", "template")}
 
 
@@ -141,22 +145,34 @@ def trace_json(trace: Trace, scores: Sequence[Score]) -> dict[str, Json]:
     }  # fmt: skip
 
 
-def draw_changes(console: Console, a: str, b: str, changes: Sequence[Mapping[str, Json]]) -> None:
-    """What changed, place by place."""
-    if not changes:
-        console.print(f"{a} and {b} are the same.", markup=False)
-        return
-    console.print(Text(f"{a} -> {b}", "bold"))
+def draw_places(console: Console, changes: Sequence[Mapping[str, Json]]) -> None:
+    """What changed in a value, place by place."""
     for change in changes:
         path, lines = str(change["path"]), change.get("lines")
         if isinstance(lines, list):
             console.print(Text(path, "bold"))
             for line in cast("list[str]", lines):
-                style = {"+": "green", "-": "red", "@": "dim"}.get(line[:1], "")
-                console.print(Text(f"  {line}", style))
+                console.print(Text(f"  {line}", _STYLES.get(line[:1], "")))
         elif change.get("missing") == "before":
             console.print(Text.assemble((path, "bold"), ": ", (f"+ {_cut(change['after'])}", "green")))
         elif change.get("missing") == "after":
             console.print(Text.assemble((path, "bold"), ": ", (f"- {_cut(change['before'])}", "red")))
         else:
             console.print(Text.assemble((path, "bold"), f": {_cut(change['before'])} -> {_cut(change['after'])}"))
+
+
+def draw_parts(console: Console, changes: Sequence[Change]) -> None:
+    """What changed in a chain, part by part; then, apart from it, where it ran."""
+    inside = [change for change in changes if not change.setting]
+    outside = [change for change in changes if change.setting]
+    if not inside:
+        console.print("The chain is the same.")
+    for change in inside:
+        head, *body = str(change).splitlines()
+        console.print(Text(head, "bold"))
+        for line in body:
+            console.print(Text(line, _STYLES.get(line.strip()[:1], "")))
+    if outside:
+        console.print(Text("\nWhere it ran (no part of what the chain is):", "dim"))
+        for change in outside:
+            console.print(Text(f"  {change}", "dim"))
