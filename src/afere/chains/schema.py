@@ -85,7 +85,13 @@ def _schema_of_class(kind: type[Any], where: str) -> dict[str, Json]:
         return {"enum": [cast("Json", member.value) for member in kind]}
     if typing.is_typeddict(kind):
         fields = typing.get_type_hints(kind, include_extras=True)
-        needed: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
+        wanted: frozenset[str] = getattr(kind, "__required_keys__", frozenset())
+        # Where annotations are kept as text, the class itself does not see NotRequired.
+        needed = frozenset(
+            name for name, hint in fields.items()
+            if typing.get_origin(hint) is typing.Required
+            or (name in wanted and typing.get_origin(hint) is not typing.NotRequired)
+        )  # fmt: skip
         return _record({name: _unwrapped(hint) for name, hint in fields.items()}, needed, where)
     if dataclasses.is_dataclass(kind):
         fields = typing.get_type_hints(kind, include_extras=True)

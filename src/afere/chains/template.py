@@ -170,7 +170,7 @@ class Template:
     def _environment(self) -> Environment:
         environment = Environment(
             loader=self.includes.get, finalizer=_shown, undefined_behavior="strict", fuel=FUEL,
-            auto_escape_callback=lambda _: False, trim_blocks=True, lstrip_blocks=True, debug=False,
+            auto_escape_callback=lambda _: False, keep_trailing_newline=True, trim_blocks=True, lstrip_blocks=True, debug=False,
         )  # fmt: skip
         environment.remove_global("debug")  # it shows the whole state
         for i, section in enumerate(self.sections):
