@@ -77,8 +77,7 @@ def _draw(console: Console, made: Index, before: Index | None) -> None:
             f"took      {took.seconds:.1f} s; {took.read} files read, {took.reused} as before, {took.gone} gone"
         )
     for path, why in list(made.problems.items())[:10]:
-        console.print(
-            f"left out  {path}: {why}" if path not in made.files else f"note      {path}: {why}", markup=False
-        )
+        what = "note    " if path in made.files else "left out"
+        console.print(f"{what}  {why if why.startswith(f'{path}:') else f'{path}: {why}'}", markup=False)
     if len(made.problems) > 10:
         console.print(f"          ... and {len(made.problems) - 10} more; all of them with --json")

@@ -27,7 +27,8 @@ class Chunking:
     def __post_init__(self) -> None:
         if self.size < 1 or not 0 <= self.overlap < self.size:
             raise BadInput(
-                f"chunk size {self.size} with overlap {self.overlap}: size is at least 1, and overlap smaller than size."
+                f"chunk size {self.size} with overlap {self.overlap}: the size is at least 1, and the overlap smaller than it. "
+                f"A tenth of the size is usual."
             )
 
 

@@ -217,7 +217,7 @@ class _Making:
                 return
             self._known_later(label, key, content, read_document(file.suffix.lower(), data, label))
         except (BadData, MissingExtra) as problem:
-            self.problems[label] = str(problem)
+            self.problems[label] = str(problem).removeprefix(f"{label}: ")
 
     def _known_later(self, label: str, key: str, content: str, document: Document) -> None:
         for labels, waiting_key, *_ in self._waiting:

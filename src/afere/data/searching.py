@@ -155,8 +155,9 @@ def declared(project: Project, name: str) -> Recipe | None:
     if not isinstance(entry, dict):
         return None
     chunk = cast("dict[str, int]", entry.get("chunk") or {})
+    size = chunk.get("size", Chunking().size)
     source = shown(project.path(str(entry["source"])).resolve(), project.root)
-    return Recipe(source, Chunking(**chunk), str(entry.get("embed") or "local"))
+    return Recipe(source, Chunking(size, chunk.get("overlap", min(80, size // 10))), str(entry.get("embed") or "local"))
 
 
 def _resolved(name: str, project: Project) -> Index:
