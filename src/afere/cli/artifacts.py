@@ -44,7 +44,7 @@ def show(place: Place, what: str) -> None:
             raise NotFound(
                 f"No trace begins with {what}, and no artifact is called so. List traces: afere traces"
             ) from error
-        place.show(artifact, lambda console: draw_artifact(console, artifact))
+        place.show(artifact, lambda console: draw_artifact(console, artifact, session))
 
 
 @click.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 from rich.console import Console
@@ -14,11 +14,13 @@ from rich.tree import Tree
 from afere.base.artifact import Artifact, short
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
+from afere.base.decision import Decision, Ruling
 from afere.base.score import Score
 from afere.base.span import Span, Trace
 
 if TYPE_CHECKING:
     from afere.chains.revision import Change
+    from afere.store import Session
 
 _MAX_LINES = 120
 _MAX_VALUE = 120  # characters of a value beside its name
@@ -26,8 +28,8 @@ _STYLES = {"+": "green", "-": "red", "@": "dim"}
 _TEXTS = {"prompt": ("template",), "judge": ("rubric", "template")}
 
 
-def draw_artifact(console: Console, artifact: Artifact) -> None:
-    """Reference, history and content; prompt templates as they are written."""
+def draw_artifact(console: Console, artifact: Artifact, session: Session) -> None:
+    """Reference, history and content: prompts as they are written, experiments and decisions as `afere gate` shows them."""
     title = artifact.ref if artifact.version else f"{artifact.kind}:{artifact.name} (as written, never run)"
     console.print(Text.assemble((title, "bold"), "  ", (short(artifact.hash), "dim")))
     facts = [("hash", artifact.hash), ("version", str(artifact.version)), ("aliases", ", ".join(artifact.aliases))]
@@ -39,13 +41,36 @@ def draw_artifact(console: Console, artifact: Artifact) -> None:
             console.print(Text.assemble((f"{name:8} ", "dim"), value))
     content = artifact.content
     if isinstance(content, dict):
+        if artifact.kind in ("experiment", "decision") and _draw_judged(console, artifact, content, session):
+            return
         content = {**content}
         for field in _TEXTS.get(artifact.kind, ()):
             text = content.pop(field, None)
             if isinstance(text, str):
                 _block(console, field, text)
+        if artifact.kind == "chain" and isinstance(parts := content.pop("parts", None), dict):
+            _block(console, "made of", "\n".join(parts))
+            content = {name: content[name] for name in ("packages",) if content.get(name)}
     if content not in (None, {}, []):
         _block(console, "content", yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=110))
+
+
+def _draw_judged(console: Console, artifact: Artifact, content: Mapping[str, Json], session: Session) -> bool:
+    """Draw an experiment or a decision; False if it was not made by an evaluation."""
+    from afere.cli.evaluate import _draw_decision, _draw_experiment
+
+    if artifact.kind == "experiment" and "target" in content:
+        from afere.evals.experiment import experiment
+
+        console.print()
+        _draw_experiment(console, experiment(artifact.ref, session=session))
+        return True
+    rules = content.get("rules")
+    if artifact.kind == "decision" and isinstance(rules, list):
+        rulings = tuple(Ruling(**cast("dict[str, Any]", rule)) for rule in rules)
+        _draw_decision(console, Decision(str(content.get("subject")), rulings, ref=artifact.ref))
+        return True
+    return False
 
 
 def _block(console: Console, title: str, text: str) -> None:

@@ -48,7 +48,7 @@ def move(
     elif handle.alias in protected:
         raise Refused(
             f"{handle} is protected: it moves only with a decision that passed. Make one with: afere gate EXPERIMENT, "
-            f"then name it: afere promote {to or 'REF'} {handle.alias} --why TEXT --decision decision:NUMBER"
+            f"then name it: afere promote {artifacts.ref_of(connection, target['id']) if target else 'REF'} {handle.alias} --why TEXT --decision decision:NUMBER"
         )
     return _write(
         connection, stamp, handle, origin=current, target=target["id"] if target else None, why=why, decision=decision
