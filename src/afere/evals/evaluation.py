@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from afere.base.artifact import Artifact, Use
-from afere.base.canonical import Json, digest_of
+from afere.base.canonical import Json, digest, digest_of
 from afere.base.errors import BadInput
 from afere.base.project import Project
 from afere.base.rule import BUILTIN
@@ -190,7 +190,8 @@ class _Work:
     def results(self, outcomes: Sequence[Outcome], scored: Sequence[Mapping[str, Scored]]) -> Results:
         """All runs with their scores, and what they were made with."""
         plan = self.plan
-        runs = tuple(_result(outcome, found) for outcome, found in zip(outcomes, scored, strict=True))
+        digests = {row.id: row_digest(row) for row in self.data.rows}
+        runs = tuple(_result(one, digests[one.row.id], found) for one, found in zip(outcomes, scored, strict=True))
         return Results(
             "",
             target=self.subject,
@@ -269,20 +270,20 @@ class _Work:
                 by = self.kept.get(name) or self.kept.get(name.partition(".")[0])
                 if by is None or (run.world and value is None):
                     continue
-                id_ = digest_of([results.ref, results.at, run.row, run.repeat, name]).removeprefix("sha256:")[:32]
+                id_ = digest(f"{results.ref} {results.at} {run.row} {run.repeat} {name}".encode())[7:39]
                 about: dict[str, Json] = {"experiment": results.ref, "row": run.row, "repeat": run.repeat}
                 made.append(Score(target, name, value, by.ref, why, id=id_, data=about))
         for start in range(0, len(made), 1000):
             self.session.append(*made[start : start + 1000])
 
 
-def _result(outcome: Outcome, found: Mapping[str, Scored]) -> Result:
+def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Result:
     row = outcome.row
     scores = {name: (one.value, one.why) for name, one in found.items()}
     scores |= {name: (value, "the run did not say") for name, value in measured(outcome).items()}
     world = outcome.world or any(one.world for one in found.values())
     return Result(
-        row.id, row_digest(row), outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world
+        row.id, digest_, outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world
     )  # fmt: skip
 
 

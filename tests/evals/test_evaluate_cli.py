@@ -1,0 +1,212 @@
+"""`afere eval`, `gate`, `accept`, `compare`: what is printed, what is written, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from afere.base.errors import BadInput
+from afere.base.project import find_project
+from afere.cli.main import main
+from afere.evals import read_suite
+
+Run = Callable[..., tuple[int, str, str]]
+
+APP = """
+import afere
+
+LIMIT = {limit}
+
+@afere.chain
+def qa(question: str) -> str:
+    return question if int(question) >= LIMIT else "?"
+
+@afere.scorer
+def short(output):
+    return len(output) < 9
+"""
+SUITE = """
+name: qa
+target: qa
+data: data/qa.jsonl
+scorers: [exact, app:short]
+gate:
+  - exact.mean >= 0.6
+"""
+
+
+@pytest.fixture
+def suite(project: Path) -> Path:
+    """A project with 60 rows, an application that is wrong on the first 10, and a suite."""
+    (project / "afere.yaml").write_text("project: handbook\nchains: {qa: 'app:qa'}\n")
+    (project / "data").mkdir()
+    (project / "evals").mkdir()
+    lines = [json.dumps({"id": f"e-{i}", "input": {"question": str(i)}, "expected": str(i)}) for i in range(60)]
+    (project / "data/qa.jsonl").write_text("\n".join(lines) + "\n")
+    (project / "app.py").write_text(APP.format(limit=10))
+    (project / "evals/qa.yaml").write_text(SUITE)
+    return project
+
+
+@pytest.fixture
+def afere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line, in this process: status, output, errors. The user's modules are imported anew each time."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["afere", *words])
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        monkeypatch.setattr(sys, "dont_write_bytecode", True)
+        sys.modules.pop("app", None)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+def test_the_exit_status_is_that_of_the_gate(suite: Path, afere: Run) -> None:
+    status, out, _ = afere("eval", "qa")
+    assert status == 0
+    assert "proven >= 0.6" in out
+    assert "experiment:1" in out
+    assert afere("gate", "1", "exact.mean >= 0.95")[0] == 1
+    status, out, _ = afere("gate", "experiment:1", "exact.mean >= 0.8")
+    assert status == 3
+    assert "open: needs about" in out
+    assert afere("gate", "1", "exact.mean >= 0.8", "--allow-open")[0] == 0
+    status, _, err = afere("gate", "1", "exat.mean >= 0.8")
+    assert status == 2
+    assert "Did you mean 'exact'" in err
+    assert afere("gate", "99")[0] == 2
+
+
+def test_rows_that_the_world_broke_exit_with_4(suite: Path, afere: Run) -> None:
+    (suite / "app.py").write_text(
+        "import afere\nfrom pathlib import Path\n\n@afere.chain\ndef qa(question: str) -> str:\n"
+        "    if Path('down').exists() and question == '7':\n        raise ConnectionError('gone')\n    return question\n\n"
+        "@afere.scorer\ndef short(output):\n    return True\n"
+    )
+    (suite / "down").touch()
+    status, out, _ = afere("eval", "qa")
+    assert status == 4
+    assert "1 of 60 runs are unfinished" in out
+    assert "open: rows are unfinished" in out
+    (suite / "down").unlink()
+    assert afere("eval", "qa", "--resume")[0] == 0
+
+
+def test_accept_writes_the_baseline_and_a_worse_version_is_blocked(suite: Path, afere: Run) -> None:
+    file = suite / "evals/qa.yaml"
+    file.write_text(SUITE.replace("gate:", "against: baseline\ngate:\n  - exact.mean not worse than baseline by 0.05"))
+    status, out, _ = afere("eval", "qa", "--json")
+    assert status == 3
+    assert json.loads(out)["decision"]["rules"][0]["why"].startswith("open: there is no evals/qa.baseline.json")
+    assert afere("accept", "1")[0] == 0
+    (suite / "app.py").write_text(APP.format(limit=25))
+    status, out, _ = afere("eval", "qa", "--markdown", "out/summary.md", "--junit", "out/junit.xml")
+    assert status == 1
+    assert "proven worse" in out
+    summary = (suite / "out/summary.md").read_text()
+    assert summary.startswith("❌ **qa: fail** (experiment:2, 60 cases, chain:qa")
+    assert "| e-10 | exact | 1.000 | 0.000 |" in summary
+    cases = ElementTree.parse(suite / "out/junit.xml").getroot()
+    assert (cases.attrib["failures"], len(cases.findall("testcase"))) == ("1", 2)
+    status, out, _ = afere("compare", "1", "2", "--json")
+    exact = next(one for one in json.loads(out)["measures"] if one["name"] == "exact")
+    assert (exact["difference"]["wins"], exact["difference"]["losses"], len(exact["changed"])) == (0, 15, 15)
+    assert afere("compare", "1", "2")[0] == 0
+
+
+def test_a_rule_that_was_there_and_is_gone_is_a_finding(suite: Path, afere: Run) -> None:
+    file = suite / "evals/qa.yaml"
+    file.write_text(SUITE + "  - exact.mean >= 0.99\n")
+    assert afere("eval", "qa")[0] == 1
+    file.write_text(SUITE)
+    status, out, _ = afere("eval", "qa")
+    assert status == 0
+    assert "the rule `exact.mean >= 0.99` of experiment:1 is gone from the suite" in out
+
+
+def test_rules_are_kept_before_the_results(suite: Path, afere: Run) -> None:
+    afere("eval", "qa")
+    status, out, _ = afere("gate", "1", "exact.mean >= 0.6", "short.mean >= 0.1", "--json")
+    assert status == 0
+    ref = json.loads(out)["ref"]
+    kept = json.loads(afere("show", ref, "--json")[1])
+    assert kept["content"]["declared"] == ["exact.mean >= 0.6"]
+    made = json.loads(afere("show", "experiment:1", "--json")[1])
+    declared = json.loads(afere("show", "suite:qa@1", "--json")[1])
+    assert declared["at"] < made["at"]
+    assert "suite:qa@1" in {use["ref"] for use in made["uses"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("target: qa\ndata: data/qa.jsonl\n", 'evals/bad.yaml:1: the top: "scorers" is a required property'),
+        ("target: qq\ndata: d\nscorers: [exact]\n", "evals/bad.yaml:1: There is no target called 'qq'"),
+        ("target: qa\ndata: d\nscorers:\n  - exact\n  - exat\n", "evals/bad.yaml:5: There is no scorer called 'exat'"),
+        (
+            "target: qa\ndata: d\nscorers: [exact, exact]\n",
+            "evals/bad.yaml:3: the scorer name 'exact' stands here twice",
+        ),
+        (
+            "target: qa\ndata: d\nscorers: [exact]\ngate:\n- exat >= 1\n",
+            "evals/bad.yaml:5: exat >= 1: nothing is called",
+        ),
+        ("target: qa\ndata: d\nscorers: [exact]\ngate: ['exact >> 1']\n", "evals/bad.yaml:4: This rule does not read"),
+        ("target: qa\ndata: d\nscorers: [exact]\nreapets: 3\n", "reapets"),
+    ],
+)
+def test_a_suite_error_names_file_line_and_field(suite: Path, text: str, says: str) -> None:
+    file = suite / "evals/bad.yaml"
+    file.write_text(text)
+    sys.modules.pop("app", None)
+    with pytest.raises(BadInput) as caught:
+        read_suite(file, find_project())
+    assert says in str(caught.value)
+
+
+def test_an_unknown_suite_names_the_nearest(suite: Path, afere: Run) -> None:
+    status, _, err = afere("eval", "qaa")
+    assert status == 2
+    assert "Did you mean 'qa'" in err
+
+
+def test_after_kill_9_resume_calls_nothing_again(suite: Path) -> None:
+    (suite / "app.py").write_text(
+        "import afere, time\n\n@afere.chain\ndef qa(question: str) -> str:\n"
+        "    time.sleep(0.05)\n    with open('calls', 'a') as log:\n        log.write(question + '\\n')\n    return question\n\n"
+        "@afere.scorer\ndef short(output):\n    return True\n"
+    )
+    command = [sys.executable, "-m", "afere.cli.main", "eval", "qa", "--json", "--concurrency", "2"]
+    running = subprocess.Popen(
+        command, cwd=suite, stdout=subprocess.PIPE, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    )
+    calls = suite / "calls"
+    until = time.monotonic() + 60
+    while time.monotonic() < until and (not calls.exists() or len(calls.read_text().split()) < 20):
+        time.sleep(0.02)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    before = len(calls.read_text().split())
+    assert 20 <= before < 60
+    done = subprocess.run([*command, "--resume"], cwd=suite, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert (made["complete"], made["runs"]) == (True, 60)
+    called = calls.read_text().split()
+    again = len(called) - len(set(called))
+    # What ran in the last fraction of a second before the kill was not yet on disk; all else is not called again.
+    assert again <= 8
+    assert len(set(called)) == 60
