@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from afere.models import Request
 from afere.testing import OpenAIServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,10 +32,10 @@ def test_the_examples_of_a_page_run_as_printed(page: Path, tmp_path: Path) -> No
     text = page.read_text(encoding="utf-8")
     folder = tmp_path / "project"
     folder.mkdir()
-    with OpenAIServer(answers=answer_like_a_model) as server:
+    with OpenAIServer(answer_like_a_model, models=["gpt-4.1-mini"]) as server:
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("AFERE_", "OPENAI_"))},
-            "OPENAI_BASE_URL": server.base_url,
+            "OPENAI_BASE_URL": server.url,
             "OPENAI_API_KEY": "sk-example",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "NO_COLOR": "1",
@@ -49,9 +50,8 @@ def test_the_examples_of_a_page_run_as_printed(page: Path, tmp_path: Path) -> No
                 assert done.returncode == 0, f"{page.name}:\n{body}\n--- printed\n{done.stdout}\n{done.stderr}"
 
 
-def answer_like_a_model(messages: list[dict[str, str]]) -> str:
-    """What the server of the examples says: the passage that shares most words with the question."""
-    said = messages[-1]["content"]
-    *passages, question = [line for line in said.splitlines() if line.strip()] or [""]
+def answer_like_a_model(request: Request) -> str:
+    """What the server of the examples says: the line of the prompt that shares most words with its last line."""
+    *lines, question = [line for line in request.messages[-1].text.splitlines() if line.strip()] or [""]
     wanted = set(re.findall(r"\w+", question.lower()))
-    return max(passages or [question], key=lambda line: len(wanted & set(re.findall(r"\w+", line.lower()))))
+    return max(lines or [question], key=lambda line: len(wanted & set(re.findall(r"\w+", line.lower()))))
