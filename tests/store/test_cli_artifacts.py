@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ def test_audit_verify_prints_the_head_and_fails_when_something_was_changed(store
     sound = run_json("audit", "verify")
     assert sound["sound"]
     assert run("audit", "verify", "--head", sound["head"]).return_value == 0
-    with sqlite3.connect(store / "afere.db") as connection:
+    with closing(sqlite3.connect(store / "afere.db")) as connection, connection:
         connection.execute("UPDATE artifacts SET why = 'another reason' WHERE version = 1")
     result = run("audit", "verify")
     assert result.return_value == 4

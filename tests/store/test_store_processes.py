@@ -122,6 +122,7 @@ def test_a_job_is_done_by_one_living_process_at_a_time(project: Path) -> None:
     assert session.job("eval", "qa").items() == {"row 1": 1}
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # the point of the test
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_and_its_parent_both_go_on_writing(project: Path) -> None:
     session = afere.store.open(project / "store", project="p")

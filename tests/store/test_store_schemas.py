@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -38,5 +39,5 @@ def test_a_store_of_every_layout_opens_whole_and_can_be_written(project: Path, f
     session.put("prompt", "answer", "written by this version")
     session.alias("prompt:answer@production", "prompt:answer@3", why="newest")
     assert session.verify() == []
-    with sqlite3.connect(folder / "afere.db") as connection:
+    with closing(sqlite3.connect(folder / "afere.db")) as connection:
         assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import afere.store
@@ -27,6 +28,6 @@ with tempfile.TemporaryDirectory() as name:
         job = session.job("eval", "unfinished", total=2)
         job.put({"row 1": {"output": "Hi"}})
         job.end("stopped")
-    with sqlite3.connect(folder / "afere.db") as connection:
+    with closing(sqlite3.connect(folder / "afere.db")) as connection:
         dump = "\n".join([*connection.iterdump(), f"PRAGMA user_version={len(MIGRATIONS)};", ""])
 Path(__file__).with_name(f"{len(MIGRATIONS)}.sql").write_text(dump)
