@@ -129,6 +129,7 @@ BROKEN = [
     ("a.jsonl", '{"input": {"q": 1e999}}', "a.jsonl:1: input.q is inf"),
     ("a.jsonl", '{"input": {"q": 9007199254740993}}', "too large for a JSON number to be exact; write it as text"),
     ("a.jsonl", '{"input": {"q": "\\ud800"}}', "a.jsonl:1: input: "),
+    ("a.jsonl", '{"input": null, "expected": "x"}', "a.jsonl:1: input: missing"),
     ("a.jsonl", '{"expected": "x"}', 'a.jsonl:1: input: missing; write the target\'s parameters'),
     ("a.jsonl", '{"input": {"q": 1}, "tags": "edge"}', 'a.jsonl:1: tags: must be a list of text such as ["edge"], not text'),
     ("a.jsonl", '{"input": {"q": 1}, "weight": -1}', "a.jsonl:1: weight: must be a number from 0 up"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -229,8 +230,11 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_indexed(handbook, project)
     outside.write_text("secret")
     (handbook / "link.md").symlink_to(outside)
     (handbook / "loop").symlink_to(handbook)
+    os.mkfifo(handbook / "pipe.md")
+    (handbook / os.fsdecode(b"name-\xff.md")).write_text("a name that is not text")
     index = afere.index("handbook", "docs", embed="hash")
-    assert set(index.problems) == {"docs/latin.md", "docs/broken.pdf", "docs/front.md"}
+    named = {"docs/latin.md", "docs/broken.pdf", "docs/front.md", "docs/pipe.md", "docs/name-?.md"}
+    assert set(index.problems) == named
     assert "byte 0xe9 is not UTF-8" in index.problems["docs/latin.md"]
     assert index.problems["docs/broken.pdf"].startswith("this PDF cannot be opened")
     assert "docs/front.md:3" in index.problems["docs/front.md"]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from afere.base.errors import BadData
 from afere.data.documents import SUFFIXES
-from afere.data.place import shown
 
 MAX_FILE = 64 * 1024 * 1024  # bytes; larger files are named and left out
 _PASSED_OVER = frozenset({"node_modules", "__pycache__"})
 
 
-def documents_in(source: Path, name: str) -> list[tuple[Path, str]]:
-    """(file, the name passages carry) of every document in a folder, or of the one file."""
+def documents_in(source: Path, name: str, problems: dict[str, str]) -> list[tuple[Path, str]]:
+    """(file, the name passages carry) of every document in a folder, or of the one file.
+
+    What cannot be looked into is named in `problems`.
+    """
     root = source.resolve()
     if root.is_file():
         if root.suffix.lower() not in SUFFIXES:
@@ -23,14 +25,27 @@ def documents_in(source: Path, name: str) -> list[tuple[Path, str]]:
         return [(root, name)]
     if not root.is_dir():
         raise BadData(f"{name}: there is no such file or folder. Paths start at the project's folder.")
-    return [
-        (file, f"{name}/{file.relative_to(root).as_posix()}" if name != "." else shown(file, root))
-        for file in _walk(root)
-    ]
+
+    def label(file: Path) -> str:
+        inner = file.relative_to(root).as_posix()
+        return inner if name == "." else f"{name}/{inner}"
+
+    def closed(error: OSError) -> None:
+        problems[label(Path(str(error.filename)))] = f"cannot be read: {error.strerror}."
+
+    found: list[tuple[Path, str]] = []
+    for file in _walk(root, closed):
+        try:
+            label(file).encode()
+        except UnicodeEncodeError:
+            problems[label(file).encode(errors="replace").decode()] = "its name is not UTF-8. Rename it."
+        else:
+            found.append((file, label(file)))
+    return found
 
 
-def _walk(root: Path) -> Iterator[Path]:
-    for folder, inner, names in os.walk(root):  # links to folders are not followed
+def _walk(root: Path, closed: Callable[[OSError], None]) -> Iterator[Path]:
+    for folder, inner, names in os.walk(root, onerror=closed):  # links to folders are not followed
         inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in _PASSED_OVER)
         for name in sorted(names):
             file = Path(folder, name)

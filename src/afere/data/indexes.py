@@ -142,8 +142,8 @@ def build(
     check_name(name, "index")
     path = project.path(recipe.source).resolve()
     root = project.root if path.is_relative_to(project.root) else path.parent
-    files = documents_in(path, shown(path, root))
     making = _Making(project, session, recipe)
+    files = documents_in(path, shown(path, root), making.problems)
     before = newest(session, name)
     if before is not None and not again:
         making.learn(before)

@@ -113,7 +113,7 @@ def read_row(value: object) -> Row:
         weight=_weight(known.get("weight")),
         metadata=metadata | loose,
     )
-    if not row.input and row.output is None and not loose and "input" not in known:
+    if not row.input and row.output is None and not loose and known.get("input") is None:
         raise RowProblem('input: missing; write the target\'s parameters, such as "input": {"question": "..."}')
     return row
 
