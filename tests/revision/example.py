@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import subprocess
 import sys
-from dataclasses import dataclass, field
+import tempfile
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +39,13 @@ def lower(text):
 def unused(text):
     return text
 ''',
-    "app/registry.py": '''TOOLS = {}
+    "app/registry.py": """TOOLS = {}
 
 
 def register(fn):
     TOOLS[fn.__name__] = fn
     return fn
-''',
+""",
     "app/tools.py": '''import afere
 from app.registry import register
 
@@ -163,7 +166,8 @@ def one(job):
     return {"hash": hash, "content": revision.content(), "notes": revision.notes, "uses": sorted(revision.uses),
             "setting": revision.setting_digest, "said": scope.get("said")}
 
-for job in json.load(sys.stdin):
+for line in sys.stdin:
+    job = json.loads(line)
     if os.fork() == 0:  # a process of its own, without paying the imports of afere again
         try:
             text = json.dumps(one(job))
@@ -173,7 +177,18 @@ for job in json.load(sys.stdin):
             file.write(text)
         os._exit(0)
     os.wait()
+    print("done", flush=True)
 """
+
+
+@cache
+def _process(number: int) -> subprocess.Popen[str]:
+    """A process that captures; each number has one, with a hash seed of its own."""
+    started = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, tempfile.mkdtemp()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    atexit.register(started.kill)
+    return started
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -195,16 +210,19 @@ class Job:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def captured(*jobs: Job) -> list[dict[str, Any]]:
+def captured(*jobs: Job, process: int = 0) -> list[dict[str, Any]]:
     """What each job captured: hash, content, notes."""
-    answers = [job.root.parent / f"{job.root.name}-{number}.json" for number, job in enumerate(jobs)]
-    todo = [
-        {"root": str(job.root), "target": job.target, "do": job.do, "answer": str(answer), "environment": job.environment}
-        for job, answer in zip(jobs, answers, strict=True)
-    ]
-    done = subprocess.run([sys.executable, "-c", _PROGRAM, str(answers[0].parent / "warm")], input=json.dumps(todo), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    results = [json.loads(answer.read_text()) for answer in answers]
-    for result in results:
+    server = _process(process)
+    assert server.stdin
+    assert server.stdout
+    results: list[dict[str, Any]] = []
+    for job in jobs:
+        answer = job.root.parent / f"{job.root.name}.answer.json"
+        wanted = {**asdict(job), "root": str(job.root), "answer": str(answer)}
+        server.stdin.write(json.dumps(wanted) + "\n")
+        server.stdin.flush()
+        assert server.stdout.readline() == "done\n"
+        result = json.loads(answer.read_text())
         assert "error" not in result, result["error"]
+        results.append(result)
     return results

@@ -138,4 +138,6 @@ def test_only_distributions_that_reached_code_names_are_part_of_it(revisions: di
 
 
 def test_what_is_not_seen_is_said(revisions: dict[str, dict[str, Any]]) -> None:
-    assert any("app/plugins/alpha.py can be imported as app.plugins.*" in note for note in revisions["nothing"]["notes"])
+    assert any(
+        "app/plugins/alpha.py can be imported as app.plugins.*" in note for note in revisions["nothing"]["notes"]
+    )

@@ -17,7 +17,9 @@ The way of the data, file by file:
 """
 
 from afere.chains.revision.capture import capture
+from afere.chains.revision.diff import Change, changes
+from afere.chains.revision.found import with_found
 from afere.chains.revision.record import Recorded, recorded
 from afere.chains.revision.revision import Revision
 
-__all__ = ["Recorded", "Revision", "capture", "recorded"]
+__all__ = ["Change", "Recorded", "Revision", "capture", "changes", "recorded", "with_found"]

@@ -126,9 +126,13 @@ class Live:
         if cell.note:
             self.notes.add(f"{cell.key}: {cell.note}")
         for name in cell.names:
-            if name in function.__globals__:
-                meaning = self._value(function.__globals__[name], cell.key, name)
-                cell.meanings[name] = meaning
+            first, *rest = name.split(".")
+            if first not in function.__globals__:
+                continue  # a built-in, or not there yet
+            value, used = function.__globals__[first], first
+            while rest and isinstance(value, types.ModuleType) and hasattr(value, rest[0]):
+                value, used = getattr(value, rest[0]), f"{used}.{rest.pop(0)}"
+            cell.meanings[used] = self._value(value, cell.key, used.rpartition(".")[2])
 
     def _module_of(self, function: types.FunctionType) -> Module | None:
         file = function.__code__.co_filename

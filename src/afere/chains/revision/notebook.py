@@ -50,7 +50,7 @@ def cell_of(function: types.FunctionType) -> Cell:
         note = "no source to read; its bytecode counts, which holds for this version of Python only"
         return Cell(key, bytecode_digest(function.__code__), names, note=note)
     plain, _ = forms(list(tree.body))
-    names = sorted({name.chain.partition(".")[0] for name in uses_of(list(tree.body)).names} - {function.__name__})
+    names = sorted({name.chain for name in uses_of(list(tree.body)).names} - {function.__name__})
     return Cell(key, plain, names, source)
 
 

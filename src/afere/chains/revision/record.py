@@ -1,13 +1,14 @@
 """The record beside a revision: what is known about it and is no part of its identity.
 
 A comment changes the source but not the revision, and CI and production have one revision in two settings. So the
-source of each part, what leads to what, the notes and the setting are kept as blobs, tied to the artifact by a score
-named `setting`. `recorded` reads the newest one.
+source of each part, what leads to what, the notes and the setting are kept as a blob, tied to the artifact by a score
+named `setting`. It is one compressed blob: many small files would each wait for the disk. `recorded` reads the newest.
 """
 
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -45,7 +46,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What is recorded of a revision. `sources` are digests of blobs by part; `leads` says which parts lead to which."""
+    """What is recorded of a revision. `sources` is the source text by part; `leads` says which parts lead to which."""
 
     setting: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
     notes: tuple[str, ...] = ()
@@ -56,12 +57,12 @@ class Recorded:
 def keep_record(session: Session, artifact: Artifact, revision: Revision) -> None:
     """Keep sources, notes and setting of a revision. The same ones again change nothing."""
     texts: dict[str, list[str]] = {}
-    sources = {key: session.put_blob(source.read(texts).encode()) for key, source in revision.sources.items()}
+    sources = {key: source.read(texts) for key, source in revision.sources.items()}
     whole: dict[str, Json] = {
         "setting": dict(revision.setting), "notes": list(revision.notes), "sources": dict[str, Json](sources),
         "leads": {key: list[Json](leads) for key, leads in revision.leads.items()},
     }  # fmt: skip
-    blob = session.put_blob(canonical(whole))
+    blob = session.put_blob(zlib.compress(canonical(whole)))
     identity = digest_of([artifact.hash, blob]).removeprefix("sha256:")[:32]
     setting = digest_of(dict(revision.setting))
     session.append(Score(artifact.ref, "setting", setting, by=BY, id=identity, data={"record": blob}))
@@ -72,5 +73,5 @@ def recorded(artifact: Artifact, session: Session) -> Recorded:
     found = session.find("scores", target=artifact.ref, name="setting", by=BY, limit=1).items
     if not found:
         return Recorded()
-    whole = json.loads(session.blob(str(found[0].data["record"])))
+    whole = json.loads(zlib.decompress(session.blob(str(found[0].data["record"]))))
     return Recorded(whole["setting"], tuple(whole["notes"]), whole["sources"], whole["leads"])

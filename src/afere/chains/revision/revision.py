@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from afere.base.artifact import Artifact, Use
 from afere.base.canonical import Json, digest_of
@@ -62,7 +63,12 @@ class Revision:
             self._kept[place] = artifact
         return self._kept[place]
 
-    @property
+    @cached_property
+    def static(self) -> str:
+        """The digest of what was reached, without what was found by running."""
+        return digest_of([self.name, self.entry, dict(self.parts), dict(self.packages)])
+
+    @cached_property
     def setting_digest(self) -> str:
         """The digest of the setting; an evaluation may be reused only where this too is equal."""
         return digest_of(dict(self.setting))

@@ -99,8 +99,7 @@ def _is_patched(piece: Piece, live: object, file: str) -> bool:
     if not isinstance(live, types.FunctionType):
         return not isinstance(live, staticmethod | classmethod)
     code = live.__code__
-    same = code.co_qualname == piece.name and _same_file(code.co_filename, file)
-    return not same and not code.co_filename.startswith("<")
+    return not (code.co_qualname == piece.name and _same_file(code.co_filename, file))
 
 
 @lru_cache(maxsize=4096)
