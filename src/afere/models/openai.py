@@ -8,10 +8,8 @@ import os
 import re
 import socket
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 
 from afere.base.canonical import Json
 from afere.base.clock import now_ns
@@ -190,6 +188,8 @@ def find_local_server(ports: Sequence[int] = (11434, 8000, 8080, 1234)) -> Local
 
     Takes at most about a quarter of a second.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(len(ports)) as pool:
         return next((found for found in pool.map(_local_server, ports) if found), None)
 
@@ -220,6 +220,8 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     except KeyError:
         return None
     except ValueError:
+        from email.utils import parsedate_to_datetime
+
         try:
             seconds = parsedate_to_datetime(headers["retry-after"]).timestamp() - now_ns() / 1e9
         except (KeyError, ValueError):

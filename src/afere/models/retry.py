@@ -6,7 +6,6 @@ nothing and a bound that doubles, so that many clients do not come back together
 
 from __future__ import annotations
 
-import asyncio
 import random
 import threading
 import time
@@ -83,4 +82,6 @@ class _Sleep:
         time.sleep(self.seconds)
 
     async def arun(self) -> None:
+        import asyncio
+
         await asyncio.sleep(self.seconds)

@@ -8,11 +8,11 @@ operating system, or from SSL_CERT_FILE or SSL_CERT_DIR where those are set.
 
 from __future__ import annotations
 
-import asyncio
+import atexit
 import os
 import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -23,6 +23,9 @@ from afere.base.errors import WorldFailed
 from afere.net.address import is_loopback
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from concurrent.futures import Future
+
     from pyreqwest.client import Client, ClientBuilder
     from pyreqwest.exceptions import PyreqwestError
     from pyreqwest.request import RequestBuilder
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
+_GRACE = 0.02  # seconds at the end of a process that has made calls
 
 
 class HostFailed(WorldFailed):
@@ -141,7 +145,7 @@ async def astream(call: Call) -> AsyncGenerator[AsyncStreamedAnswer]:
 
 _lock = threading.Lock()
 _clients: dict[tuple[int, float, bool], Client] = {}
-_loops: dict[int, asyncio.AbstractEventLoop] = {}
+_loops: dict[int, AbstractEventLoop] = {}
 
 
 def _wait(work: Awaitable[T]) -> T:
@@ -155,13 +159,17 @@ def _wait(work: Awaitable[T]) -> T:
 
 
 def _begin(work: Awaitable[T]) -> Future[T]:
+    import asyncio
+
     async def run() -> T:
         return await work
 
     return asyncio.run_coroutine_threadsafe(run(), _loop())
 
 
-def _loop() -> asyncio.AbstractEventLoop:
+def _loop() -> AbstractEventLoop:
+    import asyncio
+
     with _lock:
         loop = _loops.get(os.getpid())  # threads do not survive a fork
         if loop is None:
@@ -170,9 +178,40 @@ def _loop() -> asyncio.AbstractEventLoop:
         return loop
 
 
+def _end(process: int) -> None:
+    """Before the interpreter ends: stop the calls that run, and let native threads finish what they say to Python.
+
+    A thread of the client below that is still within the interpreter when it ends aborts the process (exit status 134).
+    """
+    import asyncio
+
+    if process != os.getpid():
+        return
+    loop = _loops.get(process)
+    if loop is not None:
+
+        async def cancel() -> None:
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+        asyncio.run_coroutine_threadsafe(cancel(), loop)
+    time.sleep(_GRACE)
+
+
 def _request(call: Call) -> RequestBuilder:
-    builder = _client(call).request(call.method, call.url)
-    builder = builder.headers(dict(call.headers)).timeout(timedelta(seconds=call.timeout))
+    try:
+        builder = _client(call).request(call.method, call.url)
+    except ValueError as error:
+        raise HostFailed(f"{call.url[:200]!r} cannot be called: {error}. Check the address.") from None
+    for name, value in call.headers.items():
+        try:
+            builder = builder.header(name, value)
+        except ValueError:  # its words hold the value, which may be a secret
+            raise HostFailed(
+                f"{call.host} cannot be called: the header {name!r} holds what a header cannot, such as a line break. "
+                "Check the key."
+            ) from None
+    builder = builder.timeout(timedelta(seconds=call.timeout))
     return builder if call.body is None else builder.body_bytes(call.body)
 
 
@@ -180,6 +219,8 @@ def _client(call: Call) -> Client:
     loopback = is_loopback(urlsplit(call.url).hostname or "")
     key = os.getpid(), call.first_byte, loopback
     with _lock:
+        if not any(process == os.getpid() for process, _, _ in _clients):
+            atexit.register(_end, os.getpid())
         if key not in _clients:
             from pyreqwest.client import ClientBuilder
 
@@ -235,7 +276,7 @@ def _explanation(error: PyreqwestError, call: Call) -> HostFailed:
     causes = (details and details["causes"]) or []
     cause = causes[-1]["message"] if causes else error.message
     if isinstance(error, BuilderError):
-        return HostFailed(f"{call.url[:200]!r} is not an address that can be called: {cause}.")
+        return HostFailed(f"{call.url[:200]!r} cannot be called: {cause}. Check the address.")
     if isinstance(error, ConnectError):
         return HostUnreachable(
             f"{call.host} cannot be reached: {cause}. Check the address, that the server runs, and the network or proxy."
