@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 
 from afere.base.canonical import Json, canonical, digest_of
 from afere.base.errors import BadInput
@@ -145,27 +145,18 @@ class Head:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "audit.head"
-        self._lock = folder / "audit.lock"
         self._known = 0
 
     def begin(self) -> None:
         """Make the file, for a store without any line yet."""
         if not self.file.exists():
-            if not self._lock.exists():
-                write_file(self._lock, b"")
             write_file(self.file, _head_line(0, GENESIS))
 
     def read(self) -> tuple[int, str] | None:
         """Number and hash as the file has them; None if it is gone or says nothing."""
-        try:
-            with _alone(self._lock):
-                return self._read()
-        except (OSError, ValueError):
-            return None
-
-    def _read(self) -> tuple[int, str]:
-        seq, hash_ = self.file.read_text(encoding="ascii").split()
-        return int(seq), hash_
+        with suppress(OSError, ValueError), self.file.open("rb") as stream, _alone(stream):
+            return _read_head(stream)
+        return None
 
     def advance(self, seq: int, hash_: str, hash_of: Callable[[int], str | None]) -> None:
         """Move the file forward to this line, unless another thread or process is already further.
@@ -174,14 +165,14 @@ class Head:
         """
         if seq <= self._known:
             return
-        with suppress(OSError, ValueError), _alone(self._lock):
-            written = self._read()
+        with suppress(OSError, ValueError), self.file.open("r+b", buffering=0) as stream, _alone(stream):
+            written = _read_head(stream)
             if written[0] >= seq or hash_of(written[0]) != written[1]:
                 return
             # In place: less than a sector of the same length, so it is old or new even after a power cut, without
             # waiting for the disk or needing space on it.
-            with self.file.open("r+b", buffering=0) as stream:
-                stream.write(_head_line(seq, hash_))
+            stream.seek(0)
+            stream.write(_head_line(seq, hash_))
             self._known = seq
 
 
@@ -189,15 +180,19 @@ def _head_line(seq: int, hash_: str) -> bytes:
     return f"{seq:020} {hash_}\n".encode("ascii")
 
 
-@contextmanager
-def _alone(file: Path) -> Generator[None]:
-    """Only one thread of one process at a time is inside, for the same `file`."""
-    with file.open("rb") as handle:
-        with suppress(ImportError):  # Windows has no flock; there the head may lag behind, which is harmless
-            import fcntl
+def _read_head(stream: IO[bytes]) -> tuple[int, str]:
+    seq, hash_ = stream.read(200).decode("ascii").split()
+    return int(seq), hash_
 
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+
+@contextmanager
+def _alone(stream: IO[bytes]) -> Generator[None]:
+    """Only one thread of one process at a time is inside, for the same file."""
+    with suppress(ImportError):  # Windows has no flock; there the head may lag behind, which is harmless
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX)
+    yield
 
 
 # verification
