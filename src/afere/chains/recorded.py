@@ -66,20 +66,19 @@ class Record:
                     "so it cannot answer. Record the run again with full content, and without redaction of what it needs."
                 )
             key = repr(_sorted(arguments))
-            nth = self._count((kind, name, key))
+            nth, call = self._count((kind, name, key)), self._count((kind, name, ""))
             same = [step for step in steps if repr(_sorted(step.input)) == key and step.status != "running"]
             if nth < len(same):
                 return self._played(same[nth])
-            return self._tool(name, arguments, steps) if kind == "tool" else self._anew(kind, name, steps)
+            return self._tool(name, call, arguments, steps) if kind == "tool" else self._anew(kind, name, steps)
 
-    def _tool(self, name: str, arguments: Json, steps: list[Span]) -> Played:
+    def _tool(self, name: str, nth: int, arguments: Json, steps: list[Span]) -> Played:
         """Tools are never fired: the nth call of that name answers, though its arguments differ."""
-        nth = self._count(("tool", name, ""))
         ended = [step for step in steps if step.status != "running"]
         if nth >= len(ended):
             raise self._stop(
-                f"the tool {name!r} is asked {nth + 1} times with other arguments, and the record holds {len(ended)} "
-                f"answers. Tools are not fired in a replay. Asked now: {str(arguments)[:200]}"
+                f"call {nth + 1} of the tool {name!r} is not in the record, which holds {len(ended)}, and tools are not "
+                f"fired in a replay. Its arguments now: {str(arguments)[:200]}"
             )
         self.exact = False
         self.notes.append(f"tool {name}: other arguments than recorded; answered from call {nth + 1} of the record")

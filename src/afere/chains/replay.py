@@ -109,13 +109,15 @@ def _arguments(root: Span, chain: Chain[..., Any]) -> tuple[list[Any], dict[str,
     given = dict(cast("dict[str, Any]", root.input or {}))
     if chain.kind == "agent":
         return [], given
+    parameters = inspect.signature(chain.fn).parameters.values()
+    rest = next((one.name for one in parameters if one.kind is one.VAR_POSITIONAL), None)
+    more: list[Any] = given.pop(rest, []) if rest else []
     args: list[Any] = []
-    for parameter in inspect.signature(chain.fn).parameters.values():
-        if parameter.kind is parameter.POSITIONAL_ONLY and parameter.name in given:
-            args.append(given.pop(parameter.name))
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            args.extend(given.pop(parameter.name, []))
-    return args, given
+    for one in parameters:
+        by_place = one.kind is one.POSITIONAL_ONLY or (bool(more) and one.kind is one.POSITIONAL_OR_KEYWORD)
+        if by_place and one.name in given:
+            args.append(given.pop(one.name))
+    return [*args, *more], given
 
 
 def _differences(
@@ -131,6 +133,6 @@ def _differences(
     from afere.chains.revision import changes
 
     was = session.get(f"{used[0].partition('~')[0]}~{used[1].removeprefix('sha256:')}")
-    told = [str(change) for change in changes(was, here, session)]
-    aside = [f"{kind} {name}" for name in components for kind in ("prompt", "component", "model")]
-    return [line for line in told if not any(line.startswith(word) for word in aside)]
+    told = [change for change in changes(was, here, session) if not change.setting]
+    aside = {f"{kind} {name}" for name in components for kind in ("prompt", "component", "model")}
+    return [str(one).splitlines()[0] for one in told if " ".join(one.part.split()[:2]) not in aside]
