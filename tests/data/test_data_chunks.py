@@ -104,3 +104,17 @@ def test_any_bytes_are_a_document_or_an_error_that_names_the_file(data, suffix, 
         assert str(problem).startswith("a" + suffix)
     else:
         whole(document, cut(document, Chunking(10, 3)), 10)
+
+
+def test_html_becomes_the_text_that_is_seen():
+    page = (
+        "<title>A &amp; B</title><script>hidden()</script><h2>Rates <i>now</i></h2><table><tr><th>day</th><th>pay</th></tr>"
+        "<tr><td>Mon</td><td>5\n€</td></tr></table><p>one<br>two</p><pre>x\n  y</pre><template>no</template>"
+    )
+    document = read_document(".html", page.encode(), "a.html")
+    assert document.text == "Rates now\n\nday pay\n\nMon 5 €\n\none\n\ntwo\n\nx\n  y\n\n"
+    assert document.metadata == {"title": "A & B"}
+    assert [(block.title, block.code) for block in document.blocks if block.level or block.code] == [
+        ("Rates now", False),
+        ("", True),
+    ]

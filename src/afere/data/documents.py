@@ -111,65 +111,22 @@ def _front_matter(text: str, name: str) -> tuple[dict[str, Json], int, str]:
 class _Html(HTMLParser):
     """Collects text; a new block at each block-level tag; white space runs become one space outside <pre>."""
 
-    breaks = frozenset(
-        [
-            "address",
-            "article",
-            "aside",
-            "blockquote",
-            "body",
-            "br",
-            "caption",
-            "dd",
-            "details",
-            "div",
-            "dl",
-            "dt",
-            "fieldset",
-            "figcaption",
-            "figure",
-            "footer",
-            "form",
-            "h1",
-            "h2",
-            "h3",
-            "h4",
-            "h5",
-            "h6",
-            "header",
-            "hr",
-            "html",
-            "li",
-            "main",
-            "nav",
-            "ol",
-            "option",
-            "p",
-            "pre",
-            "section",
-            "summary",
-            "table",
-            "tbody",
-            "td",
-            "tfoot",
-            "th",
-            "thead",
-            "title",
-            "tr",
-            "ul",
-        ]
-    )
+    breaks = frozenset({
+        "address", "article", "aside", "blockquote", "body", "br", "caption", "dd", "details", "div", "dl", "dt",
+        "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr",
+        "html", "li", "main", "nav", "ol", "option", "p", "pre", "section", "summary", "table", "tbody", "tfoot",
+        "thead", "title", "tr", "ul",
+    })  # fmt: skip
     unseen = frozenset({"script", "style", "template"})
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.pieces: list[str] = []
-        self.length = 0
+        self.length = 0  # of all pieces
         self.blocks: list[Block] = []
+        self.level = self.start = self.first = 0  # of the open block: heading level, offset, number of its first piece
+        self.hidden = self.pre = 0  # how many such elements are open
         self.title = ""
-        self.hidden = self.pre = 0
-        self.level = 0
-        self.start = 0
         self.in_title = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -177,9 +134,9 @@ class _Html(HTMLParser):
             self.hidden += 1
         if tag in self.breaks:
             self.end_block()
-        if tag in {"td", "th"} and self.pieces:
+            self.in_title = tag == "title"
+        if tag in {"td", "th"} and self.length > self.start and not self.pieces[-1].endswith(" "):
             self.add(" ")
-        self.in_title = tag == "title" or (self.in_title and tag not in self.breaks)
         self.pre += tag == "pre"
         if len(tag) == 2 and tag[0] == "h" and tag[1] in "123456":
             self.level = int(tag[1])
@@ -219,8 +176,6 @@ class _Html(HTMLParser):
             title = " ".join(text.split()) if self.level else ""
             self.blocks.append(Block(self.start, self.length, self.level if title else 0, title, bool(self.pre)))
         self.level, self.start, self.first = 0, self.length, len(self.pieces)
-
-    first = 0  # the first piece of the open block
 
 
 def _html(data: bytes, name: str) -> Document:
