@@ -152,6 +152,28 @@ def test_a_protected_alias_moves_only_with_a_decision_that_passed(session: Sessi
     assert session.rollback("qa@production", why="users complain").decision == passed.ref
 
 
+def test_a_protected_alias_waits_for_the_people_it_asks_for(session: Session, project: Path) -> None:
+    (project / "afere.yaml").write_text("aliases: {production: {protected: true, approvals: 2}}\n")
+    chain = session.put("chain", "qa", {})
+    passed = session.put("decision", None, {"answer": "pass"}, uses=[use(chain, "subject")])
+
+    def promote() -> str | None:
+        return session.alias("qa@production", chain.ref, why="it passed", decision=passed.ref).to
+
+    for by, value in (
+        ("person:ana", True),
+        ("person:ana", True),
+        ("person:bo", True),
+        ("user:9", True),
+        ("person:bo", False),
+    ):
+        session.append(Score(chain.ref, "approval", value, by))
+    with pytest.raises(Refused, match=r"2 approvals .* has 1 \(person:ana\).*afere score chain:qa~"):
+        promote()
+    session.append(Score(chain.ref, "approval", True, "person:bo"))
+    assert promote() == chain.ref
+
+
 def test_scores_are_kept_once_and_the_newest_comes_first(session: Session) -> None:
     old = Score("t1", "helpful", True, "user:1", at="2026-01-01T00:00:00Z")
     new = Score("t1", "helpful", None, "judge:x", "the judge gave no verdict", at="2026-01-01T02:00:00+01:00")

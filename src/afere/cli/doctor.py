@@ -24,7 +24,11 @@ _MARKS = {
 
 
 @click.command()
-@click.option("--repair", is_flag=True, help="Save what can be read of a damaged database; the damaged file is kept.")
+@click.option(
+    "--repair",
+    is_flag=True,
+    help="Save what can be read of a damaged afere.db into a new one; the damaged file is kept. Stop other programs first.",
+)
 @placed
 def doctor(place: Place, repair: bool) -> int:
     """Check the store, the project and this machine; say what to do. Exit status 4 if something is broken."""

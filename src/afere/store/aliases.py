@@ -31,9 +31,12 @@ class Handle:
 
 def move(
     connection: sqlite3.Connection, stamp: Stamp, name: str, to: str | None, *, why: str, decision: str | None,
-    protected: frozenset[str],
+    protected: Mapping[str, int],
 ) -> AliasMove:  # fmt: skip
-    """Point an alias at an artifact of its name, or (None) take it away. Where it already points there, nothing moves."""
+    """Point an alias at an artifact of its name, or (None) take it away. Where it already points there, nothing moves.
+
+    `protected` aliases ask for a decision that passed, and for so many people who approve.
+    """
     ref = _parse(name)
     target = _target(connection, stamp.project, ref, to)
     handle = _handle(connection, stamp.project, ref, target)
@@ -50,6 +53,8 @@ def move(
             f"{handle} is protected: it moves only with a decision that passed. Make one with: afere gate EXPERIMENT, "
             f"then name it: afere promote {artifacts.ref_of(connection, target['id']) if target else 'REF'} {handle.alias} --why TEXT --decision decision:NUMBER"
         )
+    if target is not None and (needed := protected.get(handle.alias, 0)):
+        _check_approvals(connection, stamp.project, handle, target, needed)
     return _write(
         connection, stamp, handle, origin=current, target=target["id"] if target else None, why=why, decision=decision
     )
@@ -148,6 +153,24 @@ def _check_decision(
             f"{artifacts.ref_of(connection, target['id'])}, so {handle} stays where it is."
         )
     return artifact.ref
+
+
+def _check_approvals(
+    connection: sqlite3.Connection, project: str, handle: Handle, target: sqlite3.Row, needed: int
+) -> None:
+    """Refused, unless so many people's newest `approval` of the target is true."""
+    ref = str(artifacts.ref_of(connection, target["id"]))
+    names = (ref, f"{target['kind']}:{target['name']}@{target['version']}", target["hash"])
+    query = """SELECT by, value FROM scores WHERE project=? AND target IN (?,?,?) AND name='approval' AND by LIKE 'person:%'
+        ORDER BY time, seq"""
+    newest = dict(connection.execute(query, (project, *names)).fetchall())
+    approved = sorted(by for by, value in newest.items() if value == "true")
+    if len(approved) < needed:
+        raise Refused(
+            f"{handle} asks for {needed} approval{'s' * (needed > 1)} of {ref}, and has {len(approved)}"
+            f"{' (' + ', '.join(approved) + ')' if approved else ''}. "
+            f"Approve with: afere score {ref} approval true --by person:NAME"
+        )
 
 
 def _about(connection: sqlite3.Connection, project: str, decision: int, subject: object) -> set[int]:

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from afere.base.actor import LOCAL
 from afere.base.artifact import AliasMove, Artifact, Ref, Use
@@ -139,7 +139,8 @@ class Session:
     def alias(self, name: str, to: str | None, *, why: str, decision: str | None = None) -> AliasMove:
         """Point `[kind:]name@alias` at a version (a ref or hash), or with None take it away.
 
-        An alias that `afere.yaml` calls protected moves only with a decision that passed (Refused otherwise).
+        An alias that `afere.yaml` calls protected moves only with a decision that passed, and with the `approvals` that it
+        asks for there: scores by people, called `approval`, of that version (Refused otherwise).
         """
         if not why.strip():
             raise BadInput(f"Say why {name} moves: the reason stays in its history.")
@@ -151,9 +152,14 @@ class Session:
         with self._change() as (connection, stamp):
             return aliases.roll_back(connection, stamp, name, why)
 
-    def _protected(self) -> frozenset[str]:
-        section = _around(self.folder).section("aliases")
-        return frozenset(name for name, rule in section.items() if isinstance(rule, dict) and rule.get("protected"))
+    def _protected(self) -> dict[str, int]:
+        """Aliases that `afere.yaml` protects, and how many people must approve first."""
+        rules = _around(self.folder).section("aliases").items()
+        return {
+            name: int(cast("int | None", rule.get("approvals")) or 0)
+            for name, rule in rules
+            if isinstance(rule, dict) and rule.get("protected")
+        }
 
     # scores and jobs
 
