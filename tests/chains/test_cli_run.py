@@ -1,0 +1,120 @@
+"""`afere run`, `afere replay` and `afere exec`, as typed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from afere.cli.main import main
+
+APP = """\
+import afere
+from afere.testing import ScriptedModel
+
+ScriptedModel("capitals", {"Kindly": "Lisbon, dear", "Portugal": "Lisbon", "": "?"})
+answer = afere.prompt("prompts/answer.md", model="scripted:capitals")
+
+@afere.chain
+def qa(question: str, k: int = 2) -> str:
+    if question == "break":
+        raise ValueError("broken on purpose")
+    return answer(q=question)
+
+@afere.chain
+async def aqa(question: str) -> dict:
+    return {"answer": await answer.aio(q=question)}
+"""
+
+
+@pytest.fixture(autouse=True)
+def app(project: Path, write) -> None:
+    write("afere.yaml", 'project: handbook\nchains: {qa: "app:qa", aqa: "app:aqa"}\n')
+    write("app.py", APP)
+    write("prompts/answer.md", "{{ q }}")
+    write("prompts/kind.md", "Kindly: {{ q }}")
+
+
+def afere(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "afere.cli.main", *words], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_run_prints_the_answer_and_where_to_look_and_replay_swaps_a_part() -> None:
+    said = afere("run", "qa", "Capital of Portugal?")
+    assert said.returncode == 0, said.stderr
+    answer, line, after = said.stdout.splitlines()
+    assert answer == "Lisbon"
+    assert "3 + 1 tokens · cost unknown · chain:qa~" in line
+    assert after.startswith("Look at it: afere show ")
+    shown = afere("show", after.split()[-1])
+    assert shown.returncode == 0 and "Lisbon" in shown.stdout
+
+    again = afere("replay", after.split()[-1], "--with", "answer=prompts/kind.md", "--times", "2")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("replayed: Lisbon, dear") == 2 and "recorded: Lisbon\n" in again.stdout
+    value = json.loads(afere("replay", after.split()[-1], "--json").stdout)
+    assert value["recorded"] == "Lisbon"
+    assert (value["items"][0]["output"], value["items"][0]["exact"], value["items"][0]["notes"]) == ("Lisbon", True, [])
+
+
+def test_run_takes_json_and_async_chains_and_answers_scripts() -> None:
+    said = afere("run", "app:aqa", "--input", '{"question": "Portugal"}', "--json")
+    value = json.loads(said.stdout)
+    assert value["output"] == {"answer": "Lisbon"} and value["totals"]["spans"] == 2
+    assert value["revision"].startswith("chain:aqa~") and len(value["trace_id"]) == 32
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (("run", "qaa", "x"), 2, "There is no chain called 'qaa'. Did you mean 'qa'?"),
+        (("run", "qa"), 2, "qa needs 'question'. It takes: question, k."),
+        (("run", "qa", "--input", "{"), 2, "--input is not JSON"),
+        (("run", "qa", "--input", '{"questoin": "x"}'), 2, "qa has no parameter 'questoin'"),
+        (
+            ("run", "qa", "break"),
+            1,
+            "qa raised ValueError: broken on purpose (app.py:10). Look at what ran: afere show ",
+        ),
+        (("replay", "feedfeed"), 2, "There is no trace 'feedfeed'"),
+        (("exec", "--", "no-such-program"), 2, "There is no program 'no-such-program'"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence_and_a_status(
+    words: tuple[str, ...], status: int, told: str, monkeypatch, capsys
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["afere", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().err
+    assert ended.value.code == status
+    assert told in said and "Traceback" not in said
+
+
+def test_exec_passes_on_place_trace_and_status(project: Path, write) -> None:
+    write(
+        "elsewhere/program.py",
+        "import os, sys, app; print(app.qa('Portugal'), os.environ['TRACEPARENT'][:3]); sys.exit(7)",
+    )
+    said = subprocess.run(
+        [
+            sys.executable, "-m", "afere.cli.main", "exec", "--", "env", f"PYTHONPATH={project}:{project}/elsewhere",
+            sys.executable, "elsewhere/program.py",
+        ],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (said.returncode, said.stdout) == (7, "Lisbon 00-\n"), said.stderr
+    traces = json.loads(afere("traces", "--json").stdout)["items"]
+    assert {item["name"]: item["status"] for item in traces} == {"qa": "ok", "env": "error"}
+
+
+def test_under_exec_the_user_s_own_sitecustomize_still_runs(project: Path, write, monkeypatch) -> None:
+    write("own/sitecustomize.py", "import os; os.environ['MINE'] = 'ran'")
+    monkeypatch.setenv("PYTHONPATH", str(project / "own"))
+    said = afere("exec", "--", sys.executable, "-c", "import os; print(os.environ['MINE'])")
+    assert (said.returncode, said.stdout) == (0, "ran\n"), said.stderr
