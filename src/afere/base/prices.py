@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, cast
 
 from afere.base.canonical import Json
@@ -103,6 +102,8 @@ def _prices(model: str, day: str) -> Mapping[str, _Price] | None:
 
 @lru_cache(maxsize=1)
 def _table() -> list[dict[str, Any]]:
+    from importlib.resources import files
+
     text = (files("afere.base") / "data" / "prices.json").read_text(encoding="utf-8")
     return cast("list[dict[str, Any]]", json.loads(text)["providers"])
 
