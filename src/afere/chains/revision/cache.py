@@ -23,6 +23,7 @@ class _Kept:
     read_at: int
     digest: str
     index: FileIndex
+    first: FileIndex  # as this process read it first: what is loaded, if nothing was reloaded since
 
 
 _INDEXES: dict[str, _Kept] = {}
@@ -90,10 +91,9 @@ class Files:
         read_at = time.time_ns()
         data = read_bytes(file)
         digest = content_digest(data)
-        if kept is None or kept.digest != digest:
-            kept = _Kept(stamp, read_at, digest, index_source(decode(data)))
-        _INDEXES[file] = _Kept(stamp, read_at, digest, kept.index)
-        return kept.index
+        index = kept.index if kept is not None and kept.digest == digest else index_source(decode(data))
+        _INDEXES[file] = _Kept(stamp, read_at, digest, index, kept.first if kept else index)
+        return index
 
     def digest(self, file: str) -> str:
         """The digest of a file's bytes."""
@@ -105,6 +105,12 @@ class Files:
         found = content_digest(read_bytes(file))
         _DIGESTS[file] = (stamp, read_at, found)
         return found
+
+
+def first_index(file: str) -> FileIndex | None:
+    """The index of a file as this process read it first."""
+    kept = _INDEXES.get(file)
+    return kept.first if kept is not None else None
 
 
 def decode(data: bytes) -> str:

@@ -2,7 +2,7 @@
 
 A reached function that is not the one in its file (patched, mocked) becomes a part of its own. A file that changed
 after the process started is compiled and compared with what is loaded; where they differ the loaded code counts, by its
-bytecode. Both are said in a note.
+bytecode; of constants only those are seen that this process read before the edit. Both are said in a note.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, cast
 
-from afere.chains.revision.cache import decode, read_bytes
+from afere.chains.revision.cache import decode, first_index, read_bytes
 from afere.chains.revision.canonical_form import literal
 from afere.chains.revision.file_index import Piece
 from afere.chains.revision.modules import Modules
@@ -57,7 +57,7 @@ def _compare(found: Differences, part: Part, loaded: types.ModuleType, on_disk: 
     if live is None:
         return
     if piece.kind == "constant":
-        if on_disk and piece.value is not None and _differs(piece, live):
+        if on_disk and _was_edited(piece, live, part.module.file or ""):
             found.loaded[part.key] = literal(live)
         return
     if _is_patched(piece, live, part.module.file or ""):
@@ -65,15 +65,19 @@ def _compare(found: Differences, part: Part, loaded: types.ModuleType, on_disk: 
         return
     function = _function(live)
     disk = on_disk.get(piece.name)
-    if function is not None and disk is not None and piece.alone and bytecode_digest(function.__code__) != disk:
-        found.loaded[part.key] = f"bytecode {bytecode_digest(function.__code__)}"
+    if function is None or disk is None or not piece.alone or function.__code__.co_qualname != piece.name:
+        return
+    if (digest := bytecode_digest(function.__code__)) != disk:
+        found.loaded[part.key] = f"bytecode {digest}"
 
 
-def _differs(piece: Piece, live: object) -> bool:
-    if not isinstance(live, str | int | float | bool) or not piece.alone:
+def _was_edited(piece: Piece, live: object, file: str) -> bool:
+    """Whether a constant was another literal when this process read the file first, and still has that value."""
+    first = first_index(file)
+    before = first.pieces.get(piece.name) if first else None
+    if before is None or before.value in (None, piece.value) or not isinstance(live, str | int | float | bool):
         return False
-    shown = repr(live) if isinstance(live, float) else literal(live)
-    return piece.value not in ("secret", shown)
+    return before.value == (repr(live) if isinstance(live, float) else literal(live))
 
 
 def _loaded(name: str, file: str) -> types.ModuleType | None:
