@@ -11,6 +11,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -183,7 +184,11 @@ def test_a_damaged_cache_is_thrown_away_without_a_word_to_the_caller(
     with afere.store.open() as session:
         session.cache.put("key", {"answer": "Hi"})
         assert session.cache.get("key") == {"answer": "Hi"}
-    for spoil in (b"nonsense" * 1000, b""):
+    without_table = project / "other.db"
+    with closing(sqlite3.connect(without_table)) as connection:
+        connection.execute("PRAGMA user_version=1")
+        connection.execute("CREATE TABLE other (x)")
+    for spoil in (b"nonsense" * 1000, b"", without_table.read_bytes()):
         (project / ".afere" / "cache.db").write_bytes(spoil)
         with afere.store.open() as session:
             assert session.cache.get("key") is None

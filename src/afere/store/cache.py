@@ -46,7 +46,7 @@ class Cache:
             with self._database.read() as connection:
                 row = connection.execute("SELECT value FROM answers WHERE key=?", (key,)).fetchone()
             return None if row is None else cast("Json", json.loads(zstd.decompress(row[0])))
-        except (StoreFailed, zstd.ZstdError, ValueError) as error:
+        except (StoreFailed, sqlite3.Error, zstd.ZstdError, ValueError) as error:
             self._give_up(error)
             return None
 
@@ -56,7 +56,7 @@ class Cache:
         try:
             with self._database.write() as connection:
                 connection.execute("INSERT OR REPLACE INTO answers VALUES (?,?,?)", (key, packed, int(time.time())))
-        except StoreFailed as error:
+        except (StoreFailed, sqlite3.Error) as error:
             self._give_up(error)
 
     def close(self) -> None:
@@ -68,10 +68,11 @@ class Cache:
         if not self._told:
             self._told = True
             _log.warning("The cache of answers is not used: %s", error)
-        damaged = isinstance(error.__cause__, sqlite3.DatabaseError) and not isinstance(
-            error.__cause__, sqlite3.OperationalError
-        )
-        if damaged or not isinstance(error, StoreFailed):
+        # SQLite calls a full disk, a lock or a missing permission operational; what else it says means damage.
+        cause = error.__cause__
+        if not isinstance(error, StoreFailed) or (
+            isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.OperationalError)
+        ):
             self._database.close()
             for end in ("", "-wal", "-shm"):
                 with suppress(OSError):

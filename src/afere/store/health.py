@@ -39,7 +39,7 @@ class Finding:
 
 
 def check_store(folder: Path, project: str) -> list[Finding]:
-    """Everything about the store in a folder. Nothing is changed, and a store is not made where there is none."""
+    """Everything about the store in a folder; one is not made where there is none."""
     if not folder.is_dir():
         return [Finding("note", "store", f"{folder} does not exist yet; it is made when something runs.")]
     findings = [_folder(folder), _space(folder)]
