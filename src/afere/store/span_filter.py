@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
+import time
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, cast
@@ -31,41 +33,87 @@ _GROUPS: dict[str, str] = {
 }  # fmt: skip
 
 
-class Where:
-    """Conditions that must all hold, and their values."""
+_FEW = 2_000  # rows that are quicker to find first than to look for under each trace
 
-    def __init__(self, sql: str, *values: Any) -> None:
-        self._parts = [sql]
-        self.values: list[Any] = list(values)
+
+class Where:
+    """Conditions on row `s`, a span of one project (with roots=True: the first of a trace), and their values."""
+
+    def __init__(self, connection: sqlite3.Connection, project: str, *, roots: bool) -> None:
+        self._connection = connection
+        self._project = project
+        self._roots = roots
+        self._now = time.time_ns()
+        self.source = "spans s"  # with a hint where few rows are known, which SQLite cannot guess
+        self._parts = ["s.project = ?"]
+        self.values: list[Any] = [project]
+        if roots:
+            self.add("s.root > 0")
+            self.add(f"(s.root = 1 OR NOT EXISTS ({_SAME_TRACE} AND t.span_id = s.parent_id))")
 
     def add(self, sql: str, *values: Any) -> None:
+        """One more condition."""
         self._parts.append(sql)
         self.values.extend(values)
 
     @property
     def sql(self) -> str:
+        """All of them."""
         return " AND ".join(self._parts)
 
+    def ask(self, term: Term) -> None:
+        """What the term asks."""
+        if term.field == "text":
+            sql, values = self._texts(term)
+        elif self._roots and term.field in _SUMS:
+            sql, values = f"{_SUM.format(term.field)} {_comparison(term)} ?", [term.number]
+        elif self._roots and term.field not in _OF_ROOT:
+            sql, values = self._any(term)
+        else:
+            sql, values = _row(term, "s", self._now)
+        self.add(f"NOT coalesce({sql}, 0)" if term.negated else sql, *values)
 
-def condition(where: Where, term: Term, *, roots: bool, now: int) -> None:
-    """Add what the term asks of row `s`; `now` in nanoseconds."""
-    if term.field == "text":
-        sql, values = _texts(term, roots=roots)
-    elif roots and term.field in _SUMS:
-        sql, values = f"{_SUM.format(term.field)} {_comparison(term)} ?", [term.number]
-    elif roots and term.field not in _OF_ROOT:
-        asked, values = _row(term, "t", now)
-        sql = f"EXISTS ({_SAME_TRACE} AND {asked})"
-    else:
-        sql, values = _row(term, "s", now)
-    where.add(f"NOT coalesce({sql}, 0)" if term.negated else sql, *values)
+    def _any(self, term: Term) -> tuple[str, list[Any]]:
+        """What is asked of any span of the trace: few traces are found first, many are looked through one by one."""
+        sql, values = _row(term, "t", self._now)
+        if term.field == "model" and not term.glob:
+            values = [self._project, *values]
+            if self._few("spans t", f"t.project = ? AND {sql}", values):
+                self._begin_with("INDEXED BY spans_identity", term)
+                return f"s.trace_id IN (SELECT t.trace_id FROM spans t WHERE t.project = ? AND {sql})", values  # noqa: S608  all text of users is in parameters
+            values = values[1:]
+        return f"EXISTS ({_SAME_TRACE} AND {sql})", values
+
+    def _texts(self, term: Term) -> tuple[str, list[Any]]:
+        match = _match(term)
+        if match is None:  # nothing but punctuation: no word to look for
+            return "0", []
+        has = "SELECT 1 FROM texts WHERE texts MATCH ? AND texts.rowid ="
+        if not self._few("texts", "texts MATCH ?", [match]):
+            return (f"EXISTS ({_SAME_TRACE} AND EXISTS ({has} t.id))" if self._roots else f"EXISTS ({has} s.id)"), [
+                match
+            ]
+        self._begin_with("INDEXED BY spans_identity" if self._roots else "NOT INDEXED", term)
+        if not self._roots:
+            return "s.id IN (SELECT rowid FROM texts WHERE texts MATCH ?)", [match]
+        return (
+            "s.trace_id IN (SELECT t.trace_id FROM texts CROSS JOIN spans t ON t.id = texts.rowid"
+            " WHERE texts MATCH ? AND t.project = ?)"
+        ), [match, self._project]
+
+    def _begin_with(self, hint: str, term: Term) -> None:
+        if not term.negated:
+            self.source = f"spans s {hint}"
+
+    def _few(self, table: str, sql: str, values: list[Any]) -> bool:
+        count = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {sql} LIMIT {_FEW})"  # noqa: S608  as above
+        return self._connection.execute(count, values).fetchone()[0] < _FEW
 
 
-_SAME_TRACE = "SELECT 1 FROM spans t WHERE t.trace_id = s.trace_id AND t.project = s.project"
-_SUM = (
-    "(SELECT trace_sum('{}', t.span_id, t.parent_id, t.input_tokens, t.output_tokens, t.cost)"
-    " FROM spans t WHERE t.trace_id = s.trace_id AND t.project = s.project)"
-)
+# Without the hint SQLite may prefer an index over a whole project.
+_TRACE = "FROM spans t INDEXED BY spans_identity WHERE t.project = s.project AND t.trace_id = s.trace_id"
+_SAME_TRACE = f"SELECT 1 {_TRACE}"
+_SUM = f"(SELECT trace_sum('{{}}', t.span_id, t.parent_id, t.input_tokens, t.output_tokens, t.cost) {_TRACE})"
 
 
 def _row(term: Term, row: str, now: int) -> tuple[str, list[Any]]:
@@ -127,18 +175,6 @@ def _attribute(term: Term, row: str) -> tuple[str, list[Any]]:
     return f"{found} = ?", [key, term.value]
 
 
-def _texts(term: Term, *, roots: bool) -> tuple[str, list[Any]]:
-    match = _match(term)
-    if match is None:  # nothing but punctuation: no word to look for
-        return "0", []
-    if not roots:
-        return "s.id IN (SELECT rowid FROM texts WHERE texts MATCH ?)", [match]
-    return (
-        "s.trace_id IN (SELECT t.trace_id FROM texts JOIN spans t ON t.id = texts.rowid"
-        " WHERE texts MATCH ? AND t.project = s.project)"
-    ), [match]
-
-
 def _match(term: Term) -> str | None:
     """An FTS5 query for exactly these words in this order; a trailing `*` (not quoted) finds words that begin so."""
     prefix = term.glob and term.value.endswith("*")
@@ -157,6 +193,14 @@ def _glob(term: Term) -> str:
     """SQLite's GLOB pattern in which only our `*` is special."""
     text = re.sub(r"[\[?]", lambda m: f"[{m.group()}]", term.value)
     return text if not term.quoted else text.replace("*", "[*]")
+
+
+# A span's own tokens and cost, unless one directly below it reports them too.
+COUNTED = (
+    "CASE WHEN s.{0} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM spans c INDEXED BY spans_identity"
+    " WHERE c.project = s.project AND c.trace_id = s.trace_id AND c.parent_id = s.span_id"
+    " AND (c.input_tokens IS NOT NULL OR c.cost IS NOT NULL)) THEN s.{0} END"
+)
 
 
 def grouping(by: Sequence[str]) -> dict[str, str]:
@@ -182,7 +226,7 @@ def register(connection: sqlite3.Connection) -> Chunks:
 
     connection.create_function("attribute", 3, attribute)
     connection.create_aggregate("trace_sum", 6, cast("Any", _TraceSum))
-    connection.create_aggregate("quantile", 2, cast("Any", _Quantile))
+    connection.create_aggregate("quantiles", 1, cast("Any", _Quantiles))
     return chunks
 
 
@@ -207,23 +251,23 @@ class _TraceSum:
         return getattr(sums, self._field)
 
 
-class _Quantile:
-    """A quantile by linear interpolation between the two nearest values; None of none."""
+class _Quantiles:
+    """p50 and p95, by linear interpolation between the two nearest values, as a JSON list; None of none."""
 
     def __init__(self) -> None:
         self._values: list[float] = []
-        self._q = 0.5
 
-    def step(self, value: float | None, q: float) -> None:
+    def step(self, value: float | None) -> None:
         if value is not None:
-            self._q = q
             self._values.append(value)
 
-    def finalize(self) -> float | None:
-        if not self._values:
-            return None
+    def finalize(self) -> str | None:
         ordered = sorted(self._values)
-        at = self._q * (len(ordered) - 1)
-        low = int(at)
-        high = min(low + 1, len(ordered) - 1)
-        return ordered[low] + (ordered[high] - ordered[low]) * (at - low)
+        return json.dumps([_quantile(ordered, 0.5), _quantile(ordered, 0.95)]) if ordered else None
+
+
+def _quantile(ordered: list[float], q: float) -> float:
+    at = q * (len(ordered) - 1)
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)

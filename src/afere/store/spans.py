@@ -6,6 +6,7 @@ mode: what `write` acknowledged survives a killed process, not always a power cu
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -22,7 +23,7 @@ from afere.base.filter import parse_filter
 from afere.base.span import Span, Totals, Trace, totals
 from afere.store.database import Database
 from afere.store.page import Page, check_limit, read_cursor, write_cursor
-from afere.store.span_filter import Where, condition, grouping, register
+from afere.store.span_filter import COUNTED, Where, grouping, register
 from afere.store.span_rows import COLUMNS, Chunks, cells, detail, encode, preview, read_row, texts
 
 # Attributes that say how a span hangs together where its parent is not one of ours.
@@ -123,14 +124,16 @@ class SpanStore:
         roots=True: the first span of each trace. Then latency, status, user, session, environment and chain are asked of it,
         tokens and cost of the whole trace, and the others of any span in the trace.
         """
-        where = self._where(filter, roots=roots)
-        after = read_cursor(cursor, 2)
-        if after is not None:
-            where.add("(s.start, s.id) < (?, ?)", *after)
+        terms, after = parse_filter(filter).terms, read_cursor(cursor, 2)
         with self._database.read() as connection:
             chunks = register(connection)
+            where = Where(connection, self.project, roots=roots)
+            for term in terms:
+                where.ask(term)
+            if after is not None:
+                where.add("(s.start, s.id) < (?, ?)", *after)
             rows = connection.execute(
-                f"SELECT s.* FROM spans s WHERE {where.sql} ORDER BY s.start DESC, s.id DESC LIMIT ?",  # noqa: S608  all text of users is in parameters
+                f"SELECT s.* FROM {where.source} WHERE {where.sql} ORDER BY s.start DESC, s.id DESC LIMIT ?",  # noqa: S608  all text of users is in parameters
                 (*where.values, check_limit(limit) + 1),
             ).fetchall()
             items = tuple(preview(row, chunks.detail(row["chunk"], row["line"])) for row in rows[:limit])
@@ -143,26 +146,21 @@ class SpanStore:
         Tokens and cost count once: a span counts only if none directly below it reports its own. Unknown is None.
         """
         groups = grouping(by)
-        where = self._where(filter, roots=False)
+        terms = parse_filter(filter).terms
         names = [f"{sql} AS {name}" for name, sql in groups.items()]
         order = "1" if by and by[0] in ("hour", "day") else "count DESC"
         with self._database.read() as connection:
             register(connection)
-            rows = connection.execute(
-                f"""SELECT {"".join(f"{name}, " for name in names)}
-                    count(*) AS count, coalesce(sum(s.status = 'error'), 0) AS errors,
-                    quantile(s.seconds, 0.5) AS p50_seconds, quantile(s.seconds, 0.95) AS p95_seconds,
-                    sum(CASE WHEN counted THEN s.input_tokens END) AS input_tokens,
-                    sum(CASE WHEN counted THEN s.output_tokens END) AS output_tokens,
-                    sum(CASE WHEN counted THEN s.cost END) AS cost
-                FROM (SELECT *, (input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost IS NOT NULL) AND NOT EXISTS (
-                        SELECT 1 FROM spans c WHERE c.trace_id = o.trace_id AND c.project = o.project
-                        AND c.parent_id = o.span_id AND (c.input_tokens IS NOT NULL OR c.cost IS NOT NULL)) AS counted
-                    FROM spans o) s
-                WHERE {where.sql} {f"GROUP BY {', '.join(groups)}" if groups else ""} ORDER BY {order} LIMIT 10000""",  # noqa: S608  as above
-                where.values,
-            ).fetchall()
-        return [dict(row) for row in rows]
+            where = Where(connection, self.project, roots=False)
+            for term in terms:
+                where.ask(term)
+            sums = [f"sum({COUNTED.format(name)}) AS {name}" for name in ("input_tokens", "output_tokens", "cost")]
+            sql = f"""SELECT {", ".join([*names, "count(*) AS count", *sums])}, quantiles(s.seconds) AS seconds,
+                coalesce(sum(s.status = 'error'), 0) AS errors
+                FROM {where.source} WHERE {where.sql} {f"GROUP BY {', '.join(groups)}" if groups else ""}
+                ORDER BY {order} LIMIT 10000"""  # noqa: S608  as above
+            rows = connection.execute(sql, where.values).fetchall()
+        return [_statistics(row, list(groups)) for row in rows]
 
     def totals(self, trace_ids: Iterable[str]) -> dict[str, Totals]:
         """The sums of each of these traces, as `Trace.totals`, without reading their contents."""
@@ -194,18 +192,6 @@ class SpanStore:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
-
-    def _where(self, filter: str, *, roots: bool) -> Where:
-        where = Where("s.project = ?", self.project)
-        if roots:
-            where.add("s.root > 0")
-            where.add(
-                "(s.root = 1 OR NOT EXISTS (SELECT 1 FROM spans p WHERE p.trace_id = s.trace_id"
-                " AND p.span_id = s.parent_id AND p.project = s.project))"
-            )
-        for term in parse_filter(filter).terms:
-            condition(where, term, roots=roots, now=time.time_ns())
-        return where
 
     def _write_trace(self, connection: sqlite3.Connection, trace_id: bytes, spans: list[Span]) -> None:
         known = {
@@ -269,6 +255,13 @@ def _check_ids(span: Span) -> None:
     for value, digits in ((span.trace_id, 32), (span.span_id, 16), (parent if parent is not None else "0" * 16, 16)):
         if re.fullmatch(f"[0-9a-f]{{{digits}}}", value) is None:
             raise BadInput(f"Span {span.name!r}: {value!r} is not an id of {digits} hex digits.")
+
+
+def _statistics(row: sqlite3.Row, groups: Sequence[str]) -> dict[str, Json]:
+    p50, p95 = json.loads(row["seconds"]) if row["seconds"] else (None, None)
+    known: dict[str, Json] = {name: row[name] for name in (*groups, "count", "errors")}
+    sums: dict[str, Json] = {name: row[name] for name in ("input_tokens", "output_tokens", "cost")}
+    return {**known, "p50_seconds": p50, "p95_seconds": p95, **sums}
 
 
 def _older(span: Span, known: str) -> bool:
