@@ -13,7 +13,19 @@ import pytest
 from afere.base.errors import ModelFailed, ModelTimedOut, ModelUnreachable
 from afere.base.message import ToolSpec, Usage, message
 from afere.base.steps import adrive, drive
-from afere.models import Event, Model, Reply, Request, Stream, Text, ask, embedder, resolve
+from afere.models import (
+    Event,
+    LocalServer,
+    Model,
+    Reply,
+    Request,
+    Stream,
+    Text,
+    ask,
+    embedder,
+    find_local_server,
+    resolve,
+)
 from afere.testing import Answer, Fault, OpenAIServer, ScriptedModel
 
 QUESTION = Request((message("user", "Capital of France?"),))
@@ -278,3 +290,14 @@ def test_a_known_model_has_a_price_and_the_users_own_price_wins(project: Path) -
         assert sync(declared(project, server, prices="{input: 3, output: 4}")).cost == 3.0
     model = ScriptedModel("priced", Answer("x", usage=Usage(1_000_000, 1)))
     assert sync(model).cost is None
+
+
+def test_a_server_on_this_machine_is_found_and_its_name_resolves(project: Path) -> None:
+    with OpenAIServer(models=("llama3", "qwen3")) as server, socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = int(server.url.removesuffix("/v1").rpartition(":")[2])
+        found = find_local_server([silent.getsockname()[1], port])
+        assert found == LocalServer(server.url, ("llama3", "qwen3"))
+        assert sync(resolve(found.name())).text == "Yes."
+    assert find_local_server([port]) is None

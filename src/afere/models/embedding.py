@@ -37,10 +37,10 @@ class Embedder(Protocol):
 def embedder(name: str = "local", project: Project | None = None) -> Embedder:
     """The embedder a name means: `local` (extra `local`, 16 languages, offline), `hash` (no dependency, words only),
     or a model of a server, as for `resolve`: `openai:text-embedding-3-small`, or a name under `models:`."""
-    if name == "hash":
+    meant = (project or find_project()).section("models").get(name, name)
+    if meant == "hash":
         return HashEmbedder()
-    declared = (project or find_project()).section("models")
-    if name == "local" or declared.get(name) == "local":
+    if meant == "local":
         return _local()
     model = resolve(name, project)
     if not isinstance(model, OpenAIModel):

@@ -39,7 +39,8 @@ def local(name: str, settings: Settings) -> LocalModel:
     if find_spec("xllamacpp") is None or find_spec("numpy") is None:
         raise MissingExtra("local", "The local model")
     if not name:
-        return LocalModel(NAME, settings, None)
+        own = os.environ.get("AFERE_LOCAL_MODEL")
+        return LocalModel(Path(own).stem if own else NAME, settings, None)
     if not Path(name).is_file():
         raise ModelUnreachable(f"local:{name}: there is no such file. Write local for the bundled model.")
     return LocalModel(Path(name).stem, settings, Path(name))
