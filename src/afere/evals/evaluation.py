@@ -22,7 +22,7 @@ from afere.data import dataset as dataset_of
 from afere.data.place import calling_project, session_of, shown
 from afere.evals.experiment import Experiment
 from afere.evals.gate import Missing
-from afere.evals.references import reference, rules_before
+from afere.evals.references import check_words, reference, rules_before
 from afere.evals.results import Result, Results, lines, row_digest
 from afere.evals.scorers import Case, Judging, Scored, named
 from afere.evals.scorers.measured import measured
@@ -100,10 +100,17 @@ def perform(
     """Carry out a plan. Rules stand in the suite's artifact before anything runs; results follow, then the experiment."""
     work = _Work(plan, project, session_of(project), dataset_of(cast("str", plan.data)), watch)
     begun = time.monotonic()
+    rules = plan.suite.gate if plan.suite else ()
+    words = {word for word in (plan.against, *(rule.against for rule in rules)) if word}
+    check_words(words, plan.baseline, work.session, project)
     before = rules_before(plan.name, plan.baseline, work.session, project)
     job = work.job(resume)
-    outcomes = work.run(job, concurrency, max_cost)
-    scored = work.score(outcomes, concurrency)
+    try:
+        outcomes = work.run(job, concurrency, max_cost)
+        scored = work.score(outcomes, concurrency)
+    except BaseException:
+        job.end("stopped")  # so that another process may go on with it
+        raise
     results = work.results(outcomes, scored)
     costs = [one.cost for one in outcomes if one.cost is not None]
     costs += [cost for found in scored for cost in _costs(found)]
@@ -167,13 +174,21 @@ class _Work:
         """Every scorer on every outcome; verdicts of judges come from the cache where the same was judged before."""
         begun, paid = time.monotonic(), 0.0
         scored: list[dict[str, Scored]] = []
-        with ThreadPoolExecutor(max(1, concurrency), "afere-score") as pool:
+        pool = ThreadPoolExecutor(max(1, concurrency), "afere-score")
+        try:
             for found in pool.map(self._score_one, outcomes):
                 scored.append(found)
                 paid += sum(_costs(found))
                 if self.watch is not None:
                     left = (time.monotonic() - begun) / len(scored) * (len(outcomes) - len(scored))
                     self.watch("scoring", Progress(len(scored), len(outcomes), paid, left, 0, False))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"interrupted while scoring: all {len(outcomes)} runs are kept, and what judges have said. "
+                "Run the same again with --resume (resume=True) to go on."
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
         return scored
 
     def _score_one(self, outcome: Outcome) -> dict[str, Scored]:
@@ -280,7 +295,7 @@ class _Work:
 def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Result:
     row = outcome.row
     scores = {name: (one.value, one.why) for name, one in found.items()}
-    scores |= {name: (value, "the run did not say") for name, value in measured(outcome).items()}
+    scores |= measured(outcome)
     world = outcome.world or any(one.world for one in found.values())
     return Result(
         row.id, digest_, outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world

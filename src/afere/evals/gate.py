@@ -6,11 +6,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from afere.base.artifact import parse_ref
 from afere.base.decision import Answer, Ruling
 from afere.base.errors import BadRule
+from afere.base.filter import parse_filter
 from afere.base.rule import BUILTIN, Rule
 from afere.evals import stats
 from afere.evals.results import Results, Series, difference
+from afere.evals.select import FIELDS
 from afere.evals.stats import Estimate, Verdict
 
 MARGIN = 0.03  # of `not worse than` on a rate, where the rule names none: 3 points
@@ -44,6 +47,10 @@ def check(rule: Rule, names: Collection[str]) -> None:
         near = get_close_matches(measure.name, list(names), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise BadRule(f"{rule}: nothing is called {measure.name!r} here.{hint} Measures: {', '.join(names)}.")
+    if rule.where:
+        parse_filter(rule.where, fields=FIELDS)
+    if rule.against is not None and rule.against != "baseline" and not rule.against.isdecimal():
+        parse_ref(rule.against)
     if rule.against is not None and measure.statistic not in (None, "mean"):
         raise BadRule(
             f"{rule}: a comparison is of means, case by case. Write {measure.name}.mean, or a threshold: {measure} <= NUMBER."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +16,7 @@ from afere.evals.gate import Missing
 from afere.evals.results import Results, from_lines
 from afere.store import Session
 
-_LOOKED_AT = 1000  # experiments, newest first
+_PAGES = 20  # of a hundred experiments: further back nobody compares
 
 
 def results_of(artifact: Artifact, session: Session) -> Results:
@@ -45,13 +46,11 @@ def reference(word: str, results: Results, file: Path, session: Session, project
     if word == "baseline":
         name = shown(file, project.root)
         found = baseline.read(file, name)
-        return (
-            found[0]
-            if found
-            else Missing(
+        if found is None:
+            return Missing(
                 f"there is no {name}; make it from results you accept: afere accept {results.ref or 'EXPERIMENT'}"
             )
-        )
+        return Missing(f"{name} was made from this very experiment") if found[0].at == results.at else found[0]
     try:
         ref = parse_ref(f"experiment:{word}" if word.isdecimal() else word, kind=None)
         if ref.kind == "experiment":
@@ -72,22 +71,31 @@ def reference(word: str, results: Results, file: Path, session: Session, project
     )
 
 
-def experiments(session: Session) -> list[Artifact]:
-    """The experiments of the project, newest first."""
-    found: list[Artifact] = []
+def experiments(session: Session) -> Iterator[Artifact]:
+    """The experiments of the project, newest first, a page at a time."""
     cursor: str | None = None
-    while len(found) < _LOOKED_AT:
-        page = session.find("artifacts", kind="experiment", limit=200, cursor=cursor)
-        found += page.items
+    for _ in range(_PAGES):
+        page = session.find("artifacts", kind="experiment", limit=100, cursor=cursor)
+        yield from page.items
         cursor = page.next
         if cursor is None:
-            break
-    return found
+            return
 
 
 def previous(name: str, session: Session) -> Artifact | None:
     """The newest experiment of that name."""
     return next((one for one in experiments(session) if cast("dict[str, Json]", one.content)["name"] == name), None)
+
+
+def check_words(words: Iterable[str], file: Path, session: Session, project: Project) -> None:
+    """Before anything is paid: what cannot be compared with is an error now. An alias that is not set yet is none."""
+    for word in words:
+        if word == "baseline":
+            baseline.read(file, shown(file, project.root))
+            continue
+        ref = parse_ref(f"experiment:{word}" if word.isdecimal() else word)
+        if ref.kind == "experiment":
+            session.get(ref, kind="experiment")
 
 
 def rules_before(name: str, file: Path, session: Session, project: Project) -> dict[str, str]:

@@ -13,7 +13,7 @@ from afere.base.artifact import Artifact, parse_ref
 from afere.base.errors import BadInput, BadReference, NotFound
 from afere.base.extension import load
 from afere.base.project import Project
-from afere.chains import Chain, Component, chain
+from afere.chains import Chain, Component, chain, resolve_chain
 from afere.store import Session
 
 _FILES = (".md", ".txt", ".jinja", ".j2", ".prompt")
@@ -71,9 +71,7 @@ def _named(target: str, project: Project) -> Subject:
         return Subject(label or "address", target)
     declared = project.section("chains")
     if target in declared:
-        importable(project)
-        found = subject_of(load("chain", str(declared[target])), project)
-        return Subject(target, found.run)
+        return Subject(target, resolve_chain(target, project))
     if target.endswith(_FILES) or "/" in target:
         made = Component(project.path(target), project)
         return Subject(made.name, made)
@@ -85,10 +83,7 @@ def _named(target: str, project: Project) -> Subject:
         made = Component(ref, project)
         return Subject(made.name, made)
     if ref is not None and (ref.kind == "chain" or ref.selected):
-        raise BadInput(
-            f"{target}: a stored chain is evaluated from its code. Check that version out and evaluate {ref.name!r} there; "
-            f"its earlier experiments can be compared with: against {target}"
-        )
+        return Subject(ref.name, resolve_chain(target, project))  # refused unless the code here is that revision
     if ":" in target:
         importable(project)
         return subject_of(load("target", target), project)

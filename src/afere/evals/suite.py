@@ -12,13 +12,16 @@ from afere.base.artifact import check_name
 from afere.base.canonical import Json
 from afere.base.document import Document, check, read_yaml
 from afere.base.errors import BadInput, NotFound
+from afere.base.filter import parse_filter
 from afere.base.project import Project
 from afere.base.rule import BUILTIN, Rule, parse_rule
 from afere.evals import gate
 from afere.evals.scorers import Judging, named
+from afere.evals.select import FIELDS
 from afere.evals.subject import Subject, importable, subject_of
 
 T = TypeVar("T")
+NAMED_SLICES = ("tags", "split", "group")  # one slice for each value
 
 SUITE_SCHEMA: dict[str, Json] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -129,10 +132,14 @@ def read_suite(file: Path, project: Project) -> Suite:
     known = [*(one.name for one in scorers), *BUILTIN]
     texts = [str(rule) for rule in cast("list[Json]", said.get("gate") or [])]
     rules = tuple(_at(document, ("gate", i), lambda t=text: _rule(t, known)) for i, text in enumerate(texts))
+    slices = [str(one) for one in cast("list[Json]", said.get("slices") or [])]
+    for i, one in enumerate(slices):
+        if one not in NAMED_SLICES:
+            _at(document, ("slices", i), lambda t=one: parse_filter(t, fields=FIELDS))
     return Suite(
         name, subject, str(said["data"]), scorers, file.with_name(f"{name}.baseline.json"),
         cast("int", said.get("repeats", 1)), cast("str | None", said.get("against")),
-        tuple(str(one) for one in cast("list[Json]", said.get("slices") or [])), rules,
+        tuple(slices), rules,
     )  # fmt: skip
 
 

@@ -6,23 +6,23 @@ from afere.base.score import Value
 from afere.chains.runner import Outcome
 
 
-def measured(outcome: Outcome) -> dict[str, Value]:
-    """The built-in measures of one run; None where the run does not say. A crash of the user's code is an error, and its
+def measured(outcome: Outcome) -> dict[str, tuple[Value, str]]:
+    """The built-in measures of one run, each with the reason where it is unknown. A crash of the user's code is an error, and its
     time and cost do not count; a run that the world broke is nothing at all.
     """
     names = ("seconds", "cost", "input_tokens", "output_tokens", "first_token_seconds")
-    if outcome.world:
-        return dict.fromkeys([*names, "errors"])
     if outcome.error is not None:
-        return {**dict.fromkeys(names), "errors": True}
+        unknown: dict[str, tuple[Value, str]] = dict.fromkeys(names, (None, outcome.error))
+        return {**unknown, "errors": (None, outcome.error) if outcome.world else (True, outcome.error)}
     trace = outcome.trace
     totals = trace.totals if trace else None
     first = [s.first_token_seconds for s in trace.spans if s.first_token_seconds is not None] if trace else []
+    silent = "no model said" if trace else "nothing ran"
     return {
-        "seconds": outcome.seconds,
-        "cost": outcome.cost,
-        "input_tokens": totals.input_tokens if totals else None,
-        "output_tokens": totals.output_tokens if totals else None,
-        "first_token_seconds": first[-1] if first else None,
-        "errors": False,
+        "seconds": (outcome.seconds, "answered from the cache" if trace else silent),
+        "cost": (outcome.cost, silent),
+        "input_tokens": (totals.input_tokens if totals else None, silent),
+        "output_tokens": (totals.output_tokens if totals else None, silent),
+        "first_token_seconds": (first[-1] if first else None, silent),
+        "errors": (False, ""),
     }
