@@ -25,7 +25,7 @@ _log = logging.getLogger("afere.cache")
 
 def _first(connection: sqlite3.Connection) -> None:
     connection.execute(
-        "CREATE TABLE answers (key TEXT PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL), WITHOUT ROWID"
+        "CREATE TABLE answers (key TEXT PRIMARY KEY, value BLOB NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID"
     )
 
 

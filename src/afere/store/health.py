@@ -130,7 +130,7 @@ def _audit(session: Session) -> list[Finding]:
     if not problems:
         return [Finding("ok", "audit", f"{session.head()[0]} lines, sound")]
     action = (
-        "Somebody or something changed the store past afere. Compare with a backup; "
+        "Something was changed past afere, or lost in a repair. Compare with a backup; "
         "`afere audit verify --head HASH` checks against a head that you kept."
     )
     return [Finding("error", "audit", problem, action) for problem in problems]
