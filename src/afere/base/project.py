@@ -89,6 +89,7 @@ PROJECT_SCHEMA: dict[str, Json] = {
             },
         },
         "redact": {"type": "array", "items": {"type": "string"}},
+        "content": {"enum": ["all", "none"]},
         "keep": {"type": "object"},
         "revision": {"type": "object"},
         "store": {"type": "string"},

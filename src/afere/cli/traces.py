@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 
-@click.command()
-@click.argument("filter", nargs=-1)
+# `-user:42` is a term of the filter: this command has no short options, not even -h, so that it is never read as one.
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.argument("filter", nargs=-1, type=click.UNPROCESSED)
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many at most.")
 @click.option("--cursor", metavar="NEXT", help="Go on from `next` of the page before.")
 @placed
@@ -135,7 +136,7 @@ def _table(console: Console, rows: list[tuple[Span, Totals]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    titles = ("when", "trace", "name", "status", "seconds", "tokens", "cost", "input")
+    titles = ("when", "trace", "name", "status", "took", "tokens", "cost", "input")
     cells = [_cells(root, sums) for root, sums in rows]
     shown = [at for at in range(len(titles)) if any(row[at] for row in cells)]
     widths = {at: min(max(len(titles[at]), *(len(row[at]) for row in cells)), 24) for at in shown}
@@ -144,7 +145,7 @@ def _table(console: Console, rows: list[tuple[Span, Totals]]) -> None:
         widths[last] = max(console.width - sum(width + 2 for at, width in widths.items() if at != last), 10)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for at in shown:
-        right = titles[at] in ("seconds", "tokens", "cost")
+        right = titles[at] in ("took", "tokens", "cost")
         table.add_column(titles[at], width=widths[at], no_wrap=True, justify="right" if right else "left")
     colours = {"ok": "green", "error": "red", "died": "red"}
     for row in cells:
@@ -159,6 +160,18 @@ def _cells(root: Span, sums: Totals) -> tuple[str, ...]:
     counts = [count for count in (sums.input_tokens, sums.output_tokens) if count is not None]
     said = root.error or (root.input if isinstance(root.input, str) else "")
     return (
-        when, root.trace_id[:8], root.name, _status(root), "" if root.seconds is None else f"{root.seconds:.2f}",
+        when, root.trace_id[:8], root.name, _status(root), _took(root.seconds),
         str(sum(counts)) if counts else "", "" if sums.cost is None else f"${sums.cost:.4f}", " ".join(said.split()),
     )  # fmt: skip
+
+
+def _took(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return (
+        f"{seconds * 1000:.0f} ms"
+        if seconds < 1
+        else f"{seconds:.2f} s"
+        if seconds < 100
+        else f"{seconds / 60:.1f} min"
+    )
