@@ -116,5 +116,7 @@ def _q8_0(q4_1: bytes) -> bytes:
     scale = np.abs(weights).max(axis=1, keepdims=True) / np.float32(127)
     with np.errstate(divide="ignore"):
         inverse = np.where(scale == 0, np.float32(0), np.float32(1) / scale)
-    quants = np.rint(weights * inverse).astype(np.int8)
+    scaled = weights * inverse
+    halves_away = np.copysign(np.floor(np.abs(scaled) + np.float32(0.5)), scaled)  # as C's roundf
+    quants = halves_away.astype(np.int8)
     return np.concatenate([scale.astype(np.float16).view(np.uint8), quants.view(np.uint8)], axis=1).tobytes()
