@@ -239,7 +239,7 @@ def wait_for(condition, seconds: float = 20.0) -> None:
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
 def test_after_kill_9_or_ctrl_c_finished_rows_are_not_paid_again(project: Path, write, end: signal.Signals) -> None:
-    with OpenAIServer(Answer("ok", delay=0.02)) as server:
+    with OpenAIServer(Answer("ok", delay=0.06)) as server:
         write("afere.yaml", f"project: handbook\nmodels: {{answer: '{server.name}'}}\n")
         write("prompts/answer.md", "{{ q }}")
         write("program.py", PROGRAM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import logging
 import os
@@ -20,6 +21,7 @@ from afere.base.steps import Effect, Steps, adrive, drive
 from afere.chains.calls import CACHED, Memory, remembering
 from afere.chains.chain import apart
 from afere.chains.target import Target, as_json, is_world, target_of
+from afere.chains.waiting import background
 from afere.data import Row
 from afere.net import HostFailed
 from afere.store import Job, Session
@@ -170,7 +172,7 @@ class _Ledger:
         self._errors = 0
         self._paid = 0.0
         self._begun = time.monotonic()
-        self.stopped = False
+        self.stopped = self.interrupted = False
         self.problem: BaseException | None = None
         for outcome in _kept(rows, repeats, session, job):
             self.done[outcome.row.id, outcome.repeat] = outcome
@@ -208,7 +210,7 @@ class _Ledger:
             while not finished(_TICK):
                 self.write()
         except BaseException as problem:
-            self.stopped = True
+            self.stopped = self.interrupted = True
             finished(_GRACE)
             self.write()
             if isinstance(problem, KeyboardInterrupt):
@@ -270,38 +272,25 @@ def _in_threads(run: _Run, count: int, ledger: _Ledger) -> None:
 
 
 def _in_loop(run: _Run, count: int, ledger: _Ledger) -> None:
-    """Async targets: tasks on a loop of their own thread, since the caller's may be running (a notebook)."""
-    tasks: list[asyncio.Task[None]] = []
-    loops: list[asyncio.AbstractEventLoop] = []
+    """Async targets: tasks on a loop in the background, since the caller's may be running (a notebook)."""
 
     async def work() -> None:
         while (item := run.next()) is not None:
             await adrive(run.row(*item))
 
     async def everything() -> None:
-        loops.append(asyncio.get_running_loop())
-        tasks.extend(asyncio.create_task(work()) for _ in range(count))
-        await asyncio.gather(*tasks)
-
-    def thread_body() -> None:
         try:
-            asyncio.run(everything())
-        except asyncio.CancelledError:
-            pass
-        except BaseException as problem:
+            await asyncio.gather(*(work() for _ in range(count)))
+        except Exception as problem:  # not of the user's code, which `row` catches
             ledger.problem, ledger.stopped = problem, True
 
-    thread = threading.Thread(
-        target=contextvars.copy_context().run, args=(thread_body,), name="afere-rows", daemon=True
-    )
-    thread.start()
+    future = asyncio.run_coroutine_threadsafe(everything(), background())
 
     def finished(seconds: float) -> bool:
-        if ledger.stopped and seconds == _GRACE:
-            for task in tasks:
-                loops[0].call_soon_threadsafe(task.cancel)
-        thread.join(seconds)
-        return not thread.is_alive()
+        if ledger.interrupted:
+            future.cancel()
+        concurrent.futures.wait([future], seconds)
+        return future.done()
 
     ledger.watch(finished)
 
