@@ -16,8 +16,8 @@ from afere.server import markup, words
 from afere.server.assets import version
 
 _FILTERS = (
-    words.count, words.seconds, words.money, words.number, words.signed, words.percent, words.when, words.stamp,
-    words.said, words.pretty, words.many, markup.markdown, markup.tree,
+    words.count, words.seconds, words.money, words.number, words.percent, words.measured, words.changed, words.when,
+    words.stamp, words.said, words.pretty, words.many, markup.markdown, markup.tree,
 )  # fmt: skip
 
 

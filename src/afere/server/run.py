@@ -33,6 +33,8 @@ class Server:
 
     def run(self, *, ready: Callable[[], None] | None = None) -> None:
         """Serve until interrupted or stopped."""
+        if ready is not None:
+            ready()  # before the imports below: the socket listens already, and who connects meanwhile is answered
         import uvicorn
 
         from afere.server.app import create_app
@@ -42,8 +44,6 @@ class Server:
             timeout_graceful_shutdown=2, timeout_keep_alive=30, proxy_headers=False, ws="none",
         )  # fmt: skip
         self._uvicorn = uvicorn.Server(config)
-        if ready is not None:
-            ready()
         try:
             self._uvicorn.run(sockets=[self.socket])
         finally:

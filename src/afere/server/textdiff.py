@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 _CONTEXT = 3  # unchanged lines shown around a change
+_RELATED = 0.4  # texts less alike than this are two texts, not one that changed
 _MAX_WORDS = 4000  # of a line or answer; longer ones are compared whole
 
 
@@ -91,13 +92,20 @@ def words(before: str, after: str) -> tuple[tuple[Bit, ...], tuple[Bit, ...]]:
     """The pieces of both texts, with what the other does not have marked."""
     a, b = _WORD.findall(before), _WORD.findall(after)
     if max(len(a), len(b)) > _MAX_WORDS:
-        same = before == after
-        return (Bit(before, not same),), (Bit(after, not same),)
+        return _whole(before, after)
+    matched = SequenceMatcher(None, a, b, autojunk=False)
+    if before and after and matched.ratio() < _RELATED:
+        return _whole(before, after)
     left: list[Bit] = []
     right: list[Bit] = []
-    for tag, a0, a1, b0, b1 in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
+    for tag, a0, a1, b0, b1 in matched.get_opcodes():
         if a1 > a0:
             left.append(Bit("".join(a[a0:a1]), tag != "equal"))
         if b1 > b0:
             right.append(Bit("".join(b[b0:b1]), tag != "equal"))
     return tuple(left), tuple(right)
+
+
+def _whole(before: str, after: str) -> tuple[tuple[Bit, ...], tuple[Bit, ...]]:
+    same = before == after
+    return (Bit(before, not same),), (Bit(after, not same),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import cast
 
@@ -49,15 +50,17 @@ def number(value: Json) -> str:
         return NONE
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        size = abs(value)
-        if value.is_integer() and size < 1e6:
-            return f"{value:.1f}"
-        text = f"{value:,.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.3f}"
-        return text if size >= 0.001 else f"{value:.3g}"
+    if isinstance(value, int | float):
+        return ("\N{MINUS SIGN}" if value < 0 else "") + _decimal(abs(value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _decimal(size: float) -> str:
+    if isinstance(size, int) or size >= 1000:
+        return f"{size:,.0f}"
+    if size.is_integer():
+        return f"{size:.1f}"
+    return f"{size:.1f}" if size >= 100 else f"{size:.3f}" if size >= 0.001 else f"{size:.3g}"
 
 
 def signed(value: float | None) -> str:
@@ -68,9 +71,28 @@ def signed(value: float | None) -> str:
     return ("\N{MINUS SIGN}" if value < 0 else "+") + text
 
 
+def measured(value: float | None, name: str) -> str:
+    """The value of a measure in its own unit, by the measure's name."""
+    unit = _UNITS.get(name.partition(".")[0])
+    return number(value) if value is None or unit is None or value < 0 else unit(value)
+
+
+def changed(value: float | None, name: str) -> str:
+    """A difference of a measure, with its sign, in its own unit."""
+    unit = _UNITS.get(name.partition(".")[0])
+    if value is None or unit is None:
+        return signed(value)
+    return ("\N{MINUS SIGN}" if value < 0 else "+") + unit(abs(value))
+
+
 def percent(value: float | None) -> str:
     """`0.4%`."""
     return NONE if value is None else f"{value * 100:.1f}%"
+
+
+_UNITS: dict[str, Callable[[float], str]] = {
+    "seconds": seconds, "first_token_seconds": seconds, "cost": money, "errors": percent,
+}  # fmt: skip
 
 
 def moment(at: str | int | None) -> datetime | None:

@@ -104,8 +104,9 @@ def cases_of(experiment: Experiment, before: Experiment | None = None) -> tuple[
     found: list[Case] = []
     for id_, own in runs.items():
         ordered = tuple(sorted(own, key=lambda run: run.repeat))
-        cells = tuple(_cell(name, ordered, earlier.get((id_, own[0].digest), ())) for name in names)
-        found.append(Case(id_, examples.get(id_), ordered, cells, _moved(cells, lower)))
+        past = earlier.get((id_, own[0].digest), ())
+        cells = tuple(_cell(name, ordered, past) for name in names)
+        found.append(Case(id_, examples.get(id_), ordered, cells, _moved(cells, lower, ordered, past)))
     return tuple(found)
 
 
@@ -123,8 +124,12 @@ def _mean(name: str, runs: Sequence[Result]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _moved(cells: Sequence[Cell], lower: frozenset[str]) -> int:
-    """By the measure that changed most."""
+def _moved(cells: Sequence[Cell], lower: frozenset[str], runs: Sequence[Result], past: Sequence[Result]) -> int:
+    """By how many of its runs the user's code failed; else by the measure that changed most."""
+    if past:
+        now, before = (sum(bool(run.error) for run in some) / len(some) for some in (runs, past))
+        if now != before:
+            return 1 if now < before else -1
     changes = [
         (-1 if cell.name in lower else 1) * (cell.mean - cell.before)
         for cell in cells

@@ -73,7 +73,7 @@ class ComparePage:
             if one.better is not None and one.name.partition(".")[0] not in ("seconds", "cost")
         ]
         parts = [
-            f"{one.name} is {'better' if one.better else 'worse'}: {_ends(one.difference)}"
+            f"{one.name} is {'better' if one.better else 'worse'}: {_ends(one.difference, one.name)}"
             for one in sure
             if one.difference
         ]
@@ -92,9 +92,11 @@ class ComparePage:
         }  # fmt: skip
 
 
-def _ends(found: Difference) -> str:
-    e = found.estimate
-    return f"{words.signed(e.value)} ({words.signed(e.low)} to {words.signed(e.high)}, 90% interval)"
+def _ends(found: Difference, name: str) -> str:
+    value, low, high = (
+        words.changed(one, name) for one in (found.estimate.value, found.estimate.low, found.estimate.high)
+    )
+    return f"{value} ({low} to {high}, 90% interval)"
 
 
 def page(session: Session, asked: Asked) -> ComparePage:

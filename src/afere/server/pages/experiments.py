@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, BadReference, NotFound
 from afere.base.project import find_project
-from afere.base.rule import parse_rule
+from afere.base.rule import BUILTIN, parse_rule
 from afere.evals import Experiment
 from afere.server import figures, words
 from afere.server.pages.asked import Asked, as_json
@@ -40,12 +40,7 @@ class Line:
     calibrated: bool
     difference: Mapping[str, Any] | None
     figure: figures.Interval | None
-
-    @property
-    def before(self) -> float | None:
-        """The value it was compared with."""
-        change = self.difference["value"] if self.difference else None
-        return None if change is None or self.value is None else self.value - change
+    before: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +49,9 @@ class Ruled:
 
     ruling: Mapping[str, Any]
     figure: figures.Interval | None
+    value: str
+    low: str
+    high: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +78,13 @@ def list_page(session: Session, asked: Asked) -> ExperimentsPage:
     """All experiments, newest first, with the answer of the newest decision on each."""
     found = session.find("artifacts", kind="experiment", limit=asked.limit, cursor=asked.cursor)
     answers = _answers(session)
-    items = tuple(Listed(one, answers.get(one.ref, ""), _lines(one, ())[:SHOWN_MEASURES]) for one in found.items)
+    items = tuple(Listed(one, answers.get(one.ref, ""), _shown(_lines(one, ()))) for one in found.items)
     return ExperimentsPage(items, found.next)
+
+
+def _shown(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """The first measures of scorers and judges."""
+    return tuple(line for line in lines if line.name.partition(".")[0] not in BUILTIN)[:SHOWN_MEASURES]
 
 
 def _answers(session: Session) -> dict[str, str]:
@@ -130,7 +133,7 @@ class ExperimentPage:
         parts += [sentence for line in self.lines if (sentence := _moved_sentence(line, content))][:2]
         if not parts and self.lines:
             first = self.lines[0]
-            parts.append(f"{first.name} is {words.number(first.value)}{_span(first)}.")
+            parts.append(f"{first.name} is {words.measured(first.value, first.name)}{_span(first)}.")
         if content["unfinished"]:
             parts.append(
                 f"It is not complete: {words.many(content['unfinished'], 'run')} of {content['runs']} are unfinished."
@@ -207,8 +210,8 @@ def page(session: Session, asked: Asked) -> ExperimentPage:
     offset = asked.number("cursor", 0, most=len(chosen))
     slices = cast("Mapping[str, list[Any]]", content.get("slices") or {})
     return ExperimentPage(
-        experiment, _lines(experiment.artifact, rulings), decision, tuple(_ruled(one, experiment.results.lower) for one in rulings),
-        tuple((name, tuple(_line(one, ()) for one in below)[:SHOWN_MEASURES]) for name, below in slices.items()),
+        experiment, _lines(experiment.artifact, rulings, before), decision, tuple(_ruled(one, experiment.results.lower) for one in rulings),
+        tuple((name, _shown([_line(one, ()) for one in below])) for name, below in slices.items()),
         measure_names(experiment)[:SHOWN_MEASURES], tuple((name, sum(_fits(case, name) for case in cases)) for name in SHOWS), show,
         offset, len(chosen), sides(session, experiment, chosen[offset : offset + _PAGE], before),
         compared if isinstance(compared, str) else None, tuple((use.role, use.ref) for use in experiment.artifact.uses),
@@ -245,9 +248,13 @@ def _fits(case: Case, show: str) -> bool:
             return True
 
 
-def _lines(artifact: Artifact, rulings: Sequence[Mapping[str, Any]]) -> tuple[Line, ...]:
+def _lines(
+    artifact: Artifact, rulings: Sequence[Mapping[str, Any]], before: Experiment | None = None
+) -> tuple[Line, ...]:
+    """The table as the artifact keeps it; what the measures were before is that experiment's own table."""
     content = cast("Mapping[str, Any]", artifact.content)
-    return tuple(_line(one, rulings) for one in content["measures"])
+    earlier = {one["name"]: one["value"] for one in cast("list[Any]", before.content["measures"])} if before else {}
+    return tuple(replace(_line(one, rulings), before=earlier.get(one["name"])) for one in content["measures"])
 
 
 def _line(said: Mapping[str, Any], rulings: Sequence[Mapping[str, Any]]) -> Line:
@@ -273,8 +280,10 @@ def _line(said: Mapping[str, Any], rulings: Sequence[Mapping[str, Any]]) -> Line
 def _ruled(ruling: Mapping[str, Any], lower: frozenset[str]) -> Ruled:
     """A rule's picture: the limit (or no difference) dotted, and shaded where the rule holds."""
     rule = parse_rule(ruling["rule"])
+    say = words.measured if rule.against is None else words.changed
+    value, low, high = (say(ruling[end], rule.measure.name) for end in ("value", "low", "high"))
     if ruling["value"] is None:
-        return Ruled(ruling, None)
+        return Ruled(ruling, None, value, low, high)
     limit, holds = rule.amount, None
     if rule.against is None:
         holds = ("above" if rule.op in (">=", ">") else "below", rule.amount) if rule.amount is not None else None
@@ -285,4 +294,4 @@ def _ruled(ruling: Mapping[str, Any], lower: frozenset[str]) -> Ruled:
     figure = figures.interval(
         ruling["value"], ruling["low"], ruling["high"], answer=ruling["answer"], limit=limit, holds=holds
     )
-    return Ruled(ruling, figure)
+    return Ruled(ruling, figure, value, low, high)
