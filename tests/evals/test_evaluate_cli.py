@@ -210,3 +210,33 @@ def test_after_kill_9_resume_calls_nothing_again(suite: Path) -> None:
     # What ran in the last fraction of a second before the kill was not yet on disk; all else is not called again.
     assert again <= 8
     assert len(set(called)) == 60
+
+
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(suite: Path) -> None:
+    (suite / "app.py").write_text(
+        "import afere, time\n\n@afere.chain\ndef qa(question: str) -> str:\n    open('begun', 'a').write('x')\n"
+        "    time.sleep(0.2)\n    return question\n\n@afere.scorer\ndef short(output):\n    return True\n"
+    )
+    command = [sys.executable, "-m", "afere.cli.main", "eval", "qa", "--concurrency", "2"]
+    running = subprocess.Popen(command, cwd=suite, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and (not (suite / "begun").exists() or len((suite / "begun").read_text()) < 8):
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "of 60 rows are finished and kept" in said
+    assert "--resume" in said
+
+
+def test_slices_are_shown_apart(suite: Path, afere: Run) -> None:
+    lines = [
+        json.dumps({"id": f"e-{i}", "input": {"question": str(i)}, "expected": str(i), "tags": ["early" if i < 20 else "late"]})
+        for i in range(60)
+    ]  # fmt: skip
+    (suite / "data/qa.jsonl").write_text("\n".join(lines))
+    (suite / "evals/qa.yaml").write_text(SUITE + "slices: [tags]\n")
+    made = json.loads(afere("eval", "qa", "--json")[1])
+    values = {label: measures[0]["value"] for label, measures in made["slices"].items()}
+    assert values == {'tag:"early"': 0.5, 'tag:"late"': 1.0}
+    assert 'tag:"early"' in afere("eval", "qa")[1]

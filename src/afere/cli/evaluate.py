@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from afere.base.errors import Exit, StoreFailed
+from afere.base.rule import BUILTIN
 from afere.cli.common import Place, placed
 
 if TYPE_CHECKING:
@@ -57,8 +58,11 @@ def eval_(
 
     project = place.here()
     plan = Plan.of(read_suite(find_suite(suite, project), project), against=against, repeats=repeats)
-    with _progress(quiet=place.json) as watch:
-        made = perform(plan, project, concurrency=concurrency, max_cost=max_cost, resume=resume, watch=watch)
+    try:
+        with _progress(quiet=place.json) as watch:
+            made = perform(plan, project, concurrency=concurrency, max_cost=max_cost, resume=resume, watch=watch)
+    except KeyboardInterrupt as stopped:  # click would drop what it says: how many rows are kept, and how to go on
+        raise click.Abort(str(stopped)) from None
     decision = made.gate() if made.rules else None
     if markdown:
         _write(markdown, report.markdown(made, decision))
@@ -215,8 +219,30 @@ def _draw_experiment(console: Console, made: Experiment) -> None:
     console.print(table)
     to = f"Differences are to {said['compared']}. " if compared else ""
     console.print(f"{to}{report.INTERVALS}", style="dim", markup=False)
+    _draw_slices(console, made)
     for note in report.notes(made):
         console.print(Text(f"! {note}", "yellow"))
+
+
+def _draw_slices(console: Console, made: Experiment) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from afere.evals import report
+
+    slices = made.slices
+    if not slices:
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("slice", "measure", "value", "90% interval", "cases"):
+        table.add_column(name, justify="left" if name in ("slice", "measure") else "right", no_wrap=True)
+    for label, measures in slices.items():
+        for one in measures:
+            if one["kind"] != "empty" and one["name"] not in BUILTIN:
+                cells = (report.number(one["value"]), report.interval(one["low"], one["high"]), str(one["n"]))
+                table.add_row(escape(label), escape(one["name"]), *cells)
+    console.print()
+    console.print(table)
 
 
 def _cells(one: Measure, compared: bool) -> list[str]:

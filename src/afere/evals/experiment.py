@@ -91,6 +91,11 @@ class Experiment:
         return cast("list[Json]", self.content["findings"])
 
     @property
+    def slices(self) -> dict[str, list[dict[str, Any]]]:
+        """The measures of each slice that the suite names, as JSON."""
+        return cast("dict[str, list[dict[str, Any]]]", self.content["slices"])
+
+    @property
     def baseline_file(self) -> Path:
         return self.project.path(str(self.content["baseline"]))
 

@@ -18,7 +18,7 @@ def measured(outcome: Outcome) -> dict[str, tuple[Value, str]]:
     totals = trace.totals if trace else None
     first = [s.first_token_seconds for s in trace.spans if s.first_token_seconds is not None] if trace else []
     silent = "no model said" if trace else "nothing ran"
-    return {
+    found: dict[str, tuple[Value, str]] = {
         "seconds": (outcome.seconds, "answered from the cache" if trace else silent),
         "cost": (outcome.cost, silent),
         "input_tokens": (totals.input_tokens if totals else None, silent),
@@ -26,3 +26,4 @@ def measured(outcome: Outcome) -> dict[str, tuple[Value, str]]:
         "first_token_seconds": (first[-1] if first else None, silent),
         "errors": (False, ""),
     }
+    return {name: (value, why if value is None else "") for name, (value, why) in found.items()}
