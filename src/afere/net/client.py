@@ -1,6 +1,7 @@
 """One call, sync or async, whole or streamed, over clients that are shared and pooled.
 
-A client is made when first needed, one for each process, longest silence and route; all event loops share it. Redirects
+A client is made when first needed, one for each process, longest silence and route.
+It lives on an event loop in a thread of its own, which all threads and event loops share. Redirects
 are never followed, so credentials cannot wander to another host: the answer with its 3xx status is handed back.
 Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY (never for this machine itself), certificates from the
 operating system, or from SSL_CERT_FILE or SSL_CERT_DIR where those are set.
@@ -12,7 +13,7 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Generator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pyreqwest.client import Client, ClientBuilder
     from pyreqwest.exceptions import PyreqwestError
     from pyreqwest.request import RequestBuilder
-    from pyreqwest.response import BaseResponse, ResponseBodyReader
+    from pyreqwest.response import BaseResponse
 
 T = TypeVar("T")
 
@@ -78,57 +79,48 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class AsyncStreamedAnswer:
-    """An answer whose body is iterated once, in pieces as they arrive, with `async for`."""
+class StreamedAnswer:
+    """An answer whose body is iterated once, in pieces as they arrive."""
 
     status: int
     headers: Mapping[str, str]
-    _call: Call
-    _reader: ResponseBodyReader
+    _piece: Callable[[], Awaitable[bytes | None]]
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        while (piece := await self.piece()) is not None:
+    def __iter__(self) -> Iterator[bytes]:
+        while (piece := _wait(self._piece())) is not None:
             yield piece
-
-    async def piece(self) -> bytes | None:
-        """The next piece; None at the end."""
-        with _explained(self._call):
-            found = await self._reader.read_chunk()
-        return None if found is None else bytes(found)
 
 
 @dataclass(frozen=True, slots=True)
-class StreamedAnswer:
-    """Like AsyncStreamedAnswer, for `for`."""
+class AsyncStreamedAnswer:
+    """Like StreamedAnswer, for `async for`."""
 
     status: int
     headers: Mapping[str, str]
-    _answer: AsyncStreamedAnswer
+    _piece: Callable[[], Awaitable[bytes | None]]
 
-    def __iter__(self) -> Iterator[bytes]:
-        while (piece := _wait(self._answer.piece())) is not None:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (piece := await _there(self._piece())) is not None:
             yield piece
 
 
 def send(call: Call) -> Answer:
     """Make the call and read the whole answer. HostFailed if there is none; any status is an answer."""
-    return _wait(asend(call))
+    return _wait(_sent(call))
 
 
 async def asend(call: Call) -> Answer:
-    """Like `send`, on the running event loop."""
-    with _explained(call):
-        response = await _request(call).build().send()
-        return Answer(response.status, _headers(response), bytes(await response.bytes()))
+    """Like `send`, for any event loop."""
+    return await _there(_sent(call))
 
 
 @contextmanager
 def stream(call: Call) -> Generator[StreamedAnswer]:
     """Make the call and hand out the answer while it arrives; leaving the block closes the connection."""
-    opened = astream(call)
-    answer = _wait(opened.__aenter__())
+    opened = _opened(call)
+    status, headers, piece = _wait(opened.__aenter__())
     try:
-        yield StreamedAnswer(answer.status, answer.headers, answer)
+        yield StreamedAnswer(status, headers, piece)
     finally:
         # Not waited for: a stream that is left when the interpreter ends has nobody who could answer.
         _begin(opened.__aexit__(None, None, None))
@@ -136,11 +128,34 @@ def stream(call: Call) -> Generator[StreamedAnswer]:
 
 @asynccontextmanager
 async def astream(call: Call) -> AsyncGenerator[AsyncStreamedAnswer]:
-    """Like `stream`, on the running event loop."""
+    """Like `stream`, for any event loop."""
+    opened = _opened(call)
+    status, headers, piece = await _there(opened.__aenter__())
+    try:
+        yield AsyncStreamedAnswer(status, headers, piece)
+    finally:
+        _begin(opened.__aexit__(None, None, None))
+
+
+async def _sent(call: Call) -> Answer:
+    with _explained(call):
+        response = await _request(call).build().send()
+        return Answer(response.status, _headers(response), bytes(await response.bytes()))
+
+
+@asynccontextmanager
+async def _opened(call: Call) -> AsyncGenerator[tuple[int, dict[str, str], Callable[[], Awaitable[bytes | None]]]]:
     with _explained(call):
         request = _request(call).streamed_read_buffer_limit(0).build_streamed()
         async with request as response:
-            yield AsyncStreamedAnswer(response.status, _headers(response), call, response.body_reader)
+            reader = response.body_reader
+
+            async def piece() -> bytes | None:
+                with _explained(call):
+                    found = await reader.read_chunk()
+                return None if found is None else bytes(found)
+
+            yield response.status, _headers(response), piece
 
 
 _lock = threading.Lock()
@@ -149,7 +164,7 @@ _loops: dict[int, AbstractEventLoop] = {}
 
 
 def _wait(work: Awaitable[T]) -> T:
-    """The result of an asynchronous call, made on a loop in a thread of its own. So Ctrl-C ends the wait, and the call."""
+    """The result, for code that is not asynchronous. Ctrl-C ends the wait, and the call."""
     future = _begin(work)
     try:
         return future.result()
@@ -158,7 +173,15 @@ def _wait(work: Awaitable[T]) -> T:
         raise
 
 
+async def _there(work: Awaitable[T]) -> T:
+    """The result, for the event loop that asks. Cancelling the wait cancels the call."""
+    import asyncio
+
+    return await asyncio.wrap_future(_begin(work))
+
+
 def _begin(work: Awaitable[T]) -> Future[T]:
+    """Start it on the one loop that touches the client: pyreqwest 0.15 crashes when threads that used it come and go."""
     import asyncio
 
     async def run() -> T:
