@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import afere
+from afere.cli.main import main
 from afere.tracing import flush
 
 
-def afere_(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "afere.cli.main", *arguments], capture_output=True, text=True, timeout=60, check=False
-    )
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def test_traces_are_listed_found_and_scored(project: Path) -> None:
+Typed = Callable[..., Done]
+
+
+@pytest.fixture
+def afere_(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """Run the command line with these arguments."""
+
+    def typed(*arguments: str) -> Done:
+        monkeypatch.setattr("sys.argv", ["afere", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        return Done(int(stop.value.code or 0), out, err)
+
+    return typed
+
+
+def test_traces_are_listed_found_and_scored(project: Path, afere_: Typed) -> None:
     (project / "afere.yaml").write_text("project: handbook\ncontent: none\n")
     assert "No traces yet" in afere_("traces").stdout
     with afere.span("qa", kind="chain") as live, afere.context(user="42"):
@@ -50,6 +69,8 @@ def test_traces_are_listed_found_and_scored(project: Path) -> None:
         (("score", "a" * 32, "helpful", "true", "--by", "me"), "write who judged"),
     ],
 )
-def test_wrong_use_is_one_sentence_and_status_2(project: Path, arguments: tuple[str, ...], says: str) -> None:
+def test_wrong_use_is_one_sentence_and_status_2(
+    project: Path, afere_: Typed, arguments: tuple[str, ...], says: str
+) -> None:
     done = afere_(*arguments)
     assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr

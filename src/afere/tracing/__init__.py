@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from afere.tracing.collect import Collected, collecting
 from afere.tracing.decorate import trace
+from afere.tracing.libraries import instrument
 from afere.tracing.live import LiveSpan, context, current, span, start
 from afere.tracing.playback import Playback, Played, now, played, playing
 from afere.tracing.scope import carry, headers, remote
@@ -20,6 +21,7 @@ __all__ = [
     "context",
     "score",
     "now",
+    "instrument",
     "flush",
     "Flushed",
     "configure",

@@ -45,7 +45,7 @@ class LiveSpan:
     `record` is what will be kept; parts of the product that know more (a model call, a search) fill its fields.
     """
 
-    __slots__ = ("_collectors", "_own", "_parent", "_pid", "_size", "_target", "before", "context", "done", "record")
+    __slots__ = ("_collectors", "_own", "_parent", "_pid", "_size", "before", "context", "done", "record", "target")
 
     def __init__(self, name: str, kind: str, parent: Context) -> None:
         above = cast("LiveSpan | None", parent.get(LIVE))
@@ -69,11 +69,11 @@ class LiveSpan:
             attributes=dict(known.attributes),
         )
         if self._parent is None:
-            self._target = sink.target()
+            self.target = sink.target()
             if outer.is_valid:
                 self.record.attributes[ENTRY] = True
         else:
-            self._target = self._parent._target
+            self.target = self._parent.target
             if self._parent._own.span_id != outer.span_id:
                 self.record.attributes[UNDER] = self._parent.record.span_id
         flags = outer.trace_flags if outer.is_valid else _SAMPLED
@@ -177,14 +177,14 @@ class LiveSpan:
             return
         for collected in self._collectors:
             collected.add(self.record)
-        sink.put(self._target, self.record, self._size)
+        sink.put(self.target, self.record, self._size)
 
     def begun(self) -> None:
         """Let a root be seen while it runs, and after a crash: who runs it is in its attributes."""
         if self._parent is None:
             self.record.attributes[PROCESS] = self._pid
             self.record.attributes[HOST] = _HOST
-            sink.put_start(self._target, self.record, self._size)
+            sink.put_start(self.target, self.record, self._size)
 
     def first(self) -> None:
         """Note that the first piece of a stream came out now."""

@@ -24,4 +24,7 @@ except ImportError:
     )
 else:
     if _instrument is not None:
-        _instrument()
+        try:
+            _instrument()
+        except ImportError as problem:  # the extra is missing: the program runs, its libraries are not seen
+            sys.stderr.write(f"afere: {problem}\n")

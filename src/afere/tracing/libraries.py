@@ -1,0 +1,87 @@
+"""`afere.instrument()`: trace the libraries that are installed, by the instrumentors that exist for them."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from afere.base.errors import MissingExtra, NotFound
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+# Distributions whose spans are about generative AI, best first; others would flood traces with HTTP and cache calls.
+_FAMILIES = ("opentelemetry-instrumentation-genai-", "openinference-instrumentation-")
+# How OpenTelemetry's instrumentors are told to put what was said into spans, where our redaction applies.
+_CONTENT = {
+    "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "SPAN_ONLY",
+}
+_done: set[str] = set()
+_lock = threading.Lock()
+
+
+def instrument(*libraries: str) -> list[str]:
+    """Trace calls of these libraries (none named: all that are found); returns the names of what is traced now.
+
+    Needs an instrumentor of the library: `opentelemetry-instrumentation-genai-NAME` or `openinference-instrumentation-NAME`.
+    They get a tracer provider of our own, so other tracing in the program goes on as it was.
+    """
+    provider = _provider()
+    found = _found()
+    unknown = [name for name in libraries if name not in found]
+    if unknown:
+        known = ", ".join(sorted(found)) or "none"
+        raise NotFound(
+            f"Nothing that is installed can trace {', '.join(unknown)} (found for: {known}). "
+            f"Install it with: pip install {_FAMILIES[0]}{unknown[0]} or {_FAMILIES[1]}{unknown[0]}"
+        )
+    for variable, value in _CONTENT.items():
+        os.environ.setdefault(variable, value)
+    with _lock:
+        for name in libraries or sorted(found):
+            if name not in _done and _start(found[name], provider):
+                _done.add(name)
+        return sorted(_done.intersection(libraries or found))
+
+
+def _found() -> dict[str, EntryPoint]:
+    """Library -> its best instrumentor."""
+    found: dict[str, EntryPoint] = {}
+    points = [(_family(point), point) for point in entry_points(group="opentelemetry_instrumentor")]
+    for family, point in sorted((pair for pair in points if pair[0] is not None), key=lambda pair: str(pair[0])):
+        if family is not None and point.dist is not None:
+            found.setdefault(_plain(point.dist.name).removeprefix(_FAMILIES[family]), point)
+    return found
+
+
+def _family(point: EntryPoint) -> int | None:
+    name = _plain(point.dist.name) if point.dist is not None else ""
+    return next((number for number, prefix in enumerate(_FAMILIES) if name.startswith(prefix)), None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _start(point: EntryPoint, provider: TracerProvider) -> bool:
+    instrumentor: Any = point.load()()
+    if instrumentor.is_instrumented_by_opentelemetry:  # by somebody else: theirs
+        return False
+    instrumentor.instrument(tracer_provider=provider)
+    return bool(instrumentor.is_instrumented_by_opentelemetry)  # false where the library itself is not installed
+
+
+@cache
+def _provider() -> TracerProvider:
+    try:
+        from afere.tracing.foreign import provider
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        raise MissingExtra("instrument", "afere.instrument()") from None
+    return provider()
