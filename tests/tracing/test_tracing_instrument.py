@@ -162,7 +162,9 @@ def test_what_was_said_to_a_library_obeys_content_none(project: Path, toy: Any) 
     assert b"notice" not in b"".join(file.read_bytes() for file in (project / ".afere").glob("spans.db*"))
 
 
-def test_what_cannot_be_traced_is_said_with_the_line_that_installs_it(project: Path, monkeypatch: Any) -> None:
+def test_what_cannot_be_traced_is_said_with_the_line_that_installs_it(
+    project: Path, toy: Any, monkeypatch: Any
+) -> None:
     with pytest.raises(NotFound, match="pip install opentelemetry-instrumentation-genai-nothere"):
         afere.instrument("nothere")
     libraries._provider.cache_clear()

@@ -31,7 +31,6 @@ def instrument(*libraries: str) -> list[str]:
     Needs an instrumentor of the library: `opentelemetry-instrumentation-genai-NAME` or `openinference-instrumentation-NAME`.
     They get a tracer provider of our own, so other tracing in the program goes on as it was.
     """
-    provider = _provider()
     found = _found()
     unknown = [name for name in libraries if name not in found]
     if unknown:
@@ -40,6 +39,9 @@ def instrument(*libraries: str) -> list[str]:
             f"Nothing that is installed can trace {', '.join(unknown)} (found for: {known}). "
             f"Install it with: pip install {_FAMILIES[0]}{unknown[0]} or {_FAMILIES[1]}{unknown[0]}"
         )
+    if not found:
+        return []
+    provider = _provider()
     for variable, value in _CONTENT.items():
         os.environ.setdefault(variable, value)
     with _lock:
