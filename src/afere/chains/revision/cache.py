@@ -10,7 +10,10 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
+from afere.chains.revision import index_store
 from afere.chains.revision.file_index import FileIndex, index_source
 
 Stamp = tuple[int, int] | None  # modification time in nanoseconds and size; None: not there
@@ -40,6 +43,12 @@ def stamp_of(path: str) -> Stamp:
     return stat.st_mtime_ns, stat.st_size
 
 
+@lru_cache(maxsize=8192)
+def resolved(path: str) -> str:
+    """A path without links, with forward slashes."""
+    return Path(path).resolve().as_posix()
+
+
 def is_racy(stamp: Stamp, read_at: int) -> bool:
     """Whether a file read at that time may have changed since without its stamp showing it."""
     return stamp is not None and read_at - stamp[0] < _RACY
@@ -58,11 +67,32 @@ def content_digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+def _stored(file: str) -> _Kept | None:
+    """What another process kept on disk."""
+    found = index_store.load(file)
+    if found is None:
+        return None
+    index = index_store.decoded(found["index"])
+    return _Kept((found["stamp"][0], found["stamp"][1]), found["read_at"], found["digest"], index, index)
+
+
+def _read(file: str, stamp: Stamp, kept: _Kept | None) -> _Kept:
+    """Read a file whose stamp does not vouch for it; parse it only if its content is new."""
+    read_at = time.time_ns()
+    data = read_bytes(file)
+    digest = content_digest(data)
+    index = kept.index if kept is not None and kept.digest == digest else index_source(decode(data))
+    if stamp is not None and (kept is None or kept.index is not index or not is_racy(stamp, read_at)):
+        index_store.save(file, stamp, read_at, digest, index)
+    return _Kept(stamp, read_at, digest, index, kept.first if kept else index)
+
+
 @dataclass(slots=True)
 class Files:
     """What one capture has seen of the disk. `stamps` are all it looked at: while they hold, so does the result."""
 
     stamps: dict[str, Stamp] = field(default_factory=dict[str, Stamp])
+    _indexes: dict[str, FileIndex] = field(default_factory=dict[str, FileIndex])
 
     def stamp(self, path: str) -> Stamp:
         if path not in self.stamps:
@@ -84,16 +114,15 @@ class Files:
 
     def index(self, file: str) -> FileIndex:
         """The index of a source file."""
+        if file in self._indexes:
+            return self._indexes[file]
         stamp = self.stamp(file)
-        kept = _INDEXES.get(file)
-        if kept is not None and kept.stamp == stamp and not is_racy(stamp, kept.read_at):
-            return kept.index
-        read_at = time.time_ns()
-        data = read_bytes(file)
-        digest = content_digest(data)
-        index = kept.index if kept is not None and kept.digest == digest else index_source(decode(data))
-        _INDEXES[file] = _Kept(stamp, read_at, digest, index, kept.first if kept else index)
-        return index
+        kept = _INDEXES.get(file) or _stored(file)
+        if kept is None or kept.stamp != stamp or is_racy(stamp, kept.read_at):
+            kept = _read(file, stamp, kept)
+        _INDEXES[file] = kept
+        self._indexes[file] = kept.index
+        return kept.index
 
     def digest(self, file: str) -> str:
         """The digest of a file's bytes."""

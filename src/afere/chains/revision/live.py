@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from afere.chains.revision.cache import resolved
 from afere.chains.revision.modules import Defined, Module, Modules, Whole, installed
 from afere.chains.revision.notebook import Cell, cell_of
 from afere.chains.revision.values import value_text
@@ -139,7 +140,7 @@ class Live:
         if file.startswith("<") or installed(file) or _is_afere(function):
             return None
         path = Path(file)
-        return self.modules.by_file(path.resolve().as_posix()) if path.suffix == ".py" and path.is_file() else None
+        return self.modules.by_file(resolved(file)) if path.suffix == ".py" and path.is_file() else None
 
     def _top_level(self, module: Module, function: types.FunctionType) -> str | None:
         """The top-level name whose definition holds this function: by name, else by line."""
@@ -190,7 +191,7 @@ class Live:
         file = getattr(sys.modules.get(value.__module__), "__file__", None)
         if not file or installed(file) or value.__module__.partition(".")[0] == "afere":
             return None
-        return self.modules.by_file(Path(file).resolve().as_posix())
+        return self.modules.by_file(resolved(file))
 
     def ours(self, value: type) -> bool:
         """Whether a class is of the project, or of a notebook."""
@@ -202,7 +203,7 @@ class Live:
     def module(self, value: types.ModuleType) -> str:
         """A module as a value: all of it, if it is of the project."""
         file = getattr(value, "__file__", None)
-        found = self.modules.by_file(Path(file).resolve().as_posix()) if file and not installed(file) else None
+        found = self.modules.by_file(resolved(file)) if file and not installed(file) else None
         if found is not None and found.name != "afere" and not found.name.startswith("afere."):
             self.starts[Whole(found)] = None
             self.notes.add(f"{self._holder}: {found.label} is used as a value; the whole module counts")

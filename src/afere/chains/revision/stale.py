@@ -16,7 +16,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, cast
 
-from afere.chains.revision.cache import decode, first_index, read_bytes
+from afere.chains.revision.cache import decode, first_index, read_bytes, resolved
 from afere.chains.revision.canonical_form import literal
 from afere.chains.revision.file_index import Piece
 from afere.chains.revision.modules import Modules
@@ -84,7 +84,7 @@ def _loaded(name: str, file: str) -> types.ModuleType | None:
     for candidate in (name, "__main__"):
         module = sys.modules.get(candidate)
         at = getattr(module, "__file__", None)
-        if module is not None and at is not None and Path(at).resolve().as_posix() == file:
+        if module is not None and at is not None and resolved(at) == file:
             return module
     return None
 
@@ -103,12 +103,7 @@ def _is_patched(piece: Piece, live: object, file: str) -> bool:
     if not isinstance(live, types.FunctionType):
         return not isinstance(live, staticmethod | classmethod)
     code = live.__code__
-    return not (code.co_qualname == piece.name and _same_file(code.co_filename, file))
-
-
-@lru_cache(maxsize=4096)
-def _same_file(one: str, other: str) -> bool:
-    return one == other or Path(one).resolve().as_posix() == other
+    return not (code.co_qualname == piece.name and resolved(code.co_filename) == file)
 
 
 def _function(live: object) -> types.FunctionType | None:
