@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import pickle
 import sys
 from pathlib import Path
 
@@ -118,6 +119,7 @@ def test_chains_are_found_by_name_and_place(project: Path, write) -> None:
     write("app_one.py", APP)
     here = find_project()
     assert resolve_chain("qa", here)("x") == "A: x"
+    assert pickle.loads(pickle.dumps(resolve_chain("qa", here))) is resolve_chain("qa", here)
     assert resolve_chain("app_one:qa", here) is resolve_chain("chain:qa", here)
     revision = resolve_chain("qa", here).revision()
     afere.open().alias("chain:qa@production", revision.ref, why="first")

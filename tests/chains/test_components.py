@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import afere
-from afere.base.errors import BadPrompt, ModelFailed, NotFound
+from afere.base.errors import BadPrompt, ModelFailed, NotFound, StoreFailed
 from afere.testing import Answer, Fault, OpenAIServer, ScriptedModel
 
 PROMPT = """---
@@ -98,6 +98,10 @@ def test_the_model_may_be_named_in_the_project_file(project: Path, write, model:
     assert afere.prompt("prompts/answer.md")(q="x") == "Paris"
 
 
+def _away(*_: object) -> None:
+    raise StoreFailed("afere.db cannot be read")
+
+
 def test_a_reference_follows_its_alias_without_the_file(
     project: Path, write, model: ScriptedModel, monkeypatch
 ) -> None:
@@ -117,8 +121,16 @@ def test_a_reference_follows_its_alias_without_the_file(
     assert afere.prompt("prompt:answer@1", model=f"scripted:{model.name}")(question="x") == "Paris"
     with pytest.raises(NotFound):
         afere.prompt("answer@9")(question="x")
+    monkeypatch.setattr("afere.chains.component.session_of", _away)
+    assert answer.render(question="x")[0].text == "Be long.", "a store that is away does not stop what is known"
     with pytest.raises(BadPrompt, match="neither a prompt file"):
         afere.prompt("Not A Ref")
+
+
+def test_a_prompt_file_that_is_not_there_is_told_with_those_that_are(project: Path, write) -> None:
+    write("prompts/answer.md", "x")
+    with pytest.raises(BadPrompt, match=r"no prompt file 'prompts/anwser.md' .*Did you mean 'prompts/answer.md'"):
+        afere.prompt("prompts/anwser.md")
 
 
 def test_a_structured_answer_is_checked_and_asked_for_once_more(project: Path, write, model: ScriptedModel) -> None:

@@ -148,6 +148,9 @@ class Chain(Generic[P, R]):
             self._states[key] = (seen, _State())
         return self._states[key][1]
 
+    def __reduce__(self) -> str:
+        return str(self.__dict__["__qualname__"])  # pickled by its name, as functions are
+
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name!r}>"
 

@@ -16,7 +16,7 @@ from opentelemetry import context as otel
 
 from afere.base.artifact import Artifact, Ref, Use, identity, parse_ref, short
 from afere.base.canonical import Json
-from afere.base.errors import AfereError, BadPrompt, BadReference, ModelFailed, NoSuchArtifact
+from afere.base.errors import AfereError, BadPrompt, BadReference, ModelFailed, NoSuchArtifact, WorldFailed
 from afere.base.message import Message, ToolSpec, Usage
 from afere.base.project import Project
 from afere.base.steps import Steps, adrive, drive
@@ -24,6 +24,7 @@ from afere.chains.calls import CACHED, answer, message_from_json
 from afere.chains.place import session_of
 from afere.chains.prompt import Prompt, as_text, load_prompt, stored_prompt
 from afere.chains.recorded import Recorded
+from afere.chains.template import nearest
 from afere.chains.tool import specs
 from afere.data.place import calling_project
 from afere.models import Model, Reply, Request, Stream, resolve
@@ -38,6 +39,7 @@ _FRESH = 1.0  # seconds for which a reference is not looked up again
 
 
 _all: weakref.WeakSet[Component] = weakref.WeakSet()
+_all_lock = threading.Lock()
 
 
 class _count:
@@ -46,7 +48,9 @@ class _count:
 
 def generation() -> int:
     """How many edits of prompt files this process has seen; looks for new ones first."""
-    for component in list(_all):
+    with _all_lock:
+        components = list(_all)
+    for component in components:
         component._refresh()
     return _count.edits
 
@@ -110,7 +114,8 @@ class Component:
         self._stored: tuple[str | None, dict[str, Json]] = (None, {})  # model and parameters of a stored component
         self._prompt = load_prompt(source, project) if isinstance(source, Path) else None
         self.name = self._prompt.name if self._prompt else cast("Ref", source).name
-        _all.add(self)
+        with _all_lock:
+            _all.add(self)
 
     def __call__(self, **inputs: Any) -> Any:
         """The answer: text, or the value checked against `output`."""
@@ -272,7 +277,13 @@ class Component:
                     _count.edits += 1
         elif self._prompt is None or (not _fixed(self._source) and time.monotonic() - self._looked > _FRESH):
             with self._lock:
-                self._look_up(self._source)
+                try:
+                    self._look_up(self._source)
+                except WorldFailed as problem:
+                    if self._prompt is None:
+                        raise
+                    self._looked = time.monotonic()  # a store that is away does not stop what is known already
+                    _log.warning("%s: %s could not be looked up again: %s", self.name, self._source, problem)
 
     def _look_up(self, ref: Ref) -> None:
         session = session_of(self.project)
@@ -328,7 +339,10 @@ def component_of(
 ) -> Component:
     """Like `prompt`, in a project that is known."""
     if isinstance(source, Path) or "/" in source or "\\" in source or source.endswith(_FILES):
-        return Component(project.path(source), project, model=model, parameters=parameters)
+        path = project.path(source)
+        if not path.is_file():
+            raise BadPrompt(_no_file(path, project))
+        return Component(path, project, model=model, parameters=parameters)
     try:
         ref = parse_ref(source)
     except BadReference:
@@ -336,6 +350,16 @@ def component_of(
             f"{source!r} is neither a prompt file (prompts/answer.md) nor a reference (answer@production, component:answer@2)."
         ) from None
     return Component(ref, project, model=model, parameters=parameters)
+
+
+def _no_file(path: Path, project: Project) -> str:
+    """Where a prompt was looked for, and which there are."""
+    here = sorted(str(file.relative_to(project.root)) for file in project.root.glob("prompts/**/*.md"))[:20]
+    wanted = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
+    return (
+        f"There is no prompt file {wanted!r} in project {project.root}.{nearest(wanted, here)} "
+        f"Prompt files there: {', '.join(here) or 'none below prompts/'}."
+    )
 
 
 def swapping(components: Mapping[str, Component]) -> AbstractContextManager[None]:

@@ -6,6 +6,7 @@ import errno
 import inspect
 import json
 import re
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -137,7 +138,7 @@ def is_world(error: BaseException) -> bool:
     at: BaseException | None = error
     while at is not None and id(at) not in seen:
         seen.add(id(at))
-        if isinstance(at, WorldFailed | ConnectionError | TimeoutError):
+        if isinstance(at, WorldFailed | ConnectionError | TimeoutError | socket.gaierror):
             return True
         if isinstance(at, OSError) and at.errno in _DISK:
             return True

@@ -110,6 +110,9 @@ class Tool(Generic[P, R]):
             return self
         return Tool(types.MethodType(self.fn, instance), self.name, self.owner, self.permissions)
 
+    def __reduce__(self) -> str:
+        return str(self.__dict__["__qualname__"])  # pickled by its name, as functions are
+
     def __repr__(self) -> str:
         return f"<tool {self.name!r}>"
 
