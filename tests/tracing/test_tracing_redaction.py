@@ -72,3 +72,22 @@ def test_a_text_that_a_redactor_cannot_judge_does_not_rest(project: Path) -> Non
     with afere.span("x") as live:
         live.input("private")
     assert rest(project, live.trace_id).root.input == "[redaction failed]"
+
+
+def test_content_none_leaves_no_argument_standing_because_of_its_name(project: Path) -> None:
+    configure(content=False)
+    with afere.span("tool", kind="tool") as live:
+        live.input({"name": "Ana Reis", "id": "PT-1"})
+        live.record.tool = {"name": "lookup", "arguments": {"name": "Ana Reis"}, "result": None}
+    span = rest(project, live.trace_id).root
+    assert span.tool == {"name": "lookup", "arguments": {"name": "[text of 8 characters]"}, "result": None}
+    assert span.input == {"name": "[text of 8 characters]", "id": "[text of 4 characters]"}
+
+
+def test_a_text_of_megabytes_is_cut_and_says_so(project: Path) -> None:
+    with afere.span("llm", kind="llm") as live:
+        live.record.input_messages.append({"role": "user", "text": "x" * 3_000_000})
+    span = rest(project, live.trace_id).root
+    message: Any = span.input_messages[0]
+    assert message["text"].endswith("(cut: 3000000 characters in all)") and len(message["text"]) < 1_100_000
+    assert span.marks == ["cut"]

@@ -120,7 +120,7 @@ def _line(root: Span, sums: Totals, project: str) -> Json:
     return {
         "project": project,
         **{name: span[name] for name in kept},
-        "status": _status(root),
+        "error": root.error or ("the process that ran it is gone" if _status(root) == "died" else None),
         "environment": root.environment,
         "totals": sums.to_json(),
     }

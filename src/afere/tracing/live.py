@@ -177,7 +177,8 @@ class LiveSpan:
             return
         for collected in self._collectors:
             collected.add(self.record)
-        sink.put(self.target, self.record, self._size)
+        said = _weight(self.record.input_messages) + _weight(self.record.output_messages)
+        sink.put(self.target, self.record, self._size + said)
 
     def begun(self) -> None:
         """Let a root be seen while it runs, and after a crash: who runs it is in its attributes."""
@@ -208,6 +209,12 @@ class LiveSpan:
 
     def __repr__(self) -> str:
         return f"<span {self.record.name!r} {self.record.trace_id}/{self.record.span_id}>"
+
+
+def _weight(messages: list[Json]) -> int:
+    """About how many characters messages hold, which a model call puts on the record itself."""
+    kept = [message for message in messages if isinstance(message, dict)]
+    return sum(len(value) for message in kept for value in message.values() if isinstance(value, str))
 
 
 def begin(name: str, kind: str, parent: Context, attributes: dict[str, Any], inputs: object = None) -> LiveSpan:

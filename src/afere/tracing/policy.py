@@ -14,14 +14,23 @@ from afere.base.span import Span
 
 Redactor = Callable[[str], str]
 
-# Fields that hold what was said; the others hold names, numbers and versions.
-_CONTENT = ("input", "output", "input_messages", "output_messages", "tool", "documents")
+LONGEST = 2**20  # characters of one text at rest
+
+# Fields that hold what was said, with the keys whose text says what a value is rather than what was said.
+_CONTENT: dict[str, frozenset[str]] = {
+    "input": frozenset(),
+    "output": frozenset(),
+    "input_messages": frozenset({"role", "type", "id", "name", "media_type"}),
+    "output_messages": frozenset({"role", "type", "id", "name", "media_type"}),
+    "tool": frozenset({"name"}),
+    "documents": frozenset({"id"}),
+}
+_SAID = frozenset({"arguments", "result", "response", "metadata"})  # below these all is content
 _ALSO = ("attributes", "events", "error")
-_STRUCTURE = frozenset({"role", "type", "name", "id", "media_type"})  # keys whose text says what a value is
 
 
 class Policy:
-    """Applied by the writer to each span before it rests; the span itself is left as it is."""
+    """Applied to each span before it rests; the span itself is left as it is."""
 
     def __init__(self, content: bool = True, redact: Sequence[str | Redactor] = ()) -> None:
         kinds = [item for item in redact if isinstance(item, str)]
@@ -31,9 +40,9 @@ class Policy:
             raise BadInput(
                 f"redact: {wrong[0]!r} is neither a kind ({', '.join(detect.KINDS)}) nor a function of a text."
             )
-        self._content = content
-        self._kinds = tuple(dict.fromkeys([*kinds, "secret"]))
-        self._functions = [item for item in redact if not isinstance(item, str)]
+        self.content = content
+        self.kinds = tuple(dict.fromkeys([*kinds, "secret"]))
+        self.functions = [item for item in redact if not isinstance(item, str)]
 
     @classmethod
     def of(cls, project: Project, *, content: bool, redact: Sequence[Any]) -> Policy:
@@ -43,45 +52,62 @@ class Policy:
         return cls(content and project.config.get("content") != "none", [*written, *redact])
 
     def apply(self, span: Span) -> Span:
-        """The span as it may rest, marked "redacted" where something was taken out."""
+        """The span as it may rest, marked "redacted" or "cut" where something was taken out."""
+        reading = _Reading(self)
         changed: dict[str, Any] = {}
         for name in (*_CONTENT, *_ALSO):
             value: Json = getattr(span, name)
-            if value is None or value in ({}, []):
+            if not value and value not in (0, False):
                 continue
-            kept = self._structure(value) if name in _CONTENT and not self._content else self._clean(value)
-            if kept != value:
-                changed[name] = kept
-        if span.error is not None and not self._content:
-            changed["error"] = span.error.partition(":")[0]
-        if not changed:
+            if name in _CONTENT and not self.content:
+                changed[name] = reading.structure(value, _CONTENT[name])
+            elif name == "error" and not self.content:
+                changed[name] = str(value).partition(":")[0]  # the type; the message may repeat what was said
+            else:
+                changed[name] = reading.clean(value)
+        if not reading.marks:
             return span
-        marks = span.marks if "redacted" in span.marks else [*span.marks, "redacted"]
-        return dataclasses.replace(span, marks=marks, **changed)
+        return dataclasses.replace(span, marks=list(dict.fromkeys([*span.marks, *reading.marks])), **changed)
 
-    def _clean(self, value: Json) -> Json:
+
+class _Reading:
+    """One span gone through: `marks` says what was done to it."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self.marks: list[str] = [] if policy.content else ["redacted"]
+
+    def clean(self, value: Json) -> Json:
+        """The value without what must not rest."""
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, list):
-            return [self._clean(item) for item in value]
+            return [self.clean(item) for item in value]
         if isinstance(value, dict):
-            return {self._text(key): self._clean(item) for key, item in value.items()}
+            return {self._text(key): self.clean(item) for key, item in value.items()}
         return value
 
-    def _text(self, text: str) -> str:
-        text = detect.redact(text, self._kinds)
-        for function in self._functions:
-            try:
-                text = str(function(text))
-            except Exception:  # a text that could not be checked must not rest
-                return "[redaction failed]"
-        return text
-
-    def _structure(self, value: Json, key: str = "") -> Json:
+    def structure(self, value: Json, kept: frozenset[str], key: str = "") -> Json:
+        """The value's shape: keys, kinds and sizes."""
         if isinstance(value, list):
-            return [self._structure(item) for item in value]
+            return [self.structure(item, kept) for item in value]
         if isinstance(value, dict):
-            return {name: self._structure(item, name) for name, item in value.items()}
+            below = {name: frozenset[str]() if name in _SAID else kept for name in value}
+            return {self._text(name): self.structure(item, below[name], name) for name, item in value.items()}
         if isinstance(value, str):
-            return value if key in _STRUCTURE else f"[text of {len(value)} characters]"
+            return self._text(value) if key in kept else f"[text of {len(value)} characters]"
         return value if value is None or isinstance(value, bool) else "[number]"
+
+    def _text(self, text: str) -> str:
+        clean = detect.redact(text, self._policy.kinds)
+        for function in self._policy.functions:
+            try:
+                clean = str(function(clean))
+            except Exception:  # a text that could not be checked must not rest
+                clean = "[redaction failed]"
+        if clean != text:
+            self.marks.append("redacted")
+        if len(clean) > LONGEST:
+            self.marks.append("cut")
+            return f"{clean[:LONGEST]}… (cut: {len(clean)} characters in all)"
+        return clean
