@@ -14,6 +14,7 @@ from afere.base.errors import BadData, BadInput, BadRule, ModelUnreachable, NotF
 from afere.base.project import find_project
 from afere.data.place import session_of
 from afere.evals import experiment
+from afere.models import Settings
 from afere.testing import ScriptedModel
 
 
@@ -241,6 +242,21 @@ def test_a_judge_is_cached_labelled_and_part_of_the_experiment(project: Path) ->
     assert len(model.requests) == 12
     afere.evaluate(wrong_below(0), rows(12), scorers=["faithful"])
     assert len(model.requests) == 12
+
+
+def test_a_budget_stops_the_judge_and_resume_goes_on(project: Path) -> None:
+    (project / "afere.yaml").write_text("project: handbook\nmodels: {judge: 'scripted:dear'}\n")
+    dear = Settings(retries=0, prices={"input": 1000, "output": 1000})
+    model = ScriptedModel("dear", says={"": {"why": "fine", "verdict": "pass"}}, settings=dear)
+    made = afere.evaluate(wrong_below(0), rows(40), scorers=["faithful"], max_cost=0.5, concurrency=1)
+    paid = len(model.requests)
+    assert not made.complete
+    assert 0 < paid < 40
+    assert made.cost is not None
+    assert made.cost >= 0.5
+    whole = afere.evaluate(wrong_below(0), rows(40), scorers=["faithful"], resume=True)
+    assert whole.complete
+    assert len(model.requests) == 40
 
 
 def test_bad_input_is_named(project: Path) -> None:

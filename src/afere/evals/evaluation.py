@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +52,7 @@ def evaluate(
 
     target: any callable, a name under chains: of afere.yaml, `module:function`, a prompt file, an http(s) address, or
     None to score the rows' own `output`. `against`: what the table compares with: `baseline` (the file in git),
-    `qa@production`, `experiment:12`. `max_cost` (USD) starts no new row once reached. `resume` goes on with an
+    `qa@production`, `experiment:12`. `max_cost` (USD) starts no new row, and asks no judge, once reached. `resume` goes on with an
     interrupted evaluation of the same target and rows: what is finished is not run, and not paid, again.
     """
     project = calling_project()
@@ -98,7 +99,7 @@ def perform(
     watch: Watch | None = None,
 ) -> Experiment:  # fmt: skip
     """Carry out a plan. Rules stand in the suite's artifact before anything runs; results follow, then the experiment."""
-    work = _Work(plan, project, session_of(project), dataset_of(cast("str", plan.data)), watch)
+    work = _Work(plan, project, session_of(project), dataset_of(cast("str", plan.data)), _Purse(max_cost), watch)
     begun = time.monotonic()
     rules = plan.suite.gate if plan.suite else ()
     words = {word for word in (plan.against, *(rule.against for rule in rules)) if word}
@@ -106,7 +107,7 @@ def perform(
     before = rules_before(plan.name, plan.baseline, work.session, project)
     job = work.job(resume)
     try:
-        outcomes = work.run(job, concurrency, max_cost)
+        outcomes = work.run(job, concurrency)
         scored = work.score(outcomes, concurrency)
     except BaseException:
         job.end("stopped")  # so that another process may go on with it
@@ -124,14 +125,34 @@ def perform(
     return Experiment(artifact, work.session, project, results)
 
 
+class _Purse:
+    """What an evaluation has paid, in USD, and what it may."""
+
+    def __init__(self, limit: float | None) -> None:
+        self.limit = limit
+        self.paid = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def empty(self) -> bool:
+        return self.limit is not None and self.paid >= self.limit
+
+    def pay(self, amount: float) -> None:
+        with self._lock:
+            self.paid += amount
+
+
 class _Work:
     """One evaluation being made: the plan with its dataset, and the artifacts that stand before the run."""
 
-    def __init__(self, plan: Plan, project: Project, session: Session, data: Dataset, watch: Watch | None) -> None:
+    def __init__(
+        self, plan: Plan, project: Project, session: Session, data: Dataset, purse: _Purse, watch: Watch | None
+    ) -> None:
         self.plan = plan
         self.project = project
         self.session = session
         self.data = data
+        self.purse = purse
         self.watch = watch
         self.subject = plan.subject.identity(session)
         self.kept = {
@@ -151,7 +172,7 @@ class _Work:
             job = self.session.job("evaluation", key, total=total)
         return job
 
-    def run(self, job: Job, concurrency: int, max_cost: float | None) -> list[Outcome]:
+    def run(self, job: Job, concurrency: int) -> list[Outcome]:
         """What the target gave; where there is none, the rows' own outputs."""
         plan = self.plan
         if plan.subject.run is None:
@@ -159,7 +180,7 @@ class _Work:
             return [Outcome(row, 1, row.output, None if row.output is not None else why) for row in self.data.rows]
         outcomes = run_rows(
             plan.subject.run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
-            concurrency=concurrency, max_cost=max_cost, progress=self._running if self.watch else None,
+            concurrency=concurrency, max_cost=self.purse.limit, progress=self._running,
         )  # fmt: skip
         self.subject = (
             plan.subject.identity(self.session) or self.subject
@@ -167,21 +188,21 @@ class _Work:
         return outcomes
 
     def _running(self, now: Progress) -> None:
+        self.purse.paid = now.cost
         if self.watch is not None:
             self.watch("running", now)
 
     def score(self, outcomes: Sequence[Outcome], concurrency: int) -> list[dict[str, Scored]]:
         """Every scorer on every outcome; verdicts of judges come from the cache where the same was judged before."""
-        begun, paid = time.monotonic(), 0.0
+        begun = time.monotonic()
         scored: list[dict[str, Scored]] = []
         pool = ThreadPoolExecutor(max(1, concurrency), "afere-score")
         try:
             for found in pool.map(self._score_one, outcomes):
                 scored.append(found)
-                paid += sum(_costs(found))
                 if self.watch is not None:
                     left = (time.monotonic() - begun) / len(scored) * (len(outcomes) - len(scored))
-                    self.watch("scoring", Progress(len(scored), len(outcomes), paid, left, 0, False))
+                    self.watch("scoring", Progress(len(scored), len(outcomes), self.purse.paid, left, 0, False))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"interrupted while scoring: all {len(outcomes)} runs are kept, and what judges have said. "
@@ -198,8 +219,14 @@ class _Work:
         case = Case(outcome.row, outcome.output, outcome.trace, outcome.repeat)
         found: dict[str, Scored] = {}
         for one in self.plan.scorers:
+            if one.kind == "judge" and self.purse.empty:
+                why = f"not judged: max_cost of {self.purse.limit} USD was reached; resume to go on"
+                found[one.name] = Scored(None, why, world=True)
+                continue
             with remembering(Memory(self.session.cache, outcome.repeat)):
-                found |= one.score(case)
+                answers = one.score(case)
+            self.purse.pay(sum(_costs(answers)))
+            found |= answers
         return found
 
     def results(self, outcomes: Sequence[Outcome], scored: Sequence[Mapping[str, Scored]]) -> Results:
