@@ -18,8 +18,14 @@ from afere.models import Request
 from afere.testing import OpenAIServer
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCK = re.compile(r"^```(python|bash|yaml|markdown|jsonl|json)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-PAGES = [ROOT / "docs" / "start.md", *sorted((ROOT / "docs" / "guides").glob("*.md")), *sorted((ROOT / "docs" / "ideas").glob("*.md"))]
+BLOCK = re.compile(
+    r"^```(python|bash|yaml|markdown|jsonl|json)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
+PAGES = [
+    ROOT / "docs" / "start.md",
+    *sorted((ROOT / "docs" / "guides").glob("*.md")),
+    *sorted((ROOT / "docs" / "ideas").glob("*.md")),
+]
 RUNS = [page for page in PAGES if re.search(r"<!-- examples: (\w+) -->", page.read_text(encoding="utf-8"))]
 
 
@@ -45,8 +51,12 @@ def test_the_examples_of_a_page_run_as_printed(page: Path, tmp_path: Path) -> No
                 (folder / title).parent.mkdir(parents=True, exist_ok=True)
                 (folder / title).write_text(body, encoding="utf-8")
             elif language in ("python", "bash"):
-                command = [sys.executable, "-c", body] if language == "python" else ["bash", "-euo", "pipefail", "-c", body]
-                done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
+                command = (
+                    [sys.executable, "-c", body] if language == "python" else ["bash", "-euo", "pipefail", "-c", body]
+                )
+                done = subprocess.run(
+                    command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+                )
                 assert done.returncode == 0, f"{page.name}:\n{body}\n--- printed\n{done.stdout}\n{done.stderr}"
 
 
