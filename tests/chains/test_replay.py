@@ -78,6 +78,22 @@ def test_a_swapped_part_runs_anew_and_so_does_what_depends_on_it(qa: afere.Chain
     assert refs == ["prompt:kind@1", "component:kind@1"]
 
 
+def test_a_swapped_file_without_a_model_is_asked_of_the_one_it_stands_in_for(
+    project: Path, write, model: ScriptedModel
+) -> None:
+    write("afere.yaml", f"project: handbook\nmodels: {{plain: 'scripted:{model.name}'}}\n")
+    write("prompts/plain.md", "{{ q }}")
+    write("prompts/other.md", "Other {{ q }}")
+    plain = afere.prompt("prompts/plain.md")
+
+    @afere.chain
+    def ask(q: str) -> str:
+        return plain(q=q)
+
+    run = ask.run("x")
+    assert afere.replay(run.trace_id, swap={"plain": "prompts/other.md"})[0].output == "<Other x>"
+
+
 def test_a_stored_version_can_be_swapped_in(qa: afere.Chain, model: ScriptedModel, write, project: Path) -> None:
     run = qa.run("Who?")
     path = write("prompts/answer.md", PROMPT.format(model=model.name).replace("{{ q }}", "Now {{ q }}"))

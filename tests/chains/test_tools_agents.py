@@ -102,13 +102,25 @@ def test_arguments_from_a_model_become_the_function_s_types() -> None:
             balance.call(wrong)
 
 
-def test_a_parameter_no_model_can_give_is_told(project: Path) -> None:
-    @afere.tool
-    def odd(connection: Path) -> str:
-        return ""
-
+def test_a_parameter_no_model_can_give_is_told_at_once_and_a_later_type_is_found() -> None:
     with pytest.raises(BadInput, match=r"connection has the type Path, which no model can give"):
-        _ = odd.parameters
+
+        @afere.tool
+        def odd(connection: Path) -> str:
+            return ""
+
+    assert later.parameters["properties"]["where"]["required"] == ["city"]
+
+
+@afere.tool
+def later(where: Place) -> str:
+    """Its type is defined below."""
+    return where.city
+
+
+@dataclasses.dataclass
+class Place:
+    city: str
 
 
 async def test_calling_a_tool_is_a_span_with_arguments_and_result(project: Path) -> None:

@@ -310,8 +310,9 @@ class Component:
     def _prepare(self, prompt: Prompt, stored: tuple[str | None, Mapping[str, Json]]) -> Ready:
         own = self._prompt.model if self._prompt else None  # of the file that a replay swapped out
         named = self._model or prompt.model or stored[0] or own
-        if named is None and prompt.name in self.project.section("models"):
-            named = prompt.name
+        if named is None:
+            declared = self.project.section("models")
+            named = next((name for name in (prompt.name, self.name) if name in declared), None)
         if named is None:
             raise BadPrompt(
                 f"prompt {prompt.name!r} has no model ({prompt.file}). Write model: in its front matter, "

@@ -131,6 +131,11 @@ def tool(
 
     def make(fn: Callable[P, R]) -> Tool[P, R]:
         made = Tool(fn, name, owner, permissions)
+        try:
+            _ = made.parameters  # a parameter that no model can give is told now
+        except BadInput as problem:
+            if not isinstance(problem.__context__, NameError):  # a type defined further down is looked up later
+                raise
         _known[made.name] = made
         return made
 
