@@ -211,3 +211,35 @@ def test_a_revision_is_the_same_object_of_facts_before_and_after_the_first_call(
     before, after = captured(Job(root, "app:qa"), Job(root, "app:qa", "target('x')"))
     assert before["hash"] == after["hash"]
     assert "function more in late.py" in before["content"]["parts"]
+
+
+def test_what_afere_yaml_leaves_out_or_adds_is_part_of_the_revision(tmp_path: Path) -> None:
+    source = "from lib import f\n\n\ndef qa(question):\n    return f()\n"
+    files = {
+        "app.py": source,
+        "lib.py": "def f():\n    return 1\n",
+        "more.py": "def g():\n    return 1\n",
+        "words.txt": "a",
+    }
+    rules = {
+        "all": "project: p\n",
+        "without": "project: p\nrevision: {ignore: ['lib.py']}\n",
+        "with": "project: p\nrevision: {include: ['more:g', words.txt]}\n",
+    }
+    roots = [write(tmp_path / name, {"afere.yaml": text, **files}) for name, text in rules.items()]
+    whole, without, more = captured(*(Job(root, "app:qa") for root in roots))
+    assert "function f in lib.py" in whole["content"]["parts"]
+    assert "function f in lib.py" not in without["content"]["parts"]
+    assert without["content"]["rules"] == {"ignore": ["lib.py"]}
+    assert {"function g in more.py", "file words.txt"} <= set(more["content"]["parts"])
+
+
+def test_what_a_model_can_read_of_a_tool_counts(tmp_path: Path) -> None:
+    source = "import click\n\n\ndef lookup(name: str) -> str:\n    '''{}'''\n    return name\n\n\nTOOLS = [lookup]\n\n\ndef qa(question):\n    return {}\n"
+    for number, use in enumerate(("TOOLS", "click.run(tools=lookup)", "lookup(question)")):
+        roots = [
+            write(tmp_path / f"{number}{word}", {"afere.yaml": "project: p\n", "app.py": source.format(word, use)})
+            for word in ("Finds", "Looks")
+        ]
+        one, other = captured(*(Job(root, "app:qa") for root in roots))
+        assert (one["hash"] != other["hash"]) is (use != "lookup(question)")

@@ -94,7 +94,9 @@ def _part_changes(a: _Side, b: _Side) -> list[Change]:
     found: dict[str, Change] = {}
     for key in sorted(before.keys() & after.keys()):
         if before[key] != after[key]:
-            found[key] = Change(key, "changed", _detail(before[key], after[key]), _lines(a, b, key))
+            told = "value" in before[key] and "value" in after[key]  # `4 -> 5` says it all
+            lines = "" if told and before[key]["value"] != after[key]["value"] else _lines(a, b, key)
+            found[key] = Change(key, "changed", _detail(before[key], after[key]), lines)
     for old, new in moved.items():
         found[new] = Change(new, "moved", f"from {old.rpartition(' in ')[2]}")
     for key in removed.keys() - moved.keys():
