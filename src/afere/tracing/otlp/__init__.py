@@ -1,0 +1,9 @@
+"""OTLP, the protocol in which OpenTelemetry sends: bytes and JSON to spans. What a span means is read in `tracing.dialects`."""
+
+from __future__ import annotations
+
+from afere.tracing.otlp.batch import Batch, LogEvent, Malformed, TooMuch
+from afere.tracing.otlp.decode import logs, traces
+from afere.tracing.otlp.unpack import ENCODINGS, unpack
+
+__all__ = ["traces", "logs", "Batch", "LogEvent", "Malformed", "TooMuch", "unpack", "ENCODINGS"]

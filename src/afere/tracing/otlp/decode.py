@@ -1,0 +1,84 @@
+"""Requests to batches: what decodes is kept, what does not is counted with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal
+
+from afere.base.canonical import Json
+from afere.tracing.otlp import jsonform, protobuf
+from afere.tracing.otlp.batch import SPANS, BadSpan, Batch, LogEvent, Sent, Source, TooMuch, check_ids, span
+
+Form = Literal["protobuf", "json"]
+_Scope = tuple[str, str, dict[str, Json]]
+EVENTS = "gen_ai."  # of log records these are kept: what generative AI was asked and said
+
+
+def traces(body: bytes, form: Form) -> Batch:
+    """The spans of an ExportTraceServiceRequest. Malformed or TooMuch where the request as a whole cannot be read."""
+    read: Callable[[Any], Sent] = protobuf.read_span if form == "protobuf" else jsonform.read_span
+    return _read(
+        body,
+        form,
+        ("resourceSpans", "scopeSpans", "spans"),
+        lambda batch, source, item: _add_span(batch, source, read(item)),
+    )
+
+
+def logs(body: bytes, form: Form) -> Batch:
+    """The log records of an ExportLogsServiceRequest that are events of spans; the others are refused."""
+    read = protobuf.read_record if form == "protobuf" else jsonform.read_record
+    return _read(
+        body,
+        form,
+        ("resourceLogs", "scopeLogs", "logRecords"),
+        lambda batch, source, item: _add_event(batch, source, *read(item)),
+    )
+
+
+def _read(body: bytes, form: Form, names: tuple[str, str, str], add: Callable[[Batch, Source, Any], None]) -> Batch:
+    batch, count = Batch(), 0
+    groups = _in_protobuf(body) if form == "protobuf" else _in_json(body, names)
+    for resource, scopes in groups:
+        try:
+            common: Source | BadSpan = Source.of(resource)
+        except BadSpan as error:
+            common = error
+        for scope, items in scopes:
+            source = common if isinstance(common, BadSpan) else common.scope(*scope)
+            for item in items:
+                count += 1
+                if count > SPANS:
+                    raise TooMuch(f"The request holds more than {SPANS:,} items. Send smaller batches.")
+                try:
+                    if isinstance(source, BadSpan):
+                        raise source
+                    add(batch, source, item)
+                except BadSpan as error:
+                    batch.reject(str(error))
+                    batch.undecodable = batch.undecodable or error.undecodable
+    return batch
+
+
+_Groups = Iterator[tuple[dict[str, Json], Iterable[tuple[_Scope, Iterator[Any]]]]]
+
+
+def _in_protobuf(body: bytes) -> _Groups:
+    for resource, scopes in protobuf.groups(body):
+        yield protobuf.pairs(resource, 1), map(protobuf.scope_group, scopes)
+
+
+def _in_json(body: bytes, names: tuple[str, str, str]) -> _Groups:
+    for resource, scopes in jsonform.groups(body, names[0], names[1]):
+        yield resource, [jsonform.scope_group(group, names[2]) for group in scopes]
+
+
+def _add_span(batch: Batch, source: Source, sent: Sent) -> None:
+    batch.spans.setdefault(source.project, []).append(span(sent, source))
+
+
+def _add_event(batch: Batch, source: Source, trace_id: str, span_id: str, event: dict[str, Json]) -> None:
+    if not str(event["name"]).startswith(EVENTS):
+        raise BadSpan(f"it is no event of generative AI ({EVENTS}*); other logs are not kept")
+    check_ids(trace_id, span_id)
+    batch.events.setdefault(source.project, []).append(LogEvent(trace_id, span_id, event))

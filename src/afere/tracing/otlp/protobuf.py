@@ -1,0 +1,136 @@
+"""OTLP as protobuf: outer layers by hand, each span by the protobuf library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
+
+from afere.base.canonical import Json
+from afere.tracing.otlp.batch import DEEPEST, TOO_DEEP, BadSpan, Malformed, Sent, TooMuch, blob, event, number
+from afere.tracing.otlp.wire import PAIR, RECORD, SPAN, Shape, check_weight, fields
+
+LARGEST = 16 * 2**20  # bytes of one span
+
+
+def groups(body: bytes) -> Iterator[tuple[bytes | memoryview, list[bytes | memoryview]]]:
+    """The resource and the scope groups of each part of a request for traces or for logs."""
+    for field, part in fields(memoryview(body)):
+        if field == 1:
+            inside = list(fields(part))
+            resource = b"".join(bytes(data) for at, data in inside if at == 1)
+            yield resource, [data for at, data in inside if at == 2]
+
+
+def scope_group(data: bytes | memoryview) -> tuple[tuple[str, str, dict[str, Json]], Iterator[bytes | memoryview]]:
+    """Name, version and attributes of the scope, and its spans or records."""
+    inside = list(fields(data))
+    scope = b"".join(bytes(part) for at, part in inside if at == 1)
+    said = {at: bytes(part).decode("utf-8", "replace") for at, part in fields(scope) if at in (1, 2)}
+    return (said.get(1, ""), said.get(2, ""), pairs(scope, 3)), (part for at, part in inside if at == 2)
+
+
+def pairs(data: bytes | memoryview, field: int) -> dict[str, Json]:
+    """The attributes in a field of a message that is small: a resource or a scope. Those that do not decode are left out."""
+    found: list[KeyValue] = []
+    for at, part in fields(data):
+        if at == field:
+            try:
+                check_weight(part, PAIR)
+                found.append(KeyValue.FromString(bytes(part)))
+            except (DecodeError, Malformed, TooMuch):
+                continue
+    return Values().attributes(found)
+
+
+def read_span(data: bytes | memoryview) -> Sent:
+    """A span, or BadSpan."""
+    wire = _parsed(WireSpan.FromString, data, SPAN)
+    values = Values()
+    sent = Sent(
+        wire.trace_id.hex(), wire.span_id.hex(), wire.parent_span_id.hex(), wire.name, wire.kind, wire.start_time_unix_nano,
+        wire.end_time_unix_nano, wire.flags, wire.trace_state, attributes=values.attributes(wire.attributes),
+        dropped=wire.dropped_attributes_count + wire.dropped_events_count + wire.dropped_links_count,
+    )  # fmt: skip
+    if wire.HasField("status"):
+        sent.failed, sent.message = wire.status.code == 2, wire.status.message
+    if wire.events:
+        sent.events = [event(one.name, one.time_unix_nano, values.attributes(one.attributes)) for one in wire.events]
+    if wire.links:
+        sent.links = [
+            {
+                "trace_id": one.trace_id.hex(),
+                "span_id": one.span_id.hex(),
+                "attributes": values.attributes(one.attributes),
+            }
+            for one in wire.links
+        ]
+    sent.cut = values.cut
+    return sent
+
+
+def read_record(data: bytes | memoryview) -> tuple[str, str, dict[str, Json]]:
+    """Trace id, span id and event of a log record, or BadSpan."""
+    wire = _parsed(LogRecord.FromString, data, RECORD)
+    values = Values()
+    attributes = values.attributes(wire.attributes)
+    if wire.HasField("body"):
+        attributes["body"] = values.value(wire.body, 0)
+    name = wire.event_name or str(attributes.get("event.name") or "")
+    return (
+        wire.trace_id.hex(),
+        wire.span_id.hex(),
+        event(name, wire.time_unix_nano or wire.observed_time_unix_nano, attributes),
+    )
+
+
+def _parsed(parse: Callable[[bytes], Any], data: bytes | memoryview, shape: Shape) -> Any:
+    if len(data) > LARGEST:
+        raise BadSpan(f"it has more than {LARGEST >> 20} MiB")
+    try:
+        check_weight(data, shape)
+        return parse(bytes(data))
+    except TooMuch as error:
+        raise BadSpan(str(error)) from None
+    except (DecodeError, Malformed):
+        raise BadSpan(
+            "it does not decode: its texts are not UTF-8, or it is nested too deeply", undecodable=True
+        ) from None
+
+
+class Values:
+    """Attribute values as plain JSON; `cut` says whether something nested too deeply was left out."""
+
+    def __init__(self) -> None:
+        self.cut = False
+
+    def attributes(self, found: Iterable[Any], depth: int = 0) -> dict[str, Json]:
+        """Pairs as a mapping; of the same key twice the last."""
+        made: dict[str, Json] = {}
+        for pair in found:
+            value = pair.value
+            made[pair.key] = value.string_value or self.value(value, depth)  # most are texts, and most time goes here
+        return made
+
+    def value(self, value: Any, depth: int) -> Json:
+        """Any value."""
+        kind = value.WhichOneof("value")
+        made: Json = None  # also for a kind of value that is newer than this program
+        if kind in ("string_value", "int_value", "bool_value"):
+            made = getattr(value, kind)
+        elif kind == "double_value":
+            made = number(value.double_value)
+        elif kind == "bytes_value":
+            made = blob(value.bytes_value)
+        elif kind in ("array_value", "kvlist_value") and depth >= DEEPEST:
+            self.cut = True
+            made = TOO_DEEP
+        elif kind == "array_value":
+            made = [self.value(item, depth + 1) for item in value.array_value.values]
+        elif kind == "kvlist_value":
+            made = self.attributes(value.kvlist_value.values, depth + 1)
+        return made
