@@ -259,6 +259,44 @@ def test_a_budget_stops_the_judge_and_resume_goes_on(project: Path) -> None:
     assert len(model.requests) == 40
 
 
+def test_a_scorer_with_several_values_has_a_line_for_each(project: Path) -> None:
+    @afere.scorer
+    def tone(output: str) -> dict[str, object]:
+        if output == "7":
+            raise ValueError("seven")
+        return {"polite": int(output) % 2 == 0, "words": 1.5}
+
+    made = afere.evaluate(wrong_below(0), rows(40), scorers=["exact", tone])
+    table = {one.name: one for one in made.table() if one.name != "seconds"}
+    assert set(table) == {"exact", "tone.polite", "tone.words", "tone"}
+    assert (table["tone.polite"].n, table["tone.polite"].missing) == (39, 1)
+    assert "raised ValueError: seven" in table["tone.polite"].why
+    assert made.gate("tone.polite >= 0.3", "tone.words.mean >= 1").answer == "pass"
+
+
+def test_where_lower_is_better_a_rise_is_worse(project: Path) -> None:
+    @afere.scorer(better="lower")
+    def length(output: str) -> int:
+        return len(output)
+
+    def answer(question: str) -> str:
+        return question * (3 if Path("long").exists() else 1)
+
+    made = afere.evaluate(answer, rows(40), scorers=[length])
+    made.accept()
+    (project / "long").touch()
+    longer = afere.evaluate(answer, rows(40), scorers=[length], against="baseline")
+    change = {one.name: one for one in longer.table()}["length"].difference
+    assert change is not None
+    assert (change.wins, change.losses) == (0, 40)
+    decision = longer.gate(
+        "length.mean not worse than baseline by 0.5", "length.mean better than baseline", "errors.sum <= 0"
+    )
+    assert [one.why for one in decision.rules] == ["proven worse", "proven not better", "0 is <= 0"]
+    with pytest.raises(NotFound, match="cannot be compared with 99"):
+        longer.table(against="99")
+
+
 def test_bad_input_is_named(project: Path) -> None:
     with pytest.raises(BadData, match="empty"):
         afere.evaluate(wrong_below(0), [], scorers=["exact"])

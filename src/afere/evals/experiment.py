@@ -13,7 +13,7 @@ from afere.base.artifact import Artifact, Use
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.base.decision import Decision
-from afere.base.errors import BadInput
+from afere.base.errors import BadInput, NotFound
 from afere.base.project import Project, find_project
 from afere.base.rule import BUILTIN, Rule, parse_rule
 from afere.data import Dataset, Row
@@ -107,6 +107,8 @@ class Experiment:
         """
         word = against or cast("str | None", self.content["against"])
         before = self._reference(word) if word else None
+        if against is not None and isinstance(before, Missing):
+            raise NotFound(f"{self.ref} cannot be compared with {against}: {before.why}.")
         rows = rows_where(where, self.examples) if where else None
         return measures(self.results, None if isinstance(before, Missing) else before, rows=rows)
 

@@ -82,8 +82,10 @@ class Results:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Every measure, in the order of the scorers."""
-        return tuple(dict.fromkeys([*self.scorers, *(name for run in self.runs for name in run.scores)]))
+        """Every measure, in the order of the scorers; a scorer that only ever answered with several has theirs instead."""
+        said = dict.fromkeys(name for run in self.runs for name in run.scores)
+        parents = {name.rpartition(".")[0] for name in said if "." in name}
+        return tuple(dict.fromkeys([*(one for one in self.scorers if one in said or one not in parents), *said]))
 
     def series(self, name: str, *, value: str | None = None, rows: Collection[str] | None = None) -> Series:
         """The values of one measure; with `value`, whether it is that one. `rows` keeps only those."""
@@ -117,7 +119,7 @@ class Series:
         words: set[str] = set()
         reasons: Counter[str] = Counter()
         for run in runs:
-            said, why = run.scores.get(name, (None, run.error or "no score"))
+            said, why = run.scores.get(name) or run.scores.get(name.rpartition(".")[0], (None, run.error or "no score"))
             if said is None:
                 reasons[why] += 1
             elif value is not None:

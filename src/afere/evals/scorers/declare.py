@@ -286,14 +286,29 @@ def _reached(function: Callable[..., Any]) -> Json:
 
 
 def _code(function: Callable[..., Any]) -> str:
-    """The digest of the function's code without comments and decorators; by bytecode where there is no source."""
+    """The digest of the function's code with the functions of its module that it calls, the same on every Python; by
+    bytecode where there is no source.
+    """
     inner = inspect.unwrap(function)
     try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(inner)))
+        return digest("\n".join(_forms(inner, set())).encode())
     except (OSError, TypeError, SyntaxError):
         code = getattr(inner, "__code__", None)
         return digest(code.co_code + repr(code.co_consts).encode() if code else type(function).__qualname__.encode())
+
+
+def _forms(function: Any, seen: set[str]) -> list[str]:
+    from afere.chains.revision.canonical_form import form_text
+
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             node.decorator_list = []
-    return digest(ast.dump(tree).encode())
+    found = [form_text(tree.body)]
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} - seen
+    seen |= names
+    for name in sorted(names):
+        other = getattr(function, "__globals__", {}).get(name)
+        if inspect.isfunction(other) and other.__module__ == function.__module__ and other is not function:
+            found += _forms(other, seen)
+    return found
