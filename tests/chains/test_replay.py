@@ -47,7 +47,7 @@ def test_a_recorded_run_replays_to_the_same_without_asking_or_firing(qa: afere.C
     asked = len(model.requests)
     first, second = afere.replay(run.trace_id, times=2)
     assert first.output == second.output == {**run.output, "tags": ("a", "b")}
-    assert (first.exact, first.notes) == (True, ())
+    assert (first.exact, first.notes, first.cost) == (True, (), 0)
     assert len(model.requests) == asked and fired == ["<Who?>"]
     afere.flush()
     trace = afere.open().spans.trace(first.trace_id)

@@ -373,17 +373,17 @@ def _fixed(ref: Ref) -> bool:
 
 
 def _reply_of(name: str, recorded: Played, request: Request) -> Reply:
-    """The reply that a record holds."""
+    """The reply that a record holds. Its tokens are the recorded ones; this time nothing is paid."""
     if recorded.error is not None:
         raise ModelFailed(f"{name}: as recorded: {recorded.error}")
     text = as_text(recorded.output)
     value = recorded.output if request.output is not None else None
     if not isinstance(recorded, Recorded):
-        return Reply(text, (Message("assistant"),), (), Usage(), None, "stop", "", value)
+        return Reply(text, (Message("assistant"),), (), Usage(), 0.0, "stop", "", value)
     was = recorded.span
     said = tuple(message_from_json(cast("dict[str, Any]", one)) for one in was.output_messages)
     usage = Usage(was.input_tokens, was.output_tokens, was.cached_input_tokens, was.reasoning_tokens)
     return Reply(
-        text, said, tuple(call for one in said for call in one.tool_calls), usage, was.cost, was.finish_reason or "stop",
+        text, said, tuple(call for one in said for call in one.tool_calls), usage, 0.0, was.finish_reason or "stop",
         was.response_model or "", value, was.first_token_seconds,
     )  # fmt: skip

@@ -120,7 +120,8 @@ def replay(place: Place, trace: str, swaps: tuple[str, ...], times: int) -> None
     from afere.tracing import flush
 
     project = place.here()
-    runs = replay_in(project, trace, swap=_swaps(swaps), times=times)
+    swap = _swaps(swaps)
+    runs = replay_in(project, trace, swap=swap, times=times)
     flush()
     with place.session() as session:
         recorded = session.spans.trace(trace)
@@ -135,7 +136,8 @@ def replay(place: Place, trace: str, swaps: tuple[str, ...], times: int) -> None
             same = " (as recorded)" if _said(result.output) == _said(before) else ""
             console.print(f"replayed: {_said(result.output)}{same}", markup=False)
             console.print(_line(result, seen), style="dim", markup=False)
-            console.print("exact" if result.exact else "not exact:", markup=False)
+            but = f", but for {', '.join(swap)}" if swap else ""
+            console.print(f"exact{but}" if result.exact else f"not exact{but}:", markup=False)
             for note in result.notes:
                 console.print(f"  {note}", markup=False)
         console.print(f"Look at it: afere show {runs[-1].trace_id[:_SHOWN]}", style="dim", markup=False)
