@@ -128,7 +128,7 @@ def junit(experiment: Experiment, decision: Decision) -> str:
         case = Xml.SubElement(suite, "testcase", name=one.rule, classname=f"afere.{experiment.name}")
         text = f"{one.why}; value {number(one.value)}, 90% interval {interval(one.low, one.high)}, {one.n} cases"
         if one.answer == "fail":
-            Xml.SubElement(case, "failure", message=one.why).text = _xml(text)
+            Xml.SubElement(case, "failure", message=_xml(one.why)).text = _xml(text)
         elif one.answer == "open":
             Xml.SubElement(case, "skipped", message=_xml(one.why))
         else:
@@ -150,7 +150,7 @@ def _name(target: Json) -> Json:
 def _cell(text: str) -> str:
     """Text of users and models in a table of Markdown: one line, no table, no HTML, no links of its own."""
     flat = " ".join(text.split()).replace("\\", "\\\\")
-    for sign in "|<>[]":
+    for sign in "|<>[]`":
         flat = flat.replace(sign, f"\\{sign}")
     return flat
 
