@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from afere.base.canonical import Json
 from afere.base.clock import now_ns
 from afere.base.errors import BadInput
-from afere.base.span import Span
+from afere.base.span import Span, totals
 from afere.evals.stats import Estimate, clustered_mean, clustered_rate, quantile
 from afere.server import figures, words
 from afere.server.pages.asked import Asked
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 WINDOWS = {"1h": 3600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
 _COUNTED = 2000  # newest requests that the figures are over
+_SPANS = 5000  # newest spans, for cost and components
 _SCORED = 1000  # newest scores, likewise
 _FEW = 8
 
@@ -75,7 +75,7 @@ class HomePage:
     p50: float | None
     p95: Estimate
     cost: float | None
-    costed: int
+    more_spans: bool
     spark: figures.Spark | None
     chart: figures.Histogram | None
     qualities: tuple[Quality, ...]
@@ -139,15 +139,14 @@ def page(session: Session, asked: Asked) -> HomePage:
     requests = found.items
     seconds = [span.seconds for span in requests if span.seconds is not None]
     failed = sum(span.status == "error" for span in requests)
-    totals = session.spans.stats(since)
-    components = tuple(_component(row) for row in session.spans.stats(since, by=("name", "kind"))[: 2 * _FEW])
+    spans = session.spans.find(since, limit=_SPANS, roots=False)
     start = now_ns() - WINDOWS[over] * 10**9 if over in WINDOWS and not found.next else None
     return HomePage(
         over, len(requests), found.next is not None, failed,
         clustered_rate([float(span.status == "error") for span in requests], range(len(requests))),
         quantile(seconds, 0.5).value, quantile(seconds, 0.95),
-        cast("float | None", totals[0]["cost"]) if totals else None, sum(row.cost is not None for row in components),
-        _spark(requests, start), chart(requests, since=start), _qualities(session, over), components,
+        totals(spans.items).cost, spans.next is not None,
+        _spark(requests, start), chart(requests, since=start), _qualities(session, over), _components(spans.items),
         summaries(session, requests[:_FEW]), _latest(session, "experiment"), _latest(session, "decision"),
         sum(loss.count for loss in session.spans.losses()), bool(requests) or bool(session.spans.find(limit=1).items),
     )  # fmt: skip
@@ -157,11 +156,19 @@ def _window(session: Session) -> str:
     return next((over for over in ("24h", "7d", "30d") if session.spans.find(f"since:{over}", limit=1).items), "all")
 
 
-def _component(row: dict[str, Json]) -> Component:
-    return Component(
-        str(row["name"]), str(row["kind"]), cast("int", row["count"]), cast("int", row["errors"]),
-        cast("float | None", row["p95_seconds"]), cast("float | None", row["cost"]),
-    )  # fmt: skip
+def _components(spans: Sequence[Span]) -> tuple[Component, ...]:
+    """Spans by name and kind, the most frequent first."""
+    named: dict[tuple[str, str], list[Span]] = {}
+    for span in spans:
+        named.setdefault((span.name, span.kind), []).append(span)
+    found: list[Component] = []
+    for (name, kind), own in named.items():
+        seconds = [span.seconds for span in own if span.seconds is not None]
+        costs = [span.cost for span in own if span.cost is not None]
+        failed = sum(span.status == "error" for span in own)
+        p95 = quantile(seconds, 0.95).value
+        found.append(Component(name, kind, len(own), failed, p95, sum(costs) if costs else None))
+    return tuple(sorted(found, key=lambda one: -one.calls)[: 2 * _FEW])
 
 
 def _spark(requests: Sequence[Span], since: int | None) -> figures.Spark | None:
