@@ -23,12 +23,6 @@ class Line:
     previous: str
     hash: str
 
-    @property
-    def why(self) -> str:
-        """The reason, where the change has one."""
-        why = self.details.get("why")
-        return why if isinstance(why, str) else ""
-
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:

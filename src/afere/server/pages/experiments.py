@@ -258,16 +258,19 @@ def _lines(
 
 
 def _line(said: Mapping[str, Any], rulings: Sequence[Mapping[str, Any]]) -> Line:
-    """A measure as the artifact keeps it, coloured by the rulings on its mean over all cases."""
+    """A measure as the artifact keeps it, coloured by the thresholds on its mean over all cases."""
     parsed = [(one, parse_rule(one["rule"])) for one in rulings]
     own = [
         (one, rule)
         for one, rule in parsed
-        if not rule.where and rule.measure.name == said["name"] and rule.measure.statistic in (None, "mean")
+        if rule.against is None
+        and not rule.where
+        and rule.measure.name == said["name"]
+        and rule.measure.statistic in (None, "mean")
     ]
     answers = {one["answer"] for one, _ in own}
     answer = next((each for each in ("fail", "open", "pass") if each in answers), "")
-    limit = next((rule.amount for _, rule in own if rule.against is None), None)
+    limit = next((rule.amount for _, rule in own), None)
     figure = None
     if said["value"] is not None and said["low"] is not None:
         figure = figures.interval(said["value"], said["low"], said["high"], answer=answer, limit=limit)
