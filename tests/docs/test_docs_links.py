@@ -37,7 +37,7 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), f"{page.relative_to(ROOT)}: {link} leads nowhere"
-        if anchor:
+        if anchor and target.suffix == ".md":  # the names of tests are checked where they are listed
             assert anchor in anchors(target), f"{page.relative_to(ROOT)}: {link}: no such heading"
 
 
