@@ -370,6 +370,28 @@ def test_static_files_are_kept_by_browsers_and_change_their_address(site: str) -
     assert ask(site, "/static/x/nothing.css")[0] == 404
 
 
+def test_the_description_names_addresses_that_answer(site: str) -> None:
+    described = read(site, "/openapi.json")
+    assert described["openapi"] == "3.1.0"
+    filled = {
+        "project": "handbook",
+        "trace": TRACE,
+        "span": f"{101:016x}",
+        "name": "answer",
+        "version": "1",
+        "a": "1",
+        "b": "2",
+        "number": "1",
+        "ref": "chain:qa",
+    }
+    for path, methods in described["paths"].items():
+        if "get" in methods:
+            name = "handbook-eval" if path.startswith("/datasets") else "answer"
+            there = path.format(**{**filled, "name": name})
+            assert read(site, there) is not None
+            assert methods["get"]["summary"]
+
+
 def test_health_and_readiness(site: str) -> None:
     assert read(site, "/healthz") == {"status": "ok"}
     assert read(site, "/readyz") == {"status": "ready"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from starlette.routing import Route
 from afere.base.errors import AfereError
 from afere.server import changes
 from afere.server.assets import serve_asset
+from afere.server.openapi import describe
 from afere.server.pages import artifacts, audit, compare, datasets, experiments, home, prompts, spans, trace, traces
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.frame import Sessions, frame
@@ -43,29 +44,31 @@ class Address:
     here: str
     read: Callable[[Any, Asked], Any]
     template: str | None
+    query: tuple[str, ...] = ()
 
 
+_PAGED = ("limit", "cursor")
 ADDRESSES = (
-    Address("/traces", "traces", traces.page, "traces.html"),
-    Address("/traces/{trace}", "traces", trace.page, "trace.html"),
+    Address("/traces", "traces", traces.page, "traces.html", ("q", *_PAGED)),
+    Address("/traces/{trace}", "traces", trace.page, "trace.html", ("cursor", "content")),
     Address("/traces/{trace}/spans/{span}", "traces", trace.span_page, "span_page.html"),
-    Address("/spans", "traces", spans.page, None),
-    Address("/prompts", "prompts", prompts.list_page, "prompts.html"),
+    Address("/spans", "traces", spans.page, None, ("q", *_PAGED)),
+    Address("/prompts", "prompts", prompts.list_page, "prompts.html", _PAGED),
     Address("/prompts/{name}", "prompts", prompts.page, "prompt.html"),
     Address("/prompts/{name}/{a:int}..{b:int}", "prompts", prompts.diff_page, "prompt.html"),
     Address("/prompts/{name}/{version}", "prompts", prompts.page, "prompt.html"),
-    Address("/datasets", "datasets", datasets.list_page, "datasets.html"),
-    Address("/datasets/{name}", "datasets", datasets.page, "dataset.html"),
-    Address("/datasets/{name}/{version}", "datasets", datasets.page, "dataset.html"),
-    Address("/experiments", "experiments", experiments.list_page, "experiments.html"),
-    Address("/experiments/{number}", "experiments", experiments.page, "experiment.html"),
+    Address("/datasets", "datasets", datasets.list_page, "datasets.html", _PAGED),
+    Address("/datasets/{name}", "datasets", datasets.page, "dataset.html", _PAGED),
+    Address("/datasets/{name}/{version}", "datasets", datasets.page, "dataset.html", _PAGED),
+    Address("/experiments", "experiments", experiments.list_page, "experiments.html", _PAGED),
+    Address("/experiments/{number}", "experiments", experiments.page, "experiment.html", ("show", "cursor", "sort")),
     Address("/compare/{a}/{b}", "experiments", compare.page, "compare.html"),
-    Address("/artifacts", "artifacts", artifacts.list_page, "artifacts.html"),
+    Address("/artifacts", "artifacts", artifacts.list_page, "artifacts.html", ("kind", "name", *_PAGED)),
     Address("/artifacts/{ref}", "artifacts", artifacts.page, "artifact.html"),
-    Address("/scores", "traces", artifacts.scores_page, None),
-    Address("/audit", "audit", audit.page, "audit.html"),
+    Address("/scores", "traces", artifacts.scores_page, None, ("target", "name", "by", *_PAGED)),
+    Address("/audit", "audit", audit.page, "audit.html", _PAGED),
 )
-HOME = Address("", "home", home.page, "home.html")
+HOME = Address("", "home", home.page, "home.html", ("over",))
 
 
 def create_app(session: Session) -> ASGIApp:
@@ -85,6 +88,7 @@ def create_app(session: Session) -> ASGIApp:
     fixed = [
         _route("/healthz", _alive),
         _route("/readyz", partial(_ready, session)),
+        _route("/openapi.json", _described),
         _route("/static/{version}/{name}", serve_asset),
         Route("/settings", changes.set_theme, methods=["POST"]),
         Route("/scores", partial(changes.add_score, sessions), methods=["POST"]),
@@ -140,6 +144,10 @@ def theme_of(request: Request) -> str:
 
 def _alive(_request: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+def _described(_request: Request) -> Response:
+    return JSONResponse(describe((replace(HOME, path="/{project}"), *ADDRESSES)))
 
 
 def _ready(session: Session, _request: Request) -> Response:

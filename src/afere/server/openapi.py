@@ -1,0 +1,84 @@
+"""`/openapi.json`: the addresses of programs, from the same table that serves them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from afere.base.canonical import Json
+
+if TYPE_CHECKING:
+    from afere.server.app import Address
+
+_PROBLEM: Json = {
+    "description": "What happened and what to do next",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/problem"}}},
+}
+_SCORE: dict[str, Json] = {
+    "target": {"type": "string", "description": "TRACE, TRACE/SPAN, a ref, dataset:NAME@VERSION/ROW, or a score's id"},
+    "name": {"type": "string"},
+    "value": {"type": ["boolean", "number", "string", "null"]},
+    "why": {"type": "string"},
+    "by": {"type": "string", "description": "person:NAME or user:NAME; default: who runs the server"},
+}
+_MOVE: dict[str, Json] = {
+    "name": {"type": "string", "description": "kind:name, such as prompt:answer"},
+    "alias": {"type": "string"},
+    "to": {"type": ["string", "null"], "description": "a ref; null takes the alias away"},
+    "why": {"type": "string"},
+}
+
+
+def describe(addresses: Sequence[Address]) -> Json:
+    """The description of all that this server answers. Each path may also begin with `/{project}`."""
+    paths: dict[str, Json] = {f"{one.path}.json": {"get": _read(one)} for one in addresses}
+    paths["/scores"] = {"post": _change("Keep a person's score.", _SCORE, ["target", "name"])}
+    paths["/aliases"] = {"post": _change("Move an alias, with a reason.", _MOVE, ["name", "alias", "why"])}
+    for path, text in (("/healthz", "The process answers."), ("/readyz", "The store can be read.")):
+        paths[path] = {"get": {"summary": text, "responses": {"200": {"description": "yes"}}}}
+    problem: Json = {
+        "type": "object",
+        "properties": {"title": {"type": "string"}, "status": {"type": "integer"}, "detail": {"type": "string"}},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "afere",
+            "version": version("afere"),
+            "description": "Without /{project} in front, the project that the server was started for answers.",
+        },
+        "paths": {re.sub(r":int}", "}", path): value for path, value in paths.items()},
+        "components": {"schemas": {"problem": problem}},
+    }
+
+
+def _read(address: Address) -> Json:
+    names = re.findall(r"{(\w+)(?::int)?}", address.path)
+    parameters: list[Json] = [_parameter(name, "path") for name in names]
+    parameters += [_parameter(name, "query") for name in address.query]
+    return {
+        "summary": (address.read.__doc__ or "").partition("\n")[0],
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": "The value of the page", "content": {"application/json": {}}},
+            "default": _PROBLEM,
+        },
+    }
+
+
+def _parameter(name: str, place: str) -> Json:
+    return {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}
+
+
+def _change(text: str, properties: dict[str, Json], required: list[Json]) -> Json:
+    schema: Json = {"type": "object", "properties": properties, "required": required}
+    return {
+        "summary": text,
+        "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+        "responses": {
+            "201": {"description": "What was kept", "content": {"application/json": {}}},
+            "default": _PROBLEM,
+        },
+    }
