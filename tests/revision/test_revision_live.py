@@ -243,3 +243,11 @@ def test_what_a_model_can_read_of_a_tool_counts(tmp_path: Path) -> None:
         ]
         one, other = captured(*(Job(root, "app:qa") for root in roots))
         assert (one["hash"] != other["hash"]) is (use != "lookup(question)")
+
+
+def test_an_object_of_another_library_counts_by_its_definition(tmp_path: Path) -> None:
+    source = "import click\n\n\n@click.command()\ndef qa():\n    return helper()\n\n\ndef helper():\n    return {}\n"
+    roots = [write(tmp_path / str(n), {"afere.yaml": "project: p\n", "app.py": source.format(n)}) for n in (1, 2)]
+    one, other = captured(*(Job(root, "app:qa") for root in roots))
+    assert {"function qa in app.py", "function helper in app.py"} <= set(one["content"]["parts"])
+    assert one["hash"] != other["hash"]

@@ -240,10 +240,12 @@ def _package_root(function: types.FunctionType | None) -> str | None:
 
 
 def _name_of(chain: Any) -> str:
-    """A name that an artifact can have: the chain's own, else the function's."""
-    name = getattr(chain, "name", None)
-    if not isinstance(name, str):
-        function = _function_of(chain)
-        name = getattr(chain, "__name__", None) or (function.__name__ if function else type(chain).__name__)
-    plain = re.sub(r"[^a-z0-9._-]+", "-", str(name).lower()).strip("-._")
+    """A name that an artifact can have: the chain's own, else that of the function, else of the class."""
+    own: object = getattr(chain, "name", None) if type(chain).__module__.partition(".")[0] == "afere" else None
+    target = chain
+    while isinstance(target, functools.partial):
+        target = cast("functools.partial[Any]", target).func
+    named = own if isinstance(own, str) else getattr(target, "__name__", None)
+    name = named if isinstance(named, str) else type(target).__name__
+    plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")
     return plain if plain[:1].isalpha() else f"f-{plain}".rstrip("-")

@@ -17,7 +17,7 @@ from typing import Any, cast
 from afere.chains.revision.cache import resolved
 from afere.chains.revision.modules import Defined, Module, Modules, Whole, installed
 from afere.chains.revision.notebook import Cell, cell_of
-from afere.chains.revision.values import value_text
+from afere.chains.revision.values import shortened, value_text
 
 
 class Live:
@@ -86,7 +86,10 @@ class Live:
     def _value(self, value: object, holder: str, name: str) -> str:
         outside, self._holder = self._holder, holder
         try:
-            return value_text(value, name, self)
+            return shortened(value_text(value, name, self))
+        except RecursionError:
+            self.note(f"{name or 'a value'} is nested too deep; of it only the type counts")
+            return type(value).__name__
         finally:
             self._holder = outside
 
@@ -212,12 +215,17 @@ class Live:
         return f"module {value.__name__}"
 
     def special(self, value: object, name: str) -> str | None:
-        """Objects of afere: a prompt is used by its content; a chain, tool or scorer by its function."""
+        """Objects of afere: a prompt is used by its content; a chain, tool or scorer by its function.
+
+        Objects of other libraries (a compiled graph, a client) count by their definition, where a module has them.
+        """
         kind = type(value)
-        if kind.__module__.partition(".")[0] != "afere" or isinstance(
-            value, type | types.FunctionType | types.MethodType
+        if isinstance(value, type | types.FunctionType | types.MethodType | types.BuiltinFunctionType) or self.ours(
+            kind
         ):
             return None
+        if kind.__module__.partition(".")[0] != "afere":
+            return self._defined(value)
         if kind.__name__ == "Component":
             self.components.append(value)
             return f"component {getattr(value, 'name', name)}"
@@ -232,6 +240,21 @@ class Live:
             self.values[f"steps of {label}"] = str(steps)
             return f"agent {label} of {', '.join(texts)}"
         return texts[0]
+
+    def _defined(self, value: object) -> str | None:
+        """Reach the definition of an object that a loaded module of the project has under a name."""
+        for loaded in list(sys.modules.values()):
+            file = getattr(loaded, "__file__", None)
+            if not isinstance(file, str) or installed(file):
+                continue
+            names = [name for name, held in list(loaded.__dict__.items()) if held is value]
+            module = self.modules.by_file(resolved(file)) if names else None
+            pieces = self.modules.index(module).pieces if module else {}
+            for name in sorted(names):
+                if module is not None and name in pieces:
+                    self.starts[Defined(module, name)] = None
+                    return f"{pieces[name].kind} {name} in {module.label}"
+        return None
 
     def path(self, value: str) -> str:
         """A path, from the project's folder where it lies inside."""

@@ -23,6 +23,7 @@ from typing import Any, Protocol, cast
 from afere.chains.revision.canonical_form import is_secret, keyed, literal
 
 _LONG = 200
+_TOO_LONG = 2000
 _PLAIN = (datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, fractions.Fraction, uuid.UUID, range)
 _STATELESS = frozenset({"_thread.lock", "_thread.RLock", "logging.Logger", "threading.Condition", "threading.Event"})
 
@@ -42,6 +43,14 @@ class Follow(Protocol):
 def value_text(value: object, name: str, follow: Follow) -> str:
     """The canonical text of a value. `name` is what holds it; under a name such as `api_key`, text is a secret."""
     return _Describer(follow).text(value, name)
+
+
+def shortened(text: str) -> str:
+    """A long text of a value by its beginning and digest."""
+    if len(text) <= _TOO_LONG:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{text[:_LONG]}... {len(text)} characters sha256:{digest}"
 
 
 class _Describer:
