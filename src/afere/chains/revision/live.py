@@ -242,7 +242,8 @@ class Live:
         return texts[0]
 
     def _defined(self, value: object) -> str | None:
-        """Reach the definition of an object that a loaded module of the project has under a name."""
+        """Reach the definition of an object that a loaded module of the project has under a name; a decorated one first."""
+        places: list[tuple[bool, str, Defined]] = []
         for loaded in list(sys.modules.values()):
             file = getattr(loaded, "__file__", None)
             if not isinstance(file, str) or installed(file):
@@ -250,11 +251,16 @@ class Live:
             names = [name for name, held in list(loaded.__dict__.items()) if held is value]
             module = self.modules.by_file(resolved(file)) if names else None
             pieces = self.modules.index(module).pieces if module else {}
-            for name in sorted(names):
+            for name in names:
                 if module is not None and name in pieces:
-                    self.starts[Defined(module, name)] = None
-                    return f"{pieces[name].kind} {name} in {module.label}"
-        return None
+                    piece = pieces[name]
+                    label = f"{piece.kind} {name} in {module.label}"
+                    places.append((piece.kind == "constant", label, Defined(module, name)))
+        if not places:
+            return None
+        _, label, defined = min(places, key=lambda place: place[:2])
+        self.starts[defined] = None
+        return label
 
     def path(self, value: str) -> str:
         """A path, from the project's folder where it lies inside."""
