@@ -50,6 +50,9 @@ class Where:
         if roots:
             self.add("s.root > 0")
             self.add(f"(s.root = 1 OR NOT EXISTS ({_SAME_TRACE} AND t.span_id = s.parent_id))")
+            # Of spans whose parent is not here, only the first stands for the trace, and only if nothing else does.
+            before = "(t.root < 3 OR (t.start, t.id) < (s.start, s.id))"
+            self.add(f"(s.root < 3 OR NOT EXISTS ({_SAME_TRACE} AND t.root > 0 AND t.id <> s.id AND {before}))")
 
     def add(self, sql: str, *values: Any) -> None:
         """One more condition."""

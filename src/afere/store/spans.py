@@ -6,13 +6,15 @@ mode: what `write` acknowledged survives a killed process, not always a power cu
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import socket
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,6 +36,7 @@ UNDER = "afere.under"  # the nearest span of ours above it, when a foreign span 
 _CHECKPOINT_PAGES = 20_000  # SQLite's default of 1,000 makes ingestion several times slower
 _CHUNK_SPANS = 128  # at most in one chunk, so that one span of a huge trace is read without all of it
 _LOSSES_KEPT = 1_000
+_SAID_KEPT = 2 * 86_400 * 10**9  # nanoseconds that events wait for their span, or for it to be sent again
 
 
 def _first_layout(connection: sqlite3.Connection) -> None:
@@ -54,7 +57,16 @@ def _first_layout(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS = (_first_layout,)
+def _second_layout(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """CREATE TABLE said (project TEXT NOT NULL, trace_id BLOB NOT NULL, span_id BLOB NOT NULL, digest BLOB NOT NULL,
+            came INTEGER NOT NULL, event TEXT NOT NULL,
+            PRIMARY KEY (project, trace_id, span_id, digest)) WITHOUT ROWID"""
+    )
+    connection.execute("CREATE INDEX said_came ON said (came)")
+
+
+MIGRATIONS = (_first_layout, _second_layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,12 @@ class SpanStore:
         self.project = project
         self._database = Database(self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES)
 
+    def of(self, project: str) -> SpanStore:
+        """The same file for another project; closing one closes both."""
+        other = copy(self)
+        other.project = project
+        return other
+
     def write(self, spans: Sequence[Span]) -> None:
         """Keep the spans: one transaction, durable on return.
 
@@ -94,6 +112,36 @@ class SpanStore:
         with self._database.write() as connection:
             for trace_id, members in by_trace.items():
                 self._write_trace(connection, bytes.fromhex(trace_id), members)
+
+    def say(self, events: Iterable[tuple[str, str, Mapping[str, Json]]]) -> None:
+        """Keep events of spans, (trace id, span id, event), that may come later than they, or be sent again: durable on return.
+
+        They wait for two days; `said` has them, and who writes the span puts them into it.
+        """
+        now = time.time_ns()
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM said WHERE came < ?", (now - _SAID_KEPT,))
+            for trace_id, span_id, event in events:
+                text = json.dumps(event, ensure_ascii=False, separators=(",", ":"), default=str)
+                digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:16]
+                connection.execute(
+                    "INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?, ?, ?)",
+                    (self.project, bytes.fromhex(trace_id), bytes.fromhex(span_id), digest, now, text),
+                )
+
+    def said(self, trace_ids: Iterable[str]) -> dict[tuple[str, str], list[dict[str, Json]]]:
+        """The events that were kept for spans of these traces, by trace and span id."""
+        found: dict[tuple[str, str], list[dict[str, Json]]] = {}
+        with self._database.read() as connection:
+            if connection.execute("SELECT 1 FROM said LIMIT 1").fetchone() is None:
+                return found
+            for trace_id in trace_ids:
+                for row in connection.execute(
+                    "SELECT span_id, event FROM said WHERE project = ? AND trace_id = ?",
+                    (self.project, bytes.fromhex(trace_id)),
+                ):
+                    found.setdefault((trace_id, bytes(row["span_id"]).hex()), []).append(json.loads(row["event"]))
+        return found
 
     def trace(self, trace_id: str) -> Trace | None:
         """A whole trace with all contents, or None. A prefix of at least 6 digits will do if only one trace has it.
@@ -197,7 +245,7 @@ class SpanStore:
         known = {
             bytes(row["span_id"]): row
             for row in connection.execute(
-                "SELECT id, span_id, status, chunk, line FROM spans WHERE trace_id = ? AND project = ?",
+                "SELECT id, span_id, parent_id, root, status, chunk, line FROM spans WHERE trace_id = ? AND project = ?",
                 (trace_id, self.project),
             )
         }
@@ -212,8 +260,10 @@ class SpanStore:
                 _forget_texts(connection, row, chunks)
                 earlier[row["chunk"]] = row["id"]
             fresh.append(span)
+        present = {span_id.hex() for span_id in known} | {span.span_id for span in fresh}
         for first in range(0, len(fresh), _CHUNK_SPANS):
-            self._write_chunk(connection, fresh[first : first + _CHUNK_SPANS])
+            self._write_chunk(connection, fresh[first : first + _CHUNK_SPANS], present)
+        _adopt(connection, known.values(), {bytes.fromhex(span.span_id) for span in fresh})
         for chunk in earlier:
             connection.execute(
                 "DELETE FROM chunks WHERE id = ? AND NOT EXISTS"
@@ -221,19 +271,34 @@ class SpanStore:
                 (chunk, trace_id),
             )
 
-    def _write_chunk(self, connection: sqlite3.Connection, spans: Sequence[Span]) -> None:
+    def _write_chunk(self, connection: sqlite3.Connection, spans: Sequence[Span], present: Set[str]) -> None:
         details = [detail(span) for span in spans]
         chunk = connection.execute("INSERT INTO chunks (data) VALUES (?)", (encode(details),)).lastrowid
         marks = ", ".join("?" for _ in COLUMNS)
         for line, span in enumerate(spans):
-            root = 1 if span.parent_id is None else 2 if span.attributes.get(ENTRY) is True else 0
             row = connection.execute(
                 f"INSERT OR REPLACE INTO spans ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608  names of our own columns
-                cells(span, project=self.project, root=root, chunk=chunk, line=line),
+                cells(span, project=self.project, root=_root(span, present), chunk=chunk, line=line),
             ).lastrowid
             said = texts(details[line])
             if span.status != "running" and any(said):
                 connection.execute("INSERT INTO texts (rowid, input, output) VALUES (?, ?, ?)", (row, *said))
+
+
+def _root(span: Span, present: Set[str]) -> int:
+    """1: it has no parent. 2: its parent is in another process. 3: its parent is not here, or not yet. 0: neither."""
+    if span.parent_id is None:
+        return 1
+    if span.parent_id in present or span.attributes.get(UNDER) in present:
+        return 0
+    return 2 if span.attributes.get(ENTRY) is True else 3
+
+
+def _adopt(connection: sqlite3.Connection, rows: Iterable[sqlite3.Row], fresh: Set[bytes]) -> None:
+    """Spans that came before their parent no longer begin anything."""
+    for row in rows:
+        if row["root"] > 1 and row["parent_id"] is not None and bytes(row["parent_id"]) in fresh:
+            connection.execute("UPDATE spans SET root = 0 WHERE id = ?", (row["id"],))
 
 
 def died(span: Span) -> bool:

@@ -153,8 +153,14 @@ def _ordered(trace: Trace, root: Span) -> list[tuple[Span, int]]:
     found: list[tuple[Span, int]] = []
     later: list[tuple[Span, int]] = []
     stack = [(span, 0) for span in reversed(children.get(None, []))]
-    while stack:
+    unseen = dict.fromkeys(span.span_id for span in trace.spans)
+    while stack or unseen:
+        if not stack:  # what is left is, by what was sent, below itself: shown from its first span on
+            stack.append((next(span for span in trace.spans if span.span_id in unseen), 0))
         span, depth = stack.pop()
+        if span.span_id not in unseen:
+            continue
+        del unseen[span.span_id]
         (later if _late(span, root) else found).append((span, min(depth, _DEEPEST)))
         stack.extend((below, depth + 1) for below in reversed(children.get(span.span_id, [])))
     return found + later
