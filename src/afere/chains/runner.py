@@ -10,9 +10,9 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, ModelUnreachable
@@ -28,6 +28,8 @@ from afere.store import Job, Session
 from afere.tracing import Collected, flush
 from afere.tracing.capture import failure
 from afere.tracing.scope import entered
+
+T = TypeVar("T")
 
 _log = logging.getLogger("afere")
 _TICK = 0.15  # seconds between two writings of what is finished
@@ -76,11 +78,32 @@ class Progress:
     busy: bool
 
 
+class Purse:
+    """What a run has paid, in USD, and what it may."""
+
+    def __init__(self, limit: float | None = None) -> None:
+        self.limit = limit
+        self.paid = 0.0
+        self._lock = threading.Lock()
+
+    @property
+    def empty(self) -> bool:
+        return self.limit is not None and self.paid >= self.limit
+
+    def pay(self, amount: float) -> None:
+        with self._lock:
+            self.paid += amount
+
+
 def run_rows(
     target: Callable[..., Any] | str, rows: Sequence[Row], *, session: Session, job: Job | None = None, repeats: int = 1,
-    concurrency: int = 8, max_cost: float | None = None, progress: Callable[[Progress], None] | None = None,
+    concurrency: int = 8, max_cost: float | Purse | None = None, progress: Callable[[Progress], None] | None = None,
+    then: Callable[[Outcome], Steps[None]] | None = None,
 ) -> list[Outcome]:  # fmt: skip
     """Run `target` on every row, `repeats` times; outcomes in the order of rows, then repeats.
+
+    `then` is what follows each outcome, that of an earlier run too (its scores), in the place of the row that ran: after
+    it the outcome's trace is let go, so that memory does not grow with the rows. A `Purse` is shared with what it pays.
 
     Blocks, also inside a notebook's running loop. With a `job`, finished rows are kept as they finish and not run again
     by the next call with that job. `max_cost` (USD) starts no new row once it is reached: what is left is an outcome
@@ -92,11 +115,15 @@ def run_rows(
         raise BadInput("Two rows have the same id. Give each row an id of its own, or none.")
     found = target_of(target)
     inputs = {row.id: row.bind(found.parameters) for row in rows}  # every row is checked before anything is paid
-    ledger = _Ledger(rows, repeats, session=session, job=job, max_cost=max_cost, progress=progress)
+    purse = max_cost if isinstance(max_cost, Purse) else Purse(max_cost)
+    ledger = _Ledger(rows, repeats, session=session, job=job, purse=purse, progress=progress)
     waiting = deque(
-        (row, repeat) for repeat in range(1, repeats + 1) for row in rows if (row.id, repeat) not in ledger.done
+        (row, repeat)
+        for repeat in range(1, repeats + 1)
+        for row in rows
+        if then is not None or (row.id, repeat) not in ledger.done
     )
-    run = _Run(found, inputs, waiting, ledger, session)
+    run = _Run(found, inputs, waiting, ledger, session, then)
     workers = min(concurrency, len(waiting))
     if workers:
         (_in_loop if found.is_async else _in_threads)(run, workers, ledger)
@@ -112,6 +139,7 @@ class _Run:
     waiting: deque[tuple[Row, int]]
     ledger: _Ledger
     session: Session
+    then: Callable[[Outcome], Steps[None]] | None
 
     def next(self) -> tuple[Row, int] | None:
         """The next row to run; None when there is none, or no more is to be started."""
@@ -123,15 +151,25 @@ class _Run:
             return None
 
     def row(self, row: Row, repeat: int) -> Steps[None]:
-        """One row to its outcome. Only errors of the world are tried again; finished calls then come from the cache."""
-        paid = 0.0
-        for attempt in range(1, _ATTEMPTS + 1):
+        """One row to its outcome, and what follows it."""
+        outcome = self.ledger.done.get((row.id, repeat))
+        if outcome is None:
+            outcome = yield from self._outcome(row, repeat)
+        if self.then is not None:
+            yield from self.then(outcome)
+            self.ledger.let_go(outcome)
+
+    def _outcome(self, row: Row, repeat: int) -> Steps[Outcome]:
+        """Only errors of the world are tried again; finished calls then come from the cache."""
+        outcome, error, paid = yield from self._attempt(row, repeat)
+        for _ in range(_ATTEMPTS - 1):
+            if error is None or not outcome.world or not _may_pass(error):
+                break
+            yield _Pause(_PAUSE)
             outcome, error, cost = yield from self._attempt(row, repeat)
             paid += cost
-            if error is None or not outcome.world or attempt == _ATTEMPTS or not _may_pass(error):
-                self.ledger.add(outcome, paid)
-                return
-            yield _Pause(_PAUSE)
+        self.ledger.add(outcome, paid)
+        return outcome
 
     def _attempt(self, row: Row, repeat: int) -> Steps[tuple[Outcome, BaseException | None, float]]:
         memory = Memory(self.session.cache, repeat)
@@ -161,18 +199,17 @@ class _Ledger:
     """What is finished: in memory, in the job, and told to whoever watches. Written by one thread, a few times a second."""
 
     def __init__(
-        self, rows: Sequence[Row], repeats: int, *, session: Session, job: Job | None, max_cost: float | None,
+        self, rows: Sequence[Row], repeats: int, *, session: Session, job: Job | None, purse: Purse,
         progress: Callable[[Progress], None] | None,
     ) -> None:  # fmt: skip
-        self._rows, self._repeats, self._job, self._max_cost = rows, repeats, job, max_cost
+        self._rows, self._repeats, self._job, self._purse = rows, repeats, job, purse
         self._progress = progress
         self._lock = threading.Lock()
         self._fresh: list[Outcome] = []
         self.done: dict[tuple[str, int], Outcome] = {}
         self._errors = 0
-        self._paid = 0.0
         self._begun = time.monotonic()
-        self.stopped = self.interrupted = False
+        self._halted = self.interrupted = False
         self.problem: BaseException | None = None
         for outcome in _kept(rows, repeats, session, job):
             self.done[outcome.row.id, outcome.repeat] = outcome
@@ -185,13 +222,24 @@ class _Ledger:
 
     def add(self, outcome: Outcome, paid: float) -> None:
         """Take one finished row."""
+        self._purse.pay(paid)
         with self._lock:
             self.done[outcome.row.id, outcome.repeat] = outcome
             self._fresh.append(outcome)
             self._errors += outcome.error is not None
-            self._paid += paid
-            if self._max_cost is not None and self._paid >= self._max_cost:
-                self.stopped = True
+
+    def let_go(self, outcome: Outcome) -> None:
+        """Keep no trace of an outcome in memory."""
+        self.done[outcome.row.id, outcome.repeat] = replace(outcome, trace=None)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no more rows are to be started."""
+        return self._halted or self._purse.empty
+
+    def halt(self, problem: BaseException | None = None) -> None:
+        """Start no more rows; `problem` is raised when those that run have ended."""
+        self.problem, self._halted = self.problem or problem, True
 
     def write(self) -> None:
         """Keep what has finished since the last time. Its spans first: a kept row then always has its trace."""
@@ -210,7 +258,8 @@ class _Ledger:
             while not finished(_TICK):
                 self.write()
         except BaseException as problem:
-            self.stopped = self.interrupted = True
+            self.interrupted = True
+            self.halt()
             finished(_GRACE)
             self.write()
             if isinstance(problem, KeyboardInterrupt):
@@ -222,7 +271,7 @@ class _Ledger:
 
     def outcomes(self) -> list[Outcome]:
         """All outcomes in order; a row that was not started says why."""
-        why = f"not run: max_cost of {self._max_cost} USD was reached ({self._paid:.4f} USD paid); resume to go on"
+        why = f"not run: max_cost of {self._purse.limit} USD was reached ({self._purse.paid:.4f} USD paid); resume to go on"
         return [
             self.done.get((row.id, repeat)) or Outcome(row, repeat, error=why, world=True)
             for row in self._rows
@@ -242,7 +291,7 @@ class _Ledger:
         done = len(self.done)
         new = done - self._resumed
         left = (time.monotonic() - self._begun) / new * (self.total - done) if new else None
-        return Progress(done, self.total, self._paid, left, self._errors, _busy())
+        return Progress(done, self.total, self._purse.paid, left, self._errors, _busy())
 
 
 def _in_threads(run: _Run, count: int, ledger: _Ledger) -> None:
@@ -253,7 +302,7 @@ def _in_threads(run: _Run, count: int, ledger: _Ledger) -> None:
             while (item := run.next()) is not None:
                 drive(run.row(*item))
         except BaseException as problem:  # not of the user's code, which `row` catches
-            ledger.problem, ledger.stopped = problem, True
+            ledger.halt(problem)
 
     threads = [
         threading.Thread(target=contextvars.copy_context().run, args=(work,), name=f"afere-row-{i}", daemon=True)
@@ -282,7 +331,7 @@ def _in_loop(run: _Run, count: int, ledger: _Ledger) -> None:
         try:
             await asyncio.gather(*(work() for _ in range(count)))
         except Exception as problem:  # not of the user's code, which `row` catches
-            ledger.problem, ledger.stopped = problem, True
+            ledger.halt(problem)
 
     future = asyncio.run_coroutine_threadsafe(everything(), background())
 
@@ -293,6 +342,25 @@ def _in_loop(run: _Run, count: int, ledger: _Ledger) -> None:
         return future.done()
 
     ledger.watch(finished)
+
+
+def each(items: Iterable[T], work: Callable[[T], Steps[None]], *, concurrency: int) -> None:
+    """Drive `work(item)` for every item, so many at a time, on a loop in the background. Blocks; Ctrl-C ends it."""
+    waiting = iter(items)
+
+    async def worker() -> None:
+        for item in waiting:
+            await adrive(work(item))
+
+    async def everything() -> None:
+        await asyncio.gather(*(worker() for _ in range(concurrency)))
+
+    future = asyncio.run_coroutine_threadsafe(everything(), background())
+    try:
+        future.result()
+    except BaseException:
+        future.cancel()
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
+
+from opentelemetry.context import Context
 
 from afere.base.artifact import Artifact, Use
 from afere.base.canonical import Json, digest, digest_of
@@ -16,13 +18,15 @@ from afere.base.errors import BadInput
 from afere.base.project import Project
 from afere.base.rule import BUILTIN
 from afere.base.score import Score
+from afere.base.steps import Effect, Steps
 from afere.chains.calls import Memory, remembering
-from afere.chains.runner import Outcome, Progress, run_rows
+from afere.chains.runner import Outcome, Progress, Purse, each, run_rows
 from afere.data import Dataset, Row
 from afere.data import dataset as dataset_of
 from afere.data.place import calling_project, session_of, shown
 from afere.evals.experiment import Experiment
 from afere.evals.gate import Missing
+from afere.evals.judge import Judge
 from afere.evals.references import check_words, reference, rules_before
 from afere.evals.results import Result, Results, lines, row_digest
 from afere.evals.scorers import Case, Judging, Scored, named
@@ -33,6 +37,10 @@ from afere.evals.suite import Suite
 from afere.evals.table import measures
 from afere.store import Job, Session
 from afere.tracing import flush
+from afere.tracing.scope import entered
+
+if TYPE_CHECKING:
+    from afere.store.cache import Cache
 
 Watch = Callable[[str, Progress], None]  # told how far "running" and "scoring" are
 
@@ -99,7 +107,9 @@ def perform(
     watch: Watch | None = None,
 ) -> Experiment:  # fmt: skip
     """Carry out a plan. Rules stand in the suite's artifact before anything runs; results follow, then the experiment."""
-    work = _Work(plan, project, session_of(project), dataset_of(cast("str", plan.data)), _Purse(max_cost), watch)
+    work = _Work(
+        plan, project, session_of(project), dataset_of(cast("str", plan.data)), Purse(max_cost), watch, concurrency
+    )
     begun = time.monotonic()
     rules = plan.suite.gate if plan.suite else ()
     words = {word for word in (plan.against, *(rule.against for rule in rules)) if word}
@@ -108,13 +118,13 @@ def perform(
     job = work.job(resume)
     try:
         outcomes = work.run(job, concurrency)
-        scored = work.score(outcomes, concurrency)
     except BaseException:
         job.end("stopped")  # so that another process may go on with it
         raise
-    results = work.results(outcomes, scored)
-    costs = [one.cost for one in outcomes if one.cost is not None]
-    costs += [cost for found in scored for cost in _costs(found)]
+    finally:
+        work.pool.shutdown(wait=False, cancel_futures=True)
+    results = work.results(outcomes)
+    costs = [*(one.cost for one in outcomes if one.cost is not None), *work.judging]
     content = work.content(results, before)
     content |= {"seconds": round(time.monotonic() - begun, 3), "cost": sum(costs) if costs else None}
     artifact = work.put(content, results)
@@ -125,28 +135,18 @@ def perform(
     return Experiment(artifact, work.session, project, results)
 
 
-class _Purse:
-    """What an evaluation has paid, in USD, and what it may."""
-
-    def __init__(self, limit: float | None) -> None:
-        self.limit = limit
-        self.paid = 0.0
-        self._lock = threading.Lock()
-
-    @property
-    def empty(self) -> bool:
-        return self.limit is not None and self.paid >= self.limit
-
-    def pay(self, amount: float) -> None:
-        with self._lock:
-            self.paid += amount
-
-
 class _Work:
     """One evaluation being made: the plan with its dataset, and the artifacts that stand before the run."""
 
     def __init__(
-        self, plan: Plan, project: Project, session: Session, data: Dataset, purse: _Purse, watch: Watch | None
+        self,
+        plan: Plan,
+        project: Project,
+        session: Session,
+        data: Dataset,
+        purse: Purse,
+        watch: Watch | None,
+        concurrency: int,
     ) -> None:
         self.plan = plan
         self.project = project
@@ -154,6 +154,11 @@ class _Work:
         self.data = data
         self.purse = purse
         self.watch = watch
+        self.begun = time.monotonic()
+        self.pool = ThreadPoolExecutor(max(1, concurrency), "afere-score")  # its threads start as they are needed
+        self.made: dict[tuple[str, int], Result] = {}  # by row and repeat, as they are scored
+        self.judging: list[float] = []  # USD of each verdict that was paid
+        self.digests = {row.id: row_digest(row) for row in data.rows}
         self.subject = plan.subject.identity(session)
         self.kept = {
             one.name: session.put(one.kind, one.name, one.content, why=f"used by {plan.name}") for one in plan.scorers
@@ -173,14 +178,16 @@ class _Work:
         return job
 
     def run(self, job: Job, concurrency: int) -> list[Outcome]:
-        """What the target gave; where there is none, the rows' own outputs."""
+        """What the target gave, scored row by row; where there is none, the rows' own outputs."""
         plan = self.plan
         if plan.subject.run is None:
             why = "the row has no output, and there is no target to make one"
-            return [Outcome(row, 1, row.output, None if row.output is not None else why) for row in self.data.rows]
+            given = [Outcome(row, 1, row.output, None if row.output is not None else why) for row in self.data.rows]
+            each(given, self._scored_alone, concurrency=max(1, concurrency))
+            return given
         outcomes = run_rows(
             plan.subject.run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
-            concurrency=concurrency, max_cost=self.purse.limit, progress=self._running,
+            concurrency=concurrency, max_cost=self.purse, progress=self._running, then=self.score,
         )  # fmt: skip
         self.subject = (
             plan.subject.identity(self.session) or self.subject
@@ -188,52 +195,55 @@ class _Work:
         return outcomes
 
     def _running(self, now: Progress) -> None:
-        self.purse.paid = now.cost
         if self.watch is not None:
             self.watch("running", now)
 
-    def score(self, outcomes: Sequence[Outcome], concurrency: int) -> list[dict[str, Scored]]:
-        """Every scorer on every outcome; verdicts of judges come from the cache where the same was judged before."""
-        begun = time.monotonic()
-        scored: list[dict[str, Scored]] = []
-        pool = ThreadPoolExecutor(max(1, concurrency), "afere-score")
-        try:
-            for found in pool.map(self._score_one, outcomes):
-                scored.append(found)
-                if self.watch is not None:
-                    left = (time.monotonic() - begun) / len(scored) * (len(outcomes) - len(scored))
-                    self.watch("scoring", Progress(len(scored), len(outcomes), self.purse.paid, left, 0, False))
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"interrupted while scoring: all {len(outcomes)} runs are kept, and what judges have said. "
-                "Run the same again with --resume (resume=True) to go on."
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-        return scored
+    def _scored_alone(self, outcome: Outcome) -> Steps[None]:
+        yield from self.score(outcome)
+        if self.watch is not None:
+            done, total = len(self.made), len(self.data)
+            left = (time.monotonic() - self.begun) / done * (total - done)
+            self.watch("scoring", Progress(done, total, self.purse.paid, left, 0, False))
 
-    def _score_one(self, outcome: Outcome) -> dict[str, Scored]:
+    def score(self, outcome: Outcome) -> Steps[None]:
+        """Every scorer on one outcome; verdicts of judges come from the cache where the same was judged before."""
         if outcome.error is not None:
-            why = outcome.error if outcome.world else f"the target raised {outcome.error}"
-            return {one.name: Scored(None, why, outcome.world) for one in self.plan.scorers}
-        case = Case(outcome.row, outcome.output, outcome.trace, outcome.repeat)
-        found: dict[str, Scored] = {}
-        for one in self.plan.scorers:
-            if one.kind == "judge" and self.purse.empty:
-                why = f"not judged: max_cost of {self.purse.limit} USD was reached; resume to go on"
-                found[one.name] = Scored(None, why, world=True)
-                continue
-            with remembering(Memory(self.session.cache, outcome.repeat)):
-                answers = one.score(case)
-            self.purse.pay(sum(_costs(answers)))
-            found |= answers
-        return found
+            found = self._unscored(outcome)
+        else:
+            case = Case(outcome.row, outcome.output, outcome.trace, outcome.repeat)
+            with entered(Context()):  # the traces of judges are their own
+                found = yield from self._found(case)
+        self.made[outcome.row.id, outcome.repeat] = _result(outcome, self.digests[outcome.row.id], found)
 
-    def results(self, outcomes: Sequence[Outcome], scored: Sequence[Mapping[str, Scored]]) -> Results:
+    def _unscored(self, outcome: Outcome) -> dict[str, Scored]:
+        why = outcome.error or ""
+        why = why if outcome.world else f"the target raised {why}"
+        return {one.name: Scored(None, why, outcome.world) for one in self.plan.scorers}
+
+    def _found(self, case: Case) -> Steps[dict[str, Scored]]:
+        cache, repeat = self.session.cache, case.repeat
+        scorers = [one for one in self.plan.scorers if not isinstance(one, Judge)]
+        answers: dict[str, dict[str, Scored]] = (yield _Scoring(scorers, case, cache, self.pool)) if scorers else {}
+        for one in self.plan.scorers:
+            if isinstance(one, Judge):
+                if self.purse.empty:
+                    why = f"not judged: max_cost of {self.purse.limit} USD was reached; resume to go on"
+                    answers[one.name] = {one.name: Scored(None, why, world=True)}
+                    continue
+                with remembering(Memory(cache, repeat)):
+                    answers[one.name] = yield from one.steps(case)
+            costs = _costs(answers[one.name])
+            self.judging += costs
+            self.purse.pay(sum(costs))
+        return {name: said for one in self.plan.scorers for name, said in answers[one.name].items()}
+
+    def results(self, outcomes: Sequence[Outcome]) -> Results:
         """All runs with their scores, and what they were made with."""
         plan = self.plan
-        digests = {row.id: row_digest(row) for row in self.data.rows}
-        runs = tuple(_result(one, digests[one.row.id], found) for one, found in zip(outcomes, scored, strict=True))
+        runs = tuple(
+            self.made.get((one.row.id, one.repeat)) or _result(one, self.digests[one.row.id], self._unscored(one))
+            for one in outcomes
+        )
         return Results(
             "",
             target=self.subject,
@@ -317,6 +327,26 @@ class _Work:
                 made.append(Score(target, name, value, by.ref, why, id=id_, data=about))
         for start in range(0, len(made), 1000):
             self.session.append(*made[start : start + 1000])
+
+
+@dataclass(frozen=True, slots=True)
+class _Scoring(Effect):
+    """Functions on one case: in a thread where a loop drives them, since they may take long or block."""
+
+    scorers: Sequence[Judging]
+    case: Case
+    cache: Cache
+    pool: ThreadPoolExecutor
+
+    def run(self) -> dict[str, dict[str, Scored]]:
+        found: dict[str, dict[str, Scored]] = {}
+        for one in self.scorers:
+            with remembering(Memory(self.cache, self.case.repeat)):
+                found[one.name] = one.score(self.case)
+        return found
+
+    async def arun(self) -> dict[str, dict[str, Scored]]:
+        return await asyncio.get_running_loop().run_in_executor(self.pool, self.run)
 
 
 def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Result:

@@ -18,7 +18,7 @@ from afere.base.errors import BadInput, ModelFailed, ModelTimedOut, ModelUnreach
 from afere.base.message import message
 from afere.base.project import Project, find_project
 from afere.base.score import Value
-from afere.base.steps import drive
+from afere.base.steps import Steps, drive
 from afere.chains.calls import answer
 from afere.data.place import calling_project
 from afere.evals.scorers.declare import Better, Case, Scored
@@ -76,6 +76,10 @@ class Judge:
         return resolve(self.model or "judge", project)
 
     def score(self, case: Case) -> dict[str, Scored]:
+        return drive(self.steps(case))
+
+    def steps(self, case: Case) -> Steps[dict[str, Scored]]:
+        """Like `score`, for `base.steps.drive` or `adrive`."""
         cases = [case] if self.of is None else case.of(self.of)
         if not cases:
             return {self.name: Scored(None, f"{self.of} did not run in this trace")}
@@ -85,9 +89,9 @@ class Judge:
             return {self.name: Scored(None, str(problem), world=True)}
         if model is None:
             return {self.name: Scored(None, NO_MODEL)}
-        return {self.name: self._judged(model, cases[-1])}
+        return {self.name: (yield from self._judged(model, cases[-1]))}
 
-    def _judged(self, model: Model, case: Case) -> Scored:
+    def _judged(self, model: Model, case: Case) -> Steps[Scored]:
         request = self._request(case)
         target = case.trace.trace_id if case.trace else None
         with span(self.name, kind="judge", **{"afere.judged": target, "afere.case": case.row.id}) as live:
@@ -96,7 +100,7 @@ class Judge:
             live.record.input_messages = [said.to_json() for said in request.messages]
             data: dict[str, Json] = {"trace": live.trace_id, "calibrated": False}
             try:
-                reply, cached = drive(answer(self.name, model, request))
+                reply, cached = yield from answer(self.name, model, request)
             except ModelFailed as problem:
                 live.fail(problem)
                 # An answer that does not fit is the judge's failure; anything else is the world's, and is asked again.
