@@ -31,7 +31,8 @@ PLANNED = (
 INNER = frozenset({
     "Component.put", "Component.ready", "Component.steps", "Chain.note", "Tool.put", "Tool.content", "LiveSpan.about",
     "LiveSpan.begun", "LiveSpan.first", "LiveSpan.root", "LiveSpan.running_above", "Scorer.configured", "Scorer.content",
-    "Judge.configured", "Judge.value_of", "ScriptedModel.stream", "ScriptedModel.astream",
+    "Judge.configured", "Judge.value_of",
+        "Judge.steps", "ScriptedModel.stream", "ScriptedModel.astream",
 })  # fmt: skip
 
 
