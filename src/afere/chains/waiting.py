@@ -1,40 +1,24 @@
-"""Run coroutines for code that is not async, on event loops that live as long as the process.
-
-Threads with a loop of their own that come and go are avoided: native HTTP clients keep what belongs to a thread, and
-pyreqwest 0.15 crashes when a new thread uses it after an earlier one has ended.
-"""
+"""Run coroutines for code that is not async, on event loops that live as long as the process."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import os
 import threading
 from collections.abc import Awaitable
 from typing import TypeVar
 
+from afere.net.loops import home, lasting
+
 T = TypeVar("T")
 
-_loops: dict[tuple[int, int], asyncio.AbstractEventLoop] = {}
-_here = threading.local()  # .level: this thread runs the loop of that level
-_lock = threading.Lock()
+_LEVEL = "afere-async-"
 
 
 def background() -> asyncio.AbstractEventLoop:
     """A loop that runs in a thread of its own. From such a thread it is another one, so that waiting for it ends."""
-    level = getattr(_here, "level", -1) + 1
-    key = os.getpid(), level  # a forked child has none of its parent's threads
-    with _lock:
-        if key not in _loops:
-            loop = _loops[key] = asyncio.new_event_loop()
-
-            def run() -> None:
-                _here.level = level
-                asyncio.set_event_loop(loop)
-                loop.run_forever()
-
-            contextvars.Context().run(threading.Thread(target=run, name=f"afere-async-{level}", daemon=True).start)
-        return _loops[key]
+    here = threading.current_thread().name if home() is not None else ""
+    level = int(here.removeprefix(_LEVEL)) + 1 if here.startswith(_LEVEL) else 0
+    return lasting(f"{_LEVEL}{level}")
 
 
 def waited(awaitable: Awaitable[T]) -> T:

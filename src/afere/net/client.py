@@ -1,7 +1,7 @@
 """One call, sync or async, whole or streamed, over clients that are shared and pooled.
 
-A client is made when first needed, one for each process, longest silence and route.
-It lives on an event loop in a thread of its own, which all threads and event loops share. Redirects
+A client is made when first needed, one for each process, longest silence, route and lasting event loop (`net.loops`);
+all other threads and event loops share one such loop. Redirects
 are never followed, so credentials cannot wander to another host: the answer with its 3xx status is handed back.
 Proxies come from HTTP_PROXY, HTTPS_PROXY and NO_PROXY (never for this machine itself), certificates from the
 operating system, or from SSL_CERT_FILE or SSL_CERT_DIR where those are set.
@@ -24,7 +24,6 @@ from afere.base.errors import WorldFailed
 from afere.net.address import is_loopback
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
     from concurrent.futures import Future
 
     from pyreqwest.client import Client, ClientBuilder
@@ -159,8 +158,7 @@ async def _opened(call: Call) -> AsyncGenerator[tuple[int, dict[str, str], Calla
 
 
 _lock = threading.Lock()
-_clients: dict[tuple[int, float, bool], Client] = {}
-_loops: dict[int, AbstractEventLoop] = {}
+_clients: dict[tuple[int, float, bool, int], Client] = {}
 
 
 def _wait(work: Awaitable[T]) -> T:
@@ -177,28 +175,21 @@ async def _there(work: Awaitable[T]) -> T:
     """The result, for the event loop that asks. Cancelling the wait cancels the call."""
     import asyncio
 
-    return await asyncio.wrap_future(_begin(work))
+    from afere.net.loops import home
+
+    return await (work if home() is not None else asyncio.wrap_future(_begin(work)))
 
 
 def _begin(work: Awaitable[T]) -> Future[T]:
-    """Start it on the one loop that touches the client: pyreqwest 0.15 crashes when threads that used it come and go."""
+    """Start it on the loop that is there for all other threads."""
     import asyncio
+
+    from afere.net.loops import lasting
 
     async def run() -> T:
         return await work
 
-    return asyncio.run_coroutine_threadsafe(run(), _loop())
-
-
-def _loop() -> AbstractEventLoop:
-    import asyncio
-
-    with _lock:
-        loop = _loops.get(os.getpid())  # threads do not survive a fork
-        if loop is None:
-            loop = _loops[os.getpid()] = asyncio.new_event_loop()
-            threading.Thread(target=loop.run_forever, name="afere net", daemon=True).start()
-        return loop
+    return asyncio.run_coroutine_threadsafe(run(), lasting("afere net"))
 
 
 def _end(process: int) -> None:
@@ -208,15 +199,16 @@ def _end(process: int) -> None:
     """
     import asyncio
 
+    from afere.net.loops import of_process
+
     if process != os.getpid():
         return
-    loop = _loops.get(process)
-    if loop is not None:
 
-        async def cancel() -> None:
-            for task in asyncio.all_tasks() - {asyncio.current_task()}:
-                task.cancel()
+    async def cancel() -> None:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
 
+    for loop in of_process(process):
         asyncio.run_coroutine_threadsafe(cancel(), loop)
     time.sleep(_GRACE)
 
@@ -240,9 +232,9 @@ def _request(call: Call) -> RequestBuilder:
 
 def _client(call: Call) -> Client:
     loopback = is_loopback(urlsplit(call.url).hostname or "")
-    key = os.getpid(), call.first_byte, loopback
+    key = os.getpid(), call.first_byte, loopback, threading.get_ident()
     with _lock:
-        if not any(process == os.getpid() for process, _, _ in _clients):
+        if not any(process == os.getpid() for process, *_ in _clients):
             atexit.register(_end, os.getpid())
         if key not in _clients:
             from pyreqwest.client import ClientBuilder
