@@ -18,6 +18,7 @@ from afere.base.errors import AfereError
 from afere.server import changes
 from afere.server.assets import serve_asset
 from afere.server.openapi import describe
+from afere.server.otlp import PATHS, Intake, doors
 from afere.server.pages import artifacts, audit, compare, datasets, experiments, home, prompts, spans, trace, traces
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.frame import Sessions, frame
@@ -85,7 +86,9 @@ def create_app(session: Session) -> ASGIApp:
     programs.append(_route("/{project}.json", partial(_answer, sessions, HOME, as_page=False)))
     people.append(_route("/", partial(_answer, sessions, HOME, as_page=True)))
     people.append(_route("/{project}", partial(_answer, sessions, HOME, as_page=True)))
+    received = doors(Intake(session))
     fixed = [
+        *(Route(path, door) for path, door in received.items()),
         _route("/healthz", _alive),
         _route("/readyz", partial(_ready, session)),
         _route("/openapi.json", _described),
@@ -98,7 +101,7 @@ def create_app(session: Session) -> ASGIApp:
     ]
     # Names never end in .json, so the addresses of programs come first.
     app = Starlette(routes=[*fixed, *programs, *people], exception_handlers={HTTPException: _no_such_page})
-    return Guard(app)
+    return Guard(app, large=PATHS)
 
 
 def _route(path: str, endpoint: Callable[..., Any]) -> Route:

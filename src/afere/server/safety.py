@@ -6,6 +6,7 @@ loopback names (a page elsewhere that points its own name at 127.0.0.1 is refuse
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -37,8 +38,10 @@ _HEADERS = {
 class Guard:
     """ASGI middleware: refuses what does not come from this machine's own browser, and marks every answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, large: Collection[str] = ()) -> None:
+        """`large` are the paths that bound what they take themselves."""
         self.app = app
+        self._large = large
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -57,6 +60,8 @@ class Guard:
 
         headers = Headers(scope=scope)
         refusal = _host_problem(headers) or _origin_problem(scope["method"], scope["scheme"], headers)
+        if scope["path"] not in self._large:
+            refusal = refusal or _size_problem(headers)
         if refusal is not None:
             status, text = refusal
             await problem(status, text, headers.get("accept", ""))(scope, receive, marked)
@@ -97,6 +102,10 @@ def _origin_problem(method: str, scheme: str, headers: Headers) -> tuple[int, st
             403,
             f"A change asked for by another page ({', '.join(origins) or site}) is refused. Use the page of this server.",
         )
+    return None
+
+
+def _size_problem(headers: Headers) -> tuple[int, str] | None:
     length = headers.get("content-length", "")
     if length.isdigit() and int(length) > MAX_BODY:
         return 413, f"A change may have at most {MAX_BODY:,} bytes; this one has {int(length):,}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from afere.tracing.otlp.batch import Batch, LogEvent, Malformed, TooMuch
-from afere.tracing.otlp.decode import logs, traces
+from afere.tracing.otlp.decode import Form, logs, traces
 from afere.tracing.otlp.unpack import ENCODINGS, unpack
 
-__all__ = ["traces", "logs", "Batch", "LogEvent", "Malformed", "TooMuch", "unpack", "ENCODINGS"]
+__all__ = ["Form", "traces", "logs", "Batch", "LogEvent", "Malformed", "TooMuch", "unpack", "ENCODINGS"]

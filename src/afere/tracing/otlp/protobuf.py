@@ -14,8 +14,6 @@ from afere.base.canonical import Json
 from afere.tracing.otlp.batch import DEEPEST, TOO_DEEP, BadSpan, Malformed, Sent, TooMuch, blob, event, number
 from afere.tracing.otlp.wire import PAIR, RECORD, SPAN, Shape, check_weight, fields
 
-LARGEST = 16 * 2**20  # bytes of one span
-
 
 def groups(body: bytes) -> Iterator[tuple[bytes | memoryview, list[bytes | memoryview]]]:
     """The resource and the scope groups of each part of a request for traces or for logs."""
@@ -89,8 +87,6 @@ def read_record(data: bytes | memoryview) -> tuple[str, str, dict[str, Json]]:
 
 
 def _parsed(parse: Callable[[bytes], Any], data: bytes | memoryview, shape: Shape) -> Any:
-    if len(data) > LARGEST:
-        raise BadSpan(f"it has more than {LARGEST >> 20} MiB")
     try:
         check_weight(data, shape)
         return parse(bytes(data))

@@ -1,0 +1,344 @@
+"""Follows the maps: from attributes and events to the fields of a span. What is there already stays."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from afere.base.canonical import Json
+from afere.base.clock import rfc3339
+from afere.base.message import Usage
+from afere.base.prices import price
+from afere.base.span import Span
+from afere.tracing.dialects import shapes
+from afere.tracing.dialects.maps import MAPS, Dialect, Rule
+
+_TEXTS = ("model", "response_model", "provider", "session", "user", "environment")
+_COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
+_EVENTS = {
+    "gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen_ai.assistant.message": "assistant",
+    "gen_ai.tool.message": "tool",
+}  # fmt: skip
+_CHOICE, _DETAILS = "gen_ai.choice", "gen_ai.client.inference.operation.details"
+# Names in the provider's place that are none; and how the table of prices calls some that are.
+_NO_PROVIDER = frozenset({"strands-agents", "gcp.vertex.agent", "langchain", "llama_index", "_other"})
+_PRICED_AS = {
+    "gcp.gemini": "google", "gcp.vertex_ai": "google", "gcp.gen_ai": "google", "vertexai": "google", "gemini": "google",
+    "aws.bedrock": "aws", "bedrock": "aws", "az.ai.openai": "azure", "azure.ai.openai": "azure", "azure.ai.inference": "azure",
+    "mistral_ai": "mistral", "mistralai": "mistral", "x_ai": "x-ai", "xai": "x-ai",
+}  # fmt: skip
+_SHORT = 200  # characters of a text that is a name rather than content
+
+
+def read(span: Span) -> None:
+    """Fill the fields that the span's attributes and events speak of. Never raises for what they hold; repeating it is harmless."""
+    words = {name.partition(".")[0] for name in span.attributes}
+    spoken = [dialect for dialect in MAPS if not dialect.signs or not dialect.signs.isdisjoint(words)]
+    reading = _Reading(span, spoken)
+    if len(spoken) > 1 or any(str(_name(event)).startswith("gen_ai.") for event in span.events):
+        reading.everything()
+    reading.facts(_TEXTS[3:])
+    reading.outcome()
+
+
+class _Reading:
+    def __init__(self, span: Span, spoken: Sequence[Dialect]) -> None:
+        self._span = span
+        self._spoken = spoken
+        self._parsed: dict[str, Json] = {}
+
+    def everything(self) -> None:
+        """All that says something of generative AI."""
+        span = self._span
+        self._kind()
+        self.facts(_TEXTS)
+        if span.provider is not None:
+            span.provider = _provider(span.provider)
+        self._numbers()
+        self._messages()
+        self._said()
+        for field, name in (("prompt_name", "gen_ai.prompt.name"), ("prompt_version", "gen_ai.prompt.version")):
+            value = self._text(field)
+            if value is not None:
+                span.attributes.setdefault(name, value)
+        if span.cost is None and span.kind in ("llm", "embedding"):
+            span.cost = _cost(span)
+
+    def facts(self, names: Sequence[str]) -> None:
+        """Texts that are known from one attribute."""
+        for name in names:
+            if getattr(self._span, name) is None:
+                setattr(self._span, name, self._text(name))
+
+    def outcome(self) -> None:
+        """Whether it failed, and how."""
+        span = self._span
+        kind = span.attributes.get("error.type")
+        if span.attributes.get("langfuse.observation.level") == "ERROR" or (isinstance(kind, str) and kind):
+            span.status = "error" if span.status == "ok" else span.status
+        if span.status != "error" or span.error is not None:
+            return
+        raised = [_said(event) for event in span.events if _name(event) == "exception"]
+        if raised:
+            parts = (raised[-1].get("exception.type"), raised[-1].get("exception.message"))
+            span.error = ": ".join(str(part) for part in parts if part)[:2000] or None
+        span.error = span.error or self._text("error") or (str(kind) if kind else None)
+
+    def _kind(self) -> None:
+        span = self._span
+        if span.kind != "step":
+            return
+        for dialect in self._spoken:
+            for name, kinds in dialect.kinds.items():
+                found = kinds.get(str(self._json(name)))
+                if found is not None:
+                    span.kind = found
+                    return
+            for start, kind in dialect.named.items():
+                if span.name.startswith(start):
+                    span.kind = kind
+                    return
+
+    def _numbers(self) -> None:
+        span = self._span
+        for name in _COUNTS:
+            if getattr(span, name) is None:
+                setattr(
+                    span,
+                    name,
+                    next((count for value in self._values(name) if (count := _count(value)) is not None), None),
+                )
+        # Some leave out of the input what the cache answered.
+        if span.cached_input_tokens and span.input_tokens is not None and span.cached_input_tokens > span.input_tokens:
+            span.input_tokens += span.cached_input_tokens
+        if span.cost is None:
+            span.cost = next((amount for value in self._values("cost") if (amount := _amount(value)) is not None), None)
+        if span.first_token_seconds is None:
+            seconds = [_amount(value) for value in self._values("first_token_seconds")]
+            seconds += [ms / 1000 for value in self._values("first_token_ms") if (ms := _amount(value)) is not None]
+            span.first_token_seconds = next((value for value in seconds if value is not None), None)
+
+    def _messages(self) -> None:
+        span = self._span
+        if span.kind in ("tool", "retrieval"):
+            return
+        given, made = self._spoken_of("input_messages", "user"), self._spoken_of("output_messages", "assistant")
+        system = self._spoken_of("system", "system") if given else []
+        if system and not any(_role(message) == "system" for message in given):
+            given = [*system, *given]
+        heard, answered, finish = _from_events(span.events)
+        span.input_messages = given or heard or span.input_messages
+        span.output_messages = made or answered or span.output_messages
+        if span.finish_reason is None:
+            reasons = [
+                *self._values("finish_reason"),
+                *self._values("output_messages"),
+                *self._values("output"),
+                finish,
+            ]
+            span.finish_reason = next((reason for value in reasons if (reason := _finish(value)) is not None), None)
+
+    def _spoken_of(self, field: str, role: str) -> list[Json]:
+        """Messages; an attribute that holds any input or output is read as such for a call of a model only."""
+        other = "input" if field == "input_messages" else "output"
+        for dialect in self._spoken:
+            shared = set(dialect.written.get(other, ())) if self._span.kind != "llm" else set[str]()
+            texts = dialect.written.get(field, ())
+            for rule, text in zip(dialect.rules.get(field, ()), texts, strict=True):
+                value = None if text in shared else self._value(rule)
+                found = shapes.messages(value, role) if value is not None else []
+                if found:
+                    return found
+        return []
+
+    def _said(self) -> None:
+        span = self._span
+        if span.kind == "tool" and span.tool is None:
+            arguments = shapes.arguments(self._first("tool_arguments"))
+            result = shapes.loaded(self._first("tool_result"))
+            span.tool = {"name": self._text("tool_name") or span.name, "arguments": arguments, "result": result}
+            span.input, span.output = arguments, result
+        if span.kind == "retrieval" and not span.documents:
+            span.documents = next(
+                (found for value in self._values("documents") if (found := shapes.documents(value))), []
+            )
+        if span.input is None and not span.input_messages:
+            span.input = (
+                _embedded(self._first("input")) if span.kind == "embedding" else shapes.loaded(self._first("input"))
+            )
+        if span.output is None and not (span.output_messages or span.documents or span.kind == "embedding"):
+            span.output = shapes.loaded(self._first("output"))
+
+    # values
+
+    def _values(self, field: str) -> list[Json]:
+        found: list[Json] = []
+        for dialect in self._spoken:
+            for rule in dialect.rules.get(field, ()):
+                value = self._value(rule)
+                if value is not None:
+                    found.append(value)
+        return found
+
+    def _first(self, field: str) -> Json:
+        for dialect in self._spoken:
+            for rule in dialect.rules.get(field, ()):
+                value = self._value(rule)
+                if value is not None and value != "":
+                    return value
+        return None
+
+    def _text(self, field: str) -> str | None:
+        for value in self._values(field):
+            plain = shapes.loaded(value)  # MLflow writes texts as JSON
+            if isinstance(plain, str | int) and not isinstance(plain, bool) and plain != "":
+                return str(plain)[:1000]
+        return None
+
+    def _value(self, rule: Rule) -> Json:
+        if rule.numbered:
+            return shapes.numbered(self._span.attributes, rule.terms[0][0]) or None
+        if len(rule.terms) == 1:
+            return self._at(*rule.terms[0])
+        counts = [_count(self._at(name, path)) for name, path in rule.terms]
+        known = [count for count in counts if count is not None]
+        return sum(known) if len(known) == len(counts) else None
+
+    def _at(self, name: str, path: Sequence[str]) -> Json:
+        value = self._span.attributes.get(name)
+        if not path or value is None:
+            return value
+        value = self._json(name)
+        for word in path:
+            value = value.get(word) if isinstance(value, dict) else None
+        return value
+
+    def _json(self, name: str) -> Json:
+        if name not in self._parsed:
+            self._parsed[name] = shapes.loaded(self._span.attributes.get(name))
+        return self._parsed[name]
+
+
+def _from_events(events: Sequence[Json]) -> tuple[list[Json], list[Json], Json]:
+    """Messages in, messages out and the finish reason, as events of the span tell them."""
+    given: list[Json] = []
+    made: list[Json] = []
+    finish: Json = None
+    for event in events:
+        name, attributes = _name(event), _said(event)
+        body = shapes.loaded(attributes.get("body"))
+        said: dict[str, Json] = {**attributes, **body} if isinstance(body, dict) else attributes
+        if name in _EVENTS:
+            given += shapes.messages({"role": _EVENTS[name], **{k: v for k, v in said.items() if k != "role"}}, "user")
+        elif name == _CHOICE:
+            made += shapes.messages(said.get("message", said.get("content")), "assistant")
+            finish = said.get("finish_reason", finish)
+        elif name == _DETAILS:
+            system = shapes.messages(said.get("gen_ai.system_instructions"), "system")
+            given += system + shapes.messages(said.get("gen_ai.input.messages"), "user")
+            made += shapes.messages(said.get("gen_ai.output.messages"), "assistant")
+            finish = said.get("gen_ai.response.finish_reasons", finish)
+    return given, made, finish
+
+
+def _name(event: Json) -> Json:
+    return event.get("name") if isinstance(event, dict) else None
+
+
+def _said(event: Json) -> dict[str, Json]:
+    found = event.get("attributes") if isinstance(event, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _role(message: Json) -> Json:
+    return message.get("role") if isinstance(message, dict) else None
+
+
+def _finish(value: Json) -> str | None:
+    for _ in range(6):
+        value = shapes.loaded(value)
+        if isinstance(value, list):
+            value = value[0] if value else None
+        elif isinstance(value, dict):
+            inner = value.get("choices") or value.get("candidates")
+            value = value.get("finish_reason") or value.get("finishReason") or value.get("stop_reason") or inner
+        else:
+            break
+    return value[:_SHORT] if isinstance(value, str) and value and len(value) <= _SHORT and " " not in value else None
+
+
+def _embedded(value: Json) -> Json:
+    """The texts that were embedded, without their vectors."""
+    value = shapes.loaded(value)
+    if not isinstance(value, list):
+        return value
+    texts: list[Json] = []
+    for item in value:
+        inside = item.get("embedding") if isinstance(item, dict) else item
+        texts.append(inside.get("text") if isinstance(inside, dict) else inside)
+    return [text for text in texts if text is not None] or None
+
+
+def _provider(name: str) -> str | None:
+    said = name.strip().lower()
+    if said in _NO_PROVIDER:
+        return None
+    family, dot, _ = said.partition(".")
+    return (
+        family
+        if dot and family in ("openai", "anthropic", "google", "mistral", "amazon-bedrock", "azure-openai")
+        else said
+    )
+
+
+def _count(value: Json) -> int | None:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
+        return int(value)
+    whole = (
+        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53 and value == int(value)
+    )
+    return int(cast("float", value)) if whole else None
+
+
+def _amount(value: Json) -> float | None:
+    try:
+        amount = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+    except (ValueError, OverflowError):
+        return None
+    return amount if math.isfinite(amount) and amount >= 0 else None
+
+
+def _cost(span: Span) -> float | None:
+    usage = Usage(
+        span.input_tokens, 0 if span.kind == "embedding" else span.output_tokens, span.cached_input_tokens, span.reasoning_tokens
+    )  # fmt: skip
+    named = _PRICED_AS.get(span.provider or "", span.provider)
+    for model in dict.fromkeys(name for name in (span.response_model, span.model) if name):
+        amount = price(f"{named}:{model}" if named else model, usage, day=rfc3339(span.start)[:10])
+        if amount is not None:
+            return amount
+    return None
+
+
+def without_content(span: Span) -> Span:
+    """The span with names, numbers and versions in its attributes and events only: what `content: none` lets rest."""
+    known = tuple(name for dialect in MAPS for name in dialect.content)
+    kept: dict[str, Json] = {}
+    for name, value in span.attributes.items():
+        plain = (
+            value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _SHORT)
+        )
+        if plain and not name.startswith(known):
+            kept[name] = value
+    events: list[Json] = [
+        _without(cast("Mapping[str, Any]", event)) for event in span.events if isinstance(event, dict)
+    ]
+    marks = list(dict.fromkeys([*span.marks, "redacted"]))
+    return dataclasses.replace(span, attributes=kept, events=events, marks=marks)
+
+
+def _without(event: Mapping[str, Any]) -> Json:
+    kind = _said(cast("Json", event)).get("exception.type")
+    return {"name": event.get("name"), "at": event.get("at"), "attributes": {"exception.type": kind} if kind else {}}
