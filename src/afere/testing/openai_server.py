@@ -116,7 +116,15 @@ class _Handler(BaseHTTPRequestHandler):
         data: list[Json] = [
             {"object": "embedding", "index": i, "embedding": [*vector]} for i, vector in enumerate(vectors)
         ]
-        self._json(200, {"object": "list", "data": data, "model": body["model"], "usage": {"prompt_tokens": len(data)}})
+        self._json(
+            200,
+            {
+                "object": "list",
+                "data": data,
+                "model": body["model"],
+                "usage": {"prompt_tokens": len(data), "total_tokens": len(data)},
+            },
+        )
 
     def _chat(self, body: dict[str, Any]) -> None:
         request = _request(body)
@@ -249,6 +257,7 @@ def _usage(usage: Usage) -> Json:
     return {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
+        "total_tokens": (usage.input_tokens or 0) + (usage.output_tokens or 0),
         "prompt_tokens_details": {"cached_tokens": usage.cached_input_tokens},
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }
