@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.clock import rfc3339
+from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.message import Usage
 from afere.base.prices import price
 from afere.base.span import Span
@@ -21,6 +21,7 @@ _EVENTS = {
     "gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen_ai.assistant.message": "assistant",
     "gen_ai.tool.message": "tool",
 }  # fmt: skip
+_FIRST_TOKEN = ("First Token Stream Event", "ai.stream.firstChunk")
 _CHOICE, _DETAILS = "gen_ai.choice", "gen_ai.client.inference.operation.details"
 # Names in the provider's place that are none; and how the table of prices calls some that are.
 _NO_PROVIDER = frozenset({"strands-agents", "gcp.vertex.agent", "langchain", "llama_index", "_other"})
@@ -118,6 +119,8 @@ class _Reading:
         if span.first_token_seconds is None:
             seconds = [_amount(value) for value in self._values("first_token_seconds")]
             seconds += [ms / 1000 for value in self._values("first_token_ms") if (ms := _amount(value)) is not None]
+            seconds += [_since(span.start, shapes.loaded(value)) for value in self._values("first_token_at")]
+            seconds += [_since(span.start, _at(event)) for event in span.events if _name(event) in _FIRST_TOKEN]
             span.first_token_seconds = next((value for value in seconds if value is not None), None)
 
     def _messages(self) -> None:
@@ -161,9 +164,8 @@ class _Reading:
             span.tool = {"name": self._text("tool_name") or span.name, "arguments": arguments, "result": result}
             span.input, span.output = arguments, result
         if span.kind == "retrieval" and not span.documents:
-            span.documents = next(
-                (found for value in self._values("documents") if (found := shapes.documents(value))), []
-            )
+            read = [shapes.documents(value) for value in self._values("documents")]
+            span.documents = next((found for found in read if found), span.documents)
         if span.input is None and not span.input_messages:
             span.input = (
                 _embedded(self._first("input")) if span.kind == "embedding" else shapes.loaded(self._first("input"))
@@ -245,6 +247,19 @@ def _from_events(events: Sequence[Json]) -> tuple[list[Json], list[Json], Json]:
 
 def _name(event: Json) -> Json:
     return event.get("name") if isinstance(event, dict) else None
+
+
+def _at(event: Json) -> Json:
+    return event.get("at") if isinstance(event, dict) else None
+
+
+def _since(start: int, moment: Json) -> float | None:
+    """Seconds from the start, in nanoseconds, to a time in RFC 3339."""
+    try:
+        at = from_rfc3339(moment) if isinstance(moment, str) else start - 1
+    except (ValueError, OverflowError):
+        return None
+    return (at - start) / 1e9 if at >= start else None
 
 
 def _said(event: Json) -> dict[str, Json]:

@@ -244,14 +244,15 @@ def documents(value: Any) -> list[Json]:
         plain = plain.get("documents") or plain.get("results") or plain.get("data")
     found: list[Json] = []
     for item in plain if isinstance(plain, list) else []:
-        said = cast("dict[str, Any]", item) if isinstance(item, dict) else {"text": item}
+        said: dict[str, Any] = item if isinstance(item, dict) else {"text": item}
         for wrapper in ("document", "kwargs", "node"):
-            said = said[wrapper] if isinstance(said.get(wrapper), dict) else said
-        metadata = loaded(said.get("metadata"))
-        about = metadata if isinstance(metadata, dict) else {}
-        text = _first(said, "text", "content", "page_content")
-        score = _first({**about, **said}, "score", "relevance_score", "similarity")
-        named = _first({**about, **said}, "id", "doc_uri", "source", "chunk_id")
+            said = _object(said.get(wrapper)) or said
+        about = {**_object(loaded(said.get("metadata"))), **said}
+        text, named = (
+            _first(said, "text", "content", "page_content"),
+            _first(about, "id", "doc_uri", "source", "chunk_id"),
+        )
+        score = _first(about, "score", "relevance_score", "similarity")
         found.append({
             "id": str(named) if named is not None else None, "text": text if isinstance(text, str) or text is None else json.dumps(text),
             "score": float(score) if isinstance(score, int | float) and not isinstance(score, bool) else None,
