@@ -12,7 +12,7 @@ from afere.base.errors import ModelFailed
 from afere.base.message import Message, Part, ToolCall, Usage
 from afere.base.prices import price
 from afere.base.steps import Steps, adrive, drive
-from afere.models.request import Called, Done, Event, Model, Reasoning, Reply, Request, Text
+from afere.models.request import AtOnce, Called, Done, Event, Model, Reasoning, Reply, Request, Text
 from afere.models.retry import retrying
 
 ABANDONED = "abandoned"  # the finish of a stream that was left before its end
@@ -144,9 +144,13 @@ class Collected:
         self._done: Done | None = None
         return self
 
-    def add(self, event: Event) -> None:
+    def begun(self) -> None:
+        """The first of the answer is there."""
         if self.first_seconds is None:
             self.first_seconds = time.monotonic() - self.started
+
+    def add(self, event: Event) -> None:
+        self.begun()
         if isinstance(event, Text):
             self._text.append(event.text)
         elif isinstance(event, Reasoning):
@@ -205,6 +209,9 @@ class _Whole:
     on_event: Callable[[Event], None] | None
 
     def run(self) -> None:
+        if self.on_event is None and isinstance(self.model, AtOnce):
+            self._all(self.model.answered(self.request, self.answer.begun))
+            return
         events = self.model.stream(self.request)
         with _closed(events):
             for event in events:
@@ -212,10 +219,18 @@ class _Whole:
         self.answer.check()
 
     async def arun(self) -> None:
+        if self.on_event is None and isinstance(self.model, AtOnce):
+            self._all(await self.model.aanswered(self.request, self.answer.begun))
+            return
         events = self.model.astream(self.request)
         async with _aclosed(events):
             async for event in events:
                 self._add(event)
+        self.answer.check()
+
+    def _all(self, events: list[Event]) -> None:
+        for event in events:
+            self.answer.add(event)
         self.answer.check()
 
     def _add(self, event: Event) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from afere.base.canonical import Json
 from afere.base.message import Message, ToolCall, ToolSpec, Usage
@@ -96,6 +96,17 @@ class Model(Protocol):
     def settings(self) -> Settings: ...
     def stream(self, request: Request) -> Iterator[Event]: ...
     def astream(self, request: Request) -> AsyncIterator[Event]: ...
+
+
+@runtime_checkable
+class AtOnce(Protocol):
+    """What a model may also offer where nobody watches the events: one attempt, read whole.
+
+    `begun` is called once, when the first of the answer is there.
+    """
+
+    def answered(self, request: Request, begun: Callable[[], None]) -> list[Event]: ...
+    async def aanswered(self, request: Request, begun: Callable[[], None]) -> list[Event]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -103,14 +104,17 @@ class AsyncStreamedAnswer:
             yield piece
 
 
-def send(call: Call) -> Answer:
-    """Make the call and read the whole answer. HostFailed if there is none; any status is an answer."""
-    return _wait(_sent(call))
+def send(call: Call, *, begun: Callable[[], None] | None = None) -> Answer:
+    """Make the call and read the whole answer. HostFailed if there is none; any status is an answer.
+
+    `begun` is called, in some thread, when the first bytes of the body are there.
+    """
+    return _wait(_sent(call, begun))
 
 
-async def asend(call: Call) -> Answer:
+async def asend(call: Call, *, begun: Callable[[], None] | None = None) -> Answer:
     """Like `send`, for any event loop."""
-    return await _there(_sent(call))
+    return await _there(_sent(call, begun))
 
 
 @contextmanager
@@ -136,10 +140,15 @@ async def astream(call: Call) -> AsyncGenerator[AsyncStreamedAnswer]:
         _begin(opened.__aexit__(None, None, None))
 
 
-async def _sent(call: Call) -> Answer:
+async def _sent(call: Call, begun: Callable[[], None] | None) -> Answer:
     with _explained(call):
-        response = await _request(call).build().send()
-        return Answer(response.status, _headers(response), bytes(await response.bytes()))
+        if begun is None:
+            response = await _request(call).build().send()
+            return Answer(response.status, _headers(response), bytes(await response.bytes()))
+        # Each piece that is awaited costs more than all of the others together: hence the first, then the rest in one.
+        async with _request(call).streamed_read_buffer_limit(1).build_streamed() as response:
+            begun()
+            return Answer(response.status, _headers(response), bytes(await response.bytes()))
 
 
 @asynccontextmanager
@@ -230,8 +239,13 @@ def _request(call: Call) -> RequestBuilder:
     return builder if call.body is None else builder.body_bytes(call.body)
 
 
+@lru_cache(maxsize=256)
+def _stays_here(url: str) -> bool:
+    return is_loopback(urlsplit(url).hostname or "")
+
+
 def _client(call: Call) -> Client:
-    loopback = is_loopback(urlsplit(call.url).hostname or "")
+    loopback = _stays_here(call.url)
     key = os.getpid(), call.first_byte, loopback, threading.get_ident()
     with _lock:
         if not any(process == os.getpid() for process, *_ in _clients):

@@ -273,7 +273,7 @@ def json_object(text: str | bytes) -> dict[str, Any] | None:
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
     try:
-        value = json.loads(text, parse_constant=_no_number)
+        value = _JSON.decode(text)
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
@@ -283,8 +283,11 @@ def _no_number(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+_JSON = json.JSONDecoder(parse_constant=_no_number)  # once: json.loads would make one for every piece of a stream
+
+
 def _mapping(value: object) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _items(value: object) -> list[Mapping[str, Any]]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from afere.base.errors import ModelFailed
 
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 LONGEST = 16 * 1024 * 1024  # bytes of one event; a server that sends more is broken or hostile
 
 
@@ -14,18 +11,24 @@ class EventStream:
     """Feed it bytes split anywhere; it gives the data of each event. Names, ids and comments are of no use here."""
 
     def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._searched = 0  # the buffer holds no line end before this place
+        self._bytes = bytearray()  # of a line that has not ended
         self._data: list[str] = []
         self._size = 0
         self._begun = False
 
     def feed(self, piece: bytes) -> list[str]:
         """The data of the events that this piece completes."""
-        self._bytes += piece
+        # A carriage return at the very end is left there: its line feed may still come.
+        held = b"\r" if self._bytes.endswith(b"\r") else b""
+        end = max((held + piece).rfind(b"\n"), (held + piece).rfind(b"\r", 0, -1)) + 1 - len(held)
         events: list[str] = []
-        while (line := self._line()) is not None:
-            events += self._take(line)
+        if end > 0 or (held and end == 0):
+            lines = bytes(self._bytes + piece[:end]).splitlines()  # of bytes: at \n, \r\n and \r alone
+            self._bytes = bytearray(piece[end:])
+            for line in lines:
+                events += self._take(line)
+        else:
+            self._bytes += piece
         if len(self._bytes) + self._size > LONGEST:
             raise ModelFailed(f"The stream holds one event of more than {LONGEST // 1024**2} MB.")
         return events
@@ -34,17 +37,6 @@ class EventStream:
         """What the stream ended with, if the empty line after it was left out."""
         line, self._bytes = bytes(self._bytes).removesuffix(b"\r"), bytearray()
         return [*self._take(line), *self._take(b"")]
-
-    def _line(self) -> bytes | None:
-        match = _LINE_END.search(self._bytes, self._searched)
-        if match is None or (match.group() == b"\r" and match.end() == len(self._bytes)):
-            # Nothing, or a carriage return whose line feed may still come.
-            self._searched = max(0, len(self._bytes) - 1)
-            return None
-        line = bytes(self._bytes[: match.start()])
-        del self._bytes[: match.end()]
-        self._searched = 0
-        return line
 
     def _take(self, line: bytes) -> list[str]:
         if not self._begun:
