@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import time
-from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any, cast
 
 from afere.base.clock import from_rfc3339
-from afere.base.errors import BadInput
 from afere.base.filter import Term
 from afere.base.span import Span, totals
+from afere.store.span_rollup import register as register_buckets
 from afere.store.span_rows import Chunks
 
 # In a list of traces these are asked of the first span, the sums of the whole trace, all others of any of its spans.
@@ -23,15 +20,6 @@ _NUMBERS = {
     "latency": "{0}.seconds", "cost": "{0}.cost", "input_tokens": "{0}.input_tokens", "output_tokens": "{0}.output_tokens",
     "tokens": "(coalesce({0}.input_tokens, 0) + coalesce({0}.output_tokens, 0))",
 }  # fmt: skip
-
-_GROUPS: dict[str, str] = {
-    **{name: f"s.{name}" for name in (
-        "model", "response_model", "name", "kind", "status", "provider", "user", "session", "environment", "chain",
-    )},
-    "hour": "strftime('%Y-%m-%dT%H:00:00Z', s.start / 1000000000, 'unixepoch')",
-    "day": "strftime('%Y-%m-%d', s.start / 1000000000, 'unixepoch')",
-}  # fmt: skip
-
 
 _FEW = 2_000  # rows that are quicker to find first than to look for under each trace
 
@@ -73,12 +61,12 @@ class Where:
         elif self._roots and term.field not in _OF_ROOT:
             sql, values = self._any(term)
         else:
-            sql, values = _row(term, "s", self._now)
+            sql, values = row_condition(term, "s", self._now)
         self.add(f"NOT coalesce({sql}, 0)" if term.negated else sql, *values)
 
     def _any(self, term: Term) -> tuple[str, list[Any]]:
         """What is asked of any span of the trace: few traces are found first, many are looked through one by one."""
-        sql, values = _row(term, "t", self._now)
+        sql, values = row_condition(term, "t", self._now)
         if term.field == "model" and not term.glob:
             values = [self._project, *values]
             if self._few("spans t", f"t.project = ? AND {sql}", values):
@@ -119,7 +107,7 @@ _SAME_TRACE = f"SELECT 1 {_TRACE}"
 _SUM = f"(SELECT trace_sum('{{}}', t.span_id, t.parent_id, t.input_tokens, t.output_tokens, t.cost) {_TRACE})"
 
 
-def _row(term: Term, row: str, now: int) -> tuple[str, list[Any]]:
+def row_condition(term: Term, row: str, now: int = 0) -> tuple[str, list[Any]]:
     """What the term asks of one row."""
     if term.field.startswith("attr."):
         return _attribute(term, row)
@@ -131,8 +119,13 @@ def _row(term: Term, row: str, now: int) -> tuple[str, list[Any]]:
 
 
 def _time(term: Term, row: str, now: int) -> tuple[str, list[Any]]:
+    return f"{row}.start {'>=' if term.field == 'since' else '<'} ?", [time_of(term, now)]
+
+
+def time_of(term: Term, now: int) -> int:
+    """The nanoseconds since 1970 that a term of `since` or `before` means."""
     at = from_rfc3339(term.value) if term.number is None else now - int(term.number * 1e9)
-    return f"{row}.start {'>=' if term.field == 'since' else '<'} ?", [max(min(at, 2**63 - 1), -(2**63))]
+    return max(min(at, 2**63 - 1), -(2**63))
 
 
 def _trace(term: Term, row: str) -> tuple[str, list[Any]]:
@@ -198,26 +191,8 @@ def _glob(term: Term) -> str:
     return text if not term.quoted else text.replace("*", "[*]")
 
 
-# A span's own tokens and cost, unless one directly below it reports them too.
-COUNTED = (
-    "CASE WHEN s.{0} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM spans c INDEXED BY spans_identity"
-    " WHERE c.project = s.project AND c.trace_id = s.trace_id AND c.parent_id = s.span_id"
-    " AND (c.input_tokens IS NOT NULL OR c.cost IS NOT NULL)) THEN s.{0} END"
-)
-
-
-def grouping(by: Sequence[str]) -> dict[str, str]:
-    """The SQL of each thing to group by; BadInput with the nearest name for an unknown one."""
-    for name in by:
-        if name not in _GROUPS:
-            near = get_close_matches(name, _GROUPS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise BadInput(f"Statistics cannot be grouped by {name!r}.{hint} By: {', '.join(_GROUPS)}.")
-    return {name: _GROUPS[name] for name in by}
-
-
 def register(connection: sqlite3.Connection) -> Chunks:
-    """Teach the connection what SQL does not know: attributes inside chunks, sums of a trace, quantiles."""
+    """Teach the connection what SQL does not know: attributes inside chunks, sums of a trace, buckets of latency."""
     chunks = Chunks(connection)
 
     def attribute(chunk: int, line: int, key: str) -> str | int | float | None:
@@ -229,7 +204,7 @@ def register(connection: sqlite3.Connection) -> Chunks:
 
     connection.create_function("attribute", 3, attribute)
     connection.create_aggregate("trace_sum", 6, cast("Any", _TraceSum))
-    connection.create_aggregate("quantiles", 1, cast("Any", _Quantiles))
+    register_buckets(connection)
     return chunks
 
 
@@ -252,25 +227,3 @@ class _TraceSum:
             known = [count for count in (sums.input_tokens, sums.output_tokens) if count is not None]
             return sum(known) if known else None
         return getattr(sums, self._field)
-
-
-class _Quantiles:
-    """p50 and p95, by linear interpolation between the two nearest values, as a JSON list; None of none."""
-
-    def __init__(self) -> None:
-        self._values: list[float] = []
-
-    def step(self, value: float | None) -> None:
-        if value is not None:
-            self._values.append(value)
-
-    def finalize(self) -> str | None:
-        ordered = sorted(self._values)
-        return json.dumps([_quantile(ordered, 0.5), _quantile(ordered, 0.95)]) if ordered else None
-
-
-def _quantile(ordered: list[float], q: float) -> float:
-    at = q * (len(ordered) - 1)
-    low = int(at)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)

@@ -169,4 +169,5 @@ def _text(value: str | None) -> str | None:
 
 
 def _count(value: int | None) -> int | None:
-    return value if value is None or -(2**63) <= value < 2**63 else None
+    # Beyond is nonsense that some program reported; sums of what is kept must fit into SQLite's 64 bits.
+    return value if value is None or -(2**48) <= value < 2**48 else None

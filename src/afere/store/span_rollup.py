@@ -1,0 +1,219 @@
+"""Counts by hour, so that statistics of a month do not read its spans: kept in the transaction that writes them.
+
+A cell is one hour, name, kind, model, status and bucket of latency. A bucket spans 4 %, so that a quantile read from it is
+within 2 % of the true one; counts, tokens and cost are exact. A running span counts as running, until its end replaces it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
+
+QUANTILE_ERROR = 0.02  # at most, of the true value
+HOUR = 3_600_000_000_000  # nanoseconds
+
+_GROWTH = (1 + QUANTILE_ERROR) / (1 - QUANTILE_ERROR)
+_LOG = math.log(_GROWTH)
+_NONE, _ZERO = -10_001, -10_000  # buckets of what has not ended, and of what took no time
+_SERIES = 10_000  # of a project; spans of further names are counted without their name
+_QUANTILES = (0.5, 0.95, 0.99)
+
+LAYOUT = (
+    """CREATE INDEX spans_reporting ON spans (project, trace_id, parent_id)
+        WHERE parent_id IS NOT NULL AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost IS NOT NULL)""",
+    """CREATE TABLE series (
+        id INTEGER PRIMARY KEY, project TEXT NOT NULL, name TEXT, kind TEXT NOT NULL, model TEXT, status TEXT NOT NULL)""",
+    "CREATE INDEX series_key ON series (project, name, kind, status, model)",
+    """CREATE TABLE rollup (
+        series INTEGER NOT NULL, hour INTEGER NOT NULL, bucket INTEGER NOT NULL, count INTEGER NOT NULL,
+        inputs INTEGER NOT NULL, input_tokens INTEGER NOT NULL, outputs INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+        costs INTEGER NOT NULL, cost REAL NOT NULL, PRIMARY KEY (series, hour, bucket)) WITHOUT ROWID""",
+)
+
+# A span's own tokens and cost, unless one directly below it reports them too.
+COUNTED = (
+    "CASE WHEN s.{0} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM spans c INDEXED BY spans_reporting"
+    " WHERE c.project = s.project AND c.trace_id = s.trace_id AND c.parent_id = s.span_id AND c.parent_id IS NOT NULL"
+    " AND (c.input_tokens IS NOT NULL OR c.output_tokens IS NOT NULL OR c.cost IS NOT NULL)) THEN s.{0} END"
+)
+_SUMS = ("input_tokens", "output_tokens", "cost")
+# What each span adds, to be followed by conditions on `spans s`.
+SHARE = (
+    f"SELECT s.name, s.kind, s.model, s.status, s.start / {HOUR} AS hour, bucket(s.seconds) AS bucket, "
+    + ", ".join(f"{COUNTED.format(name)} AS {name}" for name in _SUMS)
+)  # fmt: skip
+
+
+def bucket(seconds: float | None) -> int:
+    """The number of the bucket that holds a latency."""
+    if seconds is None:
+        return _NONE
+    return max(math.floor(math.log(seconds) / _LOG), -9_999) if seconds > 0 else _ZERO
+
+
+def seconds_of(number: int) -> float:
+    """The value that stands for all of a bucket: none in it is further away than QUANTILE_ERROR of itself."""
+    return 0.0 if number == _ZERO else 2 * _GROWTH ** (number + 1) / (_GROWTH + 1)
+
+
+def register(connection: sqlite3.Connection) -> None:
+    """Teach the connection about buckets."""
+    connection.create_function("bucket", 1, bucket, deterministic=True)
+    connection.create_aggregate("bucket_quantiles", 2, cast("Any", _BucketQuantiles))
+    connection.create_aggregate("quantiles", 1, cast("Any", _Quantiles))
+
+
+class Shares:
+    """What a change of spans adds to and takes from the counts, gathered, then written at once."""
+
+    def __init__(self, connection: sqlite3.Connection, project: str) -> None:
+        self._connection = connection
+        self._project = project
+        self._cells: dict[tuple[Any, ...], list[float]] = {}
+        self._taken = False
+        self._full = False
+        register(connection)
+
+    def add(self, where: str, values: Sequence[Any]) -> None:
+        """Count the spans that these conditions on `s` hold for."""
+        self._gather(where, values, 1)
+
+    def take(self, where: str, values: Sequence[Any]) -> None:
+        """Count them no more; before anything about them or below them changes."""
+        self._taken = True
+        self._gather(where, values, -1)
+
+    def write(self) -> None:
+        """Bring the counts up to date."""
+        rows = [
+            (self._series(*key[:4]), *key[4:], *map(_bounded, sums)) for key, sums in self._cells.items() if any(sums)
+        ]
+        self._connection.executemany(
+            """INSERT INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (series, hour, bucket) DO UPDATE SET count = count + excluded.count,
+            inputs = inputs + excluded.inputs, input_tokens = input_tokens + excluded.input_tokens,
+            outputs = outputs + excluded.outputs, output_tokens = output_tokens + excluded.output_tokens,
+            costs = costs + excluded.costs, cost = cost + excluded.cost""",
+            rows,
+        )
+        if self._taken:
+            self._connection.executemany(
+                "DELETE FROM rollup WHERE series = ? AND hour = ? AND bucket = ? AND count <= 0",
+                [row[:3] for row in rows],
+            )
+        self._cells.clear()
+
+    def _gather(self, where: str, values: Sequence[Any], sign: int) -> None:
+        for row in self._connection.execute(f"{SHARE} FROM spans s WHERE {where}", values):
+            sums = self._cells.setdefault(tuple(row)[:6], [0] * 7)
+            sums[0] += sign
+            for at, value in enumerate(tuple(row)[6:]):
+                if value is not None:
+                    sums[1 + 2 * at] += sign
+                    sums[2 + 2 * at] += sign * value
+
+    def _series(self, name: str, kind: str, model: str | None, status: str) -> int:
+        for called in (name, None):
+            known = self._connection.execute(
+                "SELECT id FROM series WHERE project = ? AND name IS ? AND kind = ? AND status = ? AND model IS ?",
+                (self._project, called, kind, status, model),
+            ).fetchone()
+            if known is not None:
+                return known[0]
+            # A series is never deleted: what was counted without its name could not be found again.
+            if called is None or not self._is_full():
+                return cast("int", self._connection.execute(
+                    "INSERT INTO series (project, name, kind, model, status) VALUES (?, ?, ?, ?, ?)",
+                    (self._project, called, kind, model, status),
+                ).lastrowid)  # fmt: skip
+        raise AssertionError("a series without a name can always be made")
+
+    def _is_full(self) -> bool:
+        self._full = self._full or (
+            self._connection.execute(
+                "SELECT 1 FROM series WHERE project = ? LIMIT 1 OFFSET ?", (self._project, _SERIES)
+            ).fetchone()
+            is not None
+        )
+        return self._full
+
+
+def count_all(connection: sqlite3.Connection) -> None:
+    """Count every span there is, for a file that has no counts yet."""
+    for (project,) in connection.execute("SELECT DISTINCT project FROM spans").fetchall():
+        shares = Shares(connection, project)
+        shares.add("s.project = ?", (project,))
+        shares.write()
+
+
+def names_are_whole(connection: sqlite3.Connection, project: str) -> bool:
+    """Whether every span is counted under its own name."""
+    return (
+        connection.execute("SELECT 1 FROM series WHERE project = ? AND name IS NULL LIMIT 1", (project,)).fetchone()
+        is None
+    )
+
+
+def forget_names(connection: sqlite3.Connection, project: str, names: Iterable[str], called: str) -> None:
+    """Call the counts of these names something else where no span has the name any more."""
+    for name in names:
+        connection.execute(
+            "UPDATE series SET name = ? WHERE project = ? AND name = ?"
+            " AND NOT EXISTS (SELECT 1 FROM spans s WHERE s.project = series.project AND s.name = series.name)",
+            (called, project, name),
+        )
+
+
+def _bounded(value: float) -> float:
+    # SQLite's integers end at 64 bits; a sum beyond is nonsense that some span reported, and must not stop the others.
+    return value if -(2**63) <= value < 2**63 else float(value)
+
+
+class _BucketQuantiles:
+    """p50, p95 and p99 of counts by bucket, as a JSON list; None of none."""
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+
+    def step(self, number: int, count: int) -> None:
+        if number != _NONE:
+            self._counts[number] = self._counts.get(number, 0) + count
+
+    def finalize(self) -> str | None:
+        ends: list[tuple[int, float]] = []  # how many values lie up to here, and the value
+        total = 0
+        for number in sorted(self._counts):
+            total += self._counts[number]
+            ends.append((total, seconds_of(number)))
+        if total <= 0:
+            return None
+        return json.dumps([_between(total, q, lambda at: _value_at(ends, at)) for q in _QUANTILES])
+
+
+class _Quantiles:
+    """p50, p95 and p99, by linear interpolation between the two nearest values, as a JSON list; None of none."""
+
+    def __init__(self) -> None:
+        self._values: list[float] = []
+
+    def step(self, value: float | None) -> None:
+        if value is not None:
+            self._values.append(value)
+
+    def finalize(self) -> str | None:
+        ordered = sorted(self._values)
+        return json.dumps([_between(len(ordered), q, ordered.__getitem__) for q in _QUANTILES]) if ordered else None
+
+
+def _between(total: int, q: float, value: Callable[[int], float]) -> float:
+    at = q * (total - 1)
+    low = int(at)
+    first, second = value(low), value(min(low + 1, total - 1))
+    return first + (second - first) * (at - low)
+
+
+def _value_at(ends: Sequence[tuple[int, float]], at: int) -> float:
+    return next(value for end, value in ends if at < end)

@@ -1,0 +1,139 @@
+"""Statistics of spans: from the counts by hour where they know what is asked, else from the spans."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from afere.base.canonical import Json
+from afere.base.errors import BadInput
+from afere.base.filter import Term
+from afere.store.span_filter import Where, register, row_condition, time_of
+from afere.store.span_rollup import COUNTED, HOUR, SHARE, names_are_whole
+
+_COLUMNS = (
+    "model", "response_model", "name", "kind", "status", "provider", "user", "session", "environment", "chain",
+)  # fmt: skip
+_TIMES = {"hour": "%Y-%m-%dT%H:00:00Z", "day": "%Y-%m-%d"}
+_COUNTED_BY = frozenset({"model", "name", "kind", "status"})  # what a series of counts knows
+_SUMS = ("input_tokens", "output_tokens", "cost")
+_MOST = 10_000  # groups
+_FIRST, _LAST = -(2**63), 2**63 - 1
+
+
+def statistics(
+    connection: sqlite3.Connection, project: str, terms: Sequence[Term], by: Sequence[str]
+) -> list[dict[str, Json]]:
+    """See `SpanStore.stats`."""
+    for name in by:
+        _check(name)
+    register(connection)
+    asked = {*by, *(term.field for term in terms)}
+    counted = asked <= _COUNTED_BY | {"hour", "day", "since", "before"} and (
+        "name" not in asked or names_are_whole(connection, project)
+    )
+    sql, values = (_from_counts if counted else _from_spans)(connection, project, terms, by)
+    groups = f"GROUP BY {', '.join(str(at + 1) for at in range(len(by)))}" if by else ""
+    order = "1" if by and by[0] in _TIMES else "count DESC"
+    rows = connection.execute(f"{sql} {groups} ORDER BY {order} LIMIT {_MOST}", values).fetchall()
+    return [_statistics(row, by) for row in rows]
+
+
+def _from_spans(
+    connection: sqlite3.Connection, project: str, terms: Sequence[Term], by: Sequence[str]
+) -> tuple[str, list[Any]]:
+    where = Where(connection, project, roots=False)
+    for term in terms:
+        where.ask(term)
+    names = [f"{_group(name, f's.start / {HOUR}', 's')} AS {name}" for name in by]
+    sums = [f"sum({COUNTED.format(name)}) AS {name}" for name in _SUMS]
+    wanted = [*names, "count(*) AS count", "coalesce(sum(s.status = 'error'), 0) AS errors", *sums]
+    return (
+        f"SELECT {', '.join(wanted)}, quantiles(s.seconds) AS seconds FROM {where.source} WHERE {where.sql}",  # noqa: S608  all text of users is in parameters
+        where.values,
+    )
+
+
+def _from_counts(
+    _connection: sqlite3.Connection, project: str, terms: Sequence[Term], by: Sequence[str]
+) -> tuple[str, list[Any]]:
+    """Whole hours from the counts; the spans of the two hours that a period cuts, one by one."""
+    since, before = _period(terms)
+    first, last = -(-since // HOUR), before // HOUR  # whole hours: first <= hour < last
+    asked, given = _series_conditions(terms)
+    edges, bounds = _edges(since, before, first, last)
+    names = [f"{_group(name, 'c.hour', 'c')} AS {name}" for name in by]
+    sums = [
+        f"CASE WHEN sum({known}) > 0 THEN sum({name}) END AS {name}" for known, name in zip(_KNOWN, _SUMS, strict=True)
+    ]
+    wanted = [*names, "coalesce(sum(count), 0) AS count", "coalesce(sum(CASE WHEN status = 'error' THEN count END), 0) AS errors", *sums]  # fmt: skip
+    each = ", ".join(f"{known}, {name}" for known, name in zip(_KNOWN, _SUMS, strict=True))
+    once = ", ".join(f"{name} IS NOT NULL, {name}" for name in _SUMS)
+    sql = f"""SELECT {", ".join(wanted)}, bucket_quantiles(bucket, count) AS seconds FROM (
+        SELECT s.name, s.kind, s.model, s.status, hour, bucket, count, {each}
+        FROM series s CROSS JOIN rollup r ON r.series = s.id WHERE s.project = ? AND r.hour >= ? AND r.hour < ?{asked}"""  # noqa: S608  as above
+    values = [project, first, last, *given]
+    if edges:
+        sql += f""" UNION ALL SELECT name, kind, model, status, hour, bucket, 1, {once}
+            FROM ({SHARE} FROM spans s WHERE s.project = ? AND ({edges}){asked})"""  # noqa: S608  as above
+        values += [project, *bounds, *given]
+    return sql + ") c", values
+
+
+_KNOWN = ("inputs", "outputs", "costs")
+
+
+def _period(terms: Sequence[Term]) -> tuple[int, int]:
+    """Nanoseconds: the first that is asked for, and the first that no longer is."""
+    since, before, now = _FIRST, _LAST, time.time_ns()
+    for term in terms:
+        if term.field in ("since", "before"):
+            at = time_of(term, now)
+            if (term.field == "since") != term.negated:
+                since = max(since, at)
+            else:
+                before = min(before, at)
+    return since, before
+
+
+def _edges(since: int, before: int, first: int, last: int) -> tuple[str, list[int]]:
+    """Conditions for the spans of the period outside its whole hours."""
+    if first >= last:
+        return "s.start >= ? AND s.start < ?", [since, before]
+    parts = [(low, high) for low, high in ((since, first * HOUR), (last * HOUR, before)) if low < high]
+    parts = [(low, high) for low, high in parts if low != _FIRST and high != _LAST]
+    return " OR ".join(["(s.start >= ? AND s.start < ?)"] * len(parts)), [at for part in parts for at in part]
+
+
+def _series_conditions(terms: Sequence[Term]) -> tuple[str, list[Any]]:
+    parts: list[str] = []
+    values: list[Any] = []
+    for term in terms:
+        if term.field in _COUNTED_BY:
+            sql, given = row_condition(term, "s")
+            parts.append(f" AND NOT coalesce({sql}, 0)" if term.negated else f" AND {sql}")
+            values += given
+    return "".join(parts), values
+
+
+def _group(name: str, hour: str, row: str) -> str:
+    return f"strftime('{_TIMES[name]}', {hour} * 3600, 'unixepoch')" if name in _TIMES else f"{row}.{name}"
+
+
+def _check(name: str) -> None:
+    known = (*_COLUMNS, *_TIMES)
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise BadInput(f"Statistics cannot be grouped by {name!r}.{hint} By: {', '.join(known)}.")
+
+
+def _statistics(row: sqlite3.Row, by: Sequence[str]) -> dict[str, Json]:
+    p50, p95, p99 = json.loads(row["seconds"]) if row["seconds"] else (None, None, None)
+    known: dict[str, Json] = {name: row[name] for name in (*by, "count", "errors")}
+    sums: dict[str, Json] = {name: row[name] for name in _SUMS}
+    return {**known, "p50_seconds": p50, "p95_seconds": p95, "p99_seconds": p99, **sums}

@@ -1,0 +1,45 @@
+"""Write the spans of the newest layout as SQL: `python tests/spans/schemas/make.py`, once, when a layout is released."""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from afere.base.span import Span
+from afere.store.spans import MIGRATIONS, SpanStore
+
+SECOND = 1_000_000_000
+START = 1_795_000_000 * SECOND
+
+with tempfile.TemporaryDirectory() as name:
+    store = SpanStore(Path(name), "handbook")
+    for number in range(3):
+        trace, at = f"{number + 1:032x}", START + number * 3600 * SECOND
+        store.write(
+            [
+                Span(trace, "a" * 16, "qa", at, kind="chain", end=at + 2 * SECOND, user="42", input="How much notice?"),
+                Span(
+                    trace, "b" * 16, "answer", at, "a" * 16, "llm", at + (number + 1) * SECOND, model="gpt-4.1-mini",
+                    input_tokens=100, output_tokens=20, cost=0.002, output="Four weeks.", attributes={"tenant": "acme"},
+                ),
+            ]
+        )  # fmt: skip
+    store.write([Span("f" * 32, "a" * 16, "qa", START, kind="chain", status="running")])
+    store.lost(2, "the disk was full")
+    store.close()
+    with closing(sqlite3.connect(Path(name) / "spans.db")) as connection:
+        # The tables of the full-text index are made by that index: they cannot be dumped as they are.
+        lines = [line for line in connection.iterdump() if "texts" not in line and "sqlite_master" not in line]
+        texts = [
+            "CREATE VIRTUAL TABLE texts USING fts5 (input, output, content='', tokenize='unicode61 remove_diacritics 2');"
+        ]
+        texts += [
+            f"INSERT INTO texts (rowid, input, output) VALUES ({row}, '{given}', '{made}');"
+            for row, given, made in connection.execute(
+                "SELECT id, coalesce(input, ''), coalesce(output, '') FROM spans WHERE status <> 'running'"
+            )
+        ]
+        dump = "\n".join([*lines, *texts, f"PRAGMA user_version={len(MIGRATIONS)};", ""])
+Path(__file__).with_name(f"{len(MIGRATIONS)}.sql").write_text(dump)
