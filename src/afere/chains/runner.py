@@ -25,9 +25,10 @@ from afere.chains.waiting import background
 from afere.data import Row
 from afere.net import HostFailed
 from afere.store import Job, Session
-from afere.tracing import Collected, flush
+from afere.tracing import Collected
 from afere.tracing.capture import failure
 from afere.tracing.scope import entered
+from afere.tracing.sink import settle
 
 T = TypeVar("T")
 
@@ -246,7 +247,7 @@ class _Ledger:
         with self._lock:
             fresh, self._fresh = self._fresh, []
         if fresh and self._job is not None:
-            flush()
+            settle()
             kept = {_key(one.row, one.repeat): cast("Json", one.to_json()) for one in fresh if not one.world}
             self._job.put(kept)
         if self._progress is not None:

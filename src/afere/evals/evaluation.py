@@ -14,6 +14,7 @@ from opentelemetry.context import Context
 
 from afere.base.artifact import Artifact, Use
 from afere.base.canonical import Json, digest, digest_of
+from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput
 from afere.base.project import Project
 from afere.base.rule import BUILTIN
@@ -316,6 +317,7 @@ class _Work:
     def append(self, results: Results) -> None:
         """Every score of a scorer or judge as a record; built-in measures are in the traces already."""
         made: list[Score] = []
+        now = rfc3339(now_ns())
         for run in results.runs:
             target = run.trace or f"{self.data.ref}/{run.row}"
             for name, (value, why) in run.scores.items():
@@ -324,7 +326,7 @@ class _Work:
                     continue
                 id_ = digest(f"{results.ref} {results.at} {run.row} {run.repeat} {name}".encode())[7:39]
                 about: dict[str, Json] = {"experiment": results.ref, "row": run.row, "repeat": run.repeat}
-                made.append(Score(target, name, value, by.ref, why, id=id_, data=about))
+                made.append(Score(target, name, value, by.ref, why, now, id_, about))
         for start in range(0, len(made), 1000):
             self.session.append(*made[start : start + 1000])
 

@@ -86,10 +86,11 @@ def record(
     )  # fmt: skip
 
 
-def announce(connection: sqlite3.Connection, stamp: Stamp, what: str, subject: str) -> None:
-    """Add a step to the change feed."""
-    connection.execute(
-        "INSERT INTO changes (project, at, what, subject) VALUES (?,?,?,?)", (stamp.project, stamp.at, what, subject)
+def announce(connection: sqlite3.Connection, stamp: Stamp, what: str, *subjects: str) -> None:
+    """Add steps to the change feed."""
+    connection.executemany(
+        "INSERT INTO changes (project, at, what, subject) VALUES (?,?,?,?)",
+        [(stamp.project, stamp.at, what, subject) for subject in subjects],
     )
 
 

@@ -43,7 +43,7 @@ class Cache:
     def get(self, key: str) -> Json | None:
         """What was kept under `key`; None if nothing is, or it cannot be read."""
         try:
-            with self._database.read() as connection:
+            with self._database.glance() as connection:
                 row = connection.execute("SELECT value FROM answers WHERE key=?", (key,)).fetchone()
             return None if row is None else cast("Json", json.loads(zstd.decompress(row[0])))
         except (StoreFailed, sqlite3.Error, zstd.ZstdError, ValueError) as error:

@@ -39,6 +39,7 @@ class Database:
         checkpoint_pages: int = 1000,
     ) -> None:
         self.file = file
+        self._paths = str(file), str(file.parent)
         self._migrations = migrations
         self._synchronous = synchronous
         self._checkpoint_pages = checkpoint_pages
@@ -48,6 +49,12 @@ class Database:
         self._new_locks()
         _DATABASES.add(self)
         weakref.finalize(self, _close_all, self._idle)
+
+    @contextmanager
+    def glance(self) -> Generator[sqlite3.Connection]:
+        """A connection for one single reading statement."""
+        with self._borrowed() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Generator[sqlite3.Connection]:
@@ -80,8 +87,8 @@ class Database:
     @property
     def writable(self) -> bool:
         """Whether this process may change the file, or make it."""
-        folder = self.file.parent
-        return os.access(folder, os.W_OK) and (not self.file.exists() or os.access(self.file, os.W_OK))
+        file, folder = self._paths  # as text: making it anew for every transaction costs as much as the questions
+        return os.access(folder, os.W_OK) and (os.access(file, os.W_OK) or not os.access(file, os.F_OK))
 
     def close(self) -> None:
         """Close the connections that are not in use; the others are closed when their block ends."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 from afere.base.canonical import digest_of, plain
 from afere.base.clock import from_rfc3339
@@ -18,27 +18,35 @@ from afere.store.page import Page, check_keys, read_cursor, write_cursor
 _MACHINES = ("scorer", "judge", "service")
 
 
+_COLUMNS = ("project", "id", "target", "name", "value", "by", "why", "at", "time", "data")
+_INSERT = f"INSERT INTO scores ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - our own names
+
+
 def append(connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score]) -> None:
     """Keep the scores. One whose id is known is the same score sent again, and changes nothing."""
+    fresh: dict[str, tuple[object, ...]] = {}  # by id; those of machines, written together
     for score in scores:
         value, data = json.dumps(score.value), json.dumps(plain(score.data, where=f"data of score {score.name!r}"))
         known = connection.execute(
-            "SELECT * FROM scores WHERE project=? AND id=?", (stamp.project, score.id)
+            "SELECT target, name, by, value FROM scores WHERE project=? AND id=?", (stamp.project, score.id)
         ).fetchone()  # fmt: skip
-        if known is not None:
-            _check_same(known, score, value)
+        if known is not None or score.id in fresh:
+            _check_same(known or dict(zip(_COLUMNS, fresh[score.id], strict=True)), score, value)
             continue
-        written = {
-            "project": stamp.project, "id": score.id, "target": score.target, "name": score.name, "value": value,
-            "by": score.by, "why": score.why, "at": score.at, "time": _time(score), "data": data,
-        }  # fmt: skip
-        row = inserted(connection, "scores", written)
-        if score.by.partition(":")[0] not in _MACHINES:
-            record(connection, stamp, "score", score.id, {"row": _row_digest(row)})
+        row = (
+            stamp.project, score.id, score.target, score.name, value, score.by, score.why, score.at, _time(score), data,
+        )  # fmt: skip
+        if score.by.partition(":")[0] in _MACHINES:
+            fresh[score.id] = row
+            continue
+        written = inserted(connection, "scores", dict(zip(_COLUMNS, row, strict=True)))
+        record(connection, stamp, "score", score.id, {"row": _row_digest(written)})
         announce(connection, stamp, "score", score.id)
+    connection.executemany(_INSERT, fresh.values())
+    announce(connection, stamp, "score", *fresh)
 
 
-def _check_same(row: sqlite3.Row, score: Score, value: str) -> None:
+def _check_same(row: sqlite3.Row | Mapping[str, Any], score: Score, value: str) -> None:
     kept = (row["target"], row["name"], row["by"], row["value"])
     if kept != (score.target, score.name, score.by, value):
         raise BadInput(
