@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
@@ -11,17 +12,44 @@ import rfc8785
 
 from afere.base.errors import BadInput
 
+_SAFE = 2**53
+
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 
 
 def canonical(value: Json) -> bytes:
     """RFC 8785 bytes of a JSON value. Refuses NaN, infinities and integers from 2**53."""
+    if _simple(value):
+        # The standard library writes these values by the same rules, in a tenth of the time of pure Python.
+        try:
+            return _WRITE(value).encode()
+        except UnicodeEncodeError:
+            pass  # half a character: said below, in the words of the standard
     try:
         return rfc8785.dumps(cast("Any", value))
     except rfc8785.CanonicalizationError as error:
         raise BadInput(
             f"This value has no canonical JSON form: {error}. Use text for large or non-finite numbers."
         ) from None
+
+
+_WRITE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False).encode
+
+
+def _simple(value: object) -> bool:
+    """Whether RFC 8785 and the standard library agree on a value: no float (written otherwise), no integer that is
+    refused, no key beyond ASCII (the order of UTF-16), no subclass."""
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return -_SAFE < cast("int", value) < _SAFE
+    if kind is list:
+        return all(map(_simple, cast("list[object]", value)))
+    if kind is dict:
+        held = cast("dict[object, object]", value)
+        return all(type(key) is str and key.isascii() for key in held) and all(map(_simple, held.values()))
+    return False
 
 
 def digest(value: bytes) -> str:

@@ -132,7 +132,10 @@ def check(document: Document, schema: Mapping[str, Json], *, error: type[BadInpu
 
 def schema_problem(value: Json, schema: Mapping[str, Json]) -> str | None:
     """What is wrong with `value` by the JSON Schema, in one line; None if nothing is."""
-    for problem in _validator(canonical(dict(schema))).iter_errors(value):
+    validator = _validator(canonical(dict(schema)))
+    if validator.is_valid(value):
+        return None
+    for problem in validator.iter_errors(value):
         path = ".".join(str(part) for part in problem.instance_path)
         return f"{path or 'value'}: {problem.message}"
     return None

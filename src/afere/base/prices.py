@@ -65,6 +65,7 @@ def context_size(model: str) -> int | None:
     return entry.context if entry else None
 
 
+@lru_cache(maxsize=256)
 def provider_of(url: str) -> str | None:
     """The provider whose address this is, `openai` for https://api.openai.com/v1; None for one the table does not know."""
     for provider in _table():

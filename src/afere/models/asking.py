@@ -209,8 +209,8 @@ class _Whole:
     on_event: Callable[[Event], None] | None
 
     def run(self) -> None:
-        if self.on_event is None and isinstance(self.model, AtOnce):
-            self._all(self.model.answered(self.request, self.answer.begun))
+        if (model := self._at_once()) is not None:
+            self._all(model.answered(self.request, self.answer.begun))
             return
         events = self.model.stream(self.request)
         with _closed(events):
@@ -219,14 +219,20 @@ class _Whole:
         self.answer.check()
 
     async def arun(self) -> None:
-        if self.on_event is None and isinstance(self.model, AtOnce):
-            self._all(await self.model.aanswered(self.request, self.answer.begun))
+        if (model := self._at_once()) is not None:
+            self._all(await model.aanswered(self.request, self.answer.begun))
             return
         events = self.model.astream(self.request)
         async with _aclosed(events):
             async for event in events:
                 self._add(event)
         self.answer.check()
+
+    def _at_once(self) -> AtOnce | None:
+        """The model, where nobody watches and it can answer so. (`isinstance` of a protocol takes as long as the call.)"""
+        if self.on_event is None and hasattr(self.model, "aanswered"):
+            return cast("AtOnce", self.model)
+        return None
 
     def _all(self, events: list[Event]) -> None:
         for event in events:

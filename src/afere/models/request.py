@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias
 
 from afere.base.canonical import Json
 from afere.base.message import Message, ToolCall, ToolSpec, Usage
@@ -98,7 +98,6 @@ class Model(Protocol):
     def astream(self, request: Request) -> AsyncIterator[Event]: ...
 
 
-@runtime_checkable
 class AtOnce(Protocol):
     """What a model may also offer where nobody watches the events: one attempt, read whole.
 
