@@ -116,6 +116,8 @@ class _Reading:
             span.input_tokens += span.cached_input_tokens
         if span.cost is None:
             span.cost = next((amount for value in self._values("cost") if (amount := _amount(value)) is not None), None)
+        if span.cost == 0 and span.input_tokens is None:
+            span.cost = None  # said of a call that failed
         if span.first_token_seconds is None:
             seconds = [_amount(value) for value in self._values("first_token_seconds")]
             seconds += [ms / 1000 for value in self._values("first_token_ms") if (ms := _amount(value)) is not None]
@@ -135,12 +137,8 @@ class _Reading:
         span.input_messages = given or heard or span.input_messages
         span.output_messages = made or answered or span.output_messages
         if span.finish_reason is None:
-            reasons = [
-                *self._values("finish_reason"),
-                *self._values("output_messages"),
-                *self._values("output"),
-                finish,
-            ]
+            whole = map(shapes.loaded, [*self._values("output_messages"), *self._values("output")])
+            reasons = [*self._values("finish_reason"), finish, *(v for v in whole if isinstance(v, dict | list))]
             span.finish_reason = next((reason for value in reasons if (reason := _finish(value)) is not None), None)
 
     def _spoken_of(self, field: str, role: str) -> list[Json]:

@@ -1,0 +1,53 @@
+"""What the server acknowledged survives whatever ends it."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from sending import PROTOBUF, body, span
+
+import afere.store
+from afere.net import Call, HostFailed, send
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_what_was_acknowledged_survives_the_end_of_the_server(project: Path, how: signal.Signals) -> None:
+    command = [sys.executable, "-m", "afere.cli.main", "ui", "--port", "0", "--json"]
+    server = subprocess.Popen(command, cwd=project, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    port = ""
+    while not port:
+        line = server.stdout.readline()
+        assert line, "the server ended"
+        port = (re.findall(r'"port": (\d+)', line) or [""])[0]
+    acknowledged: list[tuple[str, str]] = []
+
+    def sender() -> None:
+        while True:
+            spans = [span(attributes={"input.value": "x" * 200}) for _ in range(20)]
+            try:
+                answer = send(Call("POST", f"http://127.0.0.1:{port}/v1/traces", PROTOBUF, body(*spans), 20.0, 20.0))
+            except HostFailed:
+                return
+            if answer.status == 200:
+                acknowledged.extend((one.trace_id.hex(), one.span_id.hex()) for one in spans)
+
+    threads = [threading.Thread(target=sender) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    while len(acknowledged) < 400:
+        threads[0].join(0.02)
+    server.send_signal(how)
+    assert server.wait(10) is not None
+    for thread in threads:
+        thread.join()
+    with afere.store.open(project / ".afere", project="handbook") as session:
+        for trace_id, span_id in acknowledged:
+            trace = session.spans.trace(trace_id)
+            assert trace is not None and [one.span_id for one in trace.spans] == [span_id]

@@ -1,0 +1,246 @@
+"""OTLP over HTTP as clients meet it: a real server, real bodies, good and bad."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import socket
+import sys
+import time
+import zlib
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from sending import JSON, PROTOBUF, Door, body, request, span
+
+import afere.store.spans
+from afere.base.errors import StoreFailed
+from afere.server import otlp as server_otlp
+from afere.tracing.otlp import unpack
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+
+def field(number: int, content: bytes) -> bytes:
+    size, length = len(content), b""
+    while True:
+        size, low = size >> 7, size & 0x7F
+        length += bytes((low | 0x80,)) if size else bytes((low,))
+        if not size:
+            return bytes((number << 3 | 2,)) + length + content
+
+
+def as_json(sent: Span) -> bytes:
+    said = MessageToDict(request(sent))
+    for one in said["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+        one.update(traceId=sent.trace_id.hex().upper(), spanId=sent.span_id.hex(), kind=sent.kind)
+    return json.dumps({**said, "unknown": [1]}).encode()
+
+
+def test_what_is_answered_with_200_is_in_the_store_as_it_was_sent(door: Door) -> None:
+    sent = span(
+        "ask", attributes={"n": 7, "f": 1.5, "nan": float("nan"), "l": ["a", {"b": True}], "é": "ü\x00"}, kind=3
+    )
+    answer = door.post(body(sent))
+    assert (answer.status, answer.headers["content-type"], answer.body) == (200, "application/x-protobuf", b"")
+    kept = door.span(sent)
+    assert kept.name == "ask" and kept.status == "ok" and kept.end - kept.start == 10**7
+    assert {k: kept.attributes[k] for k in ("n", "f", "nan", "l", "é")} == {
+        "n": 7, "f": 1.5, "nan": "NaN", "l": ["a", {"b": True}], "é": "ü\x00",
+    }  # fmt: skip
+    assert kept.attributes["resource.service.name"] == "shop" and kept.attributes["otel.kind"] == "client"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "zstd"])
+def test_compressed_bodies_are_read(door: Door, encoding: str) -> None:
+    pack = {"gzip": gzip.compress, "deflate": zlib.compress, "zstd": zstd.compress}[encoding]
+    sent = span()
+    assert door.post(pack(body(sent)), {**PROTOBUF, "content-encoding": encoding}).status == 200
+    assert door.span(sent)
+    assert door.post(pack(body(sent))[:-5], {**PROTOBUF, "content-encoding": encoding}).status == 400
+
+
+def test_json_is_read_and_answered_as_json(door: Door) -> None:
+    sent = span("as json", attributes={"n": 7, "s": "x"})
+    answer = door.post(as_json(sent), {"content-type": "application/json; charset=utf-8"})
+    assert (answer.status, json.loads(answer.body), answer.headers["content-type"]) == (200, {}, "application/json")
+    assert (door.span(sent).attributes["n"], door.span(sent).attributes["s"]) == (7, "x")
+
+
+def test_langfuse_clients_change_only_their_host(door: Door) -> None:
+    sent = span()
+    assert door.post(body(sent), path="/api/public/otel/v1/traces").status == 200 and door.span(sent)
+
+
+def test_the_project_is_the_headers_then_the_resources_then_the_servers(door: Door) -> None:
+    sent = span()
+    door.post(body(sent, afere_project="shop"), {**PROTOBUF, "afere-project": "front"})
+    assert door.span(sent, "front") and not door.span(sent, "shop") and not door.span(sent)
+    door.post(body(sent, afere_project="shop"))
+    door.post(body(sent))
+    assert door.span(sent, "shop") and door.span(sent)
+    assert door.post(body(sent), {**PROTOBUF, "afere-project": "My shop"}).status == 400
+    assert "afere.project" in door.post(body(sent, afere_project="My shop")).body.decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status"),
+    [
+        (os.urandom(300), PROTOBUF, 400),
+        (body(span())[:-4], PROTOBUF, 400),
+        (b'{"resourceSpans":[{', JSON, 400),
+        (b"[1]", JSON, 400),
+        (b'{"resourceSpans":"no"}', JSON, 400),
+        (b"[" * 100_000, JSON, 400),
+        (b"x", {"content-type": "text/plain"}, 415),
+        (b"x", {**PROTOBUF, "content-encoding": "br"}, 415),
+        (b"no gzip", {**PROTOBUF, "content-encoding": "gzip"}, 400),
+    ],
+)
+def test_what_does_not_read_is_refused_with_a_status_in_the_requests_own_form(
+    door: Door, content: bytes, headers: dict[str, str], status: int
+) -> None:
+    answer = door.post(content, headers)
+    assert answer.status == status
+    if headers["content-type"] == "application/x-protobuf":
+        assert answer.headers["content-type"] == "application/x-protobuf" and answer.body[:1] == b"\x08"
+    else:
+        assert json.loads(answer.body)["message"]
+    assert door.post(body(span())).status == 200
+
+
+def test_other_methods_are_told_to_post(door: Door) -> None:
+    answer = door.post(b"", {}, method="GET")
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
+
+
+def test_a_page_of_another_site_may_not_send(door: Door) -> None:
+    assert door.post(body(span()), {**PROTOBUF, "origin": "https://elsewhere.example"}).status == 403
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        span(trace=b"").SerializeToString(),
+        span(trace=bytes(16)).SerializeToString(),
+        span(span_id=bytes(40)).SerializeToString(),
+        span().SerializeToString() + field(9, field(1, b"k") + field(2, field(1, b"\xff\xfe"))),
+        span().SerializeToString() + field(9, b"") * 300_000,
+        b"\xff\xff",
+    ],
+    ids=["no trace id", "zero trace id", "long span id", "not UTF-8", "a memory bomb", "no message"],
+)
+def test_one_bad_span_is_counted_and_the_others_are_kept(door: Door, bad: bytes) -> None:
+    good = [span(), span()]
+    content = field(
+        1,
+        field(2, b"".join(field(2, part) for part in (good[0].SerializeToString(), bad, good[1].SerializeToString()))),
+    )
+    rejected, why = door.partial(door.post(content))
+    assert rejected == 1 and why
+    assert all(door.span(one) for one in good)
+
+
+def test_impossible_times_are_kept_marked_and_never_break_a_page(door: Door) -> None:
+    now = time.time_ns()
+    times = [(0, 0), (2**64 - 1, 2**64 - 1), (now, now - 10**12), (now + 10**17, now + 10**17)]
+    sent = [span(start_time_unix_nano=start, end_time_unix_nano=end) for start, end in times]
+    old = span(start_time_unix_nano=now - 10**14, end_time_unix_nano=now - 10**14 + 5)
+    assert door.post(body(*sent, old)).status == 200
+    assert [door.span(one).marks for one in sent] == [["skewed"]] * 4 and door.span(old).marks == ["late"]
+    for path in ("/spans.json", "/traces.json", "/traces", *(f"/traces/{one.trace_id.hex()}" for one in sent)):
+        assert door.post(b"", {}, path, "GET").status == 200
+
+
+def test_sending_again_changes_nothing_and_the_last_word_wins(door: Door) -> None:
+    sent = span(attributes={"v": "first"})
+    for _ in range(3):
+        door.post(body(sent, sent))
+    assert len(door.session.spans.find(roots=False).items) == 1
+    sent.attributes[0].value.string_value = "second"
+    door.post(body(sent))
+    assert door.span(sent).attributes["v"] == "second"
+
+
+def test_children_may_come_first_and_a_trace_without_its_root_is_listed_once(door: Door) -> None:
+    root = span("root")
+    child = span("child", trace=root.trace_id, parent=root.span_id)
+    other = span("later", trace=root.trace_id, parent=root.span_id, start_time_unix_nano=time.time_ns())
+    door.post(body(other, child))
+    assert [one.name for one in door.session.spans.find().items] == ["child"]
+    assert door.span(child).marks == ["orphan"]
+    door.post(body(root))
+    assert [one.name for one in door.session.spans.find().items] == ["root"]
+    assert door.span(child).marks == [] and door.span(child).parent_id == root.span_id.hex()
+
+
+def test_spans_below_themselves_are_kept_and_shown(door: Door) -> None:
+    a = span("a")
+    b = span("b", trace=a.trace_id, parent=a.span_id)
+    a.parent_span_id = b.span_id
+    own = span("own", trace=a.trace_id)
+    own.parent_span_id = own.span_id
+    assert door.post(body(a, b, own)).status == 200
+    page = f"/traces/{a.trace_id.hex()}"
+    assert door.post(b"", {}, page, "GET").status == 200
+    shown = json.loads(door.post(b"", {}, page + ".json", "GET").body)
+    assert {one["name"] for one in shown["spans"]} == {"a", "b", "own"}
+
+
+def test_a_bomb_is_refused_without_unpacking_it_in_memory(door: Door) -> None:
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(200)) + packer.flush()
+    answer = door.post(bomb, {**PROTOBUF, "content-encoding": "gzip"})
+    assert answer.status == 413 and b"unpacks" in answer.body
+    assert unpack(gzip.compress(b"x") + gzip.compress(b"y"), "gzip", most=10) == b"xy"
+
+
+def test_a_stalled_upload_is_given_up_and_others_are_served(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_otlp, "_SILENCE", 0.3)
+    host, port = door.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as stalled:
+        stalled.sendall(
+            b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\nContent-Length: 1000\r\n\r\nabc"
+        )
+        assert door.post(body(span())).status == 200
+        stalled.settimeout(10)
+        assert stalled.recv(1000).startswith(b"HTTP/1.1 408 ")
+        while stalled.recv(1000):
+            pass
+
+
+def test_over_its_bound_and_with_a_failing_store_the_server_asks_to_send_later(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(server_otlp, "HELD", 10)
+        answer = door.post(body(span()))
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+
+    def full(*_: object) -> None:
+        raise StoreFailed("spans.db: the disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(afere.store.spans.SpanStore, "write", full)
+        answer = door.post(body(span()))
+        assert answer.status == 503 and answer.headers["retry-after"] and b"disk is full" in answer.body
+    assert door.post(body(span())).status == 200
+
+
+def test_a_span_that_the_store_cannot_take_costs_only_itself(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = afere.store.spans.SpanStore.write
+
+    def poisoned(store: afere.store.spans.SpanStore, spans: list[afere.Span]) -> None:
+        if any(one.name == "poison" for one in spans):
+            raise ValueError("no")
+        write(store, spans)
+
+    monkeypatch.setattr(afere.store.spans.SpanStore, "write", poisoned)
+    good = [span(), span()]
+    assert door.partial(door.post(body(good[0], span("poison"), good[1])))[0] == 1
+    assert all(door.span(one) for one in good)
