@@ -139,6 +139,8 @@ class Decoder:
         self._usage = _usage(chunk.get("usage")) or self._usage
         self._model = _text(chunk.get("model")) or self._model
         choice = _first(chunk.get("choices"))
+        if not choice:
+            return []
         self._finish = _text(choice.get("finish_reason")) or self._finish
         return self._delta(_mapping(choice.get("delta")))
 
@@ -257,8 +259,7 @@ def _tool_call(number: int, call: Mapping[str, str]) -> ToolCall:
 
 
 def _usage(value: object) -> Usage | None:
-    counts = _mapping(value)
-    if not counts:
+    if not value or not (counts := _mapping(value)):
         return None
     return Usage(
         _count(counts.get("prompt_tokens")),
@@ -291,12 +292,13 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _items(value: object) -> list[Mapping[str, Any]]:
+    if not value:
+        return []
     return [_mapping(item) for item in cast("list[object]", value)] if isinstance(value, list) else []
 
 
 def _first(value: object) -> Mapping[str, Any]:
-    items = _items(value)
-    return items[0] if items else {}
+    return _mapping(cast("list[object]", value)[0]) if isinstance(value, list) and value else {}
 
 
 def _text(value: object) -> str:

@@ -18,15 +18,14 @@ class EventStream:
 
     def feed(self, piece: bytes) -> list[str]:
         """The data of the events that this piece completes."""
-        # A carriage return at the very end is left there: its line feed may still come.
-        held = b"\r" if self._bytes.endswith(b"\r") else b""
-        end = max((held + piece).rfind(b"\n"), (held + piece).rfind(b"\r", 0, -1)) + 1 - len(held)
+        # A carriage return at the very end waits for the line feed that may still come.
+        end = max(piece.rfind(b"\n"), piece.rfind(b"\r", 0, -1)) + 1
         events: list[str] = []
-        if end > 0 or (held and end == 0):
-            lines = bytes(self._bytes + piece[:end]).splitlines()  # of bytes: at \n, \r\n and \r alone
-            self._bytes = bytearray(piece[end:])
-            for line in lines:
+        if end or (piece and self._bytes.endswith(b"\r")):
+            # Of bytes, this splits at \n, \r\n and \r alone.
+            for line in bytes(self._bytes + piece[:end]).splitlines():
                 events += self._take(line)
+            self._bytes = bytearray(piece[end:])
         else:
             self._bytes += piece
         if len(self._bytes) + self._size > LONGEST:
