@@ -29,7 +29,7 @@ def passages() -> list[tuple[str, str]]:
     """(page, text with single spaces) of every passage that the demo's index holds."""
     said = yaml.safe_load((PROJECT / "afere.yaml").read_text(encoding="utf-8"))["indexes"]["handbook"]["chunk"]
     found: list[tuple[str, str]] = []
-    for page in sorted(handbook().rglob("*.md")):
+    for _, page in handbook():
         document = read_document(page.suffix, page.read_bytes(), page.name)
         chunks = cut(document, Chunking(**said))
         found += [(page.name, " ".join(document.text[chunk.start : chunk.end].split())) for chunk in chunks]

@@ -11,6 +11,7 @@ from pathlib import Path
 from afere.base.errors import BadInput, StoreFailed
 
 _MODEL_LINE = re.compile(r"^  (rewrite|answer): .*$", re.MULTILINE)
+_LISTS = ("features.md", "reference/cli.md", "reference/dialects.md", "reference/python.md")
 _KEPT = ".before"  # ending of a file that stands aside while another has its place
 
 
@@ -40,18 +41,21 @@ def _material() -> Path:
     return Path(str(files("afere.cli.demo"))) / "project"
 
 
-def handbook() -> Path:
-    """afere's own documentation: inside the installed package, or `docs/` of a checkout."""
+def handbook() -> list[tuple[str, Path]]:
+    """The pages of afere's own documentation by name, of the installed package or of a checkout; not those made from code,
+    which are lists to look things up in rather than text that answers questions.
+    """
     packaged = Path(str(files("afere.cli.demo"))) / "handbook"
-    return packaged if packaged.is_dir() else Path(__file__).parents[4] / "docs"
+    source = packaged if packaged.is_dir() else Path(__file__).parents[4] / "docs"
+    pages = ((page.relative_to(source).as_posix(), page) for page in sorted(source.rglob("*.md")))
+    return [(name, page) for name, page in pages if name not in _LISTS]
 
 
 def _copy_handbook(target: Path) -> None:
     if target.exists():
         return
-    source = handbook()
-    for page in sorted(source.rglob("*.md")):
-        copy = target / page.relative_to(source)
+    for name, page in handbook():
+        copy = target / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(page.read_bytes())
 
