@@ -130,6 +130,9 @@ class _Reading:
         if span.kind in ("tool", "retrieval"):
             return
         given, made = self._spoken_of("input_messages", "user"), self._spoken_of("output_messages", "assistant")
+        text, calls = self._first("output_text"), shapes.loaded(self._first("output_calls"))
+        if not made and span.kind == "llm" and (text or calls):
+            made = shapes.messages({"role": "assistant", "content": text, "tool_calls": calls}, "assistant")
         system = self._spoken_of("system", "system") if given else []
         if system and not any(_role(message) == "system" for message in given):
             given = [*system, *given]

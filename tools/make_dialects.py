@@ -1,0 +1,77 @@
+"""Write docs/reference/dialects.md from the maps in src/afere/tracing/dialects/maps. Run after a change of a map:
+
+.venv/bin/python tools/make_dialects.py
+
+A test (tests/otlp/test_dialects_page.py) fails while the page is older than the maps.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from afere.tracing.dialects import MAPS, Dialect
+from afere.tracing.dialects.maps import FIELDS
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference" / "dialects.md"
+HEAD = """# Dialects
+
+What afere reads from the spans of other libraries, and where. This page is written from the maps that the reader follows ([how to send](../guides/otlp.md)).
+The attributes themselves stay as they came; a field is filled by the first dialect below that knows it.
+
+`a.*` is `a.0.x`, `a.1.x` and so on; `a > b.c` is a place inside the JSON of an attribute; `a + b` is their sum.
+Messages in span events and log records are read for every dialect: `gen_ai.system.message`, `gen_ai.user.message`, `gen_ai.assistant.message`, `gen_ai.tool.message`,
+`gen_ai.choice`, `gen_ai.client.inference.operation.details`. A cost that nobody says is taken from the table of prices.
+
+"""
+# heading of the overview -> the fields that count for it
+GROUPS: dict[str, tuple[str, ...]] = {
+    "model": ("model", "response_model"),
+    "provider": ("provider",),
+    "messages": ("input_messages", "output_messages", "output_text"),
+    "input, output": ("input", "output"),
+    "tools": ("tool_name", "tool_arguments", "tool_result"),
+    "documents": ("documents",),
+    "tokens": ("input_tokens", "output_tokens"),
+    "cached": ("cached_input_tokens",),
+    "reasoning": ("reasoning_tokens",),
+    "cost": ("cost",),
+    "finish": ("finish_reason",),
+    "session": ("session",),
+    "user": ("user",),
+    "prompt": ("prompt_name", "prompt_version"),
+}
+
+
+def page() -> str:
+    """The page as it should be."""
+    rows = [f"| dialect | kind | {' | '.join(GROUPS)} |", f"|{'---|' * (len(GROUPS) + 2)}"]
+    for dialect in MAPS:
+        marks = ["yes" if any(field in dialect.rules for field in fields) else "" for fields in GROUPS.values()]
+        kind = "yes" if dialect.kinds or dialect.named else ""
+        rows.append(f"| [{dialect.title}](#{_anchor(dialect.title)}) | {kind} | {' | '.join(marks)} |")
+    legend = "An empty place: the dialect has no word of its own for it; most then use those of OpenTelemetry GenAI, which are read too.\n"
+    return HEAD + "\n".join(rows) + "\n\n" + legend + "".join(map(_section, MAPS))
+
+
+def _section(dialect: Dialect) -> str:
+    lines = ["", f"## {dialect.title}", "", f"Seen: {dialect.seen}.", "", "| field | read from |", "|---|---|"]
+    for name, kinds in dialect.kinds.items():
+        lines.append(f"| kind | `{name}`: {', '.join(f'{value} = {kind}' for value, kind in kinds.items())} |")
+    if dialect.named:
+        lines.append(
+            f"| kind | name of the span begins with: {', '.join(f'{n} = {k}' for n, k in dialect.named.items())} |"
+        )
+    for field in FIELDS:
+        if field in dialect.written:
+            lines.append(f"| {field} | {', '.join(f'`{rule}`' for rule in dialect.written[field])} |")
+    return "\n".join([*lines, ""])
+
+
+def _anchor(title: str) -> str:
+    kept = "".join(c for c in title.lower() if c.isalnum() or c in " -")
+    return kept.replace(" ", "-")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"wrote {PAGE}")
