@@ -90,7 +90,24 @@ PROJECT_SCHEMA: dict[str, Json] = {
         },
         "redact": {"type": "array", "items": {"type": "string"}},
         "content": {"enum": ["all", "none"]},
-        "keep": {"type": "object"},
+        "keep": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "spans": {"type": "string", "pattern": "^[1-9][0-9]{0,5}[hd]$", "description": "such as 30d or 12h"}
+            },
+        },
+        "spans": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "filterable": {
+                    "type": "array",
+                    "maxItems": 16,
+                    "items": {"type": "string", "minLength": 1, "maxLength": 100},
+                }
+            },
+        },
         "revision": {"type": "object"},
         "store": {"type": "string"},
     },

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("afere.cli.evaluate:compare", "Two experiments, case by case, with intervals."),
     "ui": ("afere.cli.ui:ui", "Everything in the browser."),
     "traces": ("afere.cli.traces:traces", "List traces, newest first; takes a filter."),
+    "stats": ("afere.cli.stats:stats", "How often, how fast and how much, by model, hour and more."),
     "show": ("afere.cli.artifacts:show", "Show an artifact or a trace."),
     "score": ("afere.cli.traces:score", "Record what somebody thinks of a trace or artifact."),
     "diff": ("afere.cli.artifacts:diff", "What exactly changed between two versions."),
@@ -32,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("afere.cli.run:replay", "Run a trace again from its record, with one part swapped."),
     "index": ("afere.cli.index:index", "Build or refresh an index of documents."),
     "doctor": ("afere.cli.doctor:doctor", "Check the store, the project and this machine; say what to do."),
+    "keep": ("afere.cli.keeping:keep", "Remove traces older than afere.yaml says."),
+    "erase": ("afere.cli.keeping:erase", "Erase all that is known of a user, from every file."),
     "audit": ("afere.cli.doctor:audit", "Check the audit log for edits, gaps and a cut tail."),
 }
 

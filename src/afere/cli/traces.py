@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
 @click.argument("filter", nargs=-1, type=click.UNPROCESSED)
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many at most.")
 @click.option("--cursor", metavar="NEXT", help="Go on from `next` of the page before.")
+@click.option(
+    "--export", "file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all that match, whole, to FILE.jsonl (a trace a line) or FILE.parquet (a span a row; extra parquet).",
+)  # fmt: skip
 @placed
-def traces(place: Place, filter: tuple[str, ...], limit: int, cursor: str | None) -> None:
+def traces(place: Place, filter: tuple[str, ...], limit: int, cursor: str | None, *, file: Path | None) -> None:
     """List traces, newest first.
 
     FILTER narrows the list; all terms must hold, and words alone are searched in inputs and outputs:
@@ -40,6 +45,9 @@ def traces(place: Place, filter: tuple[str, ...], limit: int, cursor: str | None
     Put > and < in quotes, or the shell takes them. Fields: trace, name, kind, status, model, provider, user, session,
     error, latency, cost, tokens, input_tokens, output_tokens, environment, since, before, text, chain, attr.KEY.
     """
+    if file is not None:
+        _export(place, " ".join(filter), file)
+        return
     with place.session() as session:
         page = session.spans.find(" ".join(filter), limit=limit, cursor=cursor)
         sums = session.spans.totals(root.trace_id for root in page.items)
@@ -56,6 +64,16 @@ def traces(place: Place, filter: tuple[str, ...], limit: int, cursor: str | None
             )
 
     place.show({"items": items, "next": page.next}, draw)
+
+
+def _export(place: Place, filter: str, file: Path) -> None:
+    from afere.cli.export import export
+
+    with place.session() as session:
+        count = export(session, filter, file)
+    place.show(
+        {"traces": count, "file": str(file)}, lambda console: console.print(f"{count:,} traces in {file}", markup=False)
+    )
 
 
 @click.command()
@@ -160,12 +178,13 @@ def _cells(root: Span, sums: Totals) -> tuple[str, ...]:
     counts = [count for count in (sums.input_tokens, sums.output_tokens) if count is not None]
     said = root.error or (root.input if isinstance(root.input, str) else "")
     return (
-        when, root.trace_id[:8], root.name, _status(root), _took(root.seconds),
+        when, root.trace_id[:8], root.name, _status(root), took(root.seconds),
         str(sum(counts)) if counts else "", "" if sums.cost is None else f"${sums.cost:.4f}", " ".join(said.split()),
     )  # fmt: skip
 
 
-def _took(seconds: float | None) -> str:
+def took(seconds: float | None) -> str:
+    """A duration as people read it; nothing for one that is unknown."""
     if seconds is None:
         return ""
     return (

@@ -38,15 +38,19 @@ class Server:
         import uvicorn
 
         from afere.server.app import create_app
+        from afere.store.upkeep import keep_daily
 
         config = uvicorn.Config(
             create_app(self._session), log_level="warning", access_log=False, server_header=False, lifespan="off",
             timeout_graceful_shutdown=2, timeout_keep_alive=30, proxy_headers=False, ws="none",
         )  # fmt: skip
         self._uvicorn = uvicorn.Server(config)
+        stopped = threading.Event()
+        keep_daily(self._session, stopped)
         try:
             self._uvicorn.run(sockets=[self.socket])
         finally:
+            stopped.set()
             self.socket.close()
 
     def stop(self) -> None:

@@ -20,6 +20,7 @@ from afere.base.errors import BadInput
 from afere.store.blobs import write_file
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
 
+ERASE = "erase"  # its details name the rows that were erased: [subject, digest]
 GENESIS = "sha256:" + "0" * 64
 _FIELDS = ("seq", "at", "project", "actor", "action", "subject", "details", "previous")
 
@@ -231,11 +232,20 @@ def verify(
             fact = (line.project, line.action, line.subject, str(line.details["row"]))
             recorded[fact] = line.seq
             counts[fact] += 1
+        if line.action == ERASE:
+            counts.subtract((line.project, "score", subject, row) for subject, row in _erased(line))
     problems += _head_problems(hashes, head)
     if kept is not None and "sha256:" + kept.removeprefix("sha256:") not in hashes.values():
         problems.append(f"The head {kept} that was kept is not in the log: lines were replaced or cut off.")
     counts.subtract(facts)
     return problems + _row_problems(counts, recorded)
+
+
+def _erased(line: AuditLine) -> Iterator[tuple[str, str]]:
+    rows = line.details.get("rows")
+    for row in rows if isinstance(rows, list) else []:
+        if isinstance(row, list) and len(row) == 2:
+            yield str(row[0]), str(row[1])
 
 
 def _link_problems(line: AuditLine, previous: str, expected: int) -> list[str]:

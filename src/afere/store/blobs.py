@@ -11,6 +11,7 @@ from afere.base.canonical import digest
 from afere.base.errors import BadInput, NotFound, StoreFailed
 
 TEMPORARY = ".new-"  # files that were being written when a process died
+_TOMBSTONE = b"afere: what was here was erased\n"
 
 
 class Blobs:
@@ -47,12 +48,18 @@ class Blobs:
             raise NotFound(f"{file} is not there: the blob {digest_} was deleted or never kept here.") from None
         except OSError as error:
             raise StoreFailed(f"{file} cannot be read: {error.strerror}. Check its permissions.") from None
+        if data == _TOMBSTONE:
+            raise NotFound(f"The blob {digest_} was erased. The audit log says when: afere audit verify")
         if digest(data) != "sha256:" + digest_.removeprefix("sha256:"):
             raise StoreFailed(
                 f"{file} is damaged: its bytes no longer have the digest they were kept under. "
                 "Restore it from a backup, or make it again; see all damage with: afere doctor"
             )
         return data
+
+    def bury(self, digest_: str) -> None:
+        """Put a tombstone in the place of a blob: what its digest was stays known, what was in it does not."""
+        write_file(self.path(digest_), _TOMBSTONE)
 
     def leftovers(self) -> list[Path]:
         """Files that a process was writing when it died."""

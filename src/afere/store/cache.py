@@ -59,6 +59,12 @@ class Cache:
         except (StoreFailed, sqlite3.Error) as error:
             self._give_up(error)
 
+    def clear(self) -> None:
+        """Forget every answer, so that nothing of it is left in the file."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM answers")
+        self._database.scrub()
+
     def close(self) -> None:
         """Close the file; the cache cannot be used after that."""
         self._database.close()

@@ -84,6 +84,22 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
 
+    def scrub(self) -> None:
+        """Rewrite the file and empty its log, so that nothing of what was deleted is left in either.
+
+        Takes the file's size in free disk; writers wait.
+        """
+        with self._writing, self._borrowed() as connection:
+            connection.execute("VACUUM")
+            patience = time.monotonic() + BUSY_SECONDS
+            while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                if time.monotonic() > patience:
+                    raise StoreFailed(
+                        f"{self.file}: what was deleted is still in its log, because another process reads it. "
+                        "Stop the other processes, then run the same command again."
+                    )
+                time.sleep(0.05)
+
     @property
     def writable(self) -> bool:
         """Whether this process may change the file, or make it."""

@@ -77,7 +77,9 @@ class Session:
             if self._spans is None:
                 from afere.store.spans import SpanStore
 
-                self._spans = SpanStore(self.folder, self.project)
+                declared = _around(self.folder).section("spans").get("filterable")
+                keys = [str(key) for key in declared] if isinstance(declared, list) else []
+                self._spans = SpanStore(self.folder, self.project, filterable=keys)
             return self._spans
 
     @property

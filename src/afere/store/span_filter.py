@@ -10,6 +10,7 @@ from typing import Any, cast
 from afere.base.clock import from_rfc3339
 from afere.base.filter import Term
 from afere.base.span import Span, totals
+from afere.store import span_labels
 from afere.store.span_rollup import register as register_buckets
 from afere.store.span_rows import Chunks
 
@@ -56,6 +57,8 @@ class Where:
         """What the term asks."""
         if term.field == "text":
             sql, values = self._texts(term)
+        elif term.field.startswith("attr.") and self._has_labels(term):
+            sql, values = self._labelled(term)
         elif self._roots and term.field in _SUMS:
             sql, values = f"{_SUM.format(term.field)} {_comparison(term)} ?", [term.number]
         elif self._roots and term.field not in _OF_ROOT:
@@ -74,6 +77,28 @@ class Where:
                 return f"s.trace_id IN (SELECT t.trace_id FROM spans t WHERE t.project = ? AND {sql})", values  # noqa: S608  all text of users is in parameters
             values = values[1:]
         return f"EXISTS ({_SAME_TRACE} AND {sql})", values
+
+    def _has_labels(self, term: Term) -> bool:
+        """Whether the index of filterable attributes can answer. Long texts are not in it, so patterns could miss some."""
+        key = term.field.removeprefix("attr.")
+        exact = term.op == ":" and not term.glob and len(term.value) <= span_labels.VALUE
+        return (exact or (term.op != ":" and term.number is not None)) and (
+            span_labels.declared(self._connection, self._project).get(key) == 0
+        )
+
+    def _labelled(self, term: Term) -> tuple[str, list[Any]]:
+        sql, values = _compared(term, "l.value", [])
+        sql = f"l.project = ? AND l.key = ? AND {sql}"
+        values = [self._project, term.field.removeprefix("attr."), *values]
+        if not self._few("labels l", sql, values):
+            row = "t" if self._roots else "s"
+            found = f"EXISTS (SELECT 1 FROM labels l INDEXED BY labels_span WHERE l.span = {row}.id AND {sql})"  # noqa: S608  as above
+            return (f"EXISTS ({_SAME_TRACE} AND {found})" if self._roots else found), values
+        self._begin_with("INDEXED BY spans_identity" if self._roots else "NOT INDEXED", term)
+        if not self._roots:
+            return f"s.id IN (SELECT l.span FROM labels l WHERE {sql})", values  # noqa: S608  as above
+        traces = "SELECT t.trace_id FROM labels l CROSS JOIN spans t ON t.id = l.span"
+        return f"s.trace_id IN ({traces} WHERE {sql})", values
 
     def _texts(self, term: Term) -> tuple[str, list[Any]]:
         match = _match(term)
@@ -158,17 +183,20 @@ _SPECIAL = {"trace": _trace, "error": _error, "chain": _chain, "status": _status
 
 
 def _attribute(term: Term, row: str) -> tuple[str, list[Any]]:
-    found = f"attribute({row}.chunk, {row}.line, ?)"
-    key = term.field.removeprefix("attr.")
+    return _compared(term, f"attribute({row}.chunk, {row}.line, ?)", [term.field.removeprefix("attr.")])
+
+
+def _compared(term: Term, found: str, given: list[Any]) -> tuple[str, list[Any]]:
+    """What the term asks of an attribute; `found` is the SQL of its value, with `given` as parameters."""
     if term.op != ":":
         value: Any = term.value if term.number is None else term.number
         kind = "'text'" if term.number is None else "'integer', 'real'"
-        return f"(typeof({found}) IN ({kind}) AND {found} {term.op} ?)", [key, key, value]
+        return f"(typeof({found}) IN ({kind}) AND {found} {term.op} ?)", [*given, *given, value]
     if term.glob:
-        return f"CAST({found} AS TEXT) GLOB ?", [key, _glob(term)]
+        return f"CAST({found} AS TEXT) GLOB ?", [*given, _glob(term)]
     if term.number is not None and not term.quoted:
-        return f"({found} = ? OR {found} = ?)", [key, term.value, key, term.number]
-    return f"{found} = ?", [key, term.value]
+        return f"({found} = ? OR {found} = ?)", [*given, term.value, *given, term.number]
+    return f"{found} = ?", [*given, term.value]
 
 
 def _match(term: Term) -> str | None:

@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from afere.store.span_rows import Chunks
+
 VALUE = 200  # characters of a text that are in the index; longer ones are not
 _STEP = 2_000  # spans looked through in one transaction
 
@@ -74,13 +76,21 @@ def plain_value(value: object) -> str | int | float | None:
     return value if isinstance(value, float) else None
 
 
-def next_missing(connection: sqlite3.Connection, project: str) -> tuple[str, list[sqlite3.Row], int] | None:
-    """A key with spans that were not looked through: the newest of those, and where the next ones begin. None: all were."""
+def look_through(connection: sqlite3.Connection, project: str) -> bool:
+    """Look through some spans that were there before an attribute was declared; False if none are left."""
     for key, missing in declared(connection, project).items():
         if missing:
             rows = connection.execute(
                 "SELECT id, chunk, line FROM spans WHERE project = ? AND id <= ? ORDER BY id DESC LIMIT ?",
                 (project, missing, _STEP),
             ).fetchall()
-            return key, rows, rows[-1]["id"] - 1 if len(rows) == _STEP else 0
-    return None
+            chunks = Chunks(connection)
+            insert(
+                connection, project, [key], [(row["id"], chunks.attributes(row["chunk"], row["line"])) for row in rows]
+            )
+            connection.execute(
+                "UPDATE filterable SET missing = ? WHERE project = ? AND key = ?",
+                (rows[-1]["id"] - 1 if len(rows) == _STEP else 0, project, key),
+            )
+            return True
+    return False

@@ -107,7 +107,7 @@ class Chunks:
         """What `detail` made of that span; empty where it is damaged."""
         if self._last[0] != chunk:
             row = self._connection.execute("SELECT data FROM chunks WHERE id = ?", (chunk,)).fetchone()
-            self._last = (chunk, _lines(row["data"]) if row is not None else [])
+            self._last = (chunk, lines_of(row["data"]) if row is not None else [])
         lines = self._last[1]
         try:
             value = json.loads(lines[line])
@@ -115,8 +115,14 @@ class Chunks:
             return {}
         return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
+    def attributes(self, chunk: int, line: int) -> dict[str, Any]:
+        """The attributes of that span."""
+        value = self.detail(chunk, line).get("attributes")
+        return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
-def _lines(data: bytes) -> list[str]:
+
+def lines_of(data: bytes) -> list[str]:
+    """The lines of a chunk; none where it is damaged."""
     try:
         return zstd.decompress(data).decode("utf-8", "surrogatepass").split("\n")
     except (zstd.ZstdError, UnicodeDecodeError, TypeError):
@@ -128,6 +134,17 @@ def texts(details: Mapping[str, Any]) -> tuple[str, str]:
     given = details.get("input", details.get("input_messages"))
     made = details.get("output", details.get("output_messages", details.get("documents")))
     return _words(given), _words(made)
+
+
+def forget_texts(connection: sqlite3.Connection, row: sqlite3.Row, chunks: Chunks) -> None:
+    """Take a span's texts out of the full-text index."""
+    if row["status"] == "running":
+        return
+    said = texts(chunks.detail(row["chunk"], row["line"]))
+    if any(said):  # a contentless index must be told again what to forget
+        connection.execute(
+            "INSERT INTO texts (texts, rowid, input, output) VALUES ('delete', ?, ?, ?)", (row["id"], *said)
+        )
 
 
 def _words(value: Any) -> str:

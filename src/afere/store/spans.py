@@ -17,19 +17,20 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.errors import BadInput, BadReference
 from afere.base.filter import parse_filter
 from afere.base.span import Span, Totals, Trace, totals
+from afere.store import span_keep, span_labels
 from afere.store.database import Database
 from afere.store.page import Page, check_limit, read_cursor, write_cursor
 from afere.store.span_filter import Where, register
-from afere.store.span_labels import LAYOUT as LABELS
 from afere.store.span_rollup import LAYOUT as ROLLUP
 from afere.store.span_rollup import Shares, count_all
-from afere.store.span_rows import COLUMNS, Chunks, cells, detail, encode, preview, read_row, texts
+from afere.store.span_rows import COLUMNS, Chunks, cells, detail, encode, forget_texts, preview, read_row, texts
 from afere.store.span_stats import statistics
 
 # Attributes that say how a span hangs together where its parent is not one of ours.
@@ -71,7 +72,7 @@ def _second_layout(connection: sqlite3.Connection) -> None:
 
 
 def _third_layout(connection: sqlite3.Connection) -> None:
-    for statement in (*ROLLUP, *LABELS):
+    for statement in (*ROLLUP, *span_labels.LAYOUT):
         connection.execute(statement)
     count_all(connection)
 
@@ -94,9 +95,10 @@ class Loss:
 class SpanStore:
     """The spans of one project. Threads may share it; several processes may have the same file open."""
 
-    def __init__(self, folder: Path, project: str) -> None:
+    def __init__(self, folder: Path, project: str, *, filterable: Iterable[str] = ()) -> None:
         self.file = folder / "spans.db"
         self.project = project
+        self._filterable = frozenset(filterable)
         self._database = Database(self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES)
 
     def of(self, project: str) -> SpanStore:
@@ -122,8 +124,12 @@ class SpanStore:
         with self._database.write() as connection:
             newest = connection.execute("SELECT coalesce(max(id), 0) FROM spans").fetchone()[0]
             shares = Shares(connection, self.project)
+            labelled = span_labels.declared(connection, self.project)
+            if new := self._filterable - labelled.keys():
+                span_labels.declare(connection, self.project, new)
+                labelled = span_labels.declared(connection, self.project)
             for trace_id, members in by_trace.items():
-                self._write_trace(connection, bytes.fromhex(trace_id), members, shares)
+                self._write_trace(connection, bytes.fromhex(trace_id), members, shares, labelled)
             shares.add("s.id > ?", (newest,))  # ids only grow, and nobody else writes now
             shares.write()
 
@@ -240,11 +246,80 @@ class SpanStore:
             ).fetchall()
         return [Loss(rfc3339(row["at"]), row["count"], row["why"]) for row in rows]
 
+    # keeping and erasing
+
+    def keep(self, seconds: float | None = None) -> int:
+        """Remove traces without any span in the last `seconds`; None keeps all. Returns how many spans went.
+
+        In small steps, so that writers go on. It also looks through earlier spans for attributes newly declared filterable,
+        and drops what is declared no longer.
+        """
+        self._bring_labels_up_to_date()
+        gone = 0
+        cut = None if seconds is None else time.time_ns() - int(seconds * 1e9)
+        place: span_keep.Place | None = (-(2**63), 0)
+        while cut is not None and place is not None:
+            with self._database.write() as connection:
+                removed, place = span_keep.remove_old(connection, self.project, cut, place)
+            gone += removed
+        return gone
+
+    def traces_of(self, column: str, value: str) -> list[str]:
+        """The ids of all traces of a user or session (columns `user`, `session`), or one by `trace_id`."""
+        with self._database.read() as connection:
+            return [trace.hex() for trace in span_keep.traces_of(connection, self.project, column, value)]
+
+    def count(self, trace_ids: Iterable[str]) -> int:
+        """How many spans these traces have."""
+        sql = "SELECT count(*) FROM spans WHERE project = ? AND trace_id = ?"
+        with self._database.read() as connection:
+            return sum(
+                connection.execute(sql, (self.project, bytes.fromhex(trace_id))).fetchone()[0] for trace_id in trace_ids
+            )
+
+    def erase(self, trace_ids: Iterable[str]) -> int:
+        """Remove these traces so that their bytes are in no file any more; returns how many spans that were.
+
+        The file is rewritten: that takes its size in free disk, and writers wait. Counts of statistics stay.
+        """
+        with self._database.write() as connection:
+            gone = span_keep.erase(connection, self.project, [bytes.fromhex(trace_id) for trace_id in trace_ids])
+            connection.execute("INSERT INTO texts (texts) VALUES ('optimize')")  # words go when segments are merged
+        self._database.scrub()
+        return gone
+
+    def digests_in(self, trace_ids: Iterable[str]) -> set[str]:
+        """The digests of blobs that these traces mention."""
+        with self._database.read() as connection:
+            return span_keep.digests_in(connection, self.project, map(bytes.fromhex, trace_ids))
+
+    def still_mentioned(self, digests: set[str]) -> set[str]:
+        """Which of these digests any span mentions, of whatever project."""
+        with self._database.read() as connection:
+            return span_keep.still_mentioned(connection, digests)
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
 
-    def _write_trace(self, connection: sqlite3.Connection, trace_id: bytes, spans: list[Span], shares: Shares) -> None:
+    def _bring_labels_up_to_date(self) -> None:
+        with self._database.write() as connection:
+            known = span_labels.declared(connection, self.project)
+            span_labels.withdraw(connection, self.project, known.keys() - self._filterable)
+            span_labels.declare(connection, self.project, self._filterable)
+        more = True
+        while more:
+            with self._database.write() as connection:
+                more = span_labels.look_through(connection, self.project)
+
+    def _write_trace(
+        self,
+        connection: sqlite3.Connection,
+        trace_id: bytes,
+        spans: list[Span],
+        shares: Shares,
+        labelled: Iterable[str],
+    ) -> None:
         known = {
             bytes(row["span_id"]): row
             for row in connection.execute(
@@ -253,7 +328,7 @@ class SpanStore:
                 (trace_id, self.project),
             )
         }
-        earlier: dict[int, int] = {}  # chunk -> row, of what is replaced
+        earlier: dict[int, int] = {}  # row -> chunk, of what is replaced
         fresh: list[Span] = []
         chunks = Chunks(connection)
         for span in spans:
@@ -261,27 +336,31 @@ class SpanStore:
             if row is not None:
                 if _older(span, row["status"]):
                     continue
-                _forget_texts(connection, row, chunks)
-                earlier[row["chunk"]] = row["id"]
+                forget_texts(connection, row, chunks)
+                earlier[row["id"]] = row["chunk"]
             fresh.append(span)
+        span_labels.delete(connection, earlier)
         changed = _ids(_replaced_or_above(known, fresh)) if known else "0"
         shares.take(f"s.id IN ({changed})", ())
         present = {span_id.hex() for span_id in known} | {span.span_id for span in fresh}
         for first in range(0, len(fresh), _CHUNK_SPANS):
-            self._write_chunk(connection, fresh[first : first + _CHUNK_SPANS], present)
+            self._write_chunk(connection, fresh[first : first + _CHUNK_SPANS], present, labelled)
         shares.add(f"s.id IN ({changed})", ())  # those that are still there
         _adopt(connection, known.values(), {bytes.fromhex(span.span_id) for span in fresh})
-        for chunk in earlier:
+        for chunk in set(earlier.values()):
             connection.execute(
                 "DELETE FROM chunks WHERE id = ? AND NOT EXISTS"
                 " (SELECT 1 FROM spans WHERE trace_id = ? AND chunk = chunks.id)",
                 (chunk, trace_id),
             )
 
-    def _write_chunk(self, connection: sqlite3.Connection, spans: Sequence[Span], present: Set[str]) -> None:
+    def _write_chunk(
+        self, connection: sqlite3.Connection, spans: Sequence[Span], present: Set[str], labelled: Iterable[str]
+    ) -> None:
         details = [detail(span) for span in spans]
         chunk = connection.execute("INSERT INTO chunks (data) VALUES (?)", (encode(details),)).lastrowid
         marks = ", ".join("?" for _ in COLUMNS)
+        rows: list[tuple[int, Mapping[str, Json]]] = []
         for line, span in enumerate(spans):
             row = connection.execute(
                 f"INSERT OR REPLACE INTO spans ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608  names of our own columns
@@ -290,6 +369,8 @@ class SpanStore:
             said = texts(details[line])
             if span.status != "running" and any(said):
                 connection.execute("INSERT INTO texts (rowid, input, output) VALUES (?, ?, ?)", (row, *said))
+            rows.append((cast("int", row), span.attributes))
+        span_labels.insert(connection, self.project, labelled, rows)
 
 
 def _replaced_or_above(known: Mapping[bytes, sqlite3.Row], fresh: Sequence[Span]) -> set[int]:
@@ -349,16 +430,6 @@ def _check_ids(span: Span) -> None:
 
 def _older(span: Span, known: str) -> bool:
     return span.status == "running" and known != "running"
-
-
-def _forget_texts(connection: sqlite3.Connection, row: sqlite3.Row, chunks: Chunks) -> None:
-    if row["status"] == "running":
-        return
-    said = texts(chunks.detail(row["chunk"], row["line"]))
-    if any(said):  # a contentless index must be told again what to forget
-        connection.execute(
-            "INSERT INTO texts (texts, rowid, input, output) VALUES ('delete', ?, ?, ?)", (row["id"], *said)
-        )
 
 
 def _joined(spans: list[Span]) -> tuple[Span, ...]:

@@ -1,0 +1,105 @@
+"""Taking traces away: by age, or all of a subject. Counts, full text, labels and chunks go with their spans."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from afere.store import span_labels
+from afere.store.span_rollup import Shares, forget_names
+from afere.store.span_rows import Chunks, forget_texts, lines_of
+
+_STEP = 500  # spans looked at in one transaction, so that writers never wait long
+ERASED = "(erased)"  # what the counts of a name are called when only erased spans had it
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+Place = tuple[int, int]  # start and row of a span
+
+
+def remove_old(connection: sqlite3.Connection, project: str, cut: int, after: Place) -> tuple[int, Place | None]:
+    """Remove traces that have no span since `cut`, looking at some spans after a place.
+
+    Returns how many spans went, and where to go on; None at the end.
+    """
+    rows = connection.execute(
+        "SELECT start, id, trace_id FROM spans WHERE project = ? AND start < ? AND (start, id) > (?, ?)"
+        " ORDER BY start, id LIMIT ?",
+        (project, cut, *after, _STEP),
+    ).fetchall()
+    if not rows:
+        return 0, None
+    traces = [
+        trace
+        for trace in dict.fromkeys(bytes(row["trace_id"]) for row in rows)
+        if connection.execute(
+            "SELECT max(start) FROM spans INDEXED BY spans_identity WHERE project = ? AND trace_id = ?",
+            (project, trace),
+        ).fetchone()[0]
+        < cut
+    ]
+    shares = Shares(connection, project)
+    for trace in traces:
+        shares.take("s.project = ? AND s.trace_id = ?", (project, trace))
+    gone = sum(remove(connection, project, trace) for trace in traces)
+    shares.write()
+    return gone, (rows[-1]["start"], rows[-1]["id"])
+
+
+def remove(connection: sqlite3.Connection, project: str, trace_id: bytes) -> int:
+    """Take the spans of a trace away, but not from the counts; returns how many there were."""
+    rows = connection.execute(
+        "SELECT id, status, chunk, line FROM spans WHERE project = ? AND trace_id = ? ORDER BY chunk, line",
+        (project, trace_id),
+    ).fetchall()
+    chunks = Chunks(connection)
+    for row in rows:
+        forget_texts(connection, row, chunks)
+    span_labels.delete(connection, [row["id"] for row in rows])
+    connection.executemany("DELETE FROM chunks WHERE id = ?", [(chunk,) for chunk in {row["chunk"] for row in rows}])
+    for table in ("spans", "said"):
+        connection.execute(f"DELETE FROM {table} WHERE project = ? AND trace_id = ?", (project, trace_id))  # noqa: S608  our own tables
+    return len(rows)
+
+
+def traces_of(connection: sqlite3.Connection, project: str, column: str, value: str) -> list[bytes]:
+    """The traces in which any span has this user or session, or that one trace."""
+    given = bytes.fromhex(value) if column == "trace_id" else value
+    rows = connection.execute(
+        f"SELECT DISTINCT trace_id FROM spans WHERE project = ? AND {column} = ?",  # noqa: S608  a column of ours
+        (project, given),
+    )
+    return [bytes(row["trace_id"]) for row in rows]
+
+
+def erase(connection: sqlite3.Connection, project: str, traces: Sequence[bytes]) -> int:
+    """Remove these traces; the counts stay, without names that only they had."""
+    names: set[str] = set()
+    gone = 0
+    for trace in traces:
+        rows = connection.execute("SELECT name FROM spans WHERE project = ? AND trace_id = ?", (project, trace))
+        names |= {row["name"] for row in rows}
+        gone += remove(connection, project, trace)
+    forget_names(connection, project, names, ERASED)
+    return gone
+
+
+def digests_in(connection: sqlite3.Connection, project: str, traces: Iterable[bytes]) -> set[str]:
+    """The digests (`sha256:...`) that spans of these traces mention."""
+    found: set[str] = set()
+    for trace in traces:
+        for (data,) in connection.execute(
+            "SELECT data FROM chunks WHERE id IN (SELECT chunk FROM spans WHERE project = ? AND trace_id = ?)",
+            (project, trace),
+        ):
+            found |= {digest for line in lines_of(data) for digest in _DIGEST.findall(line)}
+    return found
+
+
+def still_mentioned(connection: sqlite3.Connection, digests: set[str]) -> set[str]:
+    """Which of these any span here mentions; looks through all of them."""
+    found: set[str] = set()
+    if digests:
+        for (data,) in connection.execute("SELECT data FROM chunks"):
+            found |= digests.intersection(digest for line in lines_of(data) for digest in _DIGEST.findall(line))
+    return found
