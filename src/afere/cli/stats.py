@@ -55,12 +55,18 @@ def _table(console: Console, groups: Sequence[str], rows: Sequence[dict[str, Jso
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in groups:
-        table.add_column(name, overflow="fold", no_wrap=name in ("hour", "day"))
+        table.add_column(name, overflow="fold")
     for name in ("count", "errors", "p50", "p95", "p99", "tokens in", "out", "cost"):
         table.add_column(name, no_wrap=True, justify="right")
     for row in rows:
-        table.add_row(*(Text(str(row[name]) if row[name] is not None else "-") for name in groups), *_figures(row))
+        table.add_row(*(Text(_said(name, row[name])) for name in groups), *_figures(row))
     console.print(table)
+
+
+def _said(name: str, value: Json) -> str:
+    if value is None:
+        return "-"
+    return str(value)[5:16].replace("T", " ") + "Z" if name == "hour" else str(value)
 
 
 def _figures(row: dict[str, Json]) -> list[str]:
