@@ -32,6 +32,7 @@ from afere.models.wire import openai as wire
 from afere.net import Call, HostFailed, send
 
 CONTEXT = 1536  # tokens
+_SLOTS = 2  # of each server
 
 
 def local(name: str, settings: Settings) -> LocalModel:
@@ -216,7 +217,9 @@ class _Pool:
         library: Any = import_module("xllamacpp")
         parameters = library.CommonParams()
         parameters.model.path = str(self._file)
-        parameters.n_ctx = self._context
+        # Each slot keeps the prefix it has read: with two, the steps of a chain that take turns do not read each other's
+        # fixed text anew (a fifth of the time of `afere demo`). A server still answers one request at a time.
+        parameters.n_parallel, parameters.n_ctx = _SLOTS, self._context * _SLOTS
         for cpu in (parameters.cpuparams, parameters.cpuparams_batch):
             cpu.n_threads, cpu.poll = 1, 0
         parameters.warmup, parameters.ui = False, False
