@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import logging
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
