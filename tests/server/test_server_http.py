@@ -416,3 +416,9 @@ def test_the_command_refuses_in_one_sentence(project: object) -> None:
 
     answer = CliRunner().invoke(ui, ["--host", "0.0.0.0"])
     assert isinstance(answer.exception, Refused)
+
+
+def test_a_filter_that_cannot_be_read_is_a_problem_that_points_at_the_character(site: str) -> None:
+    status, headers, body = ask(site, "/traces.json?q=latensy%3E2", headers={"accept": "*/*"})
+    assert (status, headers["content-type"]) == (400, "application/problem+json")
+    assert "character 1" in json.loads(body)["detail"] and "latency" in json.loads(body)["detail"]

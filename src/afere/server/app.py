@@ -118,6 +118,8 @@ def _answer(sessions: Sessions, address: Address, request: Request, *, as_page: 
         value = address.read(session, Asked(path, dict(request.query_params)))
         status = getattr(value, "status", 200)
         if not as_page or address.template is None:
+            if status != 200:  # a page that tells what is wrong with the question
+                return problem(status, str(getattr(value, "problem", "")), accept, theme=theme)
             return JSONResponse(as_json(value), status)
         around = frame(session, here=address.here, theme=theme, path=_path_of(request))
         return HTMLResponse(render(address.template, page=value, frame=around, base=around.base), status)
