@@ -20,6 +20,9 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+_SHORT = 2_000  # bytes that are not worth compressing
+_ZSTD = b"\x28\xb5\x2f\xfd"  # how what is compressed begins (RFC 8878); no JSON does
+
 _log = logging.getLogger("afere.cache")
 
 
@@ -30,7 +33,7 @@ def _first(connection: sqlite3.Connection) -> None:
 
 
 class Cache:
-    """JSON values by key in `cache.db`, compressed."""
+    """JSON values by key in `cache.db`; long ones are compressed."""
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "cache.db"
@@ -43,19 +46,22 @@ class Cache:
     def get(self, key: str) -> Json | None:
         """What was kept under `key`; None if nothing is, or it cannot be read."""
         try:
-            with self._database.glance() as connection:
-                row = connection.execute("SELECT value FROM answers WHERE key=?", (key,)).fetchone()
-            return None if row is None else cast("Json", json.loads(zstd.decompress(row[0])))
+            for row in self._database.single("SELECT value FROM answers WHERE key=?", (key,)):
+                packed = bytes(row[0])
+                return cast("Json", json.loads(zstd.decompress(packed) if packed.startswith(_ZSTD) else packed))
+            return None
         except (StoreFailed, sqlite3.Error, zstd.ZstdError, ValueError) as error:
             self._give_up(error)
             return None
 
     def put(self, key: str, value: Json) -> None:
         """Keep a value, if the disk lets us."""
-        packed = zstd.compress(json.dumps(plain(value)).encode())
+        packed = json.dumps(plain(value)).encode()
+        if len(packed) > _SHORT:
+            packed = zstd.compress(packed)
+        values = (key, packed, int(time.time()))
         try:
-            with self._database.write() as connection:
-                connection.execute("INSERT OR REPLACE INTO answers VALUES (?,?,?)", (key, packed, int(time.time())))
+            self._database.single("INSERT OR REPLACE INTO answers VALUES (?,?,?)", values, changes=True)
         except (StoreFailed, sqlite3.Error) as error:
             self._give_up(error)
 

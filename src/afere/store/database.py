@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -50,11 +50,11 @@ class Database:
         _DATABASES.add(self)
         weakref.finalize(self, _close_all, self._idle)
 
-    @contextmanager
-    def glance(self) -> Generator[sqlite3.Connection]:
-        """A connection for one single reading statement."""
-        with self._borrowed() as connection:
-            yield connection
+    def single(self, statement: str, values: Sequence[object] = (), *, changes: bool = False) -> list[sqlite3.Row]:
+        """One statement that is a transaction of its own, at a quarter of the price of `read` or `write`; for files of
+        which no newer layout is to be feared."""
+        with self._writing if changes else nullcontext(), self._borrowed() as connection:
+            return connection.execute(statement, values).fetchall()
 
     @contextmanager
     def read(self) -> Generator[sqlite3.Connection]:
@@ -129,9 +129,11 @@ class Database:
                 raise StoreFailed(f"{self.file} was closed in this program. Open it again with afere.open().")
             connection = self._idle.pop() if self._idle else None
             self._busy[me] = self._busy.get(me, 0) + 1
+        once = False  # a connection that assumes that nobody writes is not used again
         try:
             with failing(self.file):
                 if connection is None:
+                    once = not self.writable
                     connection = self._connect()
                 yield connection
         finally:
@@ -140,8 +142,7 @@ class Database:
                 if not self._busy[me]:
                     del self._busy[me]
                 if connection is not None:
-                    # Not used again: one whose transaction did not end, and one that assumes that nobody writes.
-                    if self._closed or connection.in_transaction or not self.writable:
+                    if self._closed or connection.in_transaction or once:
                         with suppress(sqlite3.Error):
                             connection.close()
                     else:
