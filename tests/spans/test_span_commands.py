@@ -22,6 +22,7 @@ START = 1_795_000_000 * SECOND
 
 def fill(count: int) -> list[str]:
     ids: list[str] = []
+    spans: list[Span] = []
     with afere.store.open() as session:
         for n in range(count):
             root = Span(
@@ -31,8 +32,9 @@ def fill(count: int) -> list[str]:
                 root.trace_id, new_span_id(), "answer", START + n, root.span_id, "llm", START + n + SECOND, model="gpt-4.1",
                 input_tokens=100, output_tokens=20, cost=0.002, input="half \ud83d", attributes={"k": [n]},
             )  # fmt: skip
-            session.spans.write([root, call])
+            spans += [root, call]
             ids.append(root.trace_id)
+        session.spans.write(spans)
         session.append(Score(ids[0], "helpful", True, "user:0"))
     return ids
 

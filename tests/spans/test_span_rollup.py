@@ -97,6 +97,16 @@ def test_names_without_end_are_counted_together_and_statistics_stay_true(
     store.close()
 
 
+def test_facets_are_the_most_frequent_values(tmp_path: Path) -> None:
+    store = SpanStore(tmp_path, "p")
+    store.write([Span("a" * 32, f"{n:016x}", f"s{n % 3}", START, user="42" if n else None) for n in range(7)])
+    assert store.facets("", ["name", "user", "model"], top=2) == {
+        "name": [{"value": "s0", "count": 3}, {"value": "s1", "count": 2}], "user": [{"value": "42", "count": 6}], "model": [],
+    }  # fmt: skip
+    assert store.facets("user:42", ["name"], top=1) == {"name": [{"value": "s0", "count": 2}]}
+    store.close()
+
+
 def test_there_are_spans_of_every_earlier_layout() -> None:
     assert [int(file.stem) for file in SCHEMAS] == list(range(1, len(MIGRATIONS) + 1))
 

@@ -32,7 +32,7 @@ def stats(place: Place, filter: tuple[str, ...], by: str) -> None:
       afere stats since:7d --by model,hour
       afere stats 'kind:llm user:42' --by model
 
-    Tokens and cost count once where an outer span repeats the sums of its calls. Asked for no more than name, kind, model,
+    Tokens go in and out. Tokens and cost count once where an outer span repeats the sums of its calls. Asked for no more than name, kind, model,
     status and time, the answer comes from counts by hour: latencies are then within 2 %.
     """
     groups = [name.strip() for name in by.split(",") if name.strip()]
@@ -55,8 +55,8 @@ def _table(console: Console, groups: Sequence[str], rows: Sequence[dict[str, Jso
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in groups:
-        table.add_column(name, overflow="fold")
-    for name in ("count", "errors", "p50", "p95", "p99", "tokens in", "out", "cost"):
+        table.add_column(name, overflow="fold", no_wrap=name == "hour")
+    for name in ("count", "errors", "p50", "p95", "p99", "in", "out", "cost"):
         table.add_column(name, no_wrap=True, justify="right")
     for row in rows:
         table.add_row(*(Text(_said(name, row[name])) for name in groups), *_figures(row))

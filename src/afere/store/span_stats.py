@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
@@ -41,6 +41,19 @@ def statistics(
     order = "1" if by and by[0] in _TIMES else "count DESC"
     rows = connection.execute(f"{sql} {groups} ORDER BY {order} LIMIT {_MOST}", values).fetchall()
     return [_statistics(row, by) for row in rows]
+
+
+def facets(
+    connection: sqlite3.Connection, project: str, terms: Sequence[Term], fields: Sequence[str], top: int
+) -> dict[str, list[dict[str, Json]]]:
+    """See `SpanStore.facets`."""
+    found: dict[str, list[dict[str, Json]]] = {}
+    for field in fields:
+        rows = statistics(connection, project, terms, [field])
+        known = [row for row in rows if row[field] is not None]
+        known.sort(key=lambda row: (-cast("int", row["count"]), str(row[field])))
+        found[field] = [{"value": row[field], "count": row["count"]} for row in known[:top]]
+    return found
 
 
 def _from_spans(

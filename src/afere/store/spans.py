@@ -31,7 +31,7 @@ from afere.store.span_filter import Where, register
 from afere.store.span_rollup import LAYOUT as ROLLUP
 from afere.store.span_rollup import Shares, count_all
 from afere.store.span_rows import COLUMNS, Chunks, cells, detail, encode, forget_texts, preview, read_row, texts
-from afere.store.span_stats import statistics
+from afere.store.span_stats import facets, statistics
 
 # Attributes that say how a span hangs together where its parent is not one of ours.
 ENTRY = "afere.entry"  # true: its parent lives in another process or belongs to other tracing; it begins what we see
@@ -218,6 +218,14 @@ class SpanStore:
         terms = parse_filter(filter).terms
         with self._database.read() as connection:
             return statistics(connection, self.project, terms, by)
+
+    def facets(
+        self, filter: str = "", fields: Sequence[str] = ("kind", "model", "status"), *, top: int = 10
+    ) -> dict[str, list[dict[str, Json]]]:
+        """For each field (as for `stats`), its most frequent values among the spans that match: value and count."""
+        terms = parse_filter(filter).terms
+        with self._database.read() as connection:
+            return facets(connection, self.project, terms, fields, check_limit(top))
 
     def totals(self, trace_ids: Iterable[str]) -> dict[str, Totals]:
         """The sums of each of these traces, as `Trace.totals`, without reading their contents."""
