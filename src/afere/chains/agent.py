@@ -69,10 +69,10 @@ class Agent(Chain[..., Any]):
         self._state.refresh(self)
         with span(self.name, kind=self.kind) as live:
             live.input(inputs)
-            self.note(live)
-            tools = self._tools()
-            native = getattr(self.component.ready().model, "tools", True)
-            answer = yield from (self._native if native else self._constrained)(live, inputs, tools)
+            with self.noting():
+                tools = self._tools()
+                native = getattr(self.component.ready().model, "tools", True)
+                answer = yield from (self._native if native else self._constrained)(live, inputs, tools)
             live.output(answer)
             return answer
 

@@ -11,7 +11,8 @@ import threading
 import time
 import types
 import weakref
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
@@ -22,11 +23,11 @@ from afere.base.artifact import Artifact, check_name
 from afere.base.errors import BadInput
 from afere.base.project import Project, find_project
 from afere.base.span import Trace
-from afere.chains.component import generation
-from afere.chains.place import session_of
+from afere.chains.component import generation, swapped
+from afere.data.place import session_of
 from afere.store import Session
 from afere.tracing import Collected, LiveSpan, collecting, current, trace
-from afere.tracing.scope import COLLECTORS, LIVE, holding
+from afere.tracing.scope import COLLECTORS, LIVE, PLAYBACK, holding
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,6 +36,9 @@ _log = logging.getLogger("afere")
 _FRESH = 2.0  # seconds for which a revision is taken as current, unless a prompt file changed
 _known: weakref.WeakValueDictionary[str, Chain[..., Any]] = weakref.WeakValueDictionary()
 _ROOT = otel.create_key("afere-chain-run")
+_LATER = otel.create_key("afere-chain-settles-later")
+
+Gathered = dict["Chain[..., Any]", set[tuple[str, str]]]  # references and hashes of what ran, by chain
 
 
 @dataclass(frozen=True)
@@ -117,16 +121,50 @@ class Chain(Generic[P, R]):
         found = find_project(file) if file else None
         return found if found is not None and found.declared else find_project()
 
-    def note(self, live: LiveSpan) -> None:
-        """Say on the span that runs it which revision runs."""
+    @contextmanager
+    def noting(self) -> Generator[None]:
+        """While it runs: say on its span which revision runs, and before that ends, what ran without being part of it."""
+        live = current()
+        if live is None:
+            yield
+            return
         roots = cast("list[LiveSpan] | None", otel.get_value(_ROOT))
         if roots is not None and not roots:
             roots.append(live)
         revision = self._state.revision
-        if revision is not None:
-            live.use(revision.ref, revision.hash)
-        else:
+        if revision is None:
             live.set(**{"afere.revision_problem": self._state.problem})
+            yield
+            return
+        live.use(revision.ref, revision.hash)
+        outer, live.ran = live.ran, set()
+        try:
+            yield
+        finally:
+            self._settle(live, revision)
+            if outer is not None:
+                outer |= live.ran
+
+    def _settle(self, live: LiveSpan, revision: Artifact) -> None:
+        """Let the span say the revision that has what ran. Never raises."""
+        ran = live.ran or set()
+        if otel.get_value(PLAYBACK) is not None or not self._state.is_news(revision, ran):
+            return
+        later = cast("Gathered | None", otel.get_value(_LATER))
+        if later is not None:
+            later.setdefault(self, set()).update(ran)
+            return
+        try:
+            now = self._state.capture(self, session_of(self.project), ran)
+        except Exception as problem:  # observing never breaks the user's call
+            _log.warning("chain %s: what ran could not join its revision: %s", self.name, problem)
+            return
+        used = live.record.artifacts
+        used[:] = [(now.ref, now.hash) if one == (revision.ref, revision.hash) else one for one in used]
+
+    def settle(self, ran: Collection[tuple[str, str]]) -> Artifact:
+        """The revision as it is now, with these references and hashes of what ran."""
+        return self._state.capture(self, session_of(self.project), ran)
 
     @property
     def parameters(self) -> tuple[str, ...] | None:
@@ -170,7 +208,11 @@ class _State:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._stamp: tuple[int, float] | None = None  # edits of prompts, and the time, at the last capture
+        self._stamp: tuple[int, object, float] | None = None  # edits of prompts, swaps, and time at the last capture
+        self._plain: tuple[str, set[tuple[str, str]]] = (
+            "",
+            set(),
+        )  # a revision's hash, and what is known to be no news
         self.revision: Artifact | None = None
         self.problem: str | None = None
 
@@ -178,7 +220,8 @@ class _State:
         """Make `revision` that of now: before the call, so that its span does not time this. Never raises."""
         try:
             stamp = self._stamp
-            if stamp is None or stamp[0] != generation() or time.monotonic() - stamp[1] > _FRESH:
+            current = stamp is not None and stamp[:2] == (generation(), swapped())
+            if stamp is None or not current or time.monotonic() - stamp[2] > _FRESH:
                 self.capture(chain, session_of(chain.project))
         except Exception as problem:  # observing never breaks the user's call
             said = f"{type(problem).__name__}: {problem}"
@@ -186,14 +229,29 @@ class _State:
                 _log.warning("chain %s: its revision could not be captured: %s", chain.name, said)
             self.problem, self.revision = said, None
 
-    def capture(self, chain: Chain[..., Any], session: Session) -> Artifact:
-        from afere.chains.revision import capture
+    def capture(self, chain: Chain[..., Any], session: Session, ran: Collection[tuple[str, str]] = ()) -> Artifact:
+        """Capture and keep it, with what was found by running, `ran` included."""
+        from afere.chains.revision import capture, with_ran
 
-        stamp = (generation(), time.monotonic())
+        stamp = (generation(), swapped(), time.monotonic())
         with self._lock:
-            self.revision = found = capture(chain).put(session)
+            self.revision = found = with_ran(capture(chain), ran, session).put(session)
             self._stamp = stamp
+            if ran:
+                self._plain = (found.hash, set(ran))
         return found
+
+    def is_news(self, revision: Artifact, ran: set[tuple[str, str]]) -> bool:
+        """Whether something ran that this revision does not have. Asked after each call: mostly one look at a set."""
+        hash_, plain = self._plain
+        if hash_ == revision.hash and ran <= plain:
+            return False
+        from afere.chains.revision import unreached
+
+        if unreached(revision, ran):
+            return True
+        self._plain = (revision.hash, ran | plain if hash_ == revision.hash else set(ran))
+        return False
 
 
 @overload
@@ -214,6 +272,11 @@ def chain(fn: Callable[..., Any] | None = None, /, *, name: str | None = None) -
 def known_chain(name: str) -> Chain[..., Any] | None:
     """The chain of that name that this process has defined; the last one, if there were several."""
     return _known.get(name)
+
+
+def settling_later(gathered: Gathered) -> AbstractContextManager[None]:
+    """Inside, what ran without being part of a chain's revision is gathered, to be settled once: see `Chain.settle`."""
+    return holding(_LATER, gathered)
 
 
 def apart(collected: Collected) -> otel.Context:
@@ -247,27 +310,22 @@ def parameters_of(fn: Callable[..., Any]) -> tuple[str, ...] | None:
 def _noting(made: Chain[..., Any], fn: Callable[..., Any], shape: str) -> Callable[..., Any]:
     """`fn`, noting the revision on the span that runs it."""
 
-    def note() -> None:
-        live = current()
-        if live is not None:
-            made.note(live)
-
     def plain(*args: Any, **kwargs: Any) -> Any:
-        note()
-        return fn(*args, **kwargs)
+        with made.noting():
+            return fn(*args, **kwargs)
 
     async def coroutine(*args: Any, **kwargs: Any) -> Any:
-        note()
-        return await fn(*args, **kwargs)
+        with made.noting():
+            return await fn(*args, **kwargs)
 
     def generator(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        note()
-        return (yield from cast("Generator[Any, Any, Any]", fn(*args, **kwargs)))
+        with made.noting():
+            return (yield from cast("Generator[Any, Any, Any]", fn(*args, **kwargs)))
 
     async def async_generator(*args: Any, **kwargs: Any) -> Any:
-        note()
-        async for piece in fn(*args, **kwargs):
-            yield piece
+        with made.noting():
+            async for piece in fn(*args, **kwargs):
+                yield piece
 
     shapes = {"async": coroutine, "generator": generator, "async generator": async_generator}
     return functools.wraps(fn)(shapes.get(shape, plain))

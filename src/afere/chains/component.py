@@ -21,12 +21,11 @@ from afere.base.message import Message, ToolSpec, Usage
 from afere.base.project import Project
 from afere.base.steps import Steps, adrive, drive
 from afere.chains.calls import CACHED, answer, message_from_json
-from afere.chains.place import session_of
 from afere.chains.prompt import Prompt, as_text, load_prompt, stored_prompt
 from afere.chains.recorded import Recorded
 from afere.chains.template import nearest
 from afere.chains.tool import specs
-from afere.data.place import calling_project
+from afere.data.place import calling_project, session_of, shown
 from afere.models import Model, Reply, Request, Stream, resolve
 from afere.store import Session
 from afere.tracing import LiveSpan, Played, played, span, start
@@ -59,6 +58,7 @@ def generation() -> int:
 class Ready:
     """All that one state of a component calls with: its files as they are now, its model found, its tools described."""
 
+    origin: str  # where the prompt stands: a file of the project, or a reference
     prompt: Prompt
     model: Model
     model_name: str
@@ -77,7 +77,7 @@ class Ready:
         """The versions of the prompt and of the component; made when there is none with this content."""
         place = (str(session.folder), session.project)
         if place not in self.kept:
-            name, why = self.prompt.name, f"first run from {self.prompt.file}"
+            name, why = self.prompt.name, f"first run from {self.origin}"
             prompt = session.put("prompt", name, self.prompt.content, why=why)
             uses = [Use("prompt", prompt.ref, prompt.hash)]
             self.kept[place] = (prompt, session.put("component", name, self.content, uses=uses, why=why))
@@ -188,7 +188,7 @@ class Component:
 
     def ready(self) -> Ready:
         """This component's state now; found anew only when a file or reference changed. A replay may put another in its place."""
-        stand_in = cast("Mapping[str, Component]", otel.get_value(_SWAPPED) or {}).get(self.name)
+        stand_in = swapped().get(self.name)
         if stand_in is not None and stand_in is not self:
             return self._prepare(stand_in.prompt, stand_in._stored)
         self._refresh()
@@ -321,7 +321,9 @@ class Component:
         model = resolve(named, self.project)
         settings: Mapping[str, Json] = model.settings.parameters
         parameters = {**settings, **prompt.parameters, **stored[1], **self._parameters}
-        return Ready(prompt, model, f"{model.provider}:{model.name}", parameters, specs(prompt.tools, self.project))
+        origin = shown(Path(prompt.file), self.project.root) if Path(prompt.file).is_absolute() else prompt.file
+        tools = specs(prompt.tools, self.project)
+        return Ready(origin, prompt, model, f"{model.provider}:{model.name}", parameters, tools)
 
     def __repr__(self) -> str:
         return f"<component {self.name!r} from {self._source}>"
@@ -361,6 +363,11 @@ def _no_file(path: Path, project: Project) -> str:
         f"There is no prompt file {wanted!r} in project {project.root}.{nearest(wanted, here)} "
         f"Prompt files there: {', '.join(here) or 'none below prompts/'}."
     )
+
+
+def swapped() -> Mapping[str, Component]:
+    """The components that a replay put in the place of others here."""
+    return cast("Mapping[str, Component]", otel.get_value(_SWAPPED) or {})
 
 
 def swapping(components: Mapping[str, Component]) -> AbstractContextManager[None]:

@@ -12,11 +12,10 @@ from afere.base.project import Project
 from afere.base.span import Span, Trace
 from afere.chains.chain import Chain, Run, apart, known_chain
 from afere.chains.component import Component, component_of, swapping
-from afere.chains.place import session_of
 from afere.chains.recorded import Record, ReplayStopped
 from afere.chains.resolving import resolve_chain
 from afere.chains.waiting import waited
-from afere.data.place import calling_project
+from afere.data.place import calling_project, session_of
 from afere.store import Session
 from afere.tracing import Collected, context, flush, playing
 from afere.tracing.scope import entered

@@ -12,8 +12,8 @@ from afere.base.artifact import parse_ref
 from afere.base.errors import BadReference, NotFound, Refused
 from afere.base.project import Project
 from afere.chains.chain import Chain
-from afere.chains.place import session_of
 from afere.chains.template import nearest
+from afere.data.place import session_of
 
 
 def resolve_chain(name: str, project: Project) -> Chain[..., Any]:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from afere.base.artifact import Artifact, check_name
+from afere.base.artifact import Artifact, check_name, identity, short
 from afere.base.canonical import Json
 from afere.base.document import read_yaml, schema_problem
 from afere.base.errors import BadInput, BadProject, NotFound
@@ -61,6 +61,12 @@ class Tool(Generic[P, R]):
             "permissions": list(self.permissions),
         }  # fmt: skip
 
+    @cached_property
+    def ran(self) -> tuple[str, str]:
+        """The reference and hash by which a chain notes that this tool ran."""
+        hash_ = identity("tool", self.name, self.content, None, ())
+        return f"tool:{self.name}~{short(hash_)}", hash_
+
     def put(self, session: Session) -> Artifact:
         """The version of this tool as a model sees it; the same content is the same version."""
         return session.put("tool", self.name, self.content)
@@ -89,6 +95,8 @@ class Tool(Generic[P, R]):
 
     def _recorded(self, live: LiveSpan, arguments: dict[str, Any]) -> tuple[bool, Any]:
         live.input(arguments)
+        if live.ran is not None:
+            live.ran.add(self.ran)
         live.record.tool = {"name": self.name, "arguments": live.record.input, "result": None}
         if self.permissions:
             live.set(**{"permission.used": list(self.permissions)})

@@ -45,7 +45,19 @@ class LiveSpan:
     `record` is what will be kept; parts of the product that know more (a model call, a search) fill its fields.
     """
 
-    __slots__ = ("_collectors", "_own", "_parent", "_pid", "_size", "before", "context", "done", "record", "target")
+    __slots__ = (
+        "_collectors",
+        "_own",
+        "_parent",
+        "_pid",
+        "_size",
+        "before",
+        "context",
+        "done",
+        "ran",
+        "record",
+        "target",
+    )
 
     def __init__(self, name: str, kind: str, parent: Context) -> None:
         above = cast("LiveSpan | None", parent.get(LIVE))
@@ -81,6 +93,8 @@ class LiveSpan:
         self.before = parent
         self.context = set_span_in_context(NonRecordingSpan(self._own), otel.set_value(LIVE, self, parent))
         self._collectors = cast("tuple[Collected, ...]", parent.get(COLLECTORS, ()))
+        # References and hashes of what ran under the nearest span that gathers them, this one included.
+        self.ran: set[tuple[str, str]] | None = self._parent.ran if self._parent is not None else None
         self._pid = os.getpid()
         self._size = 0
         self.done = False
@@ -131,6 +145,8 @@ class LiveSpan:
     def use(self, ref: str | Ref, hash: str) -> None:
         """Note that this artifact ran here."""
         used = (str(ref), hash)
+        if self.ran is not None:
+            self.ran.add(used)
         if not self.done and used not in self.record.artifacts:
             self.record.artifacts.append(used)
 

@@ -18,8 +18,8 @@ The way of the data, file by file:
 
 from afere.chains.revision.capturing import capture
 from afere.chains.revision.diff import Change, changes
-from afere.chains.revision.found import with_found
+from afere.chains.revision.found import unreached, with_found, with_ran
 from afere.chains.revision.record import Recorded, recorded
 from afere.chains.revision.revision import Revision
 
-__all__ = ["Change", "Recorded", "Revision", "capture", "changes", "recorded", "with_found"]
+__all__ = ["Change", "Recorded", "Revision", "capture", "changes", "recorded", "unreached", "with_found", "with_ran"]

@@ -23,7 +23,6 @@ from typing import Any, cast
 from afere.base.canonical import Json, digest_of
 from afere.base.project import Project, find_project
 from afere.chains.revision.cache import Files, is_racy, stamp_of
-from afere.chains.revision.found import with_known
 from afere.chains.revision.live import Live
 from afere.chains.revision.modules import Defined, Modules, Whole, installed, roots_of
 from afere.chains.revision.named import NamedUses, named_uses
@@ -53,7 +52,7 @@ def capture(chain: Any, *, project: Project | None = None) -> Revision:
     differing = differences(static.reached, static.modules)
     if differing.patched:
         static, differing = _with_patches(project, modules, live, differing)
-    revision = with_known(static.revision(_name_of(chain), entry, live, differing))
+    revision = static.revision(_name_of(chain), entry, live, differing)
     seconds = time.perf_counter() - begun
     if seconds > _SLOW:
         _log.info("capturing %s took %.1f s: source files are read once per machine", revision.name, seconds)
