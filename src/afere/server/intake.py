@@ -66,7 +66,7 @@ class Writer:
         """The batch with what its spans mean read into their fields, and without what must not rest."""
         for spans in batch.spans.values():
             for place, span in enumerate(spans):
-                dialects.read(span)
+                _read(span)
                 spans[place] = self._clean(span)
         return batch
 
@@ -147,7 +147,7 @@ class Writer:
             return span
         span.marks = [mark for mark in span.marks if mark != "orphan"]  # the store finds out anew
         span.events = sorted([*span.events, *missing], key=_when)
-        dialects.read(span)
+        _read(span)
         return self._clean(span)
 
     def _one_by_one(self, item: _Waiting) -> None:
@@ -172,6 +172,13 @@ class Writer:
 
     def _clean(self, span: Span) -> Span:
         return self._policy.apply(span if self._policy.content else dialects.without_content(span))
+
+
+def _read(span: Span) -> None:
+    try:
+        dialects.read(span)
+    except Exception:  # a form that no map foresaw: the span is kept as it came
+        _log.exception("OTLP: what span %s/%s means could not be read", span.trace_id, span.span_id)
 
 
 def _when(event: Json) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
@@ -11,13 +11,13 @@ from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import StatusCode
 
+from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.span import Span
 from afere.store.spans import ENTRY, UNDER
-from afere.tracing import sink
+from afere.tracing import dialects, sink
 from afere.tracing.capture import Capture
 from afere.tracing.collect import Collected
-from afere.tracing.conventions import read
 from afere.tracing.live import LiveSpan
 from afere.tracing.scope import COLLECTORS, LIVE, about
 
@@ -62,15 +62,15 @@ class _ToOurs(SpanProcessor):
             return
         record = begun.span
         captured = Capture(dict(span.attributes or {}))
-        attributes = cast("dict[str, Any]", captured.value)
+        attributes = cast("dict[str, Json]", captured.value)
         record.name, record.end = span.name, span.end_time
-        try:
-            read(record, attributes)
-        except (TypeError, ValueError, AttributeError, KeyError):
-            record.input = attributes  # not what the convention says: kept as it came, where redaction reaches it
+        record.attributes.update(attributes)
         if captured.cut:
             record.marks.append("cut")
         _outcome(record, span)
+        dialects.read(record)
+        # What was said is in fields now, where redaction by structure reaches it.
+        record.attributes = {name: said for name, said in record.attributes.items() if not dialects.is_content(name)}
         for collected in begun.collectors:
             collected.add(record)
         sink.put(begun.target, record, captured.size)

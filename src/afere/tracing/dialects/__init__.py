@@ -6,6 +6,6 @@ Each dialect is a file in `maps/`: which attribute holds what. `reader` follows 
 from __future__ import annotations
 
 from afere.tracing.dialects.maps import MAPS, Dialect
-from afere.tracing.dialects.reader import read, without_content
+from afere.tracing.dialects.reader import is_content, read, without_content
 
-__all__ = ["read", "without_content", "MAPS", "Dialect"]
+__all__ = ["read", "is_content", "without_content", "MAPS", "Dialect"]

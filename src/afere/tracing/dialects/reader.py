@@ -30,6 +30,7 @@ _PRICED_AS = {
     "aws.bedrock": "aws", "bedrock": "aws", "az.ai.openai": "azure", "azure.ai.openai": "azure", "azure.ai.inference": "azure",
     "mistral_ai": "mistral", "mistralai": "mistral", "x_ai": "x-ai", "xai": "x-ai",
 }  # fmt: skip
+_CONTENT = tuple(name for dialect in MAPS for name in dialect.content)
 _SHORT = 200  # characters of a text that is a name rather than content
 
 
@@ -338,15 +339,19 @@ def _cost(span: Span) -> float | None:
     return None
 
 
+def is_content(name: str) -> bool:
+    """Whether an attribute of that name holds what was said, in any dialect."""
+    return name.startswith(_CONTENT)
+
+
 def without_content(span: Span) -> Span:
     """The span with names, numbers and versions in its attributes and events only: what `content: none` lets rest."""
-    known = tuple(name for dialect in MAPS for name in dialect.content)
     kept: dict[str, Json] = {}
     for name, value in span.attributes.items():
         plain = (
             value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _SHORT)
         )
-        if plain and not name.startswith(known):
+        if plain and not is_content(name):
             kept[name] = value
     events: list[Json] = [
         _without(cast("Mapping[str, Any]", event)) for event in span.events if isinstance(event, dict)

@@ -106,7 +106,7 @@ def _wrapped(value: Mapping[str, Json]) -> bool:
 def _is_part(item: Json) -> bool:
     if not isinstance(item, dict) or not item.keys().isdisjoint(("role", "message", "kwargs")):
         return False
-    return item.get("type") in _PARTS or isinstance(item.get("text"), str) or not item.keys().isdisjoint(_SPECIAL)
+    return str(item.get("type")) in _PARTS or isinstance(item.get("text"), str) or not item.keys().isdisjoint(_SPECIAL)
 
 
 def _role(name: object) -> str | None:
@@ -148,7 +148,7 @@ class _Making:
         for name in ("toolResult", "functionResponse", "function_response"):
             if isinstance(value.get(name), dict):
                 return self._result(cast("dict[str, Any]", value[name]), depth)
-        kind = value.get("type")
+        kind = str(value.get("type") or "")
         text = _first(value, "text", "content", "thinking")
         if kind in _CALLS:
             self.call(value)
@@ -158,8 +158,8 @@ class _Making:
             self._text(text if isinstance(text, str) else "", "reasoning")
         elif isinstance(text, str):
             self._text(text)
-        elif kind is not None:
-            self._attached(str(kind), value)
+        elif kind:
+            self._attached(kind, value)
         else:
             self._text(json.dumps(value, ensure_ascii=False, default=str))
         return None
