@@ -1,12 +1,12 @@
 """The checks of this repository, by name: `python tasks.py check` runs all of them, as CI does.
 
-    python tasks.py lint      ruff: style and format
-    python tasks.py types     pyright: strict
-    python tasks.py layers    import-linter: imports point down
-    python tasks.py test      pytest: everything, docs and browser included
-    python tasks.py budgets   size of the install, import time, longest files and functions
-    python tasks.py fix       let ruff mend what it can
-    python tasks.py lock      write requirements/dev.txt anew (needs uv)
+python tasks.py lint      ruff: style and format
+python tasks.py types     pyright: strict
+python tasks.py layers    import-linter: imports point down
+python tasks.py test      pytest: everything, docs and browser included
+python tasks.py budgets   size of the install, import time, longest files and functions
+python tasks.py fix       let ruff mend what it can
+python tasks.py lock      write requirements/dev.txt anew (needs uv)
 """
 
 from __future__ import annotations

@@ -15,7 +15,13 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LIMITS = {"distributions": 25, "megabytes": 60, "import afere, CPU ms": 150, "afere --help, CPU s": 0.25, "afere traces, CPU s": 0.4}
+LIMITS = {
+    "distributions": 25,
+    "megabytes": 60,
+    "import afere, CPU ms": 150,
+    "afere --help, CPU s": 0.25,
+    "afere traces, CPU s": 0.4,
+}
 
 
 def cpu_seconds(command: list[str], cwd: Path, runs: int = 5) -> float:
@@ -33,7 +39,15 @@ def measure(folder: Path) -> dict[str, float]:
     """Install the core into `folder` and measure what the budgets name."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
     site = next((folder / "venv" / "lib").iterdir()) / "site-packages"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "--python", str(folder / "venv/bin/python")]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "-q",
+        "--python",
+        str(folder / "venv/bin/python"),
+    ]
     subprocess.run([*pip, "install", str(ROOT)], check=True, stderr=subprocess.DEVNULL)
     python = str(folder / "venv/bin/python")
     listing = subprocess.run(
