@@ -53,6 +53,8 @@ class Policy:
 
     def apply(self, span: Span) -> Span:
         """The span as it may rest, marked "redacted" or "cut" where something was taken out."""
+        if self.content and not self.functions and not self._suspect(span):
+            return span
         reading = _Reading(self)
         changed: dict[str, Any] = {}
         for name in (*_CONTENT, *_ALSO):
@@ -68,6 +70,26 @@ class Policy:
         if not reading.marks:
             return span
         return dataclasses.replace(span, marks=list(dict.fromkeys([*span.marks, *reading.marks])), **changed)
+
+    def _suspect(self, span: Span) -> bool:
+        """Whether any text has to be looked at closely; one search of all of them together."""
+        texts: list[str] = []
+        for name in (*_CONTENT, *_ALSO):
+            _gather(getattr(span, name), texts)
+        whole = "\0".join(texts)  # no hint has this character, so none can arise where two texts meet
+        return len(whole) > LONGEST or detect.possible(whole, self.kinds)
+
+
+def _gather(value: Json, texts: list[str]) -> None:
+    if isinstance(value, str):
+        texts.append(value)
+    elif isinstance(value, list):
+        for item in value:
+            _gather(item, texts)
+    elif isinstance(value, dict):
+        texts.extend(value)
+        for item in value.values():
+            _gather(item, texts)
 
 
 class _Reading:
