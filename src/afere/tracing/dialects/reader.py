@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, cast
 
 from afere.base.canonical import Json
@@ -38,7 +38,7 @@ def read(span: Span) -> None:
     """Fill the fields that the span's attributes and events speak of. Never raises for what they hold; repeating it is harmless."""
     words = {name.partition(".")[0] for name in span.attributes}
     spoken = [dialect for dialect in MAPS if not dialect.signs or not dialect.signs.isdisjoint(words)]
-    reading = _Reading(span, spoken)
+    reading = _Reading(span, spoken, words)
     if len(spoken) > 1 or any(str(_name(event)).startswith("gen_ai.") for event in span.events):
         reading.everything()
     reading.facts(_TEXTS[3:])
@@ -46,8 +46,9 @@ def read(span: Span) -> None:
 
 
 class _Reading:
-    def __init__(self, span: Span, spoken: Sequence[Dialect]) -> None:
+    def __init__(self, span: Span, spoken: Sequence[Dialect], words: Set[str]) -> None:
         self._span = span
+        self._words = words
         self._spoken = spoken
         self._parsed: dict[str, Json] = {}
 
@@ -141,9 +142,17 @@ class _Reading:
         span.input_messages = given or heard or span.input_messages
         span.output_messages = made or answered or span.output_messages
         if span.finish_reason is None:
-            whole = map(shapes.loaded, [*self._values("output_messages"), *self._values("output")])
-            reasons = [*self._values("finish_reason"), finish, *(v for v in whole if isinstance(v, dict | list))]
-            span.finish_reason = next((reason for value in reasons if (reason := _finish(value)) is not None), None)
+            reasons = map(_finish, [*self._values("finish_reason"), finish])
+            span.finish_reason = next((reason for reason in reasons if reason is not None), None) or self._last_finish()
+
+    def _last_finish(self) -> str | None:
+        """The finish reason that a whole answer holds."""
+        for field in ("output_messages", "output"):
+            for value in map(shapes.loaded, self._values(field)):
+                reason = _finish(value) if isinstance(value, dict | list) else None
+                if reason is not None:
+                    return reason
+        return None
 
     def _spoken_of(self, field: str, role: str) -> list[Json]:
         """Messages; an attribute that holds any input or output is read as such for a call of a model only."""
@@ -203,7 +212,7 @@ class _Reading:
 
     def _value(self, rule: Rule) -> Json:
         if rule.numbered:
-            return shapes.numbered(self._span.attributes, rule.terms[0][0]) or None
+            return self._numbered(rule.terms[0][0])
         if len(rule.terms) == 1:
             return self._at(*rule.terms[0])
         counts = [_count(self._at(name, path)) for name, path in rule.terms]
@@ -218,6 +227,13 @@ class _Reading:
         for word in path:
             value = value.get(word) if isinstance(value, dict) else None
         return value
+
+    def _numbered(self, prefix: str) -> Json:
+        if prefix.partition(".")[0] not in self._words:
+            return None
+        if f"{prefix}.*" not in self._parsed:
+            self._parsed[f"{prefix}.*"] = shapes.numbered(self._span.attributes, prefix) or None
+        return self._parsed[f"{prefix}.*"]
 
     def _json(self, name: str) -> Json:
         if name not in self._parsed:
