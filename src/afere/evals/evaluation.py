@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from opentelemetry import context as otel
 from opentelemetry.context import Context
 
 from afere.base.artifact import Artifact, Use
@@ -21,6 +23,7 @@ from afere.base.rule import BUILTIN
 from afere.base.score import Score
 from afere.base.steps import Effect, Steps
 from afere.chains.calls import Memory, remembering
+from afere.chains.chain import Gathered, settling_later
 from afere.chains.runner import Outcome, Progress, Purse, each, run_rows
 from afere.data import Dataset, Row
 from afere.data import dataset as dataset_of
@@ -37,11 +40,16 @@ from afere.evals.subject import Subject, importable, subject_of
 from afere.evals.suite import Suite
 from afere.evals.table import measures
 from afere.store import Job, Session
-from afere.tracing import flush
-from afere.tracing.scope import entered
+from afere.tracing import context, flush
+from afere.tracing.scope import ABOUT, About, about, entered
 
 if TYPE_CHECKING:
     from afere.store.cache import Cache
+
+EVALUATION = "evaluation"  # the environment of spans that an evaluation runs
+
+_log = logging.getLogger("afere")
+_APART = otel.set_value(ABOUT, About(environment=EVALUATION), Context())
 
 Watch = Callable[[str, Progress], None]  # told how far "running" and "scoring" are
 
@@ -186,14 +194,33 @@ class _Work:
             given = [Outcome(row, 1, row.output, None if row.output is not None else why) for row in self.data.rows]
             each(given, self._scored_alone, concurrency=max(1, concurrency))
             return given
-        outcomes = run_rows(
-            plan.subject.run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
-            concurrency=concurrency, max_cost=self.purse, progress=self._running, then=self.score,
-        )  # fmt: skip
-        self.subject = (
-            plan.subject.identity(self.session) or self.subject
-        )  # what was first seen while it ran is part of it
+        ran: Gathered = {}
+        with settling_later(ran), context(environment=about().environment or EVALUATION):
+            outcomes = run_rows(
+                plan.subject.run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
+                concurrency=concurrency, max_cost=self.purse, progress=self._running, then=self.score,
+            )  # fmt: skip
+        self._settle(ran)
         return outcomes
+
+    def _settle(self, ran: Gathered) -> None:
+        """What ran without being part of a revision joins it, once, and is said: the experiment is of that revision."""
+        before = set(self._by_running())
+        for chain, pairs in ran.items():
+            chain.settle(pairs)
+        self.subject = self.plan.subject.identity(self.session) or self.subject
+        if new := [role for role in self._by_running() if role not in before]:
+            _log.warning(
+                "%s: %s ran without being part of what was captured, and joined it: now %s",
+                self.plan.name, ", ".join(new), self.subject[0] if self.subject else "",
+            )  # fmt: skip
+
+    def _by_running(self) -> list[str]:
+        """What running has shown of the chain, by name."""
+        if self.subject is None or not self.subject[1]:
+            return []
+        content = cast("dict[str, Any]", self.session.get(self.subject[0]).content)
+        return [str(one["part"]) for one in content.get("found", ())]
 
     def _running(self, now: Progress) -> None:
         if self.watch is not None:
@@ -212,7 +239,7 @@ class _Work:
             found = self._unscored(outcome)
         else:
             case = Case(outcome.row, outcome.output, outcome.trace, outcome.repeat)
-            with entered(Context()):  # the traces of judges are their own
+            with entered(_APART):  # the traces of judges are their own
                 found = yield from self._found(case)
         self.made[outcome.row.id, outcome.repeat] = _result(outcome, self.digests[outcome.row.id], found)
 
@@ -327,8 +354,10 @@ class _Work:
                 id_ = digest(f"{results.ref} {results.at} {run.row} {run.repeat} {name}".encode())[7:39]
                 about: dict[str, Json] = {"experiment": results.ref, "row": run.row, "repeat": run.repeat}
                 made.append(Score(target, name, value, by.ref, why, now, id_, about))
-        for start in range(0, len(made), 1000):
-            self.session.append(*made[start : start + 1000])
+            if len(made) >= 1000:
+                self.session.append(*made)
+                made.clear()
+        self.session.append(*made)
 
 
 @dataclass(frozen=True, slots=True)

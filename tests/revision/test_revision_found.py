@@ -1,0 +1,134 @@
+"""What static analysis cannot see is added from what ran, and stays known."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+APP = """\
+import os
+import afere
+from afere.testing import ScriptedModel
+
+ScriptedModel("m", {"": "yes"})
+
+
+@afere.chain
+def qa(question: str) -> str:
+    return afere.prompt("/".join(["prompts", question + ".md"]))(q=question)
+
+
+@afere.chain
+def find(question: str) -> int:
+    return len(afere.search("handbook", question))
+
+
+@afere.chain
+def known(question: str) -> str:
+    return afere.prompt("prompts/first.md")(q=question)
+"""
+CONFIG = """\
+project: handbook
+chains: {qa: "app:qa", find: "app:find", known: "app:known"}
+indexes: {handbook: {source: docs/, embed: none}}
+"""
+SUITE = "name: {target}\ntarget: {target}\ndata: data.jsonl\nscorers: [exact]\n"
+
+
+@pytest.fixture(autouse=True)
+def app(project: Path) -> Path:
+    for name, text in {
+        "afere.yaml": CONFIG, "app.py": APP, "docs/a.md": "# Lunch\n\nLunch is at noon.\n",
+        "prompts/first.md": "---\nmodel: scripted:m\n---\nFirst {{ q }}", "prompts/second.md": "---\nmodel: scripted:m\n---\nSecond {{ q }}",
+        "data.jsonl": "".join(json.dumps({"input": {"question": q}, "expected": "yes"}) + "\n" for q in ("first", "second")),
+        "evals/qa.yaml": SUITE.format(target="qa"),
+    }.items():  # fmt: skip
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text(text)
+    return project
+
+
+def afere(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "afere.cli.main", *words], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def answered(*words: str) -> dict[str, Any]:
+    said = afere(*words, "--json")
+    assert said.returncode == 0, said.stderr
+    return json.loads(said.stdout)
+
+
+def uses(ref: str) -> dict[str, str]:
+    return {use["as"]: use["ref"] for use in answered("show", ref)["uses"]}
+
+
+def test_a_prompt_that_only_a_run_shows_joins_the_revision_of_that_run_and_of_later_processes() -> None:
+    first = answered("run", "qa", "first")
+    assert uses(first["revision"]) == {"found component first": "component:first@1"}
+    assert answered("show", "qa")["hash"] == answered("show", first["revision"])["hash"]
+    again = answered("run", "qa", "first")
+    assert again["revision"] == first["revision"]
+    replayed = answered("replay", first["trace_id"])["items"][0]
+    assert (replayed["exact"], replayed["notes"]) == (True, [])
+
+
+def test_an_edit_of_a_found_prompt_takes_its_place_and_of_the_code_forgets_it(app: Path) -> None:
+    answered("run", "qa", "first")
+    (app / "prompts/first.md").write_text("---\nmodel: scripted:m\n---\nFirst of all {{ q }}")
+    edited = answered("run", "qa", "first")
+    assert uses(edited["revision"]) == {"found component first": "component:first@2"}
+    (app / "app.py").write_text(APP.replace('question + ".md"', 'question.lower() + ".md"'))
+    assert uses("qa") == {}
+
+
+def test_one_prompt_with_two_models_settles_on_both(app: Path) -> None:
+    (app / "app.py").write_text(
+        APP.replace(
+            'ScriptedModel("m", {"": "yes"})', 'ScriptedModel("m", {"": "yes"})\nScriptedModel("n", {"": "no"})'
+        )
+        + "\n\n@afere.chain\ndef two(model: str) -> str:\n    return afere.prompt('prompts/first.md', model='scripted:' + model)(q='x')\n"
+    )
+    runs = [answered("run", "app:two", model)["revision"] for model in ("m", "n", "m", "n")]
+    assert runs[1] == runs[2] == runs[3] != runs[0]
+
+
+def test_the_first_run_which_builds_an_index_ends_on_the_revision_that_has_it_and_replays_exactly() -> None:
+    run = answered("run", "find", "lunch")
+    assert run["output"] == 1
+    assert uses(run["revision"]) == {"index handbook": "index:handbook@1"}
+    replayed = answered("replay", run["trace_id"])["items"][0]
+    assert (replayed["exact"], replayed["notes"]) == (True, [])
+
+
+def test_nothing_is_new_where_all_that_ran_was_reached() -> None:
+    answered("run", "known", "x")
+    answered("run", "known", "y")
+    assert answered("show", "known")["version"] == 1
+
+
+def test_an_evaluation_settles_once_at_its_end_and_says_so() -> None:
+    said = afere("eval", "qa", "--json")
+    assert said.returncode == 0, said.stderr
+    made = json.loads(said.stdout)
+    told = [line for line in said.stderr.splitlines() if "ran without being part" in line]
+    assert len(told) == 1 and "component first, component second" in told[0]
+    now = answered("show", "qa")
+    assert now["version"] == 2, "one before, one after"
+    assert set(uses("qa")) == {"found component first", "found component second"}
+    assert made["target"][1] == now["hash"]
+    again = afere("eval", "qa", "--json")
+    assert json.loads(again.stdout)["target"] == made["target"] and "ran without being part" not in again.stderr
+
+
+def test_rows_of_an_evaluation_say_that_they_are() -> None:
+    assert afere("eval", "qa").returncode == 0
+    answered("run", "qa", "first")
+    assert len(answered("traces", "environment:evaluation")["items"]) == 2
+    assert len(answered("traces", "-environment:evaluation")["items"]) == 1
