@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 import zlib
+from pathlib import Path
 
 import pytest
 from google.protobuf.json_format import MessageToDict
@@ -244,3 +245,26 @@ def test_a_span_that_the_store_cannot_take_costs_only_itself(door: Door, monkeyp
     good = [span(), span()]
     assert door.partial(door.post(body(good[0], span("poison"), good[1])))[0] == 1
     assert all(door.span(one) for one in good)
+
+
+@pytest.mark.parametrize("order", [("traces", "logs"), ("logs", "traces"), ("traces", "logs", "traces", "logs")])
+def test_what_was_said_in_logs_joins_its_span_whichever_comes_first(door: Door, order: tuple[str, ...]) -> None:
+    for signal in order:
+        sent = (Path(__file__).parent / "recorded" / f"genai-events.{signal}.pb").read_bytes()
+        assert door.partial(door.post(sent, path=f"/v1/{signal}")) == (0, "")
+    calls = [one for one in door.session.spans.find("kind:llm", roots=False).items if one.status == "ok"]
+    assert {one.output for one in calls} == {"Paris.", "It is sunny.", ""}
+    trace = door.session.spans.trace(calls[0].trace_id)
+    assert trace is not None
+    for one in trace.of_kind("llm"):
+        assert [event["name"] for event in one.events].count("gen_ai.client.inference.operation.details") == 1
+        assert one.marks == []
+    assert [one.name for one in door.session.spans.find("sunny").items] == ["app"]
+
+
+def test_other_logs_are_refused_and_counted(door: Door) -> None:
+    logs = {
+        "resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "GET /"}, "traceId": "a" * 32}]}]}]
+    }
+    answer = door.post(json.dumps(logs).encode(), JSON, "/v1/logs")
+    assert answer.status == 400 and b"no event of generative AI" in answer.body
