@@ -123,6 +123,8 @@ def test_an_evaluation_settles_once_at_its_end_and_says_so() -> None:
     assert now["version"] == 2, "one before, one after"
     assert set(uses("qa")) == {"found component first", "found component second"}
     assert made["target"][1] == now["hash"]
+    row = answered("traces", "environment:evaluation")["items"][0]["trace_id"]
+    assert answered("replay", row)["items"][0]["exact"], "what other rows have shown is no other code"
     again = afere("eval", "qa", "--json")
     assert json.loads(again.stdout)["target"] == made["target"] and "ran without being part" not in again.stderr
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.errors import BadInput, NotFound
 from afere.base.project import Project
@@ -19,6 +19,9 @@ from afere.data.place import calling_project, session_of
 from afere.store import Session
 from afere.tracing import Collected, context, flush, playing
 from afere.tracing.scope import entered
+
+if TYPE_CHECKING:
+    from afere.chains.revision import Change
 
 REPLAY_OF = "afere.replay_of"  # attribute of a replay's spans: the trace that was replayed
 
@@ -132,6 +135,13 @@ def _differences(
     from afere.chains.revision import changes
 
     was = session.get(f"{used[0].partition('~')[0]}~{used[1].removeprefix('sha256:')}")
-    told = [change for change in changes(was, here, session) if not change.setting]
+    told = [change for change in changes(was, here, session) if not change.setting and not _found_since(change)]
     aside = {f"{kind} {name}" for name in components for kind in ("prompt", "component", "model")}
     return [str(one).splitlines()[0] for one in told if " ".join(one.part.split()[:2]) not in aside]
+
+
+def _found_since(change: Change) -> bool:
+    """Whether other runs have shown more of the same code: what this one did is in its trace."""
+    return change.what == "added" and (
+        change.part.startswith("found ") or (change.part == "note" and change.detail.endswith(" was found by running"))
+    )
