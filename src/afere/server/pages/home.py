@@ -25,6 +25,7 @@ _COUNTED = 2000  # newest requests that the figures are over
 _SPANS = 5000  # newest spans, for cost and components
 _SCORED = 1000  # newest scores, likewise
 _FEW = 8
+_LIVE = "-environment:evaluation"  # what evaluations run is apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,13 @@ class Latest:
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """`requests` are the first spans of traces; `more`: there were more, and the figures are over the newest."""
+    """`requests` are the first spans of traces; `more`: there were more, and the figures are over the newest.
+
+    Rows of evaluations and their judges are apart: `evaluated` of them, at least.
+    """
 
     over: str
+    evaluated: int
     requests: int
     more: bool
     failed: int
@@ -116,8 +121,12 @@ class HomePage:
     @property
     def verdict(self) -> str:
         """What is known, with the interval that says how well."""
+        apart = ""
+        if self.evaluated:
+            most = " (or more)" if self.evaluated == _COUNTED else ""
+            apart = f" {words.many(self.evaluated, 'run')}{most} of evaluations not counted."
         if not self.requests:
-            return "Older ones are in the list of traces; a wider window is on the right."
+            return f"Older ones are in the list of traces; a wider window is on the right.{apart}"
         rate = self.error_rate
         parts = [f"{'The newest ' if self.more else ''}{words.many(self.requests, 'request')} {self.time}"]
         if rate.low is not None and rate.high is not None:
@@ -126,7 +135,7 @@ class HomePage:
             )
         if self.p95.value is not None:
             parts.append(f"19 of 20 took at most {words.seconds(self.p95.value)}")
-        return "; ".join(parts) + "."
+        return "; ".join(parts) + "." + apart
 
 
 def page(session: Session, asked: Asked) -> HomePage:
@@ -135,14 +144,15 @@ def page(session: Session, asked: Asked) -> HomePage:
     if over not in (*WINDOWS, "all"):
         raise BadInput(f"over={over!r}: one of {', '.join(WINDOWS)} or all.")
     since = f"since:{over}" if over in WINDOWS else ""
-    found = session.spans.find(since, limit=_COUNTED)
+    found = session.spans.find(f"{since} {_LIVE}", limit=_COUNTED)
+    evaluated = session.spans.find(f"{since} environment:evaluation", limit=_COUNTED)
     requests = found.items
     seconds = [span.seconds for span in requests if span.seconds is not None]
     failed = sum(span.status == "error" for span in requests)
-    spans = session.spans.find(since, limit=_SPANS, roots=False)
+    spans = session.spans.find(f"{since} {_LIVE}", limit=_SPANS, roots=False)
     start = now_ns() - WINDOWS[over] * 10**9 if over in WINDOWS and not found.next else None
     return HomePage(
-        over, len(requests), found.next is not None, failed,
+        over, len(evaluated.items), len(requests), found.next is not None, failed,
         clustered_rate([float(span.status == "error") for span in requests], range(len(requests))),
         quantile(seconds, 0.5).value, quantile(seconds, 0.95),
         totals(spans.items).cost, spans.next is not None,
@@ -153,7 +163,9 @@ def page(session: Session, asked: Asked) -> HomePage:
 
 
 def _window(session: Session) -> str:
-    return next((over for over in ("24h", "7d", "30d") if session.spans.find(f"since:{over}", limit=1).items), "all")
+    return next(
+        (over for over in ("24h", "7d", "30d") if session.spans.find(f"since:{over} {_LIVE}", limit=1).items), "all"
+    )
 
 
 def _components(spans: Sequence[Span]) -> tuple[Component, ...]:
