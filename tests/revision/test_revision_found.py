@@ -75,6 +75,9 @@ def test_a_prompt_that_only_a_run_shows_joins_the_revision_of_that_run_and_of_la
     assert answered("show", "qa")["hash"] == answered("show", first["revision"])["hash"]
     again = answered("run", "qa", "first")
     assert again["revision"] == first["revision"]
+    shown = afere("show", "chain:qa").stdout
+    assert "found by running\n  component first" in shown and "python: " in shown
+    assert "component first was found by running" in answered("show", "chain:qa")["notes"]
     replayed = answered("replay", first["trace_id"])["items"][0]
     assert (replayed["exact"], replayed["notes"]) == (True, [])
 

@@ -27,7 +27,7 @@ _TRACE = re.compile(r"[0-9a-f]{6,32}")
 @placed
 def show(place: Place, what: str) -> None:
     """Show an artifact, such as prompt:answer@production, or a trace by the first digits of its id."""
-    from afere.cli.drawing import draw_artifact, draw_trace, trace_json
+    from afere.cli.drawing import chain_json, draw_artifact, draw_trace, trace_json
 
     with place.session() as session:
         trace = session.spans.trace(what) if _TRACE.fullmatch(what) else None
@@ -44,7 +44,8 @@ def show(place: Place, what: str) -> None:
             raise NotFound(
                 f"No trace begins with {what}, and no artifact is called so. List traces: afere traces"
             ) from error
-        place.show(artifact, lambda console: draw_artifact(console, artifact, session))
+        value = chain_json(artifact, session) if place.json and artifact.kind == "chain" else artifact
+        place.show(value, lambda console: draw_artifact(console, artifact, session))
 
 
 @click.command()

@@ -50,9 +50,43 @@ def draw_artifact(console: Console, artifact: Artifact, session: Session) -> Non
                 _block(console, field, text)
         if artifact.kind == "chain" and isinstance(parts := content.pop("parts", None), dict):
             _block(console, "made of", "\n".join(parts))
-            content = {name: content[name] for name in ("packages",) if content.get(name)}
+            _draw_recorded(console, artifact, content, session)
+            content = {name: content[name] for name in ("packages", "rules") if content.get(name)}
     if content not in (None, {}, []):
         _block(console, "content", yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=110))
+
+
+def _draw_recorded(console: Console, artifact: Artifact, content: Mapping[str, Json], session: Session) -> None:
+    """What running has shown of a chain, what could not be captured, and where it ran last."""
+    from afere.chains.revision import recorded
+
+    found = cast("list[dict[str, Any]]", content.get("found") or [])
+    known = recorded(artifact, session)
+    told = {f"{one['part']} was found by running" for one in found}
+    for title, lines in (
+        ("found by running", [str(one["part"]) for one in found]),
+        ("notes", [note for note in known.notes if note not in told]),
+        ("where it ran last", _setting_lines(known.setting)),
+    ):
+        if lines:
+            _block(console, title, "\n".join(lines))
+
+
+def _setting_lines(setting: Mapping[str, Json]) -> list[str]:
+    lines = [f"{name}: {value}" for name, value in setting.items() if isinstance(value, str)]
+    for name, value in cast("dict[str, Json]", setting.get("environment") or {}).items():
+        lines.append(f"variable {name}: {'not set' if value is None else 'set'}")
+    if distributions := cast("dict[str, Json]", setting.get("distributions") or {}):
+        lines.append(f"{len(distributions)} distributions (all with --json)")
+    return lines
+
+
+def chain_json(artifact: Artifact, session: Session) -> dict[str, Json]:
+    """A chain's revision with what is recorded beside it: notes, and the setting that it ran in last."""
+    from afere.chains.revision import recorded
+
+    known = recorded(artifact, session)
+    return {**cast("dict[str, Json]", artifact.to_json()), "notes": list(known.notes), "setting": dict(known.setting)}
 
 
 def _draw_judged(console: Console, artifact: Artifact, content: Mapping[str, Json], session: Session) -> bool:

@@ -58,11 +58,8 @@ def eval_(
 
     project = place.here()
     plan = Plan.of(read_suite(find_suite(suite, project), project), against=against, repeats=repeats)
-    try:
-        with _progress(quiet=place.json) as watch:
-            made = perform(plan, project, concurrency=concurrency, max_cost=max_cost, resume=resume, watch=watch)
-    except KeyboardInterrupt as stopped:  # click would drop what it says: how many rows are kept, and how to go on
-        raise click.Abort(str(stopped)) from None
+    with _progress(quiet=place.json) as watch:
+        made = perform(plan, project, concurrency=concurrency, max_cost=max_cost, resume=resume, watch=watch)
     decision = made.gate() if made.rules else None
     if markdown:
         _write(markdown, report.markdown(made, decision))

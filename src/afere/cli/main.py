@@ -92,6 +92,13 @@ def _tell(kind: str, text: str) -> None:
         click.echo(f"{'error' if kind != 'interrupted' else 'stopped'}: {text}", err=True)
 
 
+def _stopped(error: BaseException) -> str:
+    """What was kept, where a command said so in its KeyboardInterrupt: click raises Abort from that."""
+    said = error if isinstance(error, KeyboardInterrupt) else error.__cause__
+    words = str(said) if isinstance(said, KeyboardInterrupt) else ""
+    return words or "interrupted; what was finished is kept. Run the same command again to go on."
+
+
 def main() -> None:
     """The console script. Errors raised on purpose become one message and a status; others keep their traceback."""
     try:
@@ -109,9 +116,7 @@ def main() -> None:
         _tell(type(error).__name__, str(error))
         sys.exit(error.exit)
     except (click.Abort, KeyboardInterrupt) as error:
-        _tell(
-            "interrupted", str(error) or "interrupted; what was finished is kept. Run the same command again to go on."
-        )
+        _tell("interrupted", _stopped(error))
         sys.exit(Exit.INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output left (`afere traces | head`): not an error, and nothing more can be written.

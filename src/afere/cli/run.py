@@ -194,6 +194,11 @@ def _run(found: Chain[..., Any], arguments: dict[str, Any]) -> Run[Any]:
             return cast("Run[Any]", waited(result) if inspect.isawaitable(result) else result)
         except AfereError:
             raise
+        except KeyboardInterrupt:
+            flush()
+            trace_id = next(iter(collected.traces), "")
+            hint = f": afere show {trace_id[:_SHOWN]}" if trace_id else ""
+            raise KeyboardInterrupt(f"interrupted; what ran until then is kept{hint}") from None
         except Exception as error:
             flush()
             trace_id = next(iter(collected.traces), "")
