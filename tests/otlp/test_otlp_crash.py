@@ -13,6 +13,7 @@ import pytest
 from sending import PROTOBUF, body, span
 
 import afere.store
+import afere.store.spans
 from afere.net import Call, HostFailed, send
 
 
@@ -51,3 +52,12 @@ def test_what_was_acknowledged_survives_the_end_of_the_server(project: Path, how
         for trace_id, span_id in acknowledged:
             trace = session.spans.trace(trace_id)
             assert trace is not None and [one.span_id for one in trace.spans] == [span_id]
+
+
+def test_a_damaged_store_is_named_and_not_served(project: Path) -> None:
+    with afere.store.open(project / ".afere", project="handbook") as session:
+        session.spans.write([afere.store.spans.Span("a" * 32, "b" * 16, "op", 1, end=2)])
+    (project / ".afere" / "spans.db").write_bytes(b"not a database!!" * 1000)
+    command = [sys.executable, "-m", "afere.cli.main", "ui", "--port", "0"]
+    ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 4 and "spans.db is corrupt" in " ".join(ended.stderr.split())

@@ -102,6 +102,7 @@ def test_the_project_is_the_headers_then_the_resources_then_the_servers(door: Do
         (b"x", {**PROTOBUF, "content-encoding": "br"}, 415),
         (b"no gzip", {**PROTOBUF, "content-encoding": "gzip"}, 400),
     ],
+    ids=["noise", "cut", "half JSON", "a list", "a wrong type", "deep", "text", "brotli", "no gzip"],
 )
 def test_what_does_not_read_is_refused_with_a_status_in_the_requests_own_form(
     door: Door, content: bytes, headers: dict[str, str], status: int

@@ -18,8 +18,10 @@ def ui(place: Place, host: str, port: int, browser: bool) -> None:
     """Everything in the browser: traces, prompts, datasets, experiments. Ctrl-C ends it."""
     from afere.server import Server
     from afere.server.run import open_browser
+    from afere.store.health import check_quickly
 
     with place.session() as session:
+        check_quickly(session.folder)
         server = Server(session, host=host, port=port)
         page = f"{server.url}/{session.project}"
 

@@ -80,10 +80,6 @@ class Writer:
             self._thread.submit(self._drain)
         return item.done
 
-    def close(self) -> None:
-        """End after what is waiting."""
-        self._thread.shutdown(wait=True)
-
     def _drain(self) -> None:
         while True:
             with self._lock:
@@ -100,6 +96,7 @@ class Writer:
         try:
             self._keep(items)
         except StoreFailed as error:
+            _log.error("OTLP: %d requests are answered 503: %s", len(items), error)
             for item in items:
                 item.done.set_exception(Full(str(error), 30 if _is_full(error) else 5))
         except Exception as error:

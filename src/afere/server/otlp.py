@@ -116,12 +116,6 @@ class Intake:
         except Malformed as error:
             raise Failed(400, str(error)) from None
 
-    def close(self) -> None:
-        """Let what is in work end."""
-        self._quick.shutdown(wait=False, cancel_futures=True)
-        self._slow.shutdown(wait=False, cancel_futures=True)
-        self._writer.close()
-
 
 class _Holding:
     """The bytes that one request holds."""

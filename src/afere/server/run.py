@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 import socket
 import threading
 import webbrowser
@@ -47,6 +48,9 @@ class Server:
         self._uvicorn = uvicorn.Server(config)
         stopped = threading.Event()
         keep_daily(self._session, stopped)
+        if threading.current_thread() is threading.main_thread():
+            # uvicorn raises the signal again when it is done, which would end us before the store is closed.
+            signal.signal(signal.SIGTERM, _ended)
         try:
             self._uvicorn.run(sockets=[self.socket])
         finally:
@@ -57,6 +61,10 @@ class Server:
         """Ask a server that runs in another thread to end."""
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
+
+
+def _ended(_signal: int, _frame: object) -> None:
+    """The server has ended; the caller goes on to close what it opened."""
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -9,19 +9,25 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
-from afere.base.errors import AfereError
+from afere.base.errors import AfereError, StoreFailed
 from afere.store import artifacts
 from afere.store.blobs import Blobs
 from afere.store.schema import MIGRATIONS
 from afere.store.session import Session
 
 _LITTLE_SPACE = 200 * 1024 * 1024  # bytes
+_REMEDIES = {
+    "afere.db": "Restore it from a backup, or save what can be read with: afere doctor --repair",
+    "spans.db": "Move {} aside (a new one is made); traces in it can be lost.",
+    "cache.db": "Delete {}; it is only a cache.",
+}
 _FORGOTTEN = 3600  # seconds after which a temporary file has no living writer
 
 
@@ -63,6 +69,28 @@ def check_store(folder: Path, project: str) -> list[Finding]:
     return findings
 
 
+def check_quickly(folder: Path, *, seconds: float = 1.0) -> None:
+    """StoreFailed, with the remedy, if a database is seen to be damaged within that time. `check_store` looks at all of it."""
+    for name in ("afere.db", "spans.db"):
+        if not (folder / name).exists():
+            continue
+        deadline = time.monotonic() + seconds
+        with closing(_read_only(folder / name)) as connection:
+            connection.set_progress_handler(partial(_is_over, deadline), 10_000)
+            try:
+                found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+            except sqlite3.OperationalError:  # out of time, or in use
+                continue
+            except sqlite3.DatabaseError as error:
+                found = str(error)
+        if found != "ok":
+            raise StoreFailed(f"{folder / name} is corrupt ({found}). {_REMEDIES[name].format(folder / name)}")
+
+
+def _is_over(deadline: float) -> bool:
+    return time.monotonic() > deadline
+
+
 def _folder(folder: Path) -> Finding:
     if os.access(folder, os.W_OK | os.X_OK):
         return Finding("ok", "store", f"{folder} can be written")
@@ -96,12 +124,7 @@ def _integrity(file: Path, purpose: str) -> Finding:
                 "error", file.name, f"written by a newer afere (layout {version}).", "pip install --upgrade afere"
             )
         return Finding("ok", file.name, f"whole ({purpose}; layout {version})")
-    remedy = {
-        "afere.db": "Restore it from a backup, or save what can be read with: afere doctor --repair",
-        "spans.db": f"Move {file} aside (a new one is made); traces in it can be lost.",
-        "cache.db": f"Delete {file}; it is only a cache.",
-    }
-    return Finding("error", file.name, f"{file} is damaged: {'; '.join(problems)}", remedy[file.name])
+    return Finding("error", file.name, f"{file} is damaged: {'; '.join(problems)}", _REMEDIES[file.name].format(file))
 
 
 def _read_only(file: Path) -> sqlite3.Connection:
