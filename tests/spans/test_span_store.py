@@ -149,6 +149,31 @@ def test_a_list_of_traces_asks_the_root_the_sums_and_any_span(store: SpanStore) 
         assert names(store, filter, roots=True) == ["qa"] * count, filter
 
 
+def test_lists_are_sorted_page_by_page_with_what_is_unknown_last(store: SpanStore) -> None:
+    for n, seconds in enumerate((2.0, None, 5.0, 0.0, 2.0)):
+        root = span(new_trace_id(), f"t{n}", at=START + n, seconds=seconds or 0)
+        if seconds is None:
+            root.end = None
+        below = span(root.trace_id, "call", at=START + n, parent_id=root.span_id, cost=None if n == 1 else n / 1000)
+        store.write([root, below])
+
+    def all_of(sort: str, roots: bool) -> list[str]:
+        found: list[str] = []
+        cursor: str | None = None
+        while True:
+            page = store.find("" if roots else "name:t*", limit=2, cursor=cursor, sort=sort, roots=roots)
+            found += [one.name for one in page.items]
+            if (cursor := page.next) is None:
+                return found
+
+    for roots in (True, False):
+        assert all_of("latency", roots) == ["t2", "t4", "t0", "t3", "t1"]
+        assert all_of("start", roots) == ["t4", "t3", "t2", "t1", "t0"]
+    assert all_of("cost", True) == ["t4", "t3", "t2", "t0", "t1"]
+    with pytest.raises(BadInput, match="start, latency, cost"):
+        store.find(sort="length")
+
+
 def test_words_are_found_whatever_their_accents_and_forgotten_when_replaced(store: SpanStore) -> None:
     one = span(new_trace_id(), "one", input={"question": "Política de reembolso"}, output="não há")
     two = span(new_trace_id(), "two", input="a refund policy, please", output=["what", {"x": "ever"}])

@@ -26,14 +26,19 @@ if TYPE_CHECKING:
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("filter", nargs=-1, type=click.UNPROCESSED)
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many at most.")
+@click.option(
+    "--sort", default="start", show_default=True, type=click.Choice(["start", "latency", "cost"]), help="The largest first."
+)  # fmt: skip
 @click.option("--cursor", metavar="NEXT", help="Go on from `next` of the page before.")
 @click.option(
     "--export", "file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
     help="Write all that match, whole, to FILE.jsonl (a trace a line) or FILE.parquet (a span a row; extra parquet).",
 )  # fmt: skip
 @placed
-def traces(place: Place, filter: tuple[str, ...], limit: int, cursor: str | None, *, file: Path | None) -> None:
-    """List traces, newest first.
+def traces(
+    place: Place, filter: tuple[str, ...], limit: int, cursor: str | None, *, sort: str, file: Path | None
+) -> None:
+    """List traces, newest first, or sorted.
 
     FILTER narrows the list; all terms must hold, and words alone are searched in inputs and outputs:
 
@@ -49,9 +54,11 @@ def traces(place: Place, filter: tuple[str, ...], limit: int, cursor: str | None
         _export(place, " ".join(filter), file)
         return
     with place.session() as session:
-        page = session.spans.find(" ".join(filter), limit=limit, cursor=cursor)
+        page = session.spans.find(" ".join(filter), limit=limit, cursor=cursor, sort=sort)
         sums = session.spans.totals(root.trace_id for root in page.items)
     items: list[Json] = [_line(root, sums[root.trace_id], session.project) for root in page.items]
+
+    by = f" --sort {sort}" if sort != "start" else ""
 
     def draw(console: Console) -> None:
         if not page.items:
@@ -60,7 +67,7 @@ def traces(place: Place, filter: tuple[str, ...], limit: int, cursor: str | None
         _table(console, [(root, sums[root.trace_id]) for root in page.items])
         if page.next:
             console.print(
-                f"More: afere traces {' '.join(filter)} --cursor {page.next}".replace("  ", " "), markup=False
+                f"More: afere traces {' '.join(filter)}{by} --cursor {page.next}".replace("  ", " "), markup=False
             )
 
     place.show({"items": items, "next": page.next}, draw)

@@ -8,6 +8,7 @@ import time
 from typing import Any, cast
 
 from afere.base.clock import from_rfc3339
+from afere.base.errors import BadInput
 from afere.base.filter import Term
 from afere.base.span import Span, totals
 from afere.store import span_labels
@@ -130,6 +131,19 @@ class Where:
 _TRACE = "FROM spans t INDEXED BY spans_identity WHERE t.project = s.project AND t.trace_id = s.trace_id"
 _SAME_TRACE = f"SELECT 1 {_TRACE}"
 _SUM = f"(SELECT trace_sum('{{}}', t.span_id, t.parent_id, t.input_tokens, t.output_tokens, t.cost) {_TRACE})"
+
+
+def sorting(name: str, *, roots: bool) -> str:
+    """The SQL of what a list is sorted by: a whole number, as its cursor takes, 0 where it is unknown."""
+    cost = _SUM.format("cost") if roots else "s.cost"
+    known = {
+        "start": "s.start",
+        "latency": 'max(coalesce(s."end" - s.start, -1), -1) + 1',
+        "cost": f"CAST(min(max(coalesce({cost} * 1e9, -1), -1), 9e18) AS INTEGER) + 1",
+    }
+    if name not in known:
+        raise BadInput(f"Lists cannot be sorted by {name!r}. By: {', '.join(known)}.")
+    return known[name]
 
 
 def row_condition(term: Term, row: str, now: int = 0) -> tuple[str, list[Any]]:

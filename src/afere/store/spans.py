@@ -27,7 +27,7 @@ from afere.base.span import Span, Totals, Trace, totals
 from afere.store import span_keep, span_labels
 from afere.store.database import Database
 from afere.store.page import Page, check_limit, read_cursor, write_cursor
-from afere.store.span_filter import Where, register
+from afere.store.span_filter import Where, register, sorting
 from afere.store.span_rollup import LAYOUT as ROLLUP
 from afere.store.span_rollup import Shares, count_all
 from afere.store.span_rows import COLUMNS, Chunks, cells, detail, encode, forget_texts, preview, read_row, texts
@@ -186,27 +186,31 @@ class SpanStore:
             spans = [read_row(row, chunks.detail(row["chunk"], row["line"])) for row in rows]
         return Trace(found[0], _joined(spans), self.project)
 
-    def find(self, filter: str = "", *, limit: int = 50, cursor: str | None = None, roots: bool = True) -> Page[Span]:
+    def find(
+        self, filter: str = "", *, limit: int = 50, cursor: str | None = None, roots: bool = True, sort: str = "start"
+    ) -> Page[Span]:
         """Spans that match, newest first, with inputs and outputs cut to 300 characters of text.
 
+        sort: start, latency or cost, the largest first and what is unknown last. The latter two look at all that match; a
+        cursor goes on with the sort that it came from.
         roots=True: the first span of each trace. Then latency, status, user, session, environment and chain are asked of it,
         tokens and cost of the whole trace, and the others of any span in the trace.
         """
-        terms, after = parse_filter(filter).terms, read_cursor(cursor, 2)
+        terms, after, key = parse_filter(filter).terms, read_cursor(cursor, 2), sorting(sort, roots=roots)
         with self._database.read() as connection:
             chunks = register(connection)
             where = Where(connection, self.project, roots=roots)
             for term in terms:
                 where.ask(term)
             if after is not None:
-                where.add("(s.start, s.id) < (?, ?)", *after)
+                where.add(f"({key}, s.id) < (?, ?)", *after)
             rows = connection.execute(
-                f"SELECT s.* FROM {where.source} WHERE {where.sql} ORDER BY s.start DESC, s.id DESC LIMIT ?",  # noqa: S608  all text of users is in parameters
+                f"SELECT s.*, {key} AS place FROM {where.source} WHERE {where.sql} ORDER BY {key} DESC, s.id DESC LIMIT ?",  # noqa: S608  all text of users is in parameters
                 (*where.values, check_limit(limit) + 1),
             ).fetchall()
             items = tuple(preview(row, chunks.detail(row["chunk"], row["line"])) for row in rows[:limit])
         last = rows[limit - 1] if len(rows) > limit else None
-        return Page(items, write_cursor(last["start"], last["id"]) if last is not None else None)
+        return Page(items, write_cursor(last["place"], last["id"]) if last is not None else None)
 
     def stats(self, filter: str = "", *, by: Sequence[str] = ()) -> list[dict[str, Json]]:
         """Count, errors, p50, p95 and p99 of seconds, tokens and cost (US dollars) of the spans that match, grouped by `by`.
