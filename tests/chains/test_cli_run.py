@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -118,3 +120,21 @@ def test_under_exec_the_user_s_own_sitecustomize_still_runs(project: Path, write
     monkeypatch.setenv("PYTHONPATH", str(project / "own"))
     said = afere("exec", "--", sys.executable, "-c", "import os; print(os.environ['MINE'])")
     assert (said.returncode, said.stdout) == (0, "ran\n"), said.stderr
+
+
+@pytest.mark.parametrize("words", [("run", "slow:wait", "x"), ("eval", "wait")])
+def test_ctrl_c_says_what_is_kept(words: tuple[str, ...], project: Path, write) -> None:
+    write("slow.py", "import afere, time, pathlib\n\n@afere.chain\ndef wait(question):\n"
+          "    pathlib.Path('begun').touch()\n    time.sleep(30)\n")  # fmt: skip
+    write("data.jsonl", '{"input": {"question": "a"}}\n{"input": {"question": "b"}}\n')
+    write("evals/wait.yaml", "name: wait\ntarget: slow:wait\ndata: data.jsonl\nscorers: [exact]\n")
+    child = subprocess.Popen(
+        [sys.executable, "-m", "afere.cli.main", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not (project / "begun").exists():
+        time.sleep(0.05)
+    child.send_signal(signal.SIGINT)
+    _, said = child.communicate(timeout=60)
+    assert child.returncode == 130, said
+    kept = {"run": "what ran until then is kept: afere show ", "eval": "0 of 2 rows are finished and kept"}[words[0]]
+    assert kept in said and "Traceback" not in said

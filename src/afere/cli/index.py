@@ -36,8 +36,14 @@ def index(place: Place, name: str, refresh: bool) -> None:
         raise NoSuchArtifact(
             f"There is no index called {name!r}. Declare it in afere.yaml, such as: indexes: {{{name}: {{source: docs/}}}}"
         )
-    with _bar(place, name) as bar:
-        made = build(project, session, name, recipe, again=refresh, progress=bar)
+    try:
+        with _bar(place, name) as bar:
+            made = build(project, session, name, recipe, again=refresh, progress=bar)
+    except KeyboardInterrupt:
+        was = f"{before.ref} stays the newest" if before else f"there is no version of {name} yet"
+        raise KeyboardInterrupt(
+            f"interrupted; {was}. What was embedded is kept: run the same command again to go on."
+        ) from None
     place.show(made, lambda console: _draw(console, made, before))
 
 

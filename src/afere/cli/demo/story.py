@@ -85,6 +85,10 @@ def _inside(folder: Path) -> Generator[None]:
     sys.path.insert(0, str(folder))
     try:
         yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; what ran is kept in {folder}. Run afere demo again: answers that it has are not asked for again."
+        ) from None
     finally:
         sys.path.remove(str(folder))
         os.chdir(before)
