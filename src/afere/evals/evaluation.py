@@ -192,7 +192,12 @@ class _Work:
         if plan.subject.run is None:
             why = "the row has no output, and there is no target to make one"
             given = [Outcome(row, 1, row.output, None if row.output is not None else why) for row in self.data.rows]
-            each(given, self._scored_alone, concurrency=max(1, concurrency))
+            try:
+                each(given, self._scored_alone, concurrency=max(1, concurrency))
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(
+                    f"interrupted while scoring {len(given)} outputs; what judges have said is kept. Run the same again to go on."
+                ) from None
             return given
         ran: Gathered = {}
         with settling_later(ran), context(environment=about().environment or EVALUATION):
