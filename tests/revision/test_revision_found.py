@@ -137,3 +137,56 @@ def test_rows_of_an_evaluation_say_that_they_are() -> None:
     answered("run", "qa", "first")
     assert len(answered("traces", "environment:evaluation")["items"]) == 2
     assert len(answered("traces", "-environment:evaluation")["items"]) == 1
+
+
+TOOLS = '''\
+import afere
+
+
+@afere.tool
+def lookup(word: str) -> str:
+    """Looks a word up."""
+    return helper(word)
+
+
+def helper(word):
+    return word.upper()
+
+
+@afere.tool(name="by-post")
+def send(to: str) -> str:
+    """Sends a letter."""
+    return to
+
+
+@afere.tool
+def unused(to: str) -> str:
+    """Nobody asks for this."""
+    return to
+'''
+DESK = """\
+import afere
+import hands
+from afere.testing import Answer, ScriptedModel
+
+ScriptedModel("desk", [Answer(calls=[("by-post", {"to": "Ana"})]), "done"])
+desk = afere.agent(afere.prompt("prompts/desk.md"), tools=["by-post"], name="desk")
+
+
+@afere.chain
+def ask(question: str) -> str:
+    return desk(q=question)
+"""
+
+
+def test_a_tool_that_is_named_by_text_is_part_of_the_revision_with_what_it_calls(app: Path) -> None:
+    (app / "hands.py").write_text(TOOLS)
+    (app / "desk.py").write_text(DESK)
+    (app / "prompts/desk.md").write_text("---\nmodel: scripted:desk\ntools: [lookup]\n---\n{{ q }}")
+    parts = {"function lookup in hands.py", "function helper in hands.py", "function send in hands.py"}
+    for chain in ("desk:ask", "desk:desk"):
+        made = answered("run", chain, "x")
+        assert made["output"] == "done"
+        content = answered("show", made["revision"])["content"]
+        tools = {part for part in content["parts"] if " in hands.py" in part and part.startswith("function")}
+        assert tools == parts and "found" not in content

@@ -37,7 +37,7 @@ class Tool(Generic[P, R]):
     ) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
-        self.name = check_name(name or _named(fn), "tool")
+        self.name = check_name(name or tool_name(str(getattr(fn, "__name__", "tool"))), "tool")
         self.owner = owner
         self.permissions = tuple(permissions)
         self.description = inspect.getdoc(fn) or ""
@@ -157,24 +157,25 @@ def find(name: str) -> Tool[..., Any] | None:
 
 def specs(names: Sequence[str], project: Project) -> tuple[ToolSpec, ...]:
     """What a model is told of these tools: those defined with `@afere.tool`, else those listed in the project's tools file."""
-    listed: dict[str, ToolSpec] | None = None
+    described: dict[str, ToolSpec] | None = None
     found: list[ToolSpec] = []
     for name in names:
         if name in _known:
             found.append(_known[name].spec)
             continue
-        listed = _listed(project) if listed is None else listed
-        if name not in listed:
-            known = sorted({*_known, *listed})
+        described = listed(project) if described is None else described
+        if name not in described:
+            known = sorted({*_known, *described})
             raise NotFound(
                 f"There is no tool {name!r}.{nearest(name, known)} Known: {', '.join(known) or 'none'}. "
                 "Decorate a function with @afere.tool (in a module that is imported), or list it in tools.yaml."
             )
-        found.append(listed[name])
+        found.append(described[name])
     return tuple(found)
 
 
-def _listed(project: Project) -> dict[str, ToolSpec]:
+def listed(project: Project) -> dict[str, ToolSpec]:
+    """The tools that the project describes without a function here: `tools:` of afere.yaml, or the file it names."""
     entries: Any = project.config.get("tools") or []
     where = "afere.yaml"
     if isinstance(entries, str):
@@ -191,8 +192,9 @@ def _listed(project: Project) -> dict[str, ToolSpec]:
     return found
 
 
-def _named(fn: Callable[..., Any]) -> str:
-    return re.sub(r"[^a-z0-9._-]", "-", str(getattr(fn, "__name__", "tool")).lower()).lstrip("-_.")
+def tool_name(function: str) -> str:
+    """The name of a tool that is given none."""
+    return re.sub(r"[^a-z0-9._-]", "-", function.lower()).lstrip("-_.")
 
 
 def _bound(fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

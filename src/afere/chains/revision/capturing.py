@@ -31,6 +31,7 @@ from afere.chains.revision.reach import Reach, Reached
 from afere.chains.revision.record import Source
 from afere.chains.revision.revision import Revision
 from afere.chains.revision.stale import Differences, differences
+from afere.chains.revision.tools import follow_tools
 
 _log = logging.getLogger("afere")
 _SLOW = 1.0  # seconds after which a capture says why it took so long
@@ -147,6 +148,9 @@ def _read(project: Project, modules: Modules, live: Live) -> _Static:
         starts += _included(modules, reach, pattern)
     reached = reach.run(starts)
     named = named_uses(reached, (), modules, project)
+    while follow_tools(reach, named.tools, project):
+        reached = reach.run(())
+        named = named_uses(reached, (), modules, project)
     parts: dict[str, Json] = {key: cast("Json", part.leaf()) for key, part in reached.parts.items()}
     sources = {key: Source(part.module.file or "", tuple(part.piece.lines)) for key, part in reached.parts.items()}
     for label, path in reached.files.items():

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from afere.base.errors import AfereError
 from afere.chains.revision.cache import resolved
 from afere.chains.revision.modules import Defined, Module, Modules, Whole, installed
 from afere.chains.revision.notebook import Cell, cell_of
@@ -228,18 +229,35 @@ class Live:
             return self._defined(value)
         if kind.__name__ == "Component":
             self.components.append(value)
+            self._tools_of(value)
             return f"component {getattr(value, 'name', name)}"
         inner: object = getattr(value, "fn", None)
         if inner is None:
             return None
         held = [inner, *cast("tuple[object, ...]", getattr(value, "tools", ()))]
-        texts = [self.begin(one) if not isinstance(one, str) else one for one in held]
+        texts = [self._tool(one) if isinstance(one, str) else self.begin(one) for one in held]
         steps: object = getattr(value, "max_steps", None)
         if steps is not None:
             label = getattr(value, "name", name)
             self.values[f"steps of {label}"] = str(steps)
             return f"agent {label} of {', '.join(texts)}"
         return texts[0]
+
+    def _tools_of(self, component: Any) -> None:
+        """The tools that a prompt names by text."""
+        try:
+            names = component.prompt.tools
+        except AfereError:
+            return  # `named_uses` notes why it cannot be read
+        for name in names:
+            self._tool(name)
+
+    def _tool(self, name: str) -> str:
+        """A tool that is named by text runs as the function that this process knows by it."""
+        from afere.chains.tool import find
+
+        found = find(name)
+        return self.begin(found) if found is not None else name
 
     def _defined(self, value: object) -> str | None:
         """Reach the definition of an object that a loaded module of the project has under a name; a decorated one first."""

@@ -8,7 +8,7 @@ it is put, since only the store knows versions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,11 +32,12 @@ class Named:
 
 @dataclass(slots=True)
 class NamedUses:
-    """What was found, the files that are used through it (and so are no data files), and what went wrong."""
+    """What was found, the files that are used through it (and so are no data files), what went wrong, and tools by name."""
 
     uses: dict[str, Named]
     files: set[str]
     notes: set[str]
+    tools: set[str] = field(default_factory=set[str])
 
 
 def named_uses(reached: Reached, components: Iterable[Any], modules: Modules, project: Project) -> NamedUses:
@@ -53,6 +54,10 @@ def named_uses(reached: Reached, components: Iterable[Any], modules: Modules, pr
                 _add_index(found, name)
         elif what == "dataset":
             _add_dataset(found, _text(_argument(call, 0, "source")))
+        elif what == "agent":
+            found.tools |= (
+                reached.strings
+            )  # `tools=["lookup"]`, alone or among others; those that are no tool's name do not matter
     for name in project.section("indexes"):
         if name in reached.strings:
             _add_index(found, name)
@@ -63,6 +68,7 @@ def _add_component(found: NamedUses, component: Any) -> None:
     try:
         component.ready()
         found.uses[f"component {component.prompt.name}"] = Named(f"component {component.prompt.name}", component.put)
+        found.tools.update(component.prompt.tools)
     except AfereError as problem:
         found.notes.add(f"{component!r} cannot be read: {problem}")
 
