@@ -165,7 +165,10 @@ def test_rules_are_kept_before_the_results(suite: Path, afere: Run) -> None:
             "evals/bad.yaml:5: exat >= 1: nothing is called",
         ),
         ("target: qa\ndata: d\nscorers: [exact]\ngate: ['exact >> 1']\n", "evals/bad.yaml:4: This rule does not read"),
-        ("target: qa\ndata: d\nscorers: [exact]\nreapets: 3\n", "reapets"),
+        (
+            "target: qa\ndata: d\nscorers: [exact]\nreapets: 3\n",
+            "bad.yaml:4: there is no field 'reapets'. Did you mean 'repeats'?",
+        ),
     ],
 )
 def test_a_suite_error_names_file_line_and_field(suite: Path, text: str, says: str) -> None:

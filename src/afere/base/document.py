@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, cast
 
@@ -122,12 +123,38 @@ def check(document: Document, schema: Mapping[str, Json], *, error: type[BadInpu
     problems: list[str] = []
     for problem in _validator(canonical(dict(schema))).iter_errors(document.value):
         path = cast("list[str | int]", list(problem.instance_path))
-        name = ".".join(str(part) for part in path) or "the top"
-        problems.append(f"{document.at(path)}: {name}: {problem.message}")
-        if len(problems) == 5:
+        where = ".".join(str(part) for part in path)
+        unknown = cast("list[str]", getattr(problem.kind, "unexpected", None) or [])
+        fields = _fields(schema, cast("list[str | int]", list(problem.schema_path))[:-1])
+        for name in unknown:
+            problems.append(
+                f"{document.at([*path, name])}: there is no field {name!r}{' in ' + where if where else ''}."
+                f"{_nearest(name, fields)}{' Fields: ' + ', '.join(fields) + '.' if fields else ''}"
+            )
+        if not unknown:
+            problems.append(f"{document.at(path)}: {where or 'the top'}: {problem.message}")
+        if len(problems) >= 5:
             break
     if problems:
-        raise error("\n".join(problems))
+        raise error("\n".join(problems[:5]))
+
+
+def _fields(schema: Mapping[str, Json], path: Sequence[str | int]) -> list[str]:
+    """The names of the properties that the schema knows at this place of its own."""
+    found: Any = schema
+    for part in path:
+        try:
+            found = found[part]
+        except (KeyError, IndexError, TypeError):
+            return []
+    if not isinstance(found, Mapping):
+        return []
+    return list(cast("Mapping[str, Mapping[str, Json]]", found).get("properties") or ())
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def schema_problem(value: Json, schema: Mapping[str, Json]) -> str | None:

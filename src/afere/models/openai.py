@@ -152,7 +152,7 @@ class OpenAIModel:
         return wire.whole(value, self.name)
 
     def _problem(self, answer: Answer) -> ModelFailed:
-        status, says = answer.status, self._without_key(wire.error_text(answer.body)) or "nothing more"
+        status, says = answer.status, self._without_key(wire.error_text(answer.body)).rstrip(" .") or "nothing more"
         where = f"{self.name} at {self._address()}"
         if status in (401, 403):
             name = self._key_name()
