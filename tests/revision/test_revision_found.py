@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
@@ -9,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from afere.cli.main import cli
+from afere.server.pages.asked import Asked
+from afere.server.pages.home import page
+from afere.store import open as open_store
 
 APP = """\
 import os
@@ -41,7 +48,8 @@ SUITE = "name: {target}\ntarget: {target}\ndata: data.jsonl\nscorers: [exact]\n"
 
 
 @pytest.fixture(autouse=True)
-def app(project: Path) -> Path:
+def app(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(sys, "path", [*sys.path])
     for name, text in {
         "afere.yaml": CONFIG, "app.py": APP, "docs/a.md": "# Lunch\n\nLunch is at noon.\n",
         "prompts/first.md": "---\nmodel: scripted:m\n---\nFirst {{ q }}", "prompts/second.md": "---\nmodel: scripted:m\n---\nSecond {{ q }}",
@@ -53,16 +61,23 @@ def app(project: Path) -> Path:
     return project
 
 
-def afere(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "afere.cli.main", *words], capture_output=True, text=True, timeout=60, check=False
-    )
+def afere(*words: str) -> str:
+    """What a command prints; the user's modules are imported anew, as in a process of its own."""
+    for name in ("app", "desk", "hands"):
+        sys.modules.pop(name, None)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        cli.main([*words], standalone_mode=False)
+    return said.getvalue()
 
 
 def answered(*words: str) -> dict[str, Any]:
-    said = afere(*words, "--json")
-    assert said.returncode == 0, said.stderr
-    return json.loads(said.stdout)
+    return json.loads(afere(*words, "--json"))
+
+
+def elsewhere(*words: str) -> dict[str, Any]:
+    """The same in another process."""
+    command = [sys.executable, "-m", "afere.cli.main", *words, "--json"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout)
 
 
 def uses(ref: str) -> dict[str, str]:
@@ -70,12 +85,12 @@ def uses(ref: str) -> dict[str, str]:
 
 
 def test_a_prompt_that_only_a_run_shows_joins_the_revision_of_that_run_and_of_later_processes() -> None:
-    first = answered("run", "qa", "first")
+    first = elsewhere("run", "qa", "first")
     assert uses(first["revision"]) == {"found component first": "component:first@1"}
-    assert answered("show", "qa")["hash"] == answered("show", first["revision"])["hash"]
+    assert elsewhere("show", "qa")["hash"] == answered("show", first["revision"])["hash"]
     again = answered("run", "qa", "first")
     assert again["revision"] == first["revision"]
-    shown = afere("show", "chain:qa").stdout
+    shown = afere("show", "chain:qa")
     assert "found by running\n  component first" in shown and "python: " in shown
     assert "component first was found by running" in answered("show", "chain:qa")["notes"]
     replayed = answered("replay", first["trace_id"])["items"][0]
@@ -116,27 +131,28 @@ def test_nothing_is_new_where_all_that_ran_was_reached() -> None:
     assert answered("show", "known")["version"] == 1
 
 
-def test_an_evaluation_settles_once_at_its_end_and_says_so() -> None:
-    said = afere("eval", "qa", "--json")
-    assert said.returncode == 0, said.stderr
-    made = json.loads(said.stdout)
-    told = [line for line in said.stderr.splitlines() if "ran without being part" in line]
-    assert len(told) == 1 and "component first, component second" in told[0]
+def test_an_evaluation_settles_once_at_its_end_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    made = answered("eval", "qa")
+    (told,) = [line for line in caplog.messages if "ran without being part" in line]
+    assert "component first, component second" in told
     now = answered("show", "qa")
     assert now["version"] == 2, "one before, one after"
     assert set(uses("qa")) == {"found component first", "found component second"}
     assert made["target"][1] == now["hash"]
     row = answered("traces", "environment:evaluation")["items"][0]["trace_id"]
     assert answered("replay", row)["items"][0]["exact"], "what other rows have shown is no other code"
-    again = afere("eval", "qa", "--json")
-    assert json.loads(again.stdout)["target"] == made["target"] and "ran without being part" not in again.stderr
+    caplog.clear()
+    assert answered("eval", "qa")["target"] == made["target"] and not caplog.messages
 
 
 def test_rows_of_an_evaluation_say_that_they_are() -> None:
-    assert afere("eval", "qa").returncode == 0
+    answered("eval", "qa")
     answered("run", "qa", "first")
     assert len(answered("traces", "environment:evaluation")["items"]) == 2
     assert len(answered("traces", "-environment:evaluation")["items"]) == 1
+    with open_store(project="handbook") as session:
+        home = page(session, Asked())
+    assert home.requests == 1 and home.verdict.endswith(" 2 runs of evaluations not counted.")
 
 
 TOOLS = '''\

@@ -11,6 +11,7 @@ The way of the data, file by file:
     values.py, live.py what only the live object knows (with notebook.py: code without a file)
     stale.py           whether the process runs what is on disk
     named.py           prompts, indexes and datasets that it names; packages.py: distributions, and the setting
+    tools.py           tools that are named by text
     capturing.py       all of the above in order; revision.py and record.py keep the result
     found.py           what ran without having been reached
     diff.py            what changed between two revisions
