@@ -298,7 +298,9 @@ def test_a_page_and_its_json_are_one_value(site: str, store: Session) -> None:
     assert read(site, "/prompts/answer/1..3.json")["difference"]["added"] > 0
     assert read(site, "/spans.json?q=kind:llm&limit=3")["items"][0]["kind"] == "llm"
     assert read(site, "/datasets/handbook-eval/2.json")["count"] == 72
-    assert read(site, "/handbook/home.json") == read(site, "/handbook.json")
+    one, other = read(site, "/handbook/home.json"), read(site, "/handbook.json")
+    assert one.pop("chart").keys() == other.pop("chart").keys()  # it ends at the second in which it is read
+    assert one == other
     shown = ask(site, "/experiments/2")[2]
     for measure in read(site, "/experiments/2.json")["measures"]:
         if measure["value"] is not None:

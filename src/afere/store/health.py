@@ -47,6 +47,9 @@ class Finding:
 def check_store(folder: Path, project: str) -> list[Finding]:
     """Everything about the store in a folder; one is not made where there is none."""
     if not folder.is_dir():
+        above = next(parent for parent in folder.absolute().parents if parent.exists())
+        if not os.access(above, os.W_OK | os.X_OK):
+            return [_folder(above)]
         return [Finding("note", "store", f"{folder} does not exist yet; it is made when something runs.")]
     findings = [_folder(folder), _space(folder)]
     for name, purpose in (
@@ -116,6 +119,11 @@ def _integrity(file: Path, purpose: str) -> Finding:
             problems = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(5)")]
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     except sqlite3.Error as error:
+        if "disk" in str(error) and "malformed" not in str(error):  # also a full disk, which damages nothing
+            return Finding(
+                "error", file.name, f"{file} cannot be read now: {error}",
+                "Free some space and check the disk, then run: afere doctor",
+            )  # fmt: skip
         problems, version = [str(error)], 0
     if problems == ["ok"]:
         newer = file.name == "afere.db" and version > len(MIGRATIONS)
