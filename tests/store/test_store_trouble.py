@@ -18,6 +18,7 @@ import pytest
 
 import afere.store
 from afere.base.errors import NotFound, StoreFailed, StoreIsNewer
+from afere.store import health
 
 
 def run(code: str, *arguments: object, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
@@ -226,3 +227,20 @@ def test_a_store_used_after_closing_says_so(project: Path) -> None:
     session.close()
     with pytest.raises(StoreFailed, match=r"afere\.open"):
         session.find("artifacts")
+
+
+def test_a_store_that_cannot_be_made_is_not_said_to_be_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health.os, "access", lambda *_: False)
+    (found,) = health.check_store(tmp_path / "one" / ".afere", "p")
+    assert (found.severity, found.what) == ("error", f"{tmp_path} is read-only for you.")
+
+
+def test_a_full_disk_is_not_called_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "spans.db").write_bytes(b"")
+
+    def full(_: Path) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(health, "_read_only", full)
+    found = next(one for one in health.check_store(tmp_path, "p") if one.about == "spans.db")
+    assert "cannot be read now" in found.what and "aside" not in found.action
