@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import subprocess
@@ -63,7 +64,7 @@ def app(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def afere(*words: str) -> str:
     """What a command prints; the user's modules are imported anew, as in a process of its own."""
-    for name in ("app", "desk", "hands"):
+    for name in ("app", "desk", "hands", "plug"):
         sys.modules.pop(name, None)
     with contextlib.redirect_stdout(io.StringIO()) as said:
         cli.main([*words], standalone_mode=False)
@@ -101,7 +102,11 @@ def test_an_edit_of_a_found_prompt_takes_its_place_and_of_the_code_forgets_it(ap
     answered("run", "qa", "first")
     (app / "prompts/first.md").write_text("---\nmodel: scripted:m\n---\nFirst of all {{ q }}")
     edited = answered("run", "qa", "first")
-    assert uses(edited["revision"]) == {"found component first": "component:first@2"}
+    assert uses(edited["revision"]) == uses("qa") == {"found component first": "component:first@2"}
+    (app / "prompts/first.md").write_text("---\nmodel: scripted:m\n---\nFirst {{ q }}")
+    assert uses(answered("run", "qa", "first")["revision"]) == {"found component first": "component:first@1"}
+    importlib.import_module("afere.chains.revision.found")._KNOWN.clear()
+    assert uses("qa") == {"found component first": "component:first@1"}, "what ran last, for later processes too"
     (app / "app.py").write_text(APP.replace('question + ".md"', 'question.lower() + ".md"'))
     assert uses("qa") == {}
 
@@ -206,3 +211,18 @@ def test_a_tool_that_is_named_by_text_is_part_of_the_revision_with_what_it_calls
         content = answered("show", made["revision"])["content"]
         tools = {part for part in content["parts"] if " in hands.py" in part and part.startswith("function")}
         assert tools == parts and "found" not in content
+
+
+def test_a_tool_out_of_a_module_that_only_the_run_names_is_found(app: Path) -> None:
+    (app / "plug.py").write_text(
+        'import afere\n\n\n@afere.tool\ndef alpha(x: str) -> str:\n    """Alpha."""\n    return x\n'
+    )
+    (app / "app.py").write_text(
+        APP
+        + "\n\n@afere.chain\ndef dyn(name: str) -> str:\n    import importlib\n\n    return importlib.import_module(name).alpha(x='1')\n"
+    )
+    first = answered("run", "app:dyn", "plug")
+    assert uses(first["revision"]) == {"found tool alpha": "tool:alpha@1"}
+    (app / "plug.py").write_text((app / "plug.py").read_text().replace("Alpha.", "Says it again."))
+    again = answered("run", "app:dyn", "plug")
+    assert uses(again["revision"]) == {"found tool alpha": "tool:alpha@2"}

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import cast
 
 from afere.base.artifact import Artifact, parse_ref
-from afere.base.canonical import Json, digest_of
+from afere.base.canonical import Json
 from afere.base.errors import NotFound
 from afere.base.score import Score
 from afere.base.span import Span
@@ -68,8 +68,7 @@ def with_ran(revision: Revision, ran: Collection[Ran], session: Session) -> Revi
         return joined
     _KNOWN[place] = leads
     data: dict[str, Json] = {"found": {role: list[Json](refs) for role, refs in leads.items()}}
-    identity = digest_of([revision.name, revision.static, data]).removeprefix("sha256:")[:32]
-    session.append(Score(f"chain:{revision.name}", "found", revision.static, by=BY, id=identity, data=data))
+    session.append(Score(f"chain:{revision.name}", "found", revision.static, by=BY, data=data))
     return _joined(revision, leads)
 
 
@@ -98,12 +97,14 @@ def _has_tool(parts: Mapping[str, object], name: str) -> bool:
 def _more(before: tuple[str, ...], ref: str, hash_: str, session: Session) -> tuple[str, ...]:
     """The references of one role with one more.
 
-    An index that was the newest stays the newest. A component adds to those with its prompt and another model or
-    parameters; an edited prompt takes the place of what it was.
+    An index that was the newest stays the newest, and a tool is what it is now. A component adds to those with its prompt
+    and another model or parameters; an edited prompt takes the place of what it was.
     """
     parsed = parse_ref(ref)
+    bare = f"{parsed.kind}:{parsed.name}"
+    if parsed.kind == "tool":
+        return (bare,)
     if parsed.kind == "index":
-        bare = f"{parsed.kind}:{parsed.name}"
         newest = _stored(bare)(session)
         return (bare,) if newest is not None and newest.hash == hash_ else (ref,)
     if parsed.kind == "component":
