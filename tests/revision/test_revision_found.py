@@ -226,3 +226,15 @@ def test_a_tool_out_of_a_module_that_only_the_run_names_is_found(app: Path) -> N
     (app / "plug.py").write_text((app / "plug.py").read_text().replace("Alpha.", "Says it again."))
     again = answered("run", "app:dyn", "plug")
     assert uses(again["revision"]) == {"found tool alpha": "tool:alpha@2"}
+
+
+def test_an_evaluation_that_stops_after_it_found_something_goes_on_where_it_was(app: Path) -> None:
+    (app / "app.py").write_text(
+        APP.replace("def qa(question: str) -> str:\n", "def qa(question: str) -> str:\n    open('ran', 'a').write('x')\n"
+        "    if question == 'second' and not os.path.exists('up'):\n        raise ConnectionError('down')\n")
+    )  # fmt: skip
+    assert not answered("eval", "qa")["complete"]
+    ran = len((app / "ran").read_text())
+    (app / "up").touch()
+    assert answered("eval", "qa", "--resume")["complete"]
+    assert len((app / "ran").read_text()) == ran + 1, "only the row that was not finished"

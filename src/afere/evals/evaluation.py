@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -17,7 +18,7 @@ from opentelemetry.context import Context
 from afere.base.artifact import Artifact, Use
 from afere.base.canonical import Json, digest, digest_of
 from afere.base.clock import now_ns, rfc3339
-from afere.base.errors import BadInput
+from afere.base.errors import AfereError, BadInput
 from afere.base.project import Project
 from afere.base.rule import BUILTIN
 from afere.base.score import Score
@@ -128,7 +129,9 @@ def perform(
     try:
         outcomes = work.run(job, concurrency)
     except BaseException:
-        job.end("stopped")  # so that another process may go on with it
+        with suppress(AfereError, OSError):
+            work.subject = plan.subject.identity(work.session) or work.subject
+        work.stop(job)
         raise
     finally:
         work.pool.shutdown(wait=False, cancel_futures=True)
@@ -139,7 +142,10 @@ def perform(
     artifact = work.put(content, results)
     results = replace(results, ref=artifact.ref, at=artifact.at)
     work.append(results)
-    job.end("done" if results.complete else "stopped")
+    if results.complete:
+        job.end("done")
+    else:
+        work.stop(job)
     flush()
     return Experiment(artifact, work.session, project, results)
 
@@ -168,7 +174,7 @@ class _Work:
         self.made: dict[tuple[str, int], Result] = {}  # by row and repeat, as they are scored
         self.judging: list[float] = []  # USD of each verdict that was paid
         self.digests = {row.id: row_digest(row) for row in data.rows}
-        self.subject = plan.subject.identity(session)
+        self.subject = self.first = plan.subject.identity(session)
         self.kept = {
             one.name: session.put(one.kind, one.name, one.content, why=f"used by {plan.name}") for one in plan.scorers
         }
@@ -178,13 +184,32 @@ class _Work:
 
     def job(self, resume: bool) -> Job:
         """The unfinished job of the same work, if it is to go on; else a new one."""
-        plan, total = self.plan, len(self.data) * self.plan.repeats
-        key = digest_of([list(self.subject) if self.subject else plan.subject.name, self.data.hash, plan.repeats])
-        job = self.session.job("evaluation", key, total=total)
+        job = self._job()
         if not resume and job.items():
             job.end("done")
-            job = self.session.job("evaluation", key, total=total)
+            job = self._job()
         return job
+
+    def _job(self) -> Job:
+        plan, subject = self.plan, self.subject
+        key = digest_of([list(subject) if subject else plan.subject.name, self.data.hash, plan.repeats])
+        return self.session.job("evaluation", key, total=len(self.data) * plan.repeats)
+
+    def stop(self, job: Job) -> None:
+        """Let another process go on with it, also by the revision that what ran has joined since it began."""
+        job.end("stopped")
+        if self.subject != self.first and self._grew():
+            later = self._job()
+            later.put(job.items())
+            later.end("stopped")
+
+    def _grew(self) -> bool:
+        """Whether the subject is what it was when this began, and more of it is known."""
+        if not (self.first and self.subject and self.first[1] and self.subject[1]):
+            return False
+        before, now = (self.session.get(ref) for ref, _ in (self.first, self.subject))
+        same = [{**cast("dict[str, Json]", one.content), "found": None} for one in (before, now)]
+        return same[0] == same[1] and {(u.role, u.hash) for u in before.uses} <= {(u.role, u.hash) for u in now.uses}
 
     def run(self, job: Job, concurrency: int) -> list[Outcome]:
         """What the target gave, scored row by row; where there is none, the rows' own outputs."""
