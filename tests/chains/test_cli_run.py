@@ -138,3 +138,31 @@ def test_ctrl_c_says_what_is_kept(words: tuple[str, ...], project: Path, write) 
     assert child.returncode == 130, said
     kept = {"run": "what ran until then is kept: afere show ", "eval": "0 of 2 rows are finished and kept"}[words[0]]
     assert kept in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("command", [("run", "qa", "x"), ("run", "app:qa", "x"), ("eval", "qa"), ("eval", "plain")])
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("import afere\n\nimport nosuch\n", "app.py:3: ModuleNotFoundError: No module named 'nosuch'."),
+        ("import afere\ndef broken(:\n", "app.py:2: SyntaxError: "),
+        ("def made():\n    return {}['key']\n\nmade()\n", "app.py:2: KeyError: 'key'."),
+        ("raise SystemExit(0)\n", "app.py:1: SystemExit: 0."),
+    ],
+)
+def test_a_module_that_does_not_import_is_wrong_use_with_its_line(
+    command: tuple[str, ...], code: str, said: str, write, monkeypatch, capsys
+) -> None:
+    write("app.py", code)
+    write("data.jsonl", '{"id": "a", "input": {"question": "1"}, "expected": "1"}\n')
+    for name, target in (("qa", "qa"), ("plain", "app:function")):
+        write(f"evals/{name}.yaml", f"name: {name}\ntarget: {target}\ndata: data.jsonl\nscorers: [exact]\n")
+    monkeypatch.setattr(sys, "argv", ["afere", *command])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    sys.modules.pop("app", None)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (2, "")
+    assert said in told.err and told.err.count("\n") == 1, told.err

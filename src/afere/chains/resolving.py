@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from afere.base.artifact import parse_ref
 from afere.base.errors import BadReference, NotFound, Refused
+from afere.base.extension import imported
 from afere.base.project import Project
 from afere.chains.chain import Chain
 from afere.chains.template import nearest
@@ -80,14 +81,7 @@ def _module(name: str, what: str, project: Project) -> ModuleType:
     if root not in sys.path:
         sys.path.insert(0, root)
     _forget_others(name.partition(".")[0], project.root)
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name and (name == error.name or name.startswith(error.name + ".")):
-            raise NotFound(
-                f"{what}: there is no module {error.name!r} in {root}. Correct chains: in afere.yaml."
-            ) from None
-        raise
+    return imported(name, what, f"It was looked for in {root}. Correct chains: in afere.yaml.")
 
 
 def _forget_others(top: str, root: Path) -> None:

@@ -165,4 +165,4 @@ def _at(document: Document, path: tuple[str | int, ...], make: Callable[[], T]) 
     try:
         return make()
     except (BadInput, NotFound) as problem:
-        raise BadInput(f"{document.at(path)}: {problem}") from None
+        raise BadInput(f"{document.at(path)}: {problem}") from problem.__cause__
