@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,18 @@ def test_statistics_are_a_table_for_people_and_json_for_scripts(project: Path) -
     ]
     with pytest.raises(BadInput, match="Did you mean 'model'"):
         run("stats", "--by", "modle")
+
+
+def test_the_next_page_is_a_command_that_can_be_pasted(project: Path) -> None:
+    fill(5)
+    command, shown = ["traces", "name:qa*", "latency>1s", "--limit", "2"], list[int]()
+    while command:
+        lines = run(*command).output.splitlines()
+        more = [line.removeprefix("More: ") for line in lines if line.startswith("More: ")]
+        shown.append(len(lines) - 1 - len(more))
+        command = shlex.split(more[0])[1:] if more else []
+        assert not more or "'name:qa*' 'latency>1s' --limit 2 --cursor" in more[0]
+    assert shown == [2, 2, 1]
 
 
 def test_traces_are_exported_whole_as_lines_and_as_a_table(project: Path) -> None:

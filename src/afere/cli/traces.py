@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +59,8 @@ def traces(
         sums = session.spans.totals(root.trace_id for root in page.items)
     items: list[Json] = [_line(root, sums[root.trace_id], session.project) for root in page.items]
 
-    by = f" --sort {sort}" if sort != "start" else ""
+    words = ["afere", "traces", *filter, *(["--sort", sort] if sort != "start" else [])]
+    words += ["--limit", str(limit)] if limit != 20 else []
 
     def draw(console: Console) -> None:
         if not page.items:
@@ -66,9 +68,8 @@ def traces(
             return
         _table(console, [(root, sums[root.trace_id]) for root in page.items])
         if page.next:
-            console.print(
-                f"More: afere traces {' '.join(filter)}{by} --cursor {page.next}".replace("  ", " "), markup=False
-            )
+            more = shlex.join([*words, "--cursor", page.next])
+            console.print(f"More: {more}", markup=False, soft_wrap=True)
 
     place.show({"items": items, "next": page.next}, draw)
 
