@@ -8,6 +8,7 @@ import pytest
 
 import afere.store
 from afere.base.artifact import Artifact, Use
+from afere.base.canonical import Json
 from afere.base.errors import BadInput, BadReference, NoSuchAlias, NoSuchArtifact, Refused
 from afere.base.score import Score
 from afere.store import Session
@@ -150,6 +151,32 @@ def test_a_protected_alias_moves_only_with_a_decision_that_passed(session: Sessi
         session.alias("qa@production", "qa@3", why="please", decision=second.ref)
     session.alias("qa@production", two.ref, why="it passed too", decision=second.ref)
     assert session.rollback("qa@production", why="users complain").decision == passed.ref
+
+
+def test_a_protected_alias_asks_for_every_rule_that_the_experiment_declared(session: Session, project: Path) -> None:
+    (project / "afere.yaml").write_text("project: handbook\naliases: {production: {protected: true}}\n")
+    chain = session.put("chain", "qa", {})
+    gate: list[Json] = ["exact.mean >= 0.8", "errors.sum <= 0"]
+    experiment = session.put("experiment", None, {"gate": gate}, uses=[use(chain, "target")])
+
+    def decide(*answers: tuple[Json, str]) -> str:
+        rules: list[Json] = [{"rule": rule, "answer": answer} for rule, answer in answers]
+        worst = "fail" if any(answer == "fail" for _, answer in answers) else "pass"
+        content: dict[str, Json] = {"subject": experiment.ref, "answer": worst, "rules": rules}
+        return session.put("decision", None, content, uses=[use(experiment, "subject")]).ref
+
+    def promote(decision: str) -> str | None:
+        return session.alias("qa@production", chain.ref, why="it passed", decision=decision).to
+
+    early = decide((gate[0], "pass"), (gate[1], "pass"))
+    decide((gate[0], "fail"), (gate[1], "pass"))
+    easy = decide(("cost.mean < 100", "pass"), (gate[1], "pass"))
+    with pytest.raises(Refused, match=r"exact.mean >= 0.8 \(not asked\), .*afere gate experiment:1"):
+        promote(easy)
+    with pytest.raises(Refused, match=r"decision:2 said 'fail' to exact.mean >= 0.8, .*afere gate experiment:1"):
+        promote(early)
+    assert session.find("aliases", current=True).items == ()
+    assert promote(decide(("cost.mean < 100", "pass"), *((rule, "pass") for rule in gate))) == chain.ref
 
 
 def test_a_protected_alias_waits_for_the_people_it_asks_for(session: Session, project: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from afere.base.artifact import KINDS, AliasMove, Ref, check_alias, parse_ref
-from afere.base.canonical import digest_of
+from afere.base.canonical import Json, digest_of
 from afere.base.errors import BadInput, BadReference, NoSuchAlias, NotFound, Refused
 from afere.store import artifacts
 from afere.store.audit import Fact, Stamp, announce, record
@@ -152,7 +153,59 @@ def _check_decision(
             f"{artifact.ref} is about {content.get('subject')}, which has nothing to do with "
             f"{artifacts.ref_of(connection, target['id'])}, so {handle} stays where it is."
         )
+    _check_declared(connection, project, handle, row, content)
     return artifact.ref
+
+
+def _check_declared(
+    connection: sqlite3.Connection, project: str, handle: Handle, decision: sqlite3.Row, content: Mapping[str, Json]
+) -> None:
+    """Refused, unless the decision answers every rule that its experiment declared, and none of them has failed since.
+
+    An experiment that declared no rules leaves them to who asks the gate.
+    """
+    experiment = _experiment(connection, project, decision["id"], content.get("subject"))
+    declared = _texts(json.loads(experiment["content"]), "gate") if experiment is not None else []
+    if experiment is None or not declared:
+        return
+    ref = artifacts.ref_of(connection, experiment["id"])
+    again = f"so {handle} stays where it is. Ask all rules of its suite: afere gate {ref}"
+    answers = _answers(content)
+    if missing := [rule for rule in declared if answers.get(rule) != "pass"]:
+        says = "; ".join(f"{rule} ({answers.get(rule, 'not asked')})" for rule in missing)
+        raise Refused(f"decision:{decision['name']} leaves out or does not pass what {ref} declared: {says}, {again}")
+    query = """SELECT name, content FROM artifacts AS a WHERE project=? AND kind='decision' AND id>? AND
+        (json_extract(content, '$.subject')=?
+         OR EXISTS (SELECT 1 FROM uses WHERE artifact=a.id AND target=? AND role='subject')) ORDER BY id DESC"""
+    for newer in connection.execute(query, (project, decision["id"], ref, experiment["id"])):
+        answers = _answers(json.loads(newer["content"]))
+        if failed := [rule for rule in declared if answers.get(rule) == "fail"]:
+            raise Refused(
+                f"Since decision:{decision['name']}, decision:{newer['name']} said 'fail' to {'; '.join(failed)}, {again}"
+            )
+
+
+def _experiment(connection: sqlite3.Connection, project: str, decision: int, subject: object) -> sqlite3.Row | None:
+    """The experiment that a decision is about, by its edge or by what it says."""
+    query = """SELECT a.* FROM uses AS u JOIN artifacts AS a ON a.id = u.target
+        WHERE u.artifact=? AND u.role='subject' AND a.kind='experiment'"""
+    row = connection.execute(query, (decision,)).fetchone()
+    if row is None and isinstance(subject, str):
+        with suppress(BadReference, NotFound):  # a subject may also be a plain name
+            row = artifacts.resolve(connection, project, subject)
+    return row if row is not None and row["kind"] == "experiment" else None
+
+
+def _texts(content: Json, key: str) -> list[str]:
+    value = content.get(key) if isinstance(content, dict) else None
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
+
+
+def _answers(content: Json | Mapping[str, Json]) -> dict[str, Json]:
+    """What a decision answered to each rule, by the rule's text."""
+    rules = content.get("rules") if isinstance(content, Mapping) else None
+    found = [one for one in rules if isinstance(one, dict)] if isinstance(rules, list) else []
+    return {str(one.get("rule")): one.get("answer") for one in found}
 
 
 def _check_approvals(
