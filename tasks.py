@@ -21,7 +21,7 @@ BIN = Path(sys.executable).parent
 
 TASKS: dict[str, list[list[str]]] = {
     "lint": [[f"{BIN}/ruff", "check"], [f"{BIN}/ruff", "format", "--check"]],
-    "types": [[f"{BIN}/pyright", "--pythonpath", sys.executable]],
+    "types": [[f"{BIN}/pyright", "--pythonpath", sys.executable, "--pythonversion", f"3.{sys.version_info.minor}"]],
     "layers": [[f"{BIN}/lint-imports", "--no-cache"]],
     "test": [[sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]],
     "budgets": [[sys.executable, "tools/budgets.py"]],
