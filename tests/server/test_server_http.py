@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from afere.base.errors import Refused
 from afere.base.span import Span
-from afere.server import Server
+from afere.server import Server, words
 from afere.server.markup import markdown
 from afere.store import Session
 
@@ -25,7 +25,7 @@ PAGES = (
     "/", "/handbook", "/handbook?over=7d", "/traces", "/traces?q=status:error", f"/traces/{TRACE}", f"/traces/{TRACE[:31]}", f"/traces/{seeding.NASTY_TRACE}",
     f"/traces/{seeding.LONG_TRACE}", f"/traces/{seeding.RTL_TRACE}", f"/traces/{seeding.RUNNING_TRACE}", "/prompts", "/prompts/answer", "/prompts/answer/1..3",
     "/prompts/answer/production", "/prompts/answer/3?show=used", "/datasets", "/datasets/handbook-eval", "/datasets/handbook-eval/1", "/experiments",
-    "/experiments/1", "/experiments/2", "/experiments/2?show=failed", "/compare/1/2", "/artifacts", "/artifacts?kind=chain", "/artifacts/chain:qa",
+    "/experiments/1", "/experiments/2", "/experiments/2?show=failed", "/experiments/3", "/compare/1/2", "/artifacts", "/artifacts?kind=chain", "/artifacts/chain:qa",
     "/artifacts/decision:2", "/audit", "/handbook/traces",
 )  # fmt: skip
 
@@ -302,9 +302,19 @@ def test_a_page_and_its_json_are_one_value(site: str, store: Session) -> None:
     assert one.pop("chart").keys() == other.pop("chart").keys()  # it ends at the second in which it is read
     assert one == other
     shown = ask(site, "/experiments/2")[2]
+    rows = re.findall(r'<tr data-value="([^"]+)" data-low="([^"]+)" data-high="([^"]+)"', shown)
+    intervals = [tuple(float(number) for number in row) for row in rows]
     for measure in read(site, "/experiments/2.json")["measures"]:
         if measure["value"] is not None:
-            assert f'data-value="{measure["value"]}" data-low="{measure["low"]}" data-high="{measure["high"]}"' in shown
+            assert (measure["value"], measure["low"], measure["high"]) in intervals
+
+
+def test_what_a_measure_was_before_fits_its_difference(site: str) -> None:
+    told = {one["name"]: one for one in read(site, "/experiments/3.json")["measures"]}
+    assert told["exact"]["difference"]["against"] == "evals/answer.baseline.json"
+    before = words.measured(round(told["exact"]["value"] - told["exact"]["difference"]["value"], 12), "exact")
+    assert told["exact"]["difference"]["value"] != 0
+    assert f'<td class="num soft p2">{before}</td>' in ask(site, "/experiments/3")[2]
 
 
 def test_previews_are_short_and_full_content_is_a_question_away(site: str) -> None:

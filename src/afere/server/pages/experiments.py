@@ -41,6 +41,7 @@ class Line:
     difference: Mapping[str, Any] | None
     figure: figures.Interval | None
     before: float | None = None
+    about: bool = False  # `before` is over other cases than `value`, so it is near, not exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,10 +252,25 @@ def _fits(case: Case, show: str) -> bool:
 def _lines(
     artifact: Artifact, rulings: Sequence[Mapping[str, Any]], before: Experiment | None = None
 ) -> tuple[Line, ...]:
-    """The table as the artifact keeps it; what the measures were before is that experiment's own table."""
+    """The table as the artifact keeps it, with what the measures were before."""
     content = cast("Mapping[str, Any]", artifact.content)
     earlier = {one["name"]: one["value"] for one in cast("list[Any]", before.content["measures"])} if before else {}
-    return tuple(replace(_line(one, rulings), before=earlier.get(one["name"])) for one in content["measures"])
+    return tuple(_since(_line(one, rulings), earlier.get(one["name"])) for one in content["measures"])
+
+
+def _since(line: Line, own: float | None) -> Line:
+    """With its value before: over the same cases it is the value less the difference, and fits what is shown.
+
+    Where cases came or went, it is the earlier experiment's `own`. A baseline file is not read for it: it may have
+    been accepted anew since, and then its values are not those of this comparison.
+    """
+    change = line.difference
+    if line.value is None or not change or change["value"] is None:
+        return replace(line, before=own)
+    same = change["n"] == line.n
+    if not same and own is not None:
+        return replace(line, before=own)
+    return replace(line, before=round(line.value - change["value"], 12), about=not same)
 
 
 def _line(said: Mapping[str, Any], rulings: Sequence[Mapping[str, Any]]) -> Line:
