@@ -105,6 +105,29 @@ def test_rows_that_the_world_broke_exit_with_4(suite: Path, afere: Run) -> None:
     assert afere("eval", "qa", "--resume")[0] == 0
 
 
+def test_allow_open_does_not_cover_a_rule_that_has_no_score_at_all(suite: Path, afere: Run) -> None:
+    (suite / "app.py").write_text(APP.format(limit=0).replace("return question if", "return nosuch if"))
+    status, out, err = afere("eval", "qa", "--allow-open")
+    assert status == 3, err
+    assert "open: no scores" in out
+    assert "--allow-open does not cover `exact.mean >= 0.6`: not one of its runs has a score." in err
+    assert afere("gate", "1", "errors.mean <= 1", "--allow-open")[0] == 0
+
+
+def test_the_next_step_is_one_that_can_be_taken(suite: Path, afere: Run) -> None:
+    def following() -> str:
+        return next(line for line in afere("eval", "qa")[1].splitlines() if line.startswith("Next: "))
+
+    assert following() == "Next: afere accept experiment:1   afere ui"
+    assert following() == "Next: afere accept experiment:2   afere compare experiment:1 experiment:2   afere ui"
+    (suite / "app.py").write_text(APP.format(limit=55))
+    assert following() == "Next: afere compare experiment:2 experiment:3   afere ui"
+    (suite / "app.py").write_text(
+        APP.format(limit="0") + "\nimport builtins\ndef int(text):\n    raise ConnectionError('gone')\n"
+    )
+    assert following() == "Next: afere eval qa --resume   afere compare experiment:3 experiment:4   afere ui"
+
+
 def test_accept_writes_the_baseline_and_a_worse_version_is_blocked(suite: Path, afere: Run) -> None:
     file = suite / "evals/qa.yaml"
     file.write_text(SUITE.replace("gate:", "against: baseline\ngate:\n  - exact.mean not worse than baseline by 0.05"))

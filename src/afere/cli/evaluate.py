@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -11,14 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from afere.base.errors import Exit, StoreFailed
-from afere.base.rule import BUILTIN
+from afere.base.rule import BUILTIN, parse_rule
 from afere.cli.common import Place, placed
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from afere.base.canonical import Json
-    from afere.base.decision import Decision
+    from afere.base.decision import Decision, Ruling
     from afere.chains.runner import Progress as Now
     from afere.evals import Comparison, Experiment
     from afere.evals.table import Measure
@@ -35,7 +36,7 @@ _CASES = 20  # changed cases shown in a terminal; --json shows all
 @click.option("--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True, help="Rows at once.")
 @click.option("--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Start no new row once this is spent.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted evaluation; finished rows are not paid again.")
-@click.option("--allow-open", is_flag=True, help="Exit with 0 where there is not enough evidence.")
+@click.option("--allow-open", is_flag=True, help="Exit with 0 where there is not enough evidence, but some.")
 @click.option(
     "--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write the rules as JUnit XML."
 )
@@ -70,9 +71,7 @@ def eval_(
         _draw_experiment(console, made)
         if decision:
             _draw_decision(console, decision)
-        console.print(
-            f"\nNext: afere accept {made.ref}   afere compare A {made.ref}   afere ui", style="dim", markup=False
-        )
+        console.print(f"\nNext: {'   '.join(_next(made, decision, suite))}", style="dim", markup=False)
 
     place.show(_experiment_json(made, decision), draw)
     return _status(made, decision, allow_open=allow_open)
@@ -81,7 +80,7 @@ def eval_(
 @click.command()
 @click.argument("experiment")
 @click.argument("rules", nargs=-1, metavar="[RULE...]")
-@click.option("--allow-open", is_flag=True, help="Exit with 0 where there is not enough evidence.")
+@click.option("--allow-open", is_flag=True, help="Exit with 0 where there is not enough evidence, but some.")
 @placed
 def gate(place: Place, experiment: str, rules: tuple[str, ...], *, allow_open: bool) -> int:
     """Hold EXPERIMENT against RULEs, or against those of its suite.
@@ -135,12 +134,41 @@ def compare(place: Place, a: str, b: str, *, markdown: Path | None) -> None:
     place.show(found.to_json(), lambda console: _draw_comparison(console, found))
 
 
+def _next(made: Experiment, decision: Decision | None, suite: str) -> list[str]:
+    """Commands that make sense now: what failed or is unfinished is not offered as a baseline."""
+    from afere.evals.references import previous
+
+    failed = decision is not None and decision.answer == "fail"
+    first = f"afere accept {made.ref}" if made.complete else f"{shlex.join(['afere', 'eval', suite])} --resume"
+    before = previous(made.name, made.session, than=made.ref)
+    return [
+        *([] if made.complete and failed else [first]),
+        *([f"afere compare {before.ref} {made.ref}"] if before else []),
+        "afere ui",
+    ]
+
+
 def _status(made: Experiment, decision: Decision | None, *, allow_open: bool) -> int:
     if not made.complete:
         return Exit.WORLD_FAILED
     if decision is None:
         return Exit.DONE
-    return Exit.DONE if decision.answer == "open" and allow_open else _STATUS[decision.answer]
+    if decision.answer == "open" and allow_open:
+        blank = [one.rule for one in decision.rules if one.answer == "open" and _nothing_seen(one, made)]
+        for rule in blank:
+            click.echo(f"--allow-open does not cover `{rule}`: not one of its runs has a score.", err=True)
+        return Exit.OPEN if blank else Exit.DONE
+    return _STATUS[decision.answer]
+
+
+def _nothing_seen(ruling: Ruling, made: Experiment) -> bool:
+    """Whether a rule has no score at all here: that is a broken evaluation, not too little of a good one."""
+    from afere.evals.select import rows_where
+
+    rule = parse_rule(ruling.rule)
+    name, value = rule.measure.split(made.results.names)
+    rows = rows_where(rule.where, made.examples) if rule.where else None
+    return not made.results.series(name, value=value, rows=rows).values
 
 
 def _write(file: Path, text: str) -> None:

@@ -82,9 +82,10 @@ def experiments(session: Session) -> Iterator[Artifact]:
             return
 
 
-def previous(name: str, session: Session) -> Artifact | None:
-    """The newest experiment of that name."""
-    return next((one for one in experiments(session) if cast("dict[str, Json]", one.content)["name"] == name), None)
+def previous(name: str, session: Session, *, than: str = "") -> Artifact | None:
+    """The newest experiment of that name, other than the one whose reference is `than`."""
+    found = (one for one in experiments(session) if one.ref != than)
+    return next((one for one in found if cast("dict[str, Json]", one.content)["name"] == name), None)
 
 
 def check_words(words: Iterable[str], file: Path, session: Session, project: Project) -> None:
