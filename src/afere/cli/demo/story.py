@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from afere.evals import Experiment
 
 QUESTION = "Which exit status means that there is not enough evidence?"
+FOLDER = "afere-demo"
 SUITES = {"20": "qa", "all": "all", "messy": "messy"}
 
 
@@ -41,7 +42,7 @@ SUITES = {"20": "qa", "all": "all", "messy": "messy"}
 )  # fmt: skip
 @click.option("--without", type=click.Choice(["rewrite"]), help="Also evaluate the chain without that step.")
 @click.option(
-    "--folder", default="afere-demo", show_default=True, help="Where the demo's files go.",
+    "--folder", default=FOLDER, show_default=True, help="Where the demo's files go.",
     type=click.Path(file_okay=False, path_type=Path),
 )  # fmt: skip
 @click.option("--open", "open_pages", is_flag=True, help="Show the pages in the browser at the end.")
@@ -172,14 +173,15 @@ def _without_the_step(suite: str, project: Project, after: Experiment, teller: T
 
 def _farewell(teller: Teller, folder: Path, first: Trace, after: Experiment, begun: float) -> None:
     inside = f"cd {shlex.quote(str(folder))} && "
+    again = "afere demo" if folder == Path(FOLDER) else f"afere demo --folder {shlex.quote(str(folder))}"
     teller.farewell(
         time.monotonic() - begun,
         [
             ("everything in the browser", f"{inside}afere ui --open"),
             ("the trace above", f"{inside}afere show {first.trace_id[:8]}"),
             ("case by case", f"{inside}afere compare experiment:{after.number - 1} {after.ref}"),
-            ("as people really type", "afere demo --cases messy --without rewrite"),
-            ("change a prompt, run it again", f"$EDITOR {folder}/next/rewrite.md; afere demo"),
+            ("as people really type", f"{again} --cases messy --without rewrite"),
+            ("change a prompt, run it again", f"$EDITOR {shlex.quote(f'{folder}/next/rewrite.md')}; {again}"),
             ("your own application", "afere init my-app"),
         ],
     )
