@@ -14,7 +14,7 @@ import pytest
 import seeding
 from click.testing import CliRunner
 
-from afere.base.errors import Refused
+from afere.base.errors import AfereError, Refused
 from afere.base.span import Span
 from afere.server import Server, words
 from afere.server.markup import markdown
@@ -191,6 +191,27 @@ def test_a_form_of_another_kind_or_size_is_refused(fresh: tuple[str, Session]) -
     assert ask(url, "/scores", method="POST", headers=JSON, body=b"{nonsense")[0] == 400
     assert ask(url, "/scores", method="DELETE", headers=JSON)[0] == 405
     assert session.find("scores").items == ()
+
+
+def test_a_target_that_the_command_refuses_is_refused_here_too(fresh: tuple[str, Session]) -> None:
+    from afere.cli.traces import score
+
+    url, session = fresh
+    session.put("prompt", "answer", "Hi")
+
+    def post(target: str) -> tuple[int, str]:
+        body = json.dumps({"target": target, "name": "helpful", "value": True}).encode()
+        status, _, said = ask(url, "/scores", method="POST", headers={**JSON, "origin": url}, body=body)
+        return status, said
+
+    for target in ("zzz", "prompt:gone@1", "no such thing", "abcdef"):
+        status, said = post(target)
+        done = CliRunner().invoke(score, [target, "helpful", "true", "--by", "person:ana"])
+        assert isinstance(done.exception, AfereError)
+        assert (status, json.loads(said)["detail"]) == (400, str(done.exception))
+    assert session.find("scores").items == ()
+    status, said = post("prompt:answer")
+    assert status == 201 and json.loads(said)["target"] == "prompt:answer@1"
 
 
 def test_a_score_of_a_person_is_kept_and_audited(fresh: tuple[str, Session]) -> None:

@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afere.base.artifact import parse_ref
 from afere.base.canonical import Json
-from afere.base.errors import BadReference, NotFound
 from afere.base.score import Score, Value
 from afere.base.span import Span, Totals
 from afere.cli.common import Place, placed
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from afere.store import Session
 
 
 # `-user:42` is a term of the filter: this command has no short options, not even -h, so that it is never read as one.
@@ -102,33 +98,13 @@ def score(place: Place, target: str, name: str, value: str, *, by: str, why: str
     \b
       afere score 4f2a9c helpful true --by user:42 --why "found it at once"
     """
+    from afere.store.scores import target_of
+
     with place.session() as session:
-        made = Score(_target(session, target), name, _value(value), by, why)
+        made = Score(target_of(session, target), name, _value(value), by, why)
         session.append(made)
     said = "unknown" if made.value is None else str(made.value).lower() if isinstance(made.value, bool) else made.value
     place.show(made, lambda console: console.print(f"{made.target}  {name} = {said}  by {by}", markup=False))
-
-
-def _target(session: Session, text: str) -> str:
-    """The target in full: traces by their first digits, artifacts by the version that the reference means now."""
-    trace, slash, span = text.partition("/")
-    if re.fullmatch("[0-9a-f]{6,32}", trace):
-        found = session.spans.trace(trace)
-        if found is None and len(trace) == 32:
-            return text  # a score's id, or a trace that has not arrived yet
-        if found is None or (slash and not any(one.span_id == span for one in found.spans)):
-            raise NotFound(f"There is no {'span' if found else 'trace'} {text!r} here. List traces with: afere traces")
-        return f"{found.trace_id}{slash}{span}"
-    if slash and trace.startswith("dataset:"):
-        return f"{session.get(trace).ref}/{span}"
-    try:
-        ref = parse_ref(text)
-    except BadReference:
-        raise BadReference(
-            f"{text!r} cannot be scored: give a trace (its first 6 digits or more), TRACE/SPAN, "
-            "a reference such as prompt:answer@3, or dataset:qa@7/ROW."
-        ) from None
-    return session.get(ref).ref
 
 
 def _value(text: str) -> Value:

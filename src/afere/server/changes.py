@@ -14,11 +14,13 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from afere.base.artifact import check_alias
 from afere.base.canonical import Json
-from afere.base.errors import AfereError, BadInput
+from afere.base.errors import AfereError, BadInput, NotFound
 from afere.base.score import Score
 from afere.server.pages.frame import Sessions
 from afere.server.problem import problem, status_of
 from afere.server.safety import MAX_BODY
+from afere.store import Session
+from afere.store.scores import target_of
 
 _log = logging.getLogger("afere.server")
 _MAX_TEXT = 10_000
@@ -50,11 +52,20 @@ async def add_score(sessions: Sessions, request: Request) -> Response:
         value = {"yes": True, "no": False}.get(str(given.get("value")), given.get("value"))
         if isinstance(value, list | dict):
             raise BadInput("value: a number, text, true, false or null.")
-        score = Score(_needed(given, "target"), _needed(given, "name"), value, by, _text(given, "why"))
+        score = Score(
+            _target(session, _needed(given, "target")), _needed(given, "name"), value, by, _text(given, "why")
+        )
         session.append(score)
         return score.to_json()
 
     return await _changed(request, change)
+
+
+def _target(session: Session, text: str) -> str:
+    try:
+        return target_of(session, text)
+    except NotFound as error:  # the address is right, what was sent to it is not
+        raise BadInput(str(error)) from None
 
 
 async def move_alias(sessions: Sessions, request: Request) -> Response:

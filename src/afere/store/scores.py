@@ -3,23 +3,53 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from afere.base.artifact import parse_ref
 from afere.base.canonical import digest_of, plain
 from afere.base.clock import from_rfc3339
-from afere.base.errors import BadInput
+from afere.base.errors import BadInput, BadReference, NotFound
 from afere.base.score import Score
 from afere.store.audit import Fact, Stamp, announce, record
 from afere.store.database import inserted
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
+
+if TYPE_CHECKING:
+    from afere.store.session import Session
 
 _MACHINES = ("scorer", "judge", "service")
 
 
 _COLUMNS = ("project", "id", "target", "name", "value", "by", "why", "at", "time", "data")
 _INSERT = f"INSERT INTO scores ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - our own names
+
+
+def target_of(session: Session, text: str) -> str:
+    """What people write as a score's target, in full: traces by their first digits, artifacts by the version meant now.
+
+    NotFound for what is not here, BadReference for what can be no target. A whole trace id may arrive before its trace.
+    """
+    trace, slash, span = text.partition("/")
+    if re.fullmatch("[0-9a-f]{6,32}", trace):
+        found = session.spans.trace(trace)
+        if found is None and len(trace) == 32:
+            return text  # a score's id, or a trace that has not arrived yet
+        if found is None or (slash and not any(one.span_id == span for one in found.spans)):
+            raise NotFound(f"There is no {'span' if found else 'trace'} {text!r} here. List traces with: afere traces")
+        return f"{found.trace_id}{slash}{span}"
+    if slash and trace.startswith("dataset:"):
+        return f"{session.get(trace).ref}/{span}"
+    try:
+        ref = parse_ref(text)
+    except BadReference:
+        raise BadReference(
+            f"{text!r} cannot be scored: give a trace (its first 6 digits or more), TRACE/SPAN, "
+            "a reference such as prompt:answer@3, or dataset:qa@7/ROW."
+        ) from None
+    return session.get(ref).ref
 
 
 def append(connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score]) -> None:
