@@ -128,6 +128,14 @@ def test_the_next_step_is_one_that_can_be_taken(suite: Path, afere: Run) -> None
     assert following() == "Next: afere eval qa --resume   afere compare experiment:3 experiment:4   afere ui"
 
 
+def test_a_row_that_does_not_fit_the_target_is_named_with_its_line_and_what_it_lacks(suite: Path, afere: Run) -> None:
+    good = (suite / "data/qa.jsonl").read_text()
+    (suite / "data/qa.jsonl").write_text(good + "\n" + '{"id": "z", "input": {"q": "1"}, "expected": "1"}\n')
+    status, _, err = afere("eval", "qa")
+    assert status == 2
+    assert "data/qa.jsonl:62: row z: the target takes question, but the row's input has 'q', and no 'question'." in err
+
+
 def test_accept_writes_the_baseline_and_a_worse_version_is_blocked(suite: Path, afere: Run) -> None:
     file = suite / "evals/qa.yaml"
     file.write_text(SUITE.replace("gate:", "against: baseline\ngate:\n  - exact.mean not worse than baseline by 0.05"))

@@ -63,9 +63,11 @@ class Row:
         if strange:
             near = get_close_matches(strange[0], parameters or (), n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
+            left = [name for name in parameters or () if name not in self.input]
+            without = f", and no {', '.join(map(repr, left))}" if left else ""
             raise BadData(
                 f"row {self.id}: the target takes {', '.join(parameters or ()) or 'nothing'}, "
-                f"but the row's input also has {', '.join(map(repr, strange))}.{hint}"
+                f"but the row's input {'' if left else 'also '}has {', '.join(map(repr, strange))}{without}.{hint}"
             )
         return dict(self.input)
 

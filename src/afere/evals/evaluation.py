@@ -18,7 +18,7 @@ from opentelemetry.context import Context
 from afere.base.artifact import Artifact, Use
 from afere.base.canonical import Json, digest, digest_of
 from afere.base.clock import now_ns, rfc3339
-from afere.base.errors import AfereError, BadInput
+from afere.base.errors import AfereError, BadData, BadInput
 from afere.base.project import Project
 from afere.base.rule import BUILTIN
 from afere.base.score import Score
@@ -29,6 +29,7 @@ from afere.chains.runner import Outcome, Progress, Purse, each, run_rows
 from afere.data import Dataset, Row
 from afere.data import dataset as dataset_of
 from afere.data.place import calling_project, session_of, shown
+from afere.data.reading import read_file
 from afere.evals.experiment import Experiment
 from afere.evals.gate import Missing
 from afere.evals.judge import Judge
@@ -226,12 +227,25 @@ class _Work:
             return given
         ran: Gathered = {}
         with settling_later(ran), context(environment=about().environment or EVALUATION):
-            outcomes = run_rows(
-                plan.subject.run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
-                concurrency=concurrency, max_cost=self.purse, progress=self._running, then=self.score,
-            )  # fmt: skip
+            try:
+                outcomes = run_rows(
+                    plan.subject.run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
+                    concurrency=concurrency, max_cost=self.purse, progress=self._running, then=self.score,
+                )  # fmt: skip
+            except BadData as problem:
+                raise BadData(f"{self._written_at(str(problem))}: {problem}") from problem.__cause__
         self._settle(ran)
         return outcomes
+
+    def _written_at(self, problem: str) -> str:
+        """Where the row that a problem begins with was written, `data/qa.jsonl:3`; else the dataset's reference."""
+        source = self.plan.data
+        file = self.project.path(source) if isinstance(source, str | Path) else None
+        if file is None or not file.is_file():
+            return self.data.ref
+        name = shown(file, self.project.root)
+        rows = zip(self.data.rows, read_file(file, name), strict=False)
+        return next((place for row, (place, _) in rows if problem.startswith(f"row {row.id}: ")), name)
 
     def _settle(self, ran: Gathered) -> None:
         """What ran without being part of a revision joins it, once, and is said: the experiment is of that revision."""
