@@ -137,7 +137,15 @@ def datasets() -> None:
     afere.dataset(rows, name="handbook-eval")
     changed = [dict(row) for row in rows[1:]]
     changed[0]["expected"] = "No, from the third day."
-    changed.append({"id": "e-100", "input": {"question": NASTY}, "expected": NASTY, "tags": ["edge"]})
+    changed.append(
+        {
+            "id": "e-100",
+            "input": {"question": NASTY},
+            "expected": NASTY,
+            "tags": ["edge"],
+            "metadata": {"asked in": NASTY},
+        }
+    )
     afere.dataset(changed, name="handbook-eval")
 
 

@@ -338,6 +338,15 @@ def test_what_a_measure_was_before_fits_its_difference(site: str) -> None:
     assert f'<td class="num soft p2">{before}</td>' in ask(site, "/experiments/3")[2]
 
 
+def test_a_dataset_shows_what_its_rows_have_and_no_empty_columns(site: str) -> None:
+    page = ask(site, "/datasets/handbook-eval/2?cursor=50")[2]
+    heads = re.findall(r'<th scope="col"[^>]*>([^<]+)</th>', page.split("<h2>Rows</h2>")[1])
+    assert heads == ["Row", "Input", "Expected answer", "Tags", "Split"]
+    assert page.count("<summary>Details</summary>") == 1
+    assert '<span class="k">asked in</span>' in page
+    assert "Details" not in ask(site, "/datasets/handbook-eval/1")[2]
+
+
 def test_previews_are_short_and_full_content_is_a_question_away(site: str) -> None:
     short = read(site, f"/traces/{seeding.LONG_TRACE}.json")["spans"][0]
     full = read(site, f"/traces/{seeding.LONG_TRACE}.json?content=full")["spans"][0]

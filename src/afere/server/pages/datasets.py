@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 _CHANGES = 50  # shown; all are counted
+_OPTIONAL = ("relevant", "tags", "split", "group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,16 @@ class Changes:
     first: tuple[ChangedRow, ...]
 
 
+def _details(row: Row) -> dict[str, Json]:
+    """What a row holds besides its columns."""
+    found: dict[str, Json] = {}
+    if row.output is not None:
+        found["output"] = row.output
+    if row.weight != 1:
+        found["weight"] = row.weight
+    return {**found, "metadata": row.metadata} if row.metadata else found
+
+
 @dataclass(frozen=True, slots=True)
 class DatasetPage:
     artifact: Artifact
@@ -68,6 +79,7 @@ class DatasetPage:
     used_by: tuple[Used, ...]
     more_users: int
     expected: int
+    columns: frozenset[str]  # of those a row need not have, what any row of the version has
 
     @property
     def next(self) -> str | None:
@@ -88,6 +100,11 @@ class DatasetPage:
             new = self.changes
             parts.append(f"since {new.since}: {new.added} added, {new.changed} changed, {new.removed} removed")
         return "; ".join(parts) + "."
+
+    @property
+    def shown(self) -> tuple[tuple[Row, dict[str, Json]], ...]:
+        """The rows of this page, each with what it holds besides its columns."""
+        return tuple((row, _details(row)) for row in self.rows)
 
     def to_json(self) -> Json:
         return {
@@ -111,6 +128,7 @@ def page(session: Session, asked: Asked) -> DatasetPage:
     return DatasetPage(
         artifact, len(data), data.splits, data.tags, data.schema, data.rows[offset : offset + asked.limit], offset, asked.limit,
         versions, _changes(session, artifact, data), used, more, sum(row.expected is not None for row in data.rows),
+        frozenset(name for name in _OPTIONAL if any(getattr(row, name) for row in data.rows)),
     )  # fmt: skip
 
 
