@@ -82,6 +82,7 @@ def create_app(session: Session) -> ASGIApp:
             programs.append(_route(prefix + address.path + ".json", partial(_answer, sessions, address, as_page=False)))
             if address.template:
                 people.append(_route(prefix + address.path, partial(_answer, sessions, address, as_page=True)))
+    programs.append(_route("/home.json", partial(_answer, sessions, HOME, as_page=False)))
     programs.append(_route("/{project}/home.json", partial(_answer, sessions, HOME, as_page=False)))
     programs.append(_route("/{project}.json", partial(_answer, sessions, HOME, as_page=False)))
     people.append(_route("/", partial(_answer, sessions, HOME, as_page=True)))

@@ -41,6 +41,15 @@ GROUPS = (
     Group("Evaluate", (Entry("experiments", "Experiments", "/experiments", "experiment"),)),
     Group("Govern", (Entry("audit", "Audit log", "/audit", "audit"),)),
 )
+# First words of addresses that no project is called by, since they are, or will be, pages and doors of the server.
+UNBUILT = frozenset({
+    "api", "chains", "monitors", "alerts", "jobs", "lineage", "debt", "release", "gateway", "review", "models", "tools",
+    "docs", "metrics",
+})  # fmt: skip
+BUILT = frozenset({
+    "v1", "traces", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "audit", "settings",
+    "static",
+})  # fmt: skip
 _NEXT = {"": "light", "light": "dark", "dark": "system"}
 
 
@@ -77,12 +86,22 @@ class Sessions:
                 session = afere.store.open(self.first.folder, project=project, actor=self.first.actor)
                 if not (session.find("artifacts", limit=1).items or session.spans.find(limit=1).items):
                     session.close()
-                    raise NotFound(
-                        f"There is no project {project!r} in this store, nor another page of that name. "
-                        f"This server was started for project {self.first.project!r}."
-                    )
+                    raise NotFound(self._nothing(project))
                 self._open[project] = session
             return self._open[project]
+
+    def _nothing(self, word: str) -> str:
+        """Why the first word of an address leads nowhere."""
+        if word in UNBUILT:
+            return (
+                f"The address /{word} is reserved for afere itself, and it is not built yet. Start from the home page."
+            )
+        if word in BUILT:
+            return f"The address /{word} is reserved for afere itself, and alone it is no page. What there is: /openapi.json."
+        return (
+            f"There is no project {word!r} in this store, nor another page of that name. "
+            f"This server was started for project {self.first.project!r}."
+        )
 
 
 def frame(session: Session, *, here: str, theme: str, path: str) -> Frame:
