@@ -136,6 +136,20 @@ def test_a_row_that_does_not_fit_the_target_is_named_with_its_line_and_what_it_l
     assert "data/qa.jsonl:62: row z: the target takes question, but the row's input has 'q', and no 'question'." in err
 
 
+def test_a_long_reason_that_scorers_and_rules_share_is_printed_once(suite: Path, afere: Run) -> None:
+    reason = "the key of this service is missing; set it in the environment and try again"
+    code = APP.format(limit=0).replace("    return question", f"    raise ValueError('{reason}')\n    return question")
+    (suite / "app.py").write_text(code)
+    (suite / "evals/qa.yaml").write_text(SUITE + "  - short.mean >= 0.5\n")
+    _, out, _ = afere("eval", "qa")
+    flat = " ".join(out.split())
+    assert flat.count(reason) == 1
+    assert "exact, short: 60 without a score" in flat
+    assert flat.count("open: no scores (the same reason as above)") == 2
+    flat = " ".join(afere("gate", "1")[1].split())
+    assert flat.count(reason) == 1
+
+
 def test_accept_writes_the_baseline_and_a_worse_version_is_blocked(suite: Path, afere: Run) -> None:
     file = suite / "evals/qa.yaml"
     file.write_text(SUITE.replace("gate:", "against: baseline\ngate:\n  - exact.mean not worse than baseline by 0.05"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _ANSWERS = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "red"), "open": ("◌ open", "yellow")}
 _STATUS = {"pass": Exit.DONE, "fail": Exit.RULE_FAILED, "open": Exit.OPEN}
 _CASES = 20  # changed cases shown in a terminal; --json shows all
+_LONG = 40  # characters of a reason that is not worth reading twice
 
 
 @click.command("eval")
@@ -70,7 +71,7 @@ def eval_(
     def draw(console: Console) -> None:
         _draw_experiment(console, made)
         if decision:
-            _draw_decision(console, decision)
+            _draw_decision(console, decision, told=[one.why for one in made.table() if one.missing])
         console.print(f"\nNext: {'   '.join(_next(made, decision, suite))}", style="dim", markup=False)
 
     place.show(_experiment_json(made, decision), draw)
@@ -287,20 +288,26 @@ def _cells(one: Measure, compared: bool) -> list[str]:
     return [*cells, report.change(one)] if compared else cells
 
 
-def _draw_decision(console: Console, decision: Decision) -> None:
+def _draw_decision(console: Console, decision: Decision, *, told: Sequence[str] = ()) -> None:
+    """Every rule with its answer; a long reason that stands above already, such as one that was `told`, is not repeated."""
     from rich.text import Text
 
     from afere.evals import report
 
     console.print()
+    above = [why for why in told if len(why) > _LONG]
     for one in decision.rules:
+        said = one.why
+        for why in above:
+            said = said.replace(why, "the same reason as above")
+        above += [one.why] if len(one.why) > _LONG else []
         word, style = _ANSWERS[one.answer]
         figures = (
             f"  {report.number(one.value)} ({report.interval(one.low, one.high)}), {one.n} cases"
             if one.value is not None
             else ""
         )
-        console.print(Text.assemble((word, f"bold {style}"), "  ", one.rule, (figures, "dim"), "  ", one.why))
+        console.print(Text.assemble((word, f"bold {style}"), "  ", one.rule, (figures, "dim"), "  ", said))
     word, style = _ANSWERS[decision.answer]
     console.print(Text.assemble(f"{decision.subject}: ", (word, f"bold {style}"), (f"  {decision.ref}", "dim")))
 

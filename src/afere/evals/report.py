@@ -53,10 +53,17 @@ def notes(experiment: Experiment) -> list[str]:
     if any(not one.calibrated for one in table):
         names = ", ".join(one.name for one in table if not one.calibrated)
         found.append(f"uncalibrated: {names} is a model's verdict that has not been compared with people's")
-    scored = [one for one in table if one.missing and one.kind != "empty"]
-    found += [f"{one.name}: {one.missing} without a score ({one.why})" for one in table if one.kind == "empty"]
-    found += [f"{one.name}: {one.missing} of the runs without a score ({one.why})" for one in scored]
-    return found
+    return found + _without(table)
+
+
+def _without(table: Sequence[Measure]) -> list[str]:
+    """Which measures have no score for some runs, and why; a reason that several share stands once."""
+    shared: dict[tuple[str, int, str], list[str]] = {}
+    for empty in (True, False):
+        for one in table:
+            if one.missing and (one.kind == "empty") is empty:
+                shared.setdefault(("" if empty else "of the runs ", one.missing, one.why), []).append(one.name)
+    return [f"{', '.join(names)}: {n} {which}without a score ({why})" for (which, n, why), names in shared.items()]
 
 
 def markdown(experiment: Experiment, decision: Decision | None) -> str:
