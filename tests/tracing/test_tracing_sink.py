@@ -94,6 +94,61 @@ with afere.span("root"), afere.context(user="42"):
     store.close()
 
 
+@pytest.mark.parametrize("wait", [0.1, 0.3, 1.5])
+@pytest.mark.parametrize("child", [True, False])
+def test_what_ended_is_never_seen_without_the_root_that_was_killed(project: Path, child: bool, wait: float) -> None:
+    code = (
+        HEAD
+        + f"""
+with afere.span("before"): pass
+flush()  # the store is open
+with afere.span("root"):
+    if {child}:
+        with afere.span("child"): pass
+    print("runs", flush=True)
+    time.sleep(60)
+"""
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"runs\n"
+    time.sleep(wait)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    store = SpanStore(project / ".afere", "handbook")
+    roots = [span for span in store.find(roots=True).items if span.name != "before"]
+    found = kept(project)
+    store.close()
+    assert all(span.name == "root" and died(span) for span in roots)
+    assert ("child" in found) <= ("root" in found)
+    if wait > 1:
+        assert [span.name for span in roots] == ["root"]
+
+
+def test_a_root_that_waits_behind_its_children_is_written_with_the_first_of_them(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sink, "BATCH", 3)
+    seen: list[set[str]] = []
+    write = SpanStore.write
+
+    def watched(self: SpanStore, spans: Any) -> None:
+        write(self, spans)
+        seen.append(set(kept(project)))
+
+    monkeypatch.setattr(SpanStore, "write", watched)
+    before = flush()
+    with afere.span("root"):
+        for n in range(10):
+            with afere.span(f"step {n}"):
+                pass
+    after = flush()
+    assert (after.written - before.written, after.waiting, after.lost) == (11, 0, before.lost)
+    assert len(seen) > 1 and all("root" in names for names in seen)
+    assert len(kept(project)) == 11 and kept(project, "status:running") == []
+
+
 def test_what_was_flushed_survives_kill_9_at_any_moment(project: Path) -> None:
     code = (
         HEAD

@@ -1,6 +1,6 @@
 """From the program to the store: a queue bounded by count and bytes, and one writer thread with group commit.
 
-A span that was put here is on disk some 50 ms later (one that only began: after half a second), or after `flush()`, or at exit; a killed process loses at most what
+A span that was put here is on disk some 50 ms later (a root that only began: after half a second, or with the first that ended under it), or after `flush()`, or at exit; a killed process loses at most what
 was still waiting. Whatever goes wrong is counted and said once through `logging`, never raised into the program.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import dataclasses
 import logging
+import math
 import os
 import sys
 import threading
@@ -141,6 +142,7 @@ class _Item(NamedTuple):
     span: Span
     size: int  # about how many bytes
     ended: int  # 1, or 0 for a span that has only begun
+    queued: int = 1  # 0 for a root that is written beside the queue, so that `flush` does not count it for another
 
 
 class Sink:
@@ -148,7 +150,8 @@ class Sink:
 
     def __init__(self) -> None:
         self._waiting: deque[_Item] = deque()
-        self._begun: dict[tuple[str, str], tuple[float, _Item]] = {}  # roots that run, by ids: since when
+        # Roots that run, by ids: since when (inf: it waits in the queue too, and here for what ended under it).
+        self._begun: dict[tuple[str, str], tuple[float, _Item]] = {}
         self._bytes = 0
         self._lock = threading.Lock()  # guards the queue and the counts; never held while writing
         self._writing = threading.Lock()  # one batch at a time
@@ -168,8 +171,11 @@ class Sink:
             full = len(self._waiting) + len(self._begun) >= SPANS or self._bytes + item.size > BYTES
             self._ended += item.ended
             known = (item.span.trace_id, item.span.span_id)
-            if self._begun and item.ended and (begun := self._begun.pop(known, None)) is not None:
-                self._bytes -= begun[1].size
+            if self._begun and item.ended and known in self._begun:
+                if full or len(self._waiting) < BATCH:
+                    self._bytes -= self._begun.pop(known)[1].size
+                else:  # its end may be written after what ended under it, which then still needs its beginning
+                    self._begun[known] = (math.inf, self._begun[known][1])
             if full or item.target is None:
                 self._lost += item.ended
                 self._unreported += item.ended
@@ -194,7 +200,12 @@ class Sink:
         deadline = time.monotonic() + timeout
         with self._progress:
             if begun:
-                self._hand_over(0.0)
+                for ids, (since, item) in self._begun.items():
+                    if since < math.inf:
+                        self._taken += 1
+                        self._waiting.append(item)
+                        self._bytes += item.size
+                        self._begun[ids] = (math.inf, item)
             goal = self._taken
             while self._settled < goal and (left := deadline - time.monotonic()) > 0:
                 self._hurry.set()
@@ -223,11 +234,17 @@ class Sink:
 
     def _run(self) -> None:
         while True:
-            self._wake.wait(BEGUN if self._begun else None)
-            self._hurry.wait(LINGER)
+            if self._wake.wait(self._due()):
+                self._hurry.wait(LINGER)
             self._hurry.clear()
             self._wake.clear()
             self._drain()
+
+    def _due(self) -> float | None:
+        """Seconds until a root that runs is to be written; None if none waits for that."""
+        with self._lock:
+            oldest = min((since for since, _ in self._begun.values()), default=math.inf)
+        return None if oldest == math.inf else max(0.0, oldest + BEGUN - time.monotonic())
 
     def _drain(self) -> None:
         with self._writing:
@@ -241,18 +258,20 @@ class Sink:
 
     def _take(self) -> list[_Item]:
         with self._lock:
-            self._hand_over(0.0 if self._exiting else BEGUN)
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
+            if self._begun:
+                batch += self._begun_for({item.span.trace_id for item in batch})
             self._bytes -= sum(item.size for item in batch)
         return batch
 
-    def _hand_over(self, age: float) -> None:
-        """Let roots that have run for `age` seconds be written as running. The lock is held."""
-        until = time.monotonic() - age
-        while self._begun and (oldest := next(iter(self._begun.values())))[0] <= until:
-            del self._begun[oldest[1].span.trace_id, oldest[1].span.span_id]
-            self._taken += 1
-            self._waiting.append(oldest[1])
+    def _begun_for(self, traces: set[str]) -> list[_Item]:
+        """Roots that have run long enough to be written as running, or that something in `traces` ended under.
+
+        Without its root, what ended would look like a root itself. The lock is held.
+        """
+        until = time.monotonic() - (0.0 if self._exiting else BEGUN)
+        found = [ids for ids, (since, _) in self._begun.items() if since <= until or ids[0] in traces]
+        return [self._begun.pop(ids)[1]._replace(queued=0) for ids in found]
 
     def _write(self, target: Target, items: list[_Item]) -> None:
         try:
@@ -272,7 +291,7 @@ class Sink:
     def _settle(self, items: list[_Item], problem: str | None) -> None:
         ended = sum(item.ended for item in items)
         with self._progress:
-            self._settled += len(items)
+            self._settled += sum(item.queued for item in items)
             if problem is None:
                 self._written += ended
             else:
