@@ -166,3 +166,11 @@ def test_a_module_that_does_not_import_is_wrong_use_with_its_line(
     told = capsys.readouterr()
     assert (ended.value.code, told.out) == (2, "")
     assert said in told.err and told.err.count("\n") == 1, told.err
+
+
+def test_an_empty_answer_is_said_to_be_one(write) -> None:
+    write("app.py", APP.replace('"": "?"', '"": ""'))
+    said = afere("run", "qa", "Nothing known")
+    assert said.returncode == 0 and said.stdout.startswith("\n")
+    assert said.stderr == "note: capitals answered nothing (finish reason: stop).\n"
+    assert afere("run", "qa", "Portugal").stderr == ""

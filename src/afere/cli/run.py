@@ -64,6 +64,8 @@ def run(place: Place, chain: str, text: str | None, data: str | None) -> None:
         console.print(f"Look at it: afere show {result.trace_id[:_SHOWN]}", style="dim", markup=False)
 
     place.show(_to_json(result, trace), draw)
+    if isinstance(result.output, str) and not result.output.strip():
+        click.echo(_empty(chain, trace), err=True)
 
 
 @click.command(name="exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -76,8 +78,9 @@ def exec_(place: Place, command: tuple[str, ...]) -> int:
       afere exec -- python app.py
       afere exec -- uvicorn app:app
 
-    The program is a trace itself. It finds the store and project in its environment (AFERE_STORE, AFERE_PROJECT) and the
-    trace in TRACEPARENT. In Python programs the libraries that afere knows are instrumented before your code starts.
+    The program is a trace itself, and what it traces are traces of their own, such as one for each request of a server.
+    Its environment names the store and project (AFERE_STORE, AFERE_PROJECT), and the program's own trace (TRACEPARENT) for
+    programs that read it. In Python programs the libraries that afere knows are instrumented before your code starts.
     """
     from afere.tracing import flush, headers, span
 
@@ -249,6 +252,15 @@ def _said(output: object) -> str:
     from afere.chains.target import as_json
 
     return json.dumps(as_json(output), ensure_ascii=False, indent=2)
+
+
+def _empty(name: str, trace: Trace | None) -> str:
+    """What to say where a blank line is the whole answer: what the last model call says of its end."""
+    calls = [span for span in trace.spans if span.kind == "llm"] if trace else []
+    if not calls:
+        return f"note: {name} answered nothing: an empty text."
+    last = calls[-1]
+    return f"note: {last.model or 'the model'} answered nothing (finish reason: {last.finish_reason or 'not said'})."
 
 
 def _line(result: Run[Any], trace: Trace | None) -> str:
