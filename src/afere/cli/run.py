@@ -54,14 +54,14 @@ def run(place: Place, chain: str, text: str | None, data: str | None) -> None:
     found = resolve_chain(chain, project)
     arguments = _arguments(found, chain, text, data)
     result = _run(found, arguments)
-    flush()
+    lost = flush().lost
     with place.session() as session:
         trace = session.spans.trace(result.trace_id)
 
     def draw(console: Console) -> None:
         console.print(_said(result.output), markup=False)
         console.print(_line(result, trace), style="dim", markup=False)
-        console.print(f"Look at it: afere show {result.trace_id[:_SHOWN]}", style="dim", markup=False)
+        console.print(_where(result.trace_id, trace, lost), style="dim", markup=False)
 
     place.show(_to_json(result, trace), draw)
     if isinstance(result.output, str) and not result.output.strip():
@@ -261,6 +261,14 @@ def _empty(name: str, trace: Trace | None) -> str:
         return f"note: {name} answered nothing: an empty text."
     last = calls[-1]
     return f"note: {last.model or 'the model'} answered nothing (finish reason: {last.finish_reason or 'not said'})."
+
+
+def _where(trace_id: str, trace: Trace | None, lost: int) -> str:
+    """Where to look at what ran, if it is there to be looked at."""
+    if trace is None and lost:
+        return "This run was not kept: its trace could not be written to the store. To see what is wrong: afere doctor"
+    look = f"Look at it: afere show {trace_id[:_SHOWN]}"
+    return f"{look} ({lost} of its spans were not kept)" if lost else look
 
 
 def _line(result: Run[Any], trace: Trace | None) -> str:
