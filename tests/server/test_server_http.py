@@ -6,6 +6,8 @@ import http.client
 import json
 import re
 import socket
+import subprocess
+import sys
 import time
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -366,6 +368,28 @@ def test_every_span_can_be_reached_without_script(site: str, store: Session) -> 
         assert f"?span={span.span_id}#" in page
         assert f'<section id="{span.span_id}"' in ask(site, f"/traces/{TRACE}?span={span.span_id}")[2]
         assert f'<section id="{span.span_id}"' in ask(site, f"/traces/{TRACE}/spans/{span.span_id}")[2]
+
+
+def test_a_run_whose_process_is_gone_died_and_a_mark_is_said_in_words(fresh: tuple[str, Session]) -> None:
+    url, session = fresh
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    now, trace = time.time_ns(), "e" * 32
+    ran = {"process.pid": gone.pid, "host.name": socket.gethostname()}
+    session.spans.write([
+        Span(trace, "e" * 16, "qa", now, None, "chain", None, "running", input="Anyone?", attributes=dict(ran)),
+        Span(trace, "f" * 16, "search", now + 5, "e" * 16, "retrieval", None, "running", marks=["skewed"]),
+        Span("d" * 32, "d" * 16, "approval", now, None, "agent", now + 9, "paused"),
+    ])  # fmt: skip
+    page = ask(url, f"/traces/{trace}")[2]
+    assert "It died: the process that ran it is gone." in page
+    assert "had times that cannot be" in page
+    assert "marked skewed" not in page
+    for path in (f"/traces/{trace}", f"/traces/{trace}/spans/{'f' * 16}", "/traces", "/"):
+        shown = ask(url, path)[2]
+        assert "died" in shown, path
+        assert "</svg>running</span>" not in shown, path
+    assert "paused" in ask(url, f"/traces/{'d' * 32}")[2]
 
 
 def test_a_huge_trace_is_shown_a_part_at_a_time(fresh: tuple[str, Session]) -> None:

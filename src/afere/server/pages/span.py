@@ -10,7 +10,7 @@ from typing import cast
 from afere.base.canonical import Json
 from afere.base.span import Span
 from afere.server import words
-from afere.server.pages.summary import Judged
+from afere.server.pages.summary import Judged, State
 
 _ROLES = ("system", "user", "assistant", "tool")
 _RAW = 200_000  # characters of raw JSON on a page
@@ -51,6 +51,7 @@ class SpanView:
     """A span with its contents taken apart."""
 
     span: Span
+    state: State
     messages: tuple[Said, ...]
     documents: tuple[Document, ...]
     call: Call | None
@@ -70,13 +71,14 @@ class SpanView:
         return None if self.span.output_messages or self.documents or self.call else self.span.output
 
 
-def view(span: Span, scores: Sequence[Judged]) -> SpanView:
-    """Take a span apart for showing; `scores` are those of its whole trace."""
+def view(span: Span, scores: Sequence[Judged], state: State) -> SpanView:
+    """Take a span apart for showing; `scores` are those of its whole trace, `state` how it stands."""
     tool = span.tool or {}
     call = Call(_call(tool.get("name") or span.name, tool.get("arguments"))) if span.tool else None
     raw = words.pretty(span.to_json())
     return SpanView(
         span,
+        state,
         tuple(_said(message) for message in (*span.input_messages, *span.output_messages)),
         tuple(_document(document) for document in span.documents),
         call,

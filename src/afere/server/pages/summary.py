@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Literal
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.score import Score, Value
-from afere.base.span import Span, Totals
+from afere.base.span import Span, Status, Totals
 from afere.server import words
+from afere.store.spans import died
 
 if TYPE_CHECKING:
     from afere.store import Session
 
 Answer = Literal["", "pass", "fail", "open"]
+State = Status | Literal["died"]
 _SCORES = 200  # of one trace
 _YES, _NO = {"pass", "yes", "up", "good", "true"}, {"fail", "no", "down", "bad", "false"}
 
@@ -57,6 +59,13 @@ def newest(scores: Sequence[Score]) -> tuple[Judged, ...]:
     return tuple(Judged(score) for score in sorted(seen.values(), key=lambda score: (score.name, score.by)))
 
 
+def state_of(span: Span, root: Span | None = None) -> State:
+    """How a span stands. Only the root of a trace says whose process runs it: with it died what still runs below."""
+    if span.status != "running":
+        return span.status
+    return "died" if died(span) or (root is not None and died(root)) else "running"
+
+
 @dataclass(frozen=True, slots=True)
 class Summary:
     """What `api` calls a trace, without its spans."""
@@ -70,6 +79,10 @@ class Summary:
     def chain(self) -> str | None:
         """The revision of the chain that ran."""
         return next((ref for ref, _ in self.root.artifacts if ref.startswith("chain:")), None)
+
+    @property
+    def state(self) -> State:
+        return state_of(self.root)
 
     @property
     def tokens(self) -> int | None:

@@ -12,7 +12,7 @@ from afere.base.span import Span, Trace
 from afere.server import words
 from afere.server.pages.asked import Asked
 from afere.server.pages.span import SpanView, view
-from afere.server.pages.summary import Judged, Summary, scores_of
+from afere.server.pages.summary import Judged, State, Summary, scores_of, state_of
 
 if TYPE_CHECKING:
     from afere.store import Session
@@ -32,6 +32,7 @@ class Step:
     wait: float
     width: float
     late: bool
+    state: State
 
     @property
     def note(self) -> str:
@@ -76,7 +77,9 @@ class TracePage:
     def verdict(self) -> str:
         """What is known of this run, in a sentence."""
         root = self.summary.root
-        if root.status == "running":
+        if self.summary.state == "died":
+            return "It died: the process that ran it is gone. What it had done until then is below."
+        if self.summary.state == "running":
             return "It is running, or the program ended before it did. What is known so far is below."
         failed = [one for one in self.summary.scores if one.answer == "fail"]
         took = f"It took {words.seconds(root.seconds)} over {words.many(self.total, 'span')}"
@@ -109,7 +112,7 @@ def page(session: Session, asked: Asked) -> TracePage:
     rows = ordered[offset : offset + _ROWS]
     steps = tuple(_step(span, depth, root, max(end - root.start, 1)) for span, depth in rows)
     return TracePage(
-        Summary(root, trace.project, trace.totals, scores), steps, offset, len(ordered), view(shown, scores),
+        Summary(root, trace.project, trace.totals, scores), steps, offset, len(ordered), view(shown, scores, state_of(shown, root)),
         _longest(trace, root, max(end - root.start, 1)), tuple(span for span, _ in rows), asked.get("content") == "full", _marks(trace.spans),
     )  # fmt: skip
 
@@ -132,7 +135,7 @@ def span_page(session: Session, asked: Asked) -> SpanPage:
     found = next((span for span in trace.spans if span.span_id == wanted), None)
     if found is None:
         raise NotFound(f"Trace {trace.trace_id[:8]} has no span {wanted!r}.")
-    return SpanPage(trace.trace_id, view(found, scores_of(session, trace.trace_id)))
+    return SpanPage(trace.trace_id, view(found, scores_of(session, trace.trace_id), state_of(found, trace.root)))
 
 
 def _trace(session: Session, asked: Asked) -> Trace:
@@ -191,7 +194,13 @@ def _step(span: Span, depth: int, root: Span, whole: int) -> Step:
     took = (span.end or span.start) - span.start
     wait = min((span.first_token_seconds or 0) * 1e9, took)
     return Step(
-        span, depth, share(span.start - root.start), share(wait), max(share(took - wait), 2.0), _late(span, root)
+        span,
+        depth,
+        share(span.start - root.start),
+        share(wait),
+        max(share(took - wait), 2.0),
+        _late(span, root),
+        state_of(span, root),
     )
 
 
