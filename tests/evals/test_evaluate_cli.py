@@ -150,6 +150,28 @@ def test_a_long_reason_that_scorers_and_rules_share_is_printed_once(suite: Path,
     assert flat.count(reason) == 1
 
 
+def test_what_the_cache_answered_is_not_shown_as_paid(suite: Path, afere: Run) -> None:
+    (suite / "prompts").mkdir()
+    (suite / "prompts/answer.md").write_text("{{ q }}")
+    (suite / "app.py").write_text(
+        "import afere\nfrom afere.models import Settings\nfrom afere.testing import ScriptedModel\n\n"
+        "dear = Settings(retries=0, prices={'input': 1000, 'output': 1000})\n"
+        "ScriptedModel('dear', {'': 'seven'}, settings=dear)\n"
+        "answer = afere.prompt('prompts/answer.md', model='scripted:dear')\n\n"
+        "@afere.chain\ndef qa(question: str) -> str:\n    return answer(q=question)\n\n"
+        "@afere.scorer\ndef short(output):\n    return True\n"
+    )
+    line = "all answers came from the cache; nothing was paid"
+    _, out, _ = afere("eval", "qa")
+    assert "$" in out.splitlines()[0] and line not in out
+    _, out, _ = afere("eval", "qa")
+    assert "$" not in out.splitlines()[0] and out.count(line) == 1
+    with (suite / "data/qa.jsonl").open("a") as rows:
+        rows.write('{"id": "new", "input": {"question": "new"}, "expected": "?"}\n')
+    _, out, _ = afere("eval", "qa")
+    assert "$" in out.splitlines()[0] and line not in out
+
+
 def test_accept_writes_the_baseline_and_a_worse_version_is_blocked(suite: Path, afere: Run) -> None:
     file = suite / "evals/qa.yaml"
     file.write_text(SUITE.replace("gate:", "against: baseline\ngate:\n  - exact.mean not worse than baseline by 0.05"))

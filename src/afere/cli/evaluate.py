@@ -220,7 +220,8 @@ def _draw_experiment(console: Console, made: Experiment) -> None:
     target = said["target"]
     what = str(target[0]) if isinstance(target, list) else "the rows' own outputs"
     dataset = str(said["dataset"][0]) if isinstance(said["dataset"], list) else ""
-    cost = f", ${made.cost:.4f}" if made.cost is not None else ""
+    paid = None if said.get("from_cache") else made.cost
+    cost = f", ${paid:.4f}" if paid is not None else ""
     console.print(
         Text.assemble(
             (f"{made.ref} ", "bold"),

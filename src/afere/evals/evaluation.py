@@ -22,8 +22,9 @@ from afere.base.errors import AfereError, BadData, BadInput
 from afere.base.project import Project
 from afere.base.rule import BUILTIN
 from afere.base.score import Score
+from afere.base.span import Trace
 from afere.base.steps import Effect, Steps
-from afere.chains.calls import Memory, remembering
+from afere.chains.calls import CACHED, Memory, remembering
 from afere.chains.chain import Gathered, settling_later
 from afere.chains.runner import Outcome, Progress, Purse, each, run_rows
 from afere.data import Dataset, Row
@@ -140,6 +141,7 @@ def perform(
     costs = [*(one.cost for one in outcomes if one.cost is not None), *work.judging]
     content = work.content(results, before)
     content |= {"seconds": round(time.monotonic() - begun, 3), "cost": sum(costs) if costs else None}
+    content["from_cache"] = 0 < len(results.runs) == len(work.cached)
     artifact = work.put(content, results)
     results = replace(results, ref=artifact.ref, at=artifact.at)
     work.append(results)
@@ -174,6 +176,7 @@ class _Work:
         self.pool = ThreadPoolExecutor(max(1, concurrency), "afere-score")  # its threads start as they are needed
         self.made: dict[tuple[str, int], Result] = {}  # by row and repeat, as they are scored
         self.judging: list[float] = []  # USD of each verdict that was paid
+        self.cached: list[str] = []  # the row of each run that asked no model anew
         self.digests = {row.id: row_digest(row) for row in data.rows}
         self.subject = self.first = plan.subject.identity(session)
         self.kept = {
@@ -285,6 +288,8 @@ class _Work:
             case = Case(outcome.row, outcome.output, outcome.trace, outcome.repeat)
             with entered(_APART):  # the traces of judges are their own
                 found = yield from self._found(case)
+            if _from_cache(case.trace, found):
+                self.cached.append(case.row.id)
         self.made[outcome.row.id, outcome.repeat] = _result(outcome, self.digests[outcome.row.id], found)
 
     def _unscored(self, outcome: Outcome) -> dict[str, Scored]:
@@ -438,6 +443,16 @@ def _costs(found: Mapping[str, Scored]) -> list[float]:
     """What judging paid, in USD."""
     costs = [one.data.get("cost") for one in found.values()]
     return [float(cost) for cost in costs if isinstance(cost, int | float)]
+
+
+def _from_cache(trace: Trace | None, found: Mapping[str, Scored]) -> bool:
+    """Whether a run and its judges asked models, and all that they answered was kept."""
+    calls = [span for span in trace.spans if span.kind in ("llm", "embedding")] if trace else []
+    return (
+        bool(calls)
+        and all(CACHED in one.attributes for one in calls)
+        and not any("cost" in one.data for one in found.values())
+    )
 
 
 def _gone(rule: str, where: str, suite: str) -> Json:

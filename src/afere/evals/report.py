@@ -47,6 +47,8 @@ def notes(experiment: Experiment) -> list[str]:
         )
     if said["errors"]:
         found.append(f"the target raised an error in {said['errors']} of {said['runs']} runs")
+    if said.get("from_cache"):
+        found.append("all answers came from the cache; nothing was paid")
     if said["uncompared"]:
         found.append(f"not compared with {said['against']}: {said['uncompared']}")
     table = experiment.table()
