@@ -176,6 +176,31 @@ def test_code_without_source_counts_by_its_bytecode_and_says_so(tmp_path: Path) 
     assert any("one" in note or "bytecode" in note for note in one["notes"])
 
 
+def test_a_text_kept_under_the_name_of_other_code_is_not_taken_for_its_source(tmp_path: Path) -> None:
+    write(tmp_path / "p", {"afere.yaml": "project: p\n", "app.py": MAKE})
+    cell = "def qa(x): return x + 1"
+    do = "import linecache; linecache.cache['<string>'] = (9, None, [{!r}], '<string>'); scope = {{}}; exec({!r}, scope); target = scope['qa']"
+    right, spaced, wrong, other = captured(
+        *(
+            Job(tmp_path / "p", "app:make", do.format(kept + "\n", run))
+            for kept, run in (
+                (cell, cell),
+                (cell + "  # a", cell),
+                (cell, cell.replace("1", "2")),
+                (cell, cell.replace("1", "3")),
+            )
+        )
+    )
+    assert right["hash"] == spaced["hash"]
+    assert len({one["hash"] for one in (right, wrong, other)}) == 3
+    assert [any("bytecode" in note for note in one["notes"]) for one in (right, spaced, wrong, other)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
 def test_a_secret_is_kept_nowhere_in_clear_and_its_change_is_seen(tmp_path: Path) -> None:
     source = "API_KEY = '{}'\n\ndef qa(question, password='{}'):\n    return API_KEY + question\n"
     roots = [
