@@ -259,7 +259,7 @@ def test_what_was_said_in_logs_joins_its_span_whichever_comes_first(door: Door, 
     assert trace is not None
     for one in trace.of_kind("llm"):
         assert [event["name"] for event in one.events].count("gen_ai.client.inference.operation.details") == 1
-        assert one.marks == []
+        assert set(one.marks) <= {"late"}  # as the recording is by now
     assert [one.name for one in door.session.spans.find("sunny").items] == ["app"]
 
 
