@@ -4,6 +4,12 @@ Intervals are two-sided 90% unless told: their ends are the two one-sided 95% bo
 picture and a verdict agree. Unknown values are left out by the caller, who counts them.
 """
 
+from afere.evals.stats.agreement import Agreement as Agreement
+from afere.evals.stats.agreement import Truth as Truth
+from afere.evals.stats.agreement import cohen as cohen
+from afere.evals.stats.agreement import dawid_skene as dawid_skene
+from afere.evals.stats.agreement import fleiss as fleiss
+from afere.evals.stats.agreement import krippendorff as krippendorff
 from afere.evals.stats.decide import Verdict as Verdict
 from afere.evals.stats.decide import better as better
 from afere.evals.stats.decide import needs_more as needs_more
