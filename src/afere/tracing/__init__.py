@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from afere.tracing.collect import Collected, collecting
 from afere.tracing.decorate import trace
+from afere.tracing.lacking import Lack, Origin, lacks, origin
 from afere.tracing.libraries import instrument
 from afere.tracing.live import LiveSpan, context, current, span, start
 from afere.tracing.playback import Playback, Played, now, played, playing
@@ -32,6 +33,10 @@ __all__ = [
     "carry",
     "headers",
     "remote",
+    "lacks",
+    "Lack",
+    "origin",
+    "Origin",
     "playing",
     "played",
     "Playback",

@@ -16,6 +16,8 @@ from afere.tracing.dialects import shapes
 from afere.tracing.dialects.maps import MAPS, Dialect, Rule
 
 _TEXTS = ("model", "response_model", "provider", "session", "user", "environment")
+_PROMPT = {"prompt_name": "gen_ai.prompt.name", "prompt_version": "gen_ai.prompt.version"}
+_ORIGIN = {"version": "service.version", "revision": "vcs.ref.head.revision"}
 _COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
 _EVENTS = {
     "gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen_ai.assistant.message": "assistant",
@@ -42,6 +44,7 @@ def read(span: Span) -> None:
     if len(spoken) > 1 or any(str(_name(event)).startswith("gen_ai.") for event in span.events):
         reading.everything()
     reading.facts(_TEXTS[3:])
+    reading.named(_ORIGIN)
     reading.outcome()
 
 
@@ -62,10 +65,7 @@ class _Reading:
         self._numbers()
         self._messages()
         self._said()
-        for field, name in (("prompt_name", "gen_ai.prompt.name"), ("prompt_version", "gen_ai.prompt.version")):
-            value = self._text(field)
-            if value is not None:
-                span.attributes.setdefault(name, value)
+        self.named(_PROMPT)
         if span.cost is None and span.kind in ("llm", "embedding"):
             span.cost = _cost(span)
 
@@ -74,6 +74,12 @@ class _Reading:
         for name in names:
             if getattr(self._span, name) is None:
                 setattr(self._span, name, self._text(name))
+
+    def named(self, fields: Mapping[str, str]) -> None:
+        """Facts that have no field of a span, under the one name that everybody looks for."""
+        for field, name in fields.items():
+            if name not in self._span.attributes and (value := self._text(field)) is not None:
+                self._span.attributes[name] = value
 
     def outcome(self) -> None:
         """Whether it failed, and how."""

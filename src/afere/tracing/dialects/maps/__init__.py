@@ -15,7 +15,7 @@ FIELDS = (
     "model", "response_model", "provider", "input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens",
     "cost", "finish_reason", "first_token_seconds", "first_token_ms", "first_token_at", "system", "input_messages", "output_messages", "output_text", "output_calls",
     "input", "output", "tool_name", "tool_arguments", "tool_result", "documents", "error", "session", "user",
-    "environment", "prompt_name", "prompt_version",
+    "environment", "version", "revision", "prompt_name", "prompt_version",
 )  # fmt: skip
 
 
