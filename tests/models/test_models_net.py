@@ -128,16 +128,13 @@ def test_control_c_ends_a_call_that_waits() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_fork_before_the_first_call_works_and_one_after_it_says_what_to_do(echo: str) -> None:
+def test_calls_work_in_children_forked_before_and_after_the_first_call(echo: str) -> None:
     code = f"""
 import os
-from afere.net import Call, HostFailed, send
+from afere.net import Call, send
 def child():
     if os.fork() == 0:
-        try:
-            print(send(Call("GET", "{echo}/")).status, flush=True)
-        except HostFailed as error:
-            print(error, flush=True)
+        print(send(Call("GET", "{echo}/")).status, flush=True)
         os._exit(0)
     os.wait()
 child()
@@ -146,9 +143,7 @@ child()
 print(send(Call("GET", "{echo}/")).status)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
-    first, second, third = done.stdout.splitlines()
-    assert (first, third) == ("200", "200")
-    assert "'spawn'" in second
+    assert done.stdout.splitlines() == ["200", "200", "200"]
 
 
 @pytest.mark.parametrize(

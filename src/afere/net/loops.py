@@ -1,8 +1,5 @@
-"""Event loops in threads that live as long as the process: the only threads that touch the native client, since
-pyreqwest 0.15 crashes when threads that used it come and go.
-
-Code that runs on such a loop calls right there; code anywhere else hands its call to the loop of `lasting("afere net")`,
-at the price of two thread switches.
+"""Event loops in threads that live as long as the process, for code that is not asynchronous: it hands its calls to the
+loop of `lasting("afere net")`, at the price of two thread switches.
 """
 
 from __future__ import annotations
@@ -13,16 +10,15 @@ import os
 import threading
 
 _here = threading.local()  # .home: (process, loop) that this thread runs
-_loops: dict[tuple[int, str], asyncio.AbstractEventLoop] = {}  # a forked child has none of its parent's threads
+_loops: dict[str, asyncio.AbstractEventLoop] = {}
 _lock = threading.Lock()
 
 
 def lasting(name: str) -> asyncio.AbstractEventLoop:
     """The loop of that name; made, with its thread, when first asked for."""
-    key = os.getpid(), name
     with _lock:
-        if key not in _loops:
-            loop = _loops[key] = asyncio.new_event_loop()
+        if name not in _loops:
+            loop = _loops[name] = asyncio.new_event_loop()
 
             def run() -> None:
                 _here.home = os.getpid(), loop
@@ -30,7 +26,7 @@ def lasting(name: str) -> asyncio.AbstractEventLoop:
                 loop.run_forever()
 
             contextvars.Context().run(threading.Thread(target=run, name=name, daemon=True).start)
-        return _loops[key]
+        return _loops[name]
 
 
 def home() -> asyncio.AbstractEventLoop | None:
@@ -39,6 +35,12 @@ def home() -> asyncio.AbstractEventLoop | None:
     return loop if process == os.getpid() else None
 
 
-def of_process(process: int) -> list[asyncio.AbstractEventLoop]:
-    """All that a process has begun."""
-    return [loop for (owner, _), loop in list(_loops.items()) if owner == process]
+def _after_fork() -> None:
+    """A forked child has none of its parent's threads, and must not wait for a lock that one of them held."""
+    global _lock  # noqa: PLW0603  the lock of this process
+    _lock = threading.Lock()
+    _loops.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
