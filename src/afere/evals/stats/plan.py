@@ -1,9 +1,8 @@
-"""Before spending: how many cases. After measuring much: how many of the findings to believe."""
+"""Before spending: how many cases or repeats it takes, and the smallest drop that would be seen."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from afere.evals.stats.distributions import normal_cdf, normal_quantile
 
@@ -23,12 +22,24 @@ def power(n: int, spread: float, effect: float, *, alpha: float = 0.05, design: 
     return normal_cdf(effect / (spread * math.sqrt(design / n)) - normal_quantile(1 - alpha))
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values that keep the chance of any false finding (Holm 1979), in the order given."""
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted = [1.0] * len(p_values)
-    largest = 0.0
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
-        adjusted[i] = largest
-    return adjusted
+def smallest_drop(n: int, spread: float, *, alpha: float = 0.05, power: float = 0.8, design: float = 1.0) -> float:
+    """The smallest paired effect that n cases show with that power: the other inverse of `cases_needed`."""
+    return (normal_quantile(1 - alpha) + normal_quantile(power)) * spread * math.sqrt(design / n)
+
+
+def spread_with_repeats(between: float, within_a: float, within_b: float, repeats: int) -> float:
+    """The standard deviation of a per-case difference of means over r repeats (Miller 2024, section 3.2).
+
+    sd^2 = between + (within_a + within_b) / r, of the variance of the true differences between cases and that of the
+    repeats of one case in either version.
+    """
+    return math.sqrt(between + (within_a + within_b) / repeats)
+
+
+def repeats_needed(
+    n: int, effect: float, between: float, within_a: float, within_b: float, *, alpha: float = 0.05, power: float = 0.8
+) -> int | None:  # fmt: skip
+    """Repeats with which n cases show the effect; None where no number of them would do, so that it takes more cases."""
+    largest = (effect / (normal_quantile(1 - alpha) + normal_quantile(power))) ** 2 * n
+    room = largest - between
+    return max(1, math.ceil((within_a + within_b) / room - 1e-9)) if room > 0 else None
