@@ -22,6 +22,7 @@ from afere.evals.stats.families import benjamini_yekutieli as benjamini_yekutiel
 from afere.evals.stats.families import e_bh as e_bh
 from afere.evals.stats.families import holm as holm
 from afere.evals.stats.families import holm_bounds as holm_bounds
+from afere.evals.stats.interval import LEVEL as LEVEL
 from afere.evals.stats.interval import Estimate as Estimate
 from afere.evals.stats.interval import clustered_mean as clustered_mean
 from afere.evals.stats.interval import clustered_rate as clustered_rate

@@ -76,65 +76,63 @@ def _at(ordered: Sequence[float], p: float) -> float:
     return ordered[low] + (place - low) * (ordered[high] - ordered[low])
 
 
+Side = tuple[Sequence[float], Sequence[Hashable]]  # values, and the cluster of each
+
+
 def quantile_difference(
-    before: Sequence[float], after: Sequence[float], clusters: Sequence[Hashable], p: float, *, level: float = LEVEL,
-    draws: int = _DRAWS, seed: int = 0,
-) -> Estimate:  # fmt: skip
-    """The p-quantile of `after` minus that of `before`, paired by place, with a bootstrap over clusters.
+    before: Side, after: Side, p: float, *, level: float = LEVEL, draws: int = _DRAWS, seed: int = 0
+) -> Estimate:
+    """The p-quantile of `after` minus that of `before`, with a bootstrap over the clusters that both have.
 
     Both sides of a cluster are drawn together, which is what makes it a paired comparison. Ends are percentiles of the
     draws (Efron 1979), since the acceleration of a quantile is no smooth thing. They are None where a draw hardly ever
     holds anything beyond the quantile: fewer than 5 clusters are expected on its thin side. Beyond 4,000 values it needs
     the extra `stats`.
     """
-    groups: dict[Hashable, list[int]] = {}
-    for i, cluster in enumerate(clusters):
-        groups.setdefault(cluster, []).append(i)
-    n, count = len(before), len(groups)
+    common = set(before[1]) & set(after[1])
+    x: dict[Hashable, list[float]] = {}
+    y: dict[Hashable, list[float]] = {}
+    for kept, side in ((x, before), (y, after)):
+        for value, cluster in zip(*side, strict=True):
+            if cluster in common:
+                kept.setdefault(cluster, []).append(value)
+    members = [(x[one], y[one]) for one in x]
+    n, count = sum(len(b) for _, b in members), len(members)
     if n == 0:
         return Estimate(None, None, None, 0, 0)
-    value = _quantile(after, p) - _quantile(before, p)
+    value = _between(members, p)
     if count * min(p, 1 - p) < 5:
         return Estimate(value, None, None, n, count)
-    members = list(groups.values())
-    drawn = (
-        _drawn_plain(before, after, members, p, draws, seed)
-        if n <= _PLAIN
-        else _drawn_fast(before, after, members, p, draws, seed)
-    )
+    if n <= _PLAIN:
+        random = Random(seed)  # noqa: S311 - drawing cases, no secrets
+        drawn = sorted(_between(random.choices(members, k=count), p) for _ in range(draws))
+    else:
+        drawn = _drawn_fast(members, p, draws, seed)
     tail = (1 - level) / 2
     return Estimate(value, _at(drawn, tail), _at(drawn, 1 - tail), n, count)
 
 
-def _quantile(values: Sequence[float], p: float) -> float:
+_Pairs = Sequence[tuple[Sequence[float], Sequence[float]]]
+
+
+def _between(members: _Pairs, p: float) -> float:
+    return _quantile([v for _, b in members for v in b], p) - _quantile([v for a, _ in members for v in a], p)
+
+
+def _quantile(values: list[float], p: float) -> float:
     """The smallest x with at least p n of the values at or below it, as `stats.quantile` has it."""
-    return sorted(values)[max(0, math.ceil(p * len(values) - 1e-9) - 1)]
+    values.sort()
+    return values[max(0, math.ceil(p * len(values) - 1e-9) - 1)]
 
 
-def _drawn_plain(
-    before: Sequence[float], after: Sequence[float], members: Sequence[Sequence[int]], p: float, draws: int, seed: int
-) -> list[float]:
-    random = Random(seed)  # noqa: S311 - drawing cases, no secrets
-    found: list[float] = []
-    for _ in range(draws):
-        places = [i for one in random.choices(members, k=len(members)) for i in one]
-        found.append(_quantile([after[i] for i in places], p) - _quantile([before[i] for i in places], p))
-    return sorted(found)
-
-
-def _drawn_fast(
-    before: Sequence[float], after: Sequence[float], members: Sequence[Sequence[int]], p: float, draws: int, seed: int
-) -> list[float]:
+def _drawn_fast(members: _Pairs, p: float, draws: int, seed: int) -> list[float]:
     """The same with numpy: how often each cluster was drawn weighs its values, sorted once."""
     try:
         import numpy as np
     except ImportError:
-        raise MissingExtra("stats", f"the interval of a quantile's difference over {len(before):,} values") from None
+        raise MissingExtra("stats", "the interval of a quantile's difference over so many values") from None
     random = np.random.default_rng(seed)
-    belongs = np.zeros(len(before), dtype=np.int64)
-    for i, places in enumerate(members):
-        belongs[list(places)] = i
-    sides = [_sorted_side(np, np.asarray(side, dtype=float), belongs) for side in (before, after)]
+    sides = [_sorted_side(np, [pair[side] for pair in members]) for side in (0, 1)]
     found: list[float] = []
     for _ in range(draws):
         times = np.bincount(random.integers(0, len(members), len(members)), minlength=len(members))
@@ -143,9 +141,11 @@ def _drawn_fast(
     return sorted(found)
 
 
-def _sorted_side(np: Any, values: NDArray[Any], belongs: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _sorted_side(np: Any, groups: Sequence[Sequence[float]]) -> tuple[NDArray[Any], NDArray[Any]]:
+    values = np.asarray([v for group in groups for v in group], dtype=float)
+    owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
     order = np.argsort(values, kind="stable")
-    return values[order], belongs[order]
+    return values[order], owner[order]
 
 
 def _weighted(np: Any, ordered: NDArray[Any], weights: NDArray[Any], p: float) -> float:
