@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, cast
@@ -213,27 +213,50 @@ class Difference:
         }  # fmt: skip
 
 
-def difference(now: Series, before: Series, against: str, *, lower_is_better: bool = False) -> Difference:
-    """The paired comparison of two series, by row and content."""
+def difference(
+    now: Series, before: Series, against: str, *, lower_is_better: bool = False, statistic: str = "mean",
+    level: float = stats.LEVEL,
+) -> Difference:  # fmt: skip
+    """The paired comparison of two series, by row and content: of means, or of p50, p95 or p99."""
     a, b = before.by_case, now.by_case
     common = [case for case in b if case in a]
     pairs = [(a[case][0], b[case][0]) for case in common]
     clusters = [b[case][1] for case in common]
-    weights = [b[case][2] for case in common]
-    rate = "mean" not in (now.kind, before.kind)
-    found = stats.difference(
-        [x for x, _ in pairs], [y for _, y in pairs], clusters, weights=weights if any(weights) else None, rate=rate
-    )
+    rate = "mean" not in (now.kind, before.kind) and statistic not in _QUANTILES
+    if statistic in _QUANTILES:
+        kept = set(common)
+        sides = [_values_of(one, kept, {case: b[case][1] for case in common}) for one in (before, now)]
+        found = stats.quantile_difference(sides[0], sides[1], _QUANTILES[statistic], level=level)
+        found = replace(found, n=len(common))
+    else:
+        weights = [b[case][2] for case in common]
+        found = stats.difference(
+            [x for x, _ in pairs], [y for _, y in pairs], clusters, weights=weights if any(weights) else None, rate=rate,
+            level=level,
+        )  # fmt: skip
     up, down = sum(y > x for x, y in pairs), sum(y < x for x, y in pairs)
     wins, losses = (down, up) if lower_is_better else (up, down)
-    grouped = len(set(clusters)) < len(clusters)
     changed = sorted(
         ((case[0], x, y) for case, (x, y) in zip(common, pairs, strict=True) if x != y),
         key=lambda one: (-abs(one[2] - one[1]), one[0]),
     )
-    test = stats.mcnemar(wins, losses).exact if rate else stats.wilcoxon([y - x for x, y in pairs])
-    p = None if grouped else test
+    grouped = len(set(clusters)) < len(clusters)
+    p = None if grouped or statistic in _QUANTILES else _p_value(pairs, rate)
     return Difference(against, found, wins, losses, p, rate, tuple(changed))
+
+
+def _p_value(pairs: Sequence[tuple[float, float]], rate: bool) -> float:
+    if rate:
+        return stats.mcnemar(sum(y > x for x, y in pairs), sum(y < x for x, y in pairs)).exact
+    return stats.wilcoxon([y - x for x, y in pairs])
+
+
+def _values_of(
+    series: Series, kept: Collection[tuple[str, str]], clusters: Mapping[tuple[str, str], str]
+) -> tuple[list[float], list[str]]:
+    """Every value of the cases that both sides have, each in the cluster that its case has now."""
+    found = [(value, case) for value, case in zip(series.values, series.cases, strict=True) if case in kept]
+    return [value for value, _ in found], [clusters[case] for _, case in found]
 
 
 def lines(runs: Iterable[Result]) -> bytes:
