@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
-import logging
-import os
+import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, ModelUnreachable
-from afere.base.span import Trace, totals
+from afere.base.span import totals
 from afere.base.steps import Effect, Steps, adrive, drive
 from afere.chains.calls import CACHED, Memory, remembering
 from afere.chains.chain import apart
+from afere.chains.ledger import Ledger
+from afere.chains.outcome import Outcome, Progress, Purse
 from afere.chains.target import Target, as_json, is_world, target_of
 from afere.chains.waiting import background
 from afere.data import Row
@@ -28,80 +29,26 @@ from afere.store import Job, Session
 from afere.tracing import Collected
 from afere.tracing.capture import failure
 from afere.tracing.scope import entered
-from afere.tracing.sink import settle
 
 T = TypeVar("T")
 
-_log = logging.getLogger("afere")
-_TICK = 0.15  # seconds between two writings of what is finished
+
 _ATTEMPTS = 2  # of a row whose model, network or disk failed (each call has its own retries before that)
 _PAUSE = 1.0  # seconds before the second
-_GRACE = 2.0  # seconds that running rows have to end after Ctrl-C
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What one row gave in one repeat.
-
-    `error` with `world`: the model, the network or the disk failed, or the row was not run; never a score. `error`
-    without it: the user's code raised. `seconds` is None where an answer came from the cache. `cost` is in USD.
-    """
-
-    row: Row
-    repeat: int
-    output: Json = None
-    error: str | None = None
-    world: bool = False
-    trace: Trace | None = None
-    trace_id: str | None = None
-    seconds: float | None = None
-    cost: float | None = None
-
-    def to_json(self) -> dict[str, Json]:
-        """What a job keeps of it."""
-        return {
-            "output": self.output, "error": self.error, "trace_id": self.trace_id, "seconds": self.seconds,
-            "cost": self.cost,
-        }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a run is. `cost`: USD paid so far; `seconds_left` None until a row is done; `busy`: other programs hold
-    the processors, so that times are upper bounds.
-    """
-
-    done: int
-    total: int
-    cost: float
-    seconds_left: float | None
-    errors: int
-    busy: bool
-
-
-class Purse:
-    """What a run has paid, in USD, and what it may."""
-
-    def __init__(self, limit: float | None = None) -> None:
-        self.limit = limit
-        self.paid = 0.0
-        self._lock = threading.Lock()
-
-    @property
-    def empty(self) -> bool:
-        return self.limit is not None and self.paid >= self.limit
-
-    def pay(self, amount: float) -> None:
-        with self._lock:
-            self.paid += amount
 
 
 def run_rows(
     target: Callable[..., Any] | str, rows: Sequence[Row], *, session: Session, job: Job | None = None, repeats: int = 1,
     concurrency: int = 8, max_cost: float | Purse | None = None, progress: Callable[[Progress], None] | None = None,
-    then: Callable[[Outcome], Steps[None]] | None = None,
+    then: Callable[[Outcome], Steps[None]] | None = None, stop: Callable[[Outcome], bool] | None = None,
+    seed: int | None = None,
 ) -> list[Outcome]:  # fmt: skip
     """Run `target` on every row, `repeats` times; outcomes in the order of rows, then repeats.
+
+    `stop` is told every outcome, after `then`, in the order in which rows were begun: one that ended before an earlier one
+    waits for it, so that quick rows do not count before slow ones. Once it answers True no more rows are begun; what runs
+    goes on to its end, and what was not begun is in no outcome. With a `seed` rows are begun in random order, the repeats of
+    a row one after the other.
 
     `then` is what follows each outcome, that of an earlier run too (its scores), in the place of the row that ran: after
     it the outcome's trace is let go, so that memory does not grow with the rows. A `Purse` is shared with what it pays.
@@ -117,18 +64,45 @@ def run_rows(
     found = target_of(target)
     inputs = {row.id: row.bind(found.parameters) for row in rows}  # every row is checked before anything is paid
     purse = max_cost if isinstance(max_cost, Purse) else Purse(max_cost)
-    ledger = _Ledger(rows, repeats, session=session, job=job, purse=purse, progress=progress)
+    ledger = Ledger(rows, repeats, session=session, job=job, purse=purse, progress=progress)
     waiting = deque(
-        (row, repeat)
-        for repeat in range(1, repeats + 1)
-        for row in rows
-        if then is not None or (row.id, repeat) not in ledger.done
+        one for one in _order(rows, repeats, seed) if then or stop or (one[0].id, one[1]) not in ledger.done
     )
-    run = _Run(found, inputs, waiting, ledger, session, then)
+    run = _Run(found, inputs, waiting, ledger, session, then, _Told(stop, ledger, list(waiting)) if stop else None)
     workers = min(concurrency, len(waiting))
     if workers:
         (_in_loop if found.is_async else _in_threads)(run, workers, ledger)
     return ledger.outcomes()
+
+
+def _order(rows: Sequence[Row], repeats: int, seed: int | None) -> list[tuple[Row, int]]:
+    """In which order rows are begun."""
+    numbers = range(1, repeats + 1)
+    if seed is None:
+        return [(row, repeat) for repeat in numbers for row in rows]
+    shuffled = list(rows)
+    random.Random(seed).shuffle(shuffled)  # noqa: S311 - not a secret
+    return [(row, repeat) for row in shuffled for repeat in numbers]
+
+
+class _Told:
+    """Tells `stop` the outcomes in the order in which their rows were begun."""
+
+    def __init__(self, stop: Callable[[Outcome], bool], ledger: Ledger, order: list[tuple[Row, int]]) -> None:
+        self._stop, self._ledger = stop, ledger
+        self._order = deque(order)
+        self._ended: dict[tuple[str, int], Outcome] = {}
+        self._lock = threading.Lock()
+
+    def ended(self, outcome: Outcome) -> None:
+        """A row has its outcome, and all that follows it is done."""
+        with self._lock:
+            self._ended[outcome.row.id, outcome.repeat] = outcome
+            while self._order and (key := (self._order[0][0].id, self._order[0][1])) in self._ended:
+                self._order.popleft()
+                if self._stop(self._ended.pop(key)):
+                    self._ledger.enough()
+                    self._order.clear()
 
 
 @dataclass
@@ -138,9 +112,10 @@ class _Run:
     target: Target
     inputs: Mapping[str, dict[str, Json]]
     waiting: deque[tuple[Row, int]]
-    ledger: _Ledger
+    ledger: Ledger
     session: Session
     then: Callable[[Outcome], Steps[None]] | None
+    told: _Told | None
 
     def next(self) -> tuple[Row, int] | None:
         """The next row to run; None when there is none, or no more is to be started."""
@@ -158,6 +133,9 @@ class _Run:
             outcome = yield from self._outcome(row, repeat)
         if self.then is not None:
             yield from self.then(outcome)
+        if self.told is not None:
+            self.told.ended(outcome)
+        if self.then is not None:
             self.ledger.let_go(outcome)
 
     def _outcome(self, row: Row, repeat: int) -> Steps[Outcome]:
@@ -196,106 +174,7 @@ class _Run:
         return outcome, error, paid
 
 
-class _Ledger:
-    """What is finished: in memory, in the job, and told to whoever watches. Written by one thread, a few times a second."""
-
-    def __init__(
-        self, rows: Sequence[Row], repeats: int, *, session: Session, job: Job | None, purse: Purse,
-        progress: Callable[[Progress], None] | None,
-    ) -> None:  # fmt: skip
-        self._rows, self._repeats, self._job, self._purse = rows, repeats, job, purse
-        self._progress = progress
-        self._lock = threading.Lock()
-        self._fresh: list[Outcome] = []
-        self.done: dict[tuple[str, int], Outcome] = {}
-        self._errors = 0
-        self._begun = time.monotonic()
-        self._halted = self.interrupted = False
-        self.problem: BaseException | None = None
-        for outcome in _kept(rows, repeats, session, job):
-            self.done[outcome.row.id, outcome.repeat] = outcome
-            self._errors += outcome.error is not None
-        self._resumed = len(self.done)
-
-    @property
-    def total(self) -> int:
-        return len(self._rows) * self._repeats
-
-    def add(self, outcome: Outcome, paid: float) -> None:
-        """Take one finished row."""
-        self._purse.pay(paid)
-        with self._lock:
-            self.done[outcome.row.id, outcome.repeat] = outcome
-            self._fresh.append(outcome)
-            self._errors += outcome.error is not None
-
-    def let_go(self, outcome: Outcome) -> None:
-        """Keep no trace of an outcome in memory."""
-        self.done[outcome.row.id, outcome.repeat] = replace(outcome, trace=None)
-
-    @property
-    def stopped(self) -> bool:
-        """Whether no more rows are to be started."""
-        return self._halted or self._purse.empty
-
-    def halt(self, problem: BaseException | None = None) -> None:
-        """Start no more rows; `problem` is raised when those that run have ended."""
-        self.problem, self._halted = self.problem or problem, True
-
-    def write(self) -> None:
-        """Keep what has finished since the last time. Its spans first: a kept row then always has its trace."""
-        with self._lock:
-            fresh, self._fresh = self._fresh, []
-        if fresh and self._job is not None:
-            settle()
-            kept = {_key(one.row, one.repeat): cast("Json", one.to_json()) for one in fresh if not one.world}
-            self._job.put(kept)
-        if self._progress is not None:
-            self._progress(self._now())
-
-    def watch(self, finished: Callable[[float], bool]) -> None:
-        """Write now and then until `finished(seconds)`, then once more. Ctrl-C stops the run and says what is kept."""
-        try:
-            while not finished(_TICK):
-                self.write()
-        except BaseException as problem:
-            self.interrupted = True
-            self.halt()
-            finished(_GRACE)
-            self.write()
-            if isinstance(problem, KeyboardInterrupt):
-                raise KeyboardInterrupt(self._told()) from None
-            raise
-        self.write()
-        if self.problem is not None:
-            raise self.problem
-
-    def outcomes(self) -> list[Outcome]:
-        """All outcomes in order; a row that was not started says why."""
-        why = f"not run: max_cost of {self._purse.limit} USD was reached ({self._purse.paid:.4f} USD paid); resume to go on"
-        return [
-            self.done.get((row.id, repeat)) or Outcome(row, repeat, error=why, world=True)
-            for row in self._rows
-            for repeat in range(1, self._repeats + 1)
-        ]
-
-    def _told(self) -> str:
-        finished = sum(not one.world for one in self.done.values())
-        if self._job is None:
-            return f"interrupted after {finished} of {self.total} rows; nothing was to be kept."
-        return (
-            f"interrupted: {finished} of {self.total} rows are finished and kept. "
-            "Run the same again with --resume (resume=True) to go on; finished rows are not paid again."
-        )
-
-    def _now(self) -> Progress:
-        done = len(self.done)
-        new = done - self._resumed
-        left = (time.monotonic() - self._begun) / new * (self.total - done) if new else None
-        return Progress(done, self.total, self._purse.paid, left, self._errors, _busy())
-
-
-def _in_threads(run: _Run, count: int, ledger: _Ledger) -> None:
+def _in_threads(run: _Run, count: int, ledger: Ledger) -> None:
     """Sync targets: one thread a row that runs, each in a copy of the caller's context."""
 
     def work() -> None:
@@ -321,7 +200,7 @@ def _in_threads(run: _Run, count: int, ledger: _Ledger) -> None:
     ledger.watch(finished)
 
 
-def _in_loop(run: _Run, count: int, ledger: _Ledger) -> None:
+def _in_loop(run: _Run, count: int, ledger: Ledger) -> None:
     """Async targets: tasks on a loop in the background, since the caller's may be running (a notebook)."""
 
     async def work() -> None:
@@ -390,37 +269,3 @@ class _Pause(Effect):
 def _may_pass(error: BaseException) -> bool:
     """A missing key or an unknown model stays so; all else of the world may be better in a moment."""
     return not isinstance(error, ModelUnreachable) or isinstance(error.__cause__, HostFailed)
-
-
-def _key(row: Row, repeat: int) -> str:
-    return f"{row.id}#{repeat}"
-
-
-def _kept(rows: Sequence[Row], repeats: int, session: Session, job: Job | None) -> Iterator[Outcome]:
-    """The rows that an earlier run of the job finished, with their traces."""
-    items = job.items() if job is not None else {}
-    for row in rows:
-        for repeat in range(1, repeats + 1):
-            item = items.get(_key(row, repeat))
-            if isinstance(item, dict):
-                said = cast("dict[str, Any]", item)
-                trace = session.spans.trace(said["trace_id"]) if said["trace_id"] else None
-                yield Outcome(
-                    row,
-                    repeat,
-                    said["output"],
-                    said["error"],
-                    False,
-                    trace,
-                    said["trace_id"],
-                    said["seconds"],
-                    said["cost"],
-                )
-
-
-def _busy() -> bool:
-    """Whether more programs want the processors than there are, this one aside."""
-    try:
-        return os.getloadavg()[0] > (os.cpu_count() or 1) + 1
-    except OSError:
-        return False

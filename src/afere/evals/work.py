@@ -1,0 +1,389 @@
+"""The work of one evaluation: rows run and scored, one after the other's place, and what is kept of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from opentelemetry import context as otel
+from opentelemetry.context import Context
+
+from afere.base.artifact import Artifact, Use
+from afere.base.canonical import Json, digest, digest_of
+from afere.base.clock import now_ns, rfc3339
+from afere.base.errors import BadData
+from afere.base.project import Project
+from afere.base.rule import BUILTIN
+from afere.base.score import Score
+from afere.base.span import Trace
+from afere.base.steps import Effect, Steps
+from afere.chains.calls import CACHED, Memory, remembering
+from afere.chains.chain import Gathered, settling_later
+from afere.chains.runner import Outcome, Progress, Purse, each, run_rows
+from afere.data import Dataset
+from afere.data.place import shown
+from afere.data.reading import read_file
+from afere.evals.gate import Missing
+from afere.evals.judge import Judge
+from afere.evals.references import reference
+from afere.evals.results import Result, Results, lines, row_digest
+from afere.evals.scorers import Case, Judging, Scored
+from afere.evals.scorers.measured import measured
+from afere.evals.select import rows_where
+from afere.evals.subject import Subject
+from afere.evals.suite import Suite
+from afere.evals.table import measures
+from afere.store import Job, Session
+from afere.tracing import context
+from afere.tracing.scope import ABOUT, About, about, entered
+
+if TYPE_CHECKING:
+    from afere.store.cache import Cache
+
+EVALUATION = "evaluation"  # the environment of spans that an evaluation runs
+
+_log = logging.getLogger("afere")
+_APART = otel.set_value(ABOUT, About(environment=EVALUATION), Context())
+
+Watch = Callable[[str, Progress], None]  # told how far "running" and "scoring" are
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be evaluated, with every name resolved."""
+
+    name: str
+    subject: Subject
+    data: object
+    scorers: tuple[Judging, ...]
+    baseline: Path
+    repeats: int = 1
+    against: str | None = None
+    suite: Suite | None = None
+
+    @classmethod
+    def of(cls, suite: Suite, *, against: str | None = None, repeats: int | None = None) -> Plan:
+        """A suite's plan, with what the command line says otherwise."""
+        return cls(
+            suite.name, suite.subject, suite.data, suite.scorers, suite.baseline, repeats or suite.repeats,
+            against or suite.against, suite,
+        )  # fmt: skip
+
+
+class Work:
+    """One evaluation being made: the plan with its dataset, and the artifacts that stand before the run."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        project: Project,
+        session: Session,
+        data: Dataset,
+        purse: Purse,
+        watch: Watch | None,
+        concurrency: int,
+    ) -> None:
+        self.plan = plan
+        self.project = project
+        self.session = session
+        self.data = data
+        self.purse = purse
+        self.watch = watch
+        self.begun = time.monotonic()
+        self.pool = ThreadPoolExecutor(max(1, concurrency), "afere-score")  # its threads start as they are needed
+        self.made: dict[tuple[str, int], Result] = {}  # by row and repeat, as they are scored
+        self.judging: list[float] = []  # USD of each verdict that was paid
+        self.cached: list[str] = []  # the row of each run that asked no model anew
+        self.digests = {row.id: row_digest(row) for row in data.rows}
+        self.subject = self.first = plan.subject.identity(session)
+        self.kept = {
+            one.name: session.put(one.kind, one.name, one.content, why=f"used by {plan.name}") for one in plan.scorers
+        }
+        self.suite: Artifact | None = None
+        if plan.suite is not None:
+            self.suite = session.put("suite", plan.name, plan.suite.content, why="declared before the run")
+
+    def job(self, resume: bool) -> Job:
+        """The unfinished job of the same work, if it is to go on; else a new one."""
+        job = self._job()
+        if not resume and job.items():
+            job.end("done")
+            job = self._job()
+        return job
+
+    def _job(self) -> Job:
+        plan, subject = self.plan, self.subject
+        key = digest_of([list(subject) if subject else plan.subject.name, self.data.hash, plan.repeats])
+        return self.session.job("evaluation", key, total=len(self.data) * plan.repeats)
+
+    def stop(self, job: Job) -> None:
+        """Let another process go on with it, also by the revision that what ran has joined since it began."""
+        job.end("stopped")
+        if self.subject != self.first and self._grew():
+            later = self._job()
+            later.put(job.items())
+            later.end("stopped")
+
+    def _grew(self) -> bool:
+        """Whether the subject is what it was when this began, and more of it is known."""
+        if not (self.first and self.subject and self.first[1] and self.subject[1]):
+            return False
+        before, now = (self.session.get(ref) for ref, _ in (self.first, self.subject))
+        same = [{**cast("dict[str, Json]", one.content), "found": None} for one in (before, now)]
+        return same[0] == same[1] and {(u.role, u.hash) for u in before.uses} <= {(u.role, u.hash) for u in now.uses}
+
+    def run(
+        self, job: Job, concurrency: int, *, stop: Callable[[Result], bool] | None = None, seed: int | None = None
+    ) -> list[Outcome]:
+        """What the target gave, scored row by row; where there is none, the rows' own outputs."""
+        plan = self.plan
+        if plan.subject.run is None:
+            why = "the row has no output, and there is no target to make one"
+            given = [Outcome(row, 1, row.output, None if row.output is not None else why) for row in self.data.rows]
+            try:
+                each(given, self._scored_alone, concurrency=max(1, concurrency))
+            except KeyboardInterrupt:
+                raise KeyboardInterrupt(
+                    f"interrupted while scoring {len(given)} outputs; what judges have said is kept. Run the same again to go on."
+                ) from None
+            return given
+        ran: Gathered = {}
+        with settling_later(ran), context(environment=about().environment or EVALUATION):
+            try:
+                outcomes = run_rows(
+                    plan.subject.run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
+                    concurrency=concurrency, max_cost=self.purse, progress=self._running, then=self.score,
+                    stop=(lambda one: stop(self.made[one.row.id, one.repeat])) if stop else None, seed=seed,
+                )  # fmt: skip
+            except BadData as problem:
+                raise BadData(f"{self._written_at(str(problem))}: {problem}") from problem.__cause__
+        self._settle(ran)
+        return outcomes
+
+    def _written_at(self, problem: str) -> str:
+        """Where the row that a problem begins with was written, `data/qa.jsonl:3`; else the dataset's reference."""
+        source = self.plan.data
+        file = self.project.path(source) if isinstance(source, str | Path) else None
+        if file is None or not file.is_file():
+            return self.data.ref
+        name = shown(file, self.project.root)
+        rows = zip(self.data.rows, read_file(file, name), strict=False)
+        return next((place for row, (place, _) in rows if problem.startswith(f"row {row.id}: ")), name)
+
+    def _settle(self, ran: Gathered) -> None:
+        """What ran without being part of a revision joins it, once, and is said: the experiment is of that revision."""
+        before = set(self._by_running())
+        for chain, pairs in ran.items():
+            chain.settle(pairs)
+        self.subject = self.plan.subject.identity(self.session) or self.subject
+        if new := [role for role in self._by_running() if role not in before]:
+            _log.warning(
+                "%s: %s ran without being part of what was captured, and joined it: now %s",
+                self.plan.name, ", ".join(new), self.subject[0] if self.subject else "",
+            )  # fmt: skip
+
+    def _by_running(self) -> list[str]:
+        """What running has shown of the chain, by name."""
+        if self.subject is None or not self.subject[1]:
+            return []
+        content = cast("dict[str, Any]", self.session.get(self.subject[0]).content)
+        return [str(one["part"]) for one in content.get("found", ())]
+
+    def _running(self, now: Progress) -> None:
+        if self.watch is not None:
+            self.watch("running", now)
+
+    def _scored_alone(self, outcome: Outcome) -> Steps[None]:
+        yield from self.score(outcome)
+        if self.watch is not None:
+            done, total = len(self.made), len(self.data)
+            left = (time.monotonic() - self.begun) / done * (total - done)
+            self.watch("scoring", Progress(done, total, self.purse.paid, left, 0, False))
+
+    def score(self, outcome: Outcome) -> Steps[None]:
+        """Every scorer on one outcome; verdicts of judges come from the cache where the same was judged before."""
+        if outcome.error is not None:
+            found = self._unscored(outcome)
+        else:
+            case = Case(outcome.row, outcome.output, outcome.trace, outcome.repeat)
+            with entered(_APART):  # the traces of judges are their own
+                found = yield from self._found(case)
+            if _from_cache(case.trace, found):
+                self.cached.append(case.row.id)
+        self.made[outcome.row.id, outcome.repeat] = _result(outcome, self.digests[outcome.row.id], found)
+
+    def _unscored(self, outcome: Outcome) -> dict[str, Scored]:
+        why = outcome.error or ""
+        why = why if outcome.world else f"the target raised {why}"
+        return {one.name: Scored(None, why, outcome.world) for one in self.plan.scorers}
+
+    def _found(self, case: Case) -> Steps[dict[str, Scored]]:
+        cache, repeat = self.session.cache, case.repeat
+        scorers = [one for one in self.plan.scorers if not isinstance(one, Judge)]
+        answers: dict[str, dict[str, Scored]] = (yield _Scoring(scorers, case, cache, self.pool)) if scorers else {}
+        for one in self.plan.scorers:
+            if isinstance(one, Judge):
+                if self.purse.empty:
+                    why = f"not judged: max_cost of {self.purse.limit} USD was reached; resume to go on"
+                    answers[one.name] = {one.name: Scored(None, why, world=True)}
+                    continue
+                with remembering(Memory(cache, repeat)):
+                    answers[one.name] = yield from one.steps(case)
+            costs = _costs(answers[one.name])
+            self.judging += costs
+            self.purse.pay(sum(costs))
+        return {name: said for one in self.plan.scorers for name, said in answers[one.name].items()}
+
+    def results(self, outcomes: Sequence[Outcome]) -> Results:
+        """All runs with their scores, and what they were made with."""
+        plan = self.plan
+        runs = tuple(
+            self.made.get((one.row.id, one.repeat)) or _result(one, self.digests[one.row.id], self._unscored(one))
+            for one in outcomes
+        )
+        return Results(
+            "",
+            target=self.subject,
+            dataset=(self.data.ref, self.data.hash),
+            scorers={**{one.name: self.kept[one.name].hash for one in plan.scorers}, **dict.fromkeys(BUILTIN, "")},
+            lower=frozenset([*BUILTIN, *(one.name for one in plan.scorers if one.better == "lower")]),
+            judged=frozenset(one.name for one in plan.scorers if one.kind == "judge"),
+            complete=not any(run.world for run in runs),
+            runs=runs,
+        )
+
+    def content(self, results: Results, before: Mapping[str, str]) -> dict[str, Json]:
+        """What the experiment's artifact says, but for time and cost."""
+        plan = self.plan
+        gate: list[Json] = [str(rule) for rule in plan.suite.gate] if plan.suite else []
+        against = reference(plan.against, results, plan.baseline, self.session, self.project) if plan.against else None
+        compared = against if isinstance(against, Results) else None
+        scorers: dict[str, Json] = {
+            one.name: {
+                "ref": self.kept[one.name].ref,
+                "hash": self.kept[one.name].hash,
+                "kind": one.kind,
+                "better": one.better,
+            }
+            for one in plan.scorers
+        }
+        scorers |= {name: {"ref": None, "hash": "", "kind": "built-in", "better": "lower"} for name in BUILTIN}
+        return {
+            "name": plan.name, "target": list(results.target) if results.target else None,
+            "dataset": list(results.dataset), "scorers": scorers,
+            "names": list(results.scorers), "repeats": plan.repeats,
+            "cases": len({run.row for run in results.runs}), "runs": len(results.runs),
+            "errors": sum(run.error is not None and not run.world for run in results.runs),
+            "unfinished": sum(run.world for run in results.runs), "complete": results.complete,
+            "against": plan.against, "compared": compared.ref if compared else None,
+            "uncompared": against.why if isinstance(against, Missing) else None,
+            "gate": gate, "baseline": shown(plan.baseline, self.project.root),
+            "measures": [one.to_json() for one in measures(results, compared)], "slices": self._slices(results),
+            "findings": [_gone(rule, where, plan.name) for rule, where in before.items() if plan.suite and rule not in gate],
+        }  # fmt: skip
+
+    def _slices(self, results: Results) -> dict[str, Json]:
+        """The table of each slice that the suite names."""
+        rows = {row.id: row for row in self.data.rows}
+        texts: list[str] = []
+        for wanted in self.plan.suite.slices if self.plan.suite else ():
+            if wanted == "tags":
+                texts += [f'tag:"{tag}"' for tag in sorted({tag for row in rows.values() for tag in row.tags})]
+            elif wanted in ("split", "group"):
+                values = {getattr(row, wanted) for row in rows.values()} - {None}
+                texts += [f'{wanted}:"{value}"' for value in sorted(cast("set[str]", values))]
+            else:
+                texts.append(wanted)
+        return {text: [one.to_json() for one in measures(results, rows=rows_where(text, rows))] for text in texts}
+
+    def put(self, content: dict[str, Json], results: Results) -> Artifact:
+        """Keep the experiment, using all of what made it."""
+        uses = [Use("dataset", self.data.ref, self.data.hash)]
+        uses += [Use(f"{one.kind} {name}", one.ref, one.hash) for name, one in self.kept.items()]
+        if results.target is not None and results.target[1]:
+            uses.append(Use("target", *results.target))
+        if self.suite is not None:
+            uses.append(Use("suite", self.suite.ref, self.suite.hash))
+        compared = content["compared"]
+        if isinstance(compared, str) and compared.startswith("experiment:"):
+            uses.append(Use("against", compared, self.session.get(compared).hash))
+        why = f"evaluation of {self.plan.name}"
+        return self.session.put("experiment", None, content, blob=lines(results.runs), uses=uses, why=why)
+
+    def append(self, results: Results) -> None:
+        """Every score of a scorer or judge as a record; built-in measures are in the traces already."""
+        made: list[Score] = []
+        now = rfc3339(now_ns())
+        for run in results.runs:
+            target = run.trace or f"{self.data.ref}/{run.row}"
+            for name, (value, why) in run.scores.items():
+                by = self.kept.get(name) or self.kept.get(name.partition(".")[0])
+                if by is None or (run.world and value is None):
+                    continue
+                id_ = digest(f"{results.ref} {results.at} {run.row} {run.repeat} {name}".encode())[7:39]
+                about: dict[str, Json] = {"experiment": results.ref, "row": run.row, "repeat": run.repeat}
+                made.append(Score(target, name, value, by.ref, why, now, id_, about))
+            if len(made) >= 1000:
+                self.session.append(*made)
+                made.clear()
+        self.session.append(*made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scoring(Effect):
+    """Functions on one case: in a thread where a loop drives them, since they may take long or block."""
+
+    scorers: Sequence[Judging]
+    case: Case
+    cache: Cache
+    pool: ThreadPoolExecutor
+
+    def run(self) -> dict[str, dict[str, Scored]]:
+        found: dict[str, dict[str, Scored]] = {}
+        for one in self.scorers:
+            with remembering(Memory(self.cache, self.case.repeat)):
+                found[one.name] = one.score(self.case)
+        return found
+
+    async def arun(self) -> dict[str, dict[str, Scored]]:
+        return await asyncio.get_running_loop().run_in_executor(self.pool, self.run)
+
+
+def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Result:
+    row = outcome.row
+    scores = {name: (one.value, one.why) for name, one in found.items()}
+    scores |= measured(outcome)
+    world = outcome.world or any(one.world for one in found.values())
+    return Result(
+        row.id, digest_, outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world
+    )  # fmt: skip
+
+
+def _costs(found: Mapping[str, Scored]) -> list[float]:
+    """What judging paid, in USD."""
+    costs = [one.data.get("cost") for one in found.values()]
+    return [float(cost) for cost in costs if isinstance(cost, int | float)]
+
+
+def _from_cache(trace: Trace | None, found: Mapping[str, Scored]) -> bool:
+    """Whether a run and its judges asked models, and all that they answered was kept."""
+    calls = [span for span in trace.spans if span.kind in ("llm", "embedding")] if trace else []
+    return (
+        bool(calls)
+        and all(CACHED in one.attributes for one in calls)
+        and not any("cost" in one.data for one in found.values())
+    )
+
+
+def _gone(rule: str, where: str, suite: str) -> Json:
+    return {
+        "rule": "rule-gone", "severity": "warning", "place": f"suite {suite}", "evidence": [where], "since": None,
+        "cost": None, "why": f"the rule `{rule}` of {where} is gone from the suite",
+        "action": "put it back, or accept a new baseline and say why", "accepted": None,
+    }  # fmt: skip
