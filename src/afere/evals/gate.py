@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -12,7 +13,7 @@ from afere.base.errors import BadRule
 from afere.base.filter import parse_filter
 from afere.base.rule import BUILTIN, Rule
 from afere.evals import stats
-from afere.evals.results import Results, Series, difference
+from afere.evals.results import Difference, Results, Series, difference
 from afere.evals.select import FIELDS
 from afere.evals.stats import Estimate, Verdict
 
@@ -31,9 +32,87 @@ References = Mapping[str, Results | Missing]
 Rows = Callable[[Rule], Collection[str] | None]  # the rows that a rule's `where` keeps; None: all
 
 
-def decide(rules: Sequence[Rule], results: Results, references: References, rows: Rows) -> tuple[Ruling, ...]:
-    """A ruling for each rule. `references` holds what the rules compare with, by the word they use."""
-    return tuple(_ruling(rule, results, references, rows(rule)) for rule in rules)
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """How the results came about: at a fixed number of cases, or looked at while they ran (see `stats.sequential`).
+
+    `level` is that of the interval that decides; `anytime` ends hold however often one has looked.
+    """
+
+    level: float = stats.LEVEL
+    anytime: bool = False
+
+
+FIXED = Looks()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A ruling, and where it compares, its difference (positive is better) at any level."""
+
+    ruling: Ruling
+    series: Series
+    at: Callable[[float], Estimate] | None = None
+
+
+def decide(
+    rules: Sequence[Rule], results: Results, references: References, rows: Rows, *, known: Collection[str] = (),
+    looks: Looks = FIXED,
+) -> tuple[Ruling, ...]:  # fmt: skip
+    """A ruling for each rule. `references` holds what the rules compare with, by the word they use.
+
+    `known` rows are accepted failures: no rule looks at them, and each says how many it left out. Several `not worse
+    than` rules are one family, in which a failure must stand by Holm's steps: else 20 unchanged measures would block more
+    often than not. Passing needs no correction, since all must pass (an intersection-union test).
+    """
+    there = {run.row for run in results.runs}
+    left_out = there & set(known)
+    found: list[_Found] = []
+    for rule in rules:
+        kept = rows(rule)
+        without = len(left_out if kept is None else left_out & set(kept))
+        if without:
+            kept = (there if kept is None else set(kept)) - left_out
+        found.append(_known_said(_found(rule, results, references, kept, looks), without))
+    return tuple(_at_most_open(one.ruling, one.series, results) for one in _as_family(found, (1 - looks.level) / 2))
+
+
+def _known_said(found: _Found, without: int) -> _Found:
+    if not without:
+        return found
+    text = f"{found.ruling.why}; {without} known failure{'s' if without > 1 else ''} left out"
+    return replace(found, ruling=replace(found.ruling, why=text))
+
+
+def _as_family(found: Sequence[_Found], alpha: float) -> list[_Found]:
+    """Failures that stand among all comparisons of this gate; the others are open."""
+    family = [(i, one.at) for i, one in enumerate(found) if one.at is not None]
+    kept = list(found)
+    if len(family) < 2:
+        return kept
+
+    def surely_worse(at: Callable[[float], Estimate]) -> Callable[[float], bool]:
+        return lambda share: (at(1 - 2 * share).high or 0.0) < 0
+
+    verdicts = stats.holm_bounds([surely_worse(at) for _, at in family], alpha)
+    for (i, at), (stands, share) in zip(family, verdicts, strict=True):
+        if kept[i].ruling.answer == "fail" and share < alpha:
+            kept[i] = replace(kept[i], ruling=_held_to(kept[i].ruling, at(1 - 2 * share), share, len(family), stands))
+    return kept
+
+
+def _held_to(ruling: Ruling, estimate: Estimate, share: float, family: int, stands: bool) -> Ruling:
+    """A failure with the interval that it is held to as one of several."""
+    assert estimate.value is not None and estimate.low is not None and estimate.high is not None
+    level = 1 - 2 * share
+    flipped = ruling.value != estimate.value  # the ruling shows after - before, also where lower is better
+    low, high = (-estimate.high, -estimate.low) if flipped else (estimate.low, estimate.high)
+    ruling = replace(ruling, low=low, high=high, level=level)
+    if stands:
+        return replace(ruling, why=f"{ruling.why} ({level:.1%} interval: one of {family} comparisons, Holm)")
+    more = stats.needs_more(estimate.n, estimate.high - estimate.value, -estimate.value)
+    why = f"open: worse by its own 90% interval, but not proven as one of {family} comparisons (Holm, {level:.1%})"
+    return replace(ruling, answer="open", needs=more, why=f"{why}: needs about {more} more" if more else why)
 
 
 def check(rule: Rule, names: Collection[str]) -> None:
@@ -51,9 +130,9 @@ def check(rule: Rule, names: Collection[str]) -> None:
         parse_filter(rule.where, fields=FIELDS)
     if rule.against is not None and rule.against != "baseline" and not rule.against.isdecimal():
         parse_ref(rule.against)
-    if rule.against is not None and measure.statistic not in (None, "mean"):
+    if rule.against is not None and measure.statistic in ("sum", "count"):
         raise BadRule(
-            f"{rule}: a comparison is of means, case by case. Write {measure.name}.mean, or a threshold: {measure} <= NUMBER."
+            f"{rule}: a sum or count is of one run, so it is not compared. Write {measure.name}.mean, or a threshold: {measure} <= NUMBER."
         )
     if measure.words[0] in BUILTIN and measure.words[0] != "errors":
         if rule.number and rule.number.endswith("%"):
@@ -62,31 +141,52 @@ def check(rule: Rule, names: Collection[str]) -> None:
             raise BadRule(f"{rule}: say how much worse is tolerable, in its own unit: ... by NUMBER.")
 
 
-def _ruling(rule: Rule, results: Results, references: References, rows: Collection[str] | None) -> Ruling:
+def _found(rule: Rule, results: Results, references: References, rows: Collection[str] | None, looks: Looks) -> _Found:
     name, value = rule.measure.split(results.names)
     series = results.series(name, value=value, rows=rows)
     if series.words and value is None and rule.measure.statistic not in ("count",):
         raise BadRule(
             f"{rule}: {name} is text. Name one of its values: {', '.join(f'{name}.{w}' for w in series.words)}."
         )
+    if looks.anytime and (why := _unbounded(rule, series)):
+        nothing = Estimate(None, None, None, 0, 0)
+        return _Found(_written(rule, Verdict("open", why), nothing, series.missing, (results.ref,)), series)
     if rule.against is None:
-        ruling = _by_threshold(rule, series, results)
-    else:
-        ruling = _by_comparison(rule, series, results, references[rule.against], rows)
-    return _at_most_open(ruling, series, results)
+        return _Found(_by_threshold(rule, series, results, looks), series)
+    return _by_comparison(rule, series, results, references[rule.against], rows, looks)
 
 
-def _by_threshold(rule: Rule, series: Series, results: Results) -> Ruling:
+def _unbounded(rule: Rule, series: Series) -> str:
+    """Why bets say nothing of this measure; empty if they do."""
+    statistic = rule.measure.statistic or "mean"
+    if statistic in ("sum", "count"):
+        return ""
+    if statistic == "mean" and all(0 <= value <= 1 for value in series.values):
+        return ""
+    return "open: stopping at any time decides means of values from 0 to 1; for this, set stop: group-sequential"
+
+
+def _by_threshold(rule: Rule, series: Series, results: Results, looks: Looks) -> Ruling:
     statistic, edge = rule.measure.statistic or "mean", rule.amount
     assert edge is not None  # the grammar gives every threshold a number
-    estimate = series.estimate(statistic)
+    estimate = _estimate(series, statistic, looks)
     if statistic in ("sum", "count"):
         verdict = _exactly(estimate, rule.op, edge)
     elif not series.values:
         verdict = Verdict("open", f"open: no scores ({series.why or 'no rows'})")
     else:
         verdict = stats.threshold(estimate, rule.op, edge)
-    return _written(rule, verdict, estimate, series.missing, (results.ref,))
+    return _written(rule, verdict, estimate, series.missing, (results.ref,), looks.level)
+
+
+def _estimate(series: Series, statistic: str, looks: Looks) -> Estimate:
+    if not looks.anytime or statistic != "mean" or not series.values:
+        return series.estimate(statistic, level=looks.level)
+    sums: dict[str, list[float]] = {}
+    for mean, cluster, _ in series.by_case.values():
+        sums.setdefault(cluster, []).append(mean)
+    units = [math.fsum(one) / len(one) for one in sums.values()]
+    return replace(stats.anytime(units, 0.0, 1.0, level=looks.level), n=series.n)
 
 
 def _exactly(estimate: Estimate, op: str, edge: float) -> Verdict:
@@ -97,33 +197,69 @@ def _exactly(estimate: Estimate, op: str, edge: float) -> Verdict:
 
 
 def _by_comparison(
-    rule: Rule, series: Series, results: Results, reference: Results | Missing, rows: Collection[str] | None
-) -> Ruling:
+    rule: Rule,
+    series: Series,
+    results: Results,
+    reference: Results | Missing,
+    rows: Collection[str] | None,
+    looks: Looks,
+) -> _Found:
     name, value = rule.measure.split(results.names)
+    statistic, lower = rule.measure.statistic or "mean", results.lower_is_better(name)
     nothing = Estimate(None, None, None, 0, 0)
+
+    def undecided(why: str, estimate: Estimate, *evidence: str) -> _Found:
+        verdict = Verdict("open", f"open: {why}")
+        return _Found(_written(rule, verdict, estimate, series.missing, (results.ref, *evidence)), series)
+
     problem = reference.why if isinstance(reference, Missing) else _unlike(name, results, reference, str(rule.against))
     if problem or isinstance(reference, Missing):
-        return _written(rule, Verdict("open", f"open: {problem}"), nothing, series.missing, (results.ref,))
+        return undecided(str(problem), nothing)
     before = reference.series(name, value=value, rows=rows)
-    kept = len(before.by_case)
-    found = difference(series, before, reference.ref, lower_is_better=results.lower_is_better(name))
-    evidence = (results.ref, reference.ref)
+
+    def at(level: float) -> Estimate:
+        asked = Looks(level, looks.anytime)
+        return _better_is_up(_change(series, before, statistic, lower, asked).estimate, -1 if lower else 1)
+
+    found = _change(series, before, statistic, lower, looks)
     if found.estimate.n == 0:
-        why = f"open: no case has a score in both; {rule.against} ({reference.ref}) ran on {reference.dataset[0]}"
-        return _written(rule, Verdict("open", why), nothing, series.missing, evidence)
+        why = f"no case has a score in both; {rule.against} ({reference.ref}) ran on {reference.dataset[0]}"
+        return undecided(why, nothing, reference.ref)
     margin = rule.amount
     if margin is None and rule.op == "not worse than" and not found.rate:
-        why = f"open: {name} is no rate, so the rule must say how much worse is tolerable: ... by NUMBER"
-        return _written(rule, Verdict("open", why), found.estimate, series.missing, evidence)
-    sided = _better_is_up(found.estimate) if not results.lower_is_better(name) else _better_is_up(found.estimate, -1)
-    if rule.op == "not worse than":
-        verdict = stats.not_worse(sided, MARGIN if margin is None else margin)
-    else:
-        verdict = stats.better(sided, margin or 0.0)
-    notes = (
-        "" if found.estimate.n == max(series.n, kept) else f"; {_only_common(found.estimate.n, series.n, kept, rule)}"
+        what = f"{rule.measure} is no rate" if statistic == "mean" else f"{statistic} is no mean"
+        return undecided(
+            f"{what}, so the rule must say how much worse is tolerable: ... by NUMBER", found.estimate, reference.ref
+        )
+    sided = _better_is_up(found.estimate, -1 if lower else 1)
+    worse = rule.op == "not worse than"
+    verdict = (
+        stats.not_worse(sided, MARGIN if margin is None else margin) if worse else stats.better(sided, margin or 0.0)
     )
-    return _written(rule, replace(verdict, says=verdict.says + notes), found.estimate, series.missing, evidence)
+    kept = before.n
+    if found.estimate.n != max(series.n, kept):
+        verdict = replace(verdict, says=f"{verdict.says}; {_only_common(found.estimate.n, series.n, kept, rule)}")
+    ruling = _written(
+        rule, verdict, found.estimate, series.missing, (results.ref, reference.ref), looks.level
+    )  # fmt: skip
+    return _Found(ruling, series, at if worse else None)
+
+
+def _change(now: Series, before: Series, statistic: str, lower: bool, looks: Looks) -> Difference:
+    found = difference(now, before, "", lower_is_better=lower, statistic=statistic, level=looks.level)
+    if not looks.anytime or statistic != "mean" or found.estimate.n == 0:
+        return found
+    return replace(found, estimate=anytime_difference(now, before, looks.level))
+
+
+def anytime_difference(now: Series, before: Series, level: float) -> Estimate:
+    """The mean paired difference with ends that hold however often one looks; a cluster is one bet."""
+    sums: dict[str, list[float]] = {}
+    a, b = before.by_case, now.by_case
+    for case in (case for case in b if case in a):
+        sums.setdefault(b[case][1], []).append(b[case][0] - a[case][0])
+    units = [math.fsum(one) / len(one) for one in sums.values()]
+    return replace(stats.anytime(units, -1.0, 1.0, level=level), n=sum(case in a for case in b))
 
 
 def _unlike(name: str, results: Results, reference: Results, word: str) -> str | None:
@@ -149,9 +285,16 @@ def _better_is_up(estimate: Estimate, sign: int = 1) -> Estimate:
     return replace(estimate, value=-estimate.value, low=-estimate.high, high=-estimate.low)
 
 
-def _written(rule: Rule, verdict: Verdict, estimate: Estimate, missing: int, evidence: tuple[str, ...]) -> Ruling:
+def _written(
+    rule: Rule,
+    verdict: Verdict,
+    estimate: Estimate,
+    missing: int,
+    evidence: tuple[str, ...],
+    level: float = stats.LEVEL,
+) -> Ruling:
     return Ruling(
-        str(rule), verdict.answer, estimate.value, estimate.low, estimate.high, n=estimate.n, missing=missing,
+        str(rule), verdict.answer, estimate.value, estimate.low, estimate.high, level, n=estimate.n, missing=missing,
         needs=verdict.needs, why=verdict.says, evidence=evidence,
     )  # fmt: skip
 

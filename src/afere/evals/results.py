@@ -116,7 +116,7 @@ class Series:
     @classmethod
     def of(cls, runs: Iterable[Result], name: str, value: str | None) -> Series:
         known: list[tuple[float, Result]] = []
-        words: set[str] = set()
+        texts: list[tuple[str, Result]] = []
         reasons: Counter[str] = Counter()
         for run in runs:
             said, why = run.scores.get(name) or run.scores.get(name.rpartition(".")[0], (None, run.error or "no score"))
@@ -125,10 +125,14 @@ class Series:
             elif value is not None:
                 known.append((float(_word(said) == value), run))
             elif isinstance(said, str):
-                words.add(said)
-                known.append((0.0, run))
+                texts.append((said, run))
             else:
                 known.append((float(said), run))
+        if texts and known and value is None:  # numbers with a text among them: the text is no number, and no 0
+            reasons[f"the scorer answered {texts[0][0]!r}, a text, where it gives numbers elsewhere"] += len(texts)
+            texts.clear()
+        words = {said for said, _ in texts}
+        known += [(0.0, run) for _, run in texts]
         times = Counter((run.row, run.digest) for _, run in known)
         return cls(
             tuple(number for number, _ in known),
@@ -166,17 +170,17 @@ class Series:
             for case, (total, cluster, whole) in found.items()
         }  # fmt: skip
 
-    def estimate(self, statistic: str = "mean") -> Estimate:
+    def estimate(self, statistic: str = "mean", *, level: float = stats.LEVEL) -> Estimate:
         """The value with its 90% interval. `sum` and `count` are exact: they say what this run was, not what others will be."""
         if statistic in ("sum", "count"):
             total = sum(self.values) if statistic == "sum" else float(len(self.values))
             return Estimate(total, total, total, self.n, self.n)
         if statistic in _QUANTILES:
-            found = stats.quantile(self.values, _QUANTILES[statistic], clusters=self.clusters)
+            found = stats.quantile(self.values, _QUANTILES[statistic], clusters=self.clusters, level=level)
         elif self.kind == "rate":
-            found = stats.clustered_rate(self.values, self.clusters, weights=self._positive)
+            found = stats.clustered_rate(self.values, self.clusters, weights=self._positive, level=level)
         else:
-            found = stats.clustered_mean(self.values, self.clusters, weights=self._positive)
+            found = stats.clustered_mean(self.values, self.clusters, weights=self._positive, level=level)
         return replace(found, n=self.n)
 
     @property
