@@ -24,7 +24,7 @@ def ask(model: Model, request: Request, *, on_event: Callable[[Event], None] | N
     Drive it with `base.steps.drive` or `adrive`. Raises ModelFailed or one of its kinds after the last attempt.
     """
     request = with_defaults(model, request)
-    answer = Collected(model)
+    answer = Collected(model, timed=request.timed or on_event is not None)
 
     def attempt(number: int) -> _Whole:
         return _Whole(model, request, answer.begin(number), on_event)
@@ -129,8 +129,9 @@ class Stream:
 class Collected:
     """The events of an attempt, put together."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, *, timed: bool = True) -> None:
         self._model = model
+        self._timed = timed
         self.begin(1)
 
     def begin(self, attempt: int) -> Collected:
@@ -182,7 +183,7 @@ class Collected:
             cost=cost,
             finish=done.finish,
             model=done.model,
-            first_token_seconds=self.first_seconds,
+            first_token_seconds=self.first_seconds if self._timed else None,
             attempts=self.attempt,
         )
 

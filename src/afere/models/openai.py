@@ -90,8 +90,7 @@ class OpenAIModel:
     def _events(self, answer: Answer) -> list[Event]:
         if answer.status != 200 or not _is_stream(answer.headers):
             return self._whole(answer)
-        decoder = wire.Decoder(self.name)
-        return [*decoder.feed(answer.body), *decoder.end()]
+        return wire.streamed(answer.body, self.name)
 
     def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], Usage]:
         """One call of the embeddings of the texts, in order, and what it used. One attempt."""
@@ -103,18 +102,19 @@ class OpenAIModel:
         return wire.embeddings(answer.body, self.name, len(texts))
 
     def _chat(self, request: Request) -> Call:
-        body = wire.body(request, self.name)
+        body = wire.body(request, self.name, stream=request.timed)
         if self.provider == "openai" and _NEW_NAMES.match(self.name) and "max_tokens" in body:
             body["max_completion_tokens"] = body.pop("max_tokens")
-        return self._call("/chat/completions", body)
+        return self._call("/chat/completions", body, silent=not request.timed)
 
-    def _call(self, path: str, body: Mapping[str, Json]) -> Call:
+    def _call(self, path: str, body: Mapping[str, Json], *, silent: bool = False) -> Call:
+        """`silent`: no sign of life comes before the whole answer."""
         headers = {"content-type": "application/json", "accept": "text/event-stream, application/json"}
         key = self._key()
         if key:
             headers["authorization"] = f"Bearer {key}"
         seconds = self.settings.timeout
-        limits = {"timeout": seconds, "first_byte": seconds} if seconds else {}
+        limits = {"timeout": seconds, "first_byte": seconds} if seconds else {"first_byte": 600.0} if silent else {}
         data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
         return Call("POST", self._address() + path, headers, data, **limits)
 

@@ -14,13 +14,15 @@ from afere.base.message import Message, ToolCall, ToolSpec, Usage
 class Request:
     """One question to a model. `output` is a JSON Schema that the answer's text must fit, where the model can.
 
-    `parameters` go to the provider under the names it knows (`temperature`, `max_tokens`, `seed`, `stop`, ...).
+    `parameters` go to the provider under the names it knows (`temperature`, `max_tokens`, `seed`, `stop`, ...). `timed` is
+    no part of the question: False where nobody asks when the first of the answer came, so that it need not be streamed.
     """
 
     messages: tuple[Message, ...]
     parameters: Mapping[str, Json] = field(default_factory=dict[str, Json])
     tools: tuple[ToolSpec, ...] = ()
     output: Mapping[str, Json] | None = None
+    timed: bool = True
 
     def to_json(self) -> dict[str, Json]:
         return {

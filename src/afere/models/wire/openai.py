@@ -123,6 +123,10 @@ class Decoder:
             raise ModelFailed(f"{self._model}: the stream ended early, before the answer was whole. Try again.")
         return events if self._ended else [*events, *self._last()]
 
+    def finished(self) -> list[Event]:
+        """The last events, where the end of the stream was seen."""
+        return self._last()
+
     def _data(self, data: str) -> list[Event]:
         if self._ended or not data.strip():
             return []
@@ -177,6 +181,65 @@ class Decoder:
         return [*called, Done(self._finish, self._usage, self._model)]
 
 
+def streamed(body: bytes, model: str) -> list[Event]:
+    """The events of a stream that is there as a whole, pieces of text together."""
+    decoder = Decoder(model)
+    chunks = _chunks(body)
+    if chunks is None:
+        return [*decoder.feed(body), *decoder.end()]
+    events: list[Event] = []
+    text: list[str] = []
+    for chunk in chunks:
+        piece = _plain_text(chunk)
+        if piece is not None:
+            text.append(piece)
+            continue
+        if text:
+            events.append(Text(_text("".join(text))))
+            text = []
+        events += decoder.chunk(chunk)
+    if text:
+        events.append(Text(_text("".join(text))))
+    return [*events, *decoder.finished()]
+
+
+def _chunks(body: bytes) -> list[dict[str, Any]] | None:
+    """The chunks of a stream of one line each, as nearly all servers write them: read as one text of JSON, in a fraction of
+    the time. None for any other stream.
+    """
+    if not (body.startswith(b"data: {") and body.endswith(_DONE)):
+        return None
+    inner = body[6 : -len(_DONE)].replace(b"\n\ndata: ", b",")
+    if b"\n" in inner or b"\r" in inner:
+        return None
+    try:
+        chunks = _JSON.decode(f"[{inner.decode()}]")
+    except (ValueError, RecursionError):
+        return None
+    return chunks if all(type(chunk) is dict for chunk in chunks) else None
+
+
+_DONE = b"\n\ndata: [DONE]\n\n"
+_OF_TEXT = frozenset({"content", "role"})
+
+
+def _plain_text(chunk: Mapping[str, Any]) -> str | None:
+    """The text of a chunk that holds nothing else of interest."""
+    choices = chunk.get("choices")
+    if not choices or type(choices) is not list or chunk.get("usage") or chunk.get("error"):
+        return None
+    choice = cast("list[Any]", choices)[0]
+    if type(choice) is not dict:
+        return None
+    said = cast("dict[str, Any]", choice)
+    delta = said.get("delta")
+    if type(delta) is not dict or said.get("finish_reason") is not None:
+        return None
+    held = cast("dict[str, Any]", delta)
+    text = held.get("content")
+    return text if type(text) is str and held.keys() <= _OF_TEXT else None
+
+
 def whole(answer: Mapping[str, Any], model: str) -> list[Event]:
     """The events of an answer that came in one piece."""
     _raise_error(answer, model)
@@ -189,7 +252,7 @@ def whole(answer: Mapping[str, Any], model: str) -> list[Event]:
         **answer,
         "choices": [{**choice, "delta": cast("object", said), "finish_reason": choice.get("finish_reason") or "stop"}],
     }
-    return [*decoder.feed(f"data: {json.dumps(chunk)}\n\n".encode()), *decoder.end()]
+    return [*decoder.chunk(chunk), *decoder.finished()]
 
 
 def embeddings_body(texts: Sequence[str], model: str) -> dict[str, Json]:
