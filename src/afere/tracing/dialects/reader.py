@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from afere.base.canonical import Json
@@ -13,7 +14,7 @@ from afere.base.message import Usage
 from afere.base.prices import price
 from afere.base.span import Span
 from afere.tracing.dialects import shapes
-from afere.tracing.dialects.maps import MAPS, Dialect, Rule
+from afere.tracing.dialects.maps import MAPS, Rule
 
 _TEXTS = ("model", "response_model", "provider", "session", "user", "environment")
 _PROMPT = {"prompt_name": "gen_ai.prompt.name", "prompt_version": "gen_ai.prompt.version"}
@@ -33,26 +34,95 @@ _PRICED_AS = {
     "mistral_ai": "mistral", "mistralai": "mistral", "x_ai": "x-ai", "xai": "x-ai",
 }  # fmt: skip
 _CONTENT = tuple(name for dialect in MAPS for name in dialect.content)
+_MESSAGES = {
+    "input_messages": "input",
+    "output_messages": "output",
+    "system": "output",
+}  # and what any input or output is in
 _SHORT = 200  # characters of a text that is a name rather than content
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What the maps say of all spans whose attributes have the same names: no more than the rules that can find something.
+
+    Programs write spans of few shapes, and asking every map for every field costs ten times as much as reading.
+    """
+
+    rich: bool  # whether any dialect of generative AI is spoken
+    rules: Mapping[str, tuple[Rule, ...]]  # of each field, in order
+    messages: Mapping[str, tuple[tuple[Rule, bool], ...]]  # the same; whether it is also where any input or output is
+    kinds: tuple[
+        tuple[str, Mapping[str, str] | str], ...
+    ]  # an attribute and its values, or how a name begins and the kind
+    numbered: Mapping[str, tuple[str, ...]]  # prefix -> names of its kin
+
+
+_PLANS: dict[tuple[str, ...], _Plan] = {}
+_PLANS_MOST = 1_000
+_PLAN_NAMES = 4_000  # characters of all names; longer ones are planned anew each time
+
+
+def _planned(names: tuple[str, ...]) -> _Plan:
+    plan = _PLANS.get(names)
+    if plan is None:
+        plan = _plan(names)
+        if sum(map(len, names)) <= _PLAN_NAMES:
+            if len(_PLANS) >= _PLANS_MOST:
+                _PLANS.clear()
+            _PLANS[names] = plan
+    return plan
+
+
+def _plan(names: tuple[str, ...]) -> _Plan:
+    words = {name.partition(".")[0] for name in names}
+    spoken = [dialect for dialect in MAPS if not dialect.signs or not dialect.signs.isdisjoint(words)]
+    there = set(names)
+    numbered: dict[str, tuple[str, ...]] = {}
+
+    def useful(rule: Rule) -> bool:
+        if not rule.numbered:
+            return all(name in there for name, _ in rule.terms)
+        prefix = rule.terms[0][0]
+        if prefix not in numbered:
+            numbered[prefix] = tuple(name for name in names if name.startswith(f"{prefix}."))
+        return bool(numbered[prefix])
+
+    rules = {
+        field: found
+        for field in {field for dialect in spoken for field in dialect.rules}
+        if (found := tuple(rule for dialect in spoken for rule in dialect.rules.get(field, ()) if useful(rule)))
+    }
+    messages = {
+        field: tuple(
+            (rule, text in dialect.written.get(other, ()))
+            for dialect in spoken
+            for rule, text in zip(dialect.rules.get(field, ()), dialect.written.get(field, ()), strict=True)
+            if useful(rule)
+        )
+        for field, other in _MESSAGES.items()
+    }
+    kinds: list[tuple[str, Mapping[str, str] | str]] = []
+    for dialect in spoken:
+        kinds += [(name, values) for name, values in dialect.kinds.items() if name in there]
+        kinds += dialect.named.items()
+    return _Plan(len(spoken) > 1, rules, messages, tuple(kinds), numbered)
 
 
 def read(span: Span) -> None:
     """Fill the fields that the span's attributes and events speak of. Never raises for what they hold; repeating it is harmless."""
-    words = {name.partition(".")[0] for name in span.attributes}
-    spoken = [dialect for dialect in MAPS if not dialect.signs or not dialect.signs.isdisjoint(words)]
-    reading = _Reading(span, spoken, words)
-    if len(spoken) > 1 or any(str(_name(event)).startswith("gen_ai.") for event in span.events):
+    plan = _planned(tuple(span.attributes))
+    reading = _Reading(span, plan)
+    if plan.rich or any(str(_name(event)).startswith("gen_ai.") for event in span.events):
         reading.everything()
     reading.facts(_TEXTS[3:])
-    reading.named(_ORIGIN)
     reading.outcome()
 
 
 class _Reading:
-    def __init__(self, span: Span, spoken: Sequence[Dialect], words: Set[str]) -> None:
+    def __init__(self, span: Span, plan: _Plan) -> None:
         self._span = span
-        self._words = words
-        self._spoken = spoken
+        self._plan = plan
         self._parsed: dict[str, Json] = {}
 
     def everything(self) -> None:
@@ -99,16 +169,14 @@ class _Reading:
         span = self._span
         if span.kind != "step":
             return
-        for dialect in self._spoken:
-            for name, kinds in dialect.kinds.items():
+        for name, kinds in self._plan.kinds:
+            if isinstance(kinds, str):
+                found = kinds if span.name.startswith(name) else None
+            else:
                 found = kinds.get(str(self._json(name)))
-                if found is not None:
-                    span.kind = found
-                    return
-            for start, kind in dialect.named.items():
-                if span.name.startswith(start):
-                    span.kind = kind
-                    return
+            if found is not None:
+                span.kind = found
+                return
 
     def _numbers(self) -> None:
         span = self._span
@@ -162,15 +230,11 @@ class _Reading:
 
     def _spoken_of(self, field: str, role: str) -> list[Json]:
         """Messages; an attribute that holds any input or output is read as such for a call of a model only."""
-        other = "input" if field == "input_messages" else "output"
-        for dialect in self._spoken:
-            shared = set(dialect.written.get(other, ())) if self._span.kind != "llm" else set[str]()
-            texts = dialect.written.get(field, ())
-            for rule, text in zip(dialect.rules.get(field, ()), texts, strict=True):
-                value = None if text in shared else self._value(rule)
-                found = shapes.messages(value, role) if value is not None else []
-                if found:
-                    return found
+        for rule, shared in self._plan.messages[field]:
+            value = self._value(rule) if self._span.kind == "llm" or not shared else None
+            found = shapes.messages(value, role) if value is not None else []
+            if found:
+                return found
         return []
 
     def _said(self) -> None:
@@ -193,20 +257,14 @@ class _Reading:
     # values
 
     def _values(self, field: str) -> list[Json]:
-        found: list[Json] = []
-        for dialect in self._spoken:
-            for rule in dialect.rules.get(field, ()):
-                value = self._value(rule)
-                if value is not None:
-                    found.append(value)
-        return found
+        rules = self._plan.rules.get(field, ())
+        return [value for rule in rules if (value := self._value(rule)) is not None]
 
     def _first(self, field: str) -> Json:
-        for dialect in self._spoken:
-            for rule in dialect.rules.get(field, ()):
-                value = self._value(rule)
-                if value is not None and value != "":
-                    return value
+        for rule in self._plan.rules.get(field, ()):
+            value = self._value(rule)
+            if value is not None and value != "":
+                return value
         return None
 
     def _text(self, field: str) -> str | None:
@@ -235,10 +293,10 @@ class _Reading:
         return value
 
     def _numbered(self, prefix: str) -> Json:
-        if prefix.partition(".")[0] not in self._words:
-            return None
         if f"{prefix}.*" not in self._parsed:
-            self._parsed[f"{prefix}.*"] = shapes.numbered(self._span.attributes, prefix) or None
+            attributes = self._span.attributes
+            kin = {name: attributes[name] for name in self._plan.numbered[prefix]}
+            self._parsed[f"{prefix}.*"] = shapes.numbered(kin, prefix) or None
         return self._parsed[f"{prefix}.*"]
 
     def _json(self, name: str) -> Json:
