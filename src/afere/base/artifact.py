@@ -112,11 +112,7 @@ class Artifact:
     @property
     def ref(self) -> str:
         """`prompt:answer@3`; a chain revision is named by its hash, `chain:qa~1f2e3d`; experiments by their number."""
-        if self.kind in NUMBERED:
-            return f"{self.kind}:{self.name}"
-        if self.kind == "chain":
-            return f"chain:{self.name}~{short(self.hash)}"
-        return f"{self.kind}:{self.name}@{self.version}"
+        return ref_text(self.kind, self.name, self.version, self.hash)
 
     def to_json(self) -> Json:
         return {
@@ -124,6 +120,13 @@ class Artifact:
             "aliases": list(self.aliases), "uses": [use.to_json() for use in self.uses], "content": self.content,
             "blob": self.blob, "by": self.by, "at": self.at, "why": self.why,
         }  # fmt: skip
+
+
+def ref_text(kind: str, name: str, version: int, hash_: str) -> str:
+    """How people write one version: `prompt:answer@3`, `chain:qa~1f2e3d`, `experiment:43`."""
+    if kind in NUMBERED:
+        return f"{kind}:{name}"
+    return f"chain:{name}~{short(hash_)}" if kind == "chain" else f"{kind}:{name}@{version}"
 
 
 def identity(kind: str, name: str, content: Json, blob: str | None, uses: Iterable[Use]) -> str:

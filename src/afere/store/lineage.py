@@ -1,0 +1,115 @@
+"""Walks over what uses what: breadth first, over integers. Names are read for what is shown only.
+
+SQLite could recurse by itself, but then it carries each node once for every distance at which it is met, which in a graph
+of shared parts is far more often than there are nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from afere.base.artifact import ref_text
+from afere.base.canonical import Json
+
+_STEP = "SELECT u.artifact, u.role, u.target FROM json_each(?) AS j JOIN uses AS u ON u.<side> = j.value"
+_ALL = "SELECT artifact, role, target FROM uses"
+_NODES = (
+    "SELECT a.id, a.kind, a.name, a.version, a.hash, a.at FROM json_each(?) AS j JOIN artifacts AS a ON a.id = j.value"
+)
+_WIDE = 3000  # nodes in one step from which reading all edges in one go is quicker than asking for those
+
+
+class Edge(NamedTuple):
+    """`source` uses `target`, whose hash is `hash`, in a role; `depth` counts edges from where the walk began, from 1."""
+
+    source: str
+    role: str
+    target: str
+    hash: str
+    depth: int
+
+    def to_json(self) -> Json:
+        return {
+            "source": self.source, "as": self.role, "target": self.target, "hash": self.hash, "depth": self.depth,
+        }  # fmt: skip
+
+
+class Node(NamedTuple):
+    """An artifact: its row, how people write it, and when it was kept."""
+
+    id: int
+    kind: str
+    name: str
+    ref: str
+    hash: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a walk met, by row ids: each node's distance (0 where it began), and the edges (user, role, used), nearest first."""
+
+    depth: dict[int, int]
+    edges: list[tuple[int, str, int]]
+    up: bool
+
+    def named(self, connection: sqlite3.Connection) -> list[Edge]:
+        """The edges as people read them."""
+        known, depth = nodes(connection, self.depth), self.depth
+        return [
+            Edge(known[user].ref, role, known[used].ref, known[used].hash, depth[user if self.up else used] + 1)
+            for user, role, used in self.edges
+        ]
+
+
+def walk(connection: sqlite3.Connection, starts: Iterable[int], *, up: bool) -> Reach:
+    """All edges from some artifacts to what they use (up), or to them from what uses them, at any distance."""
+    step = _STEP.replace("<side>", "artifact" if up else "target")
+    whole: dict[int, list[tuple[int, str, int]]] | None = None
+    depth = dict.fromkeys(starts, 0)
+    edges: list[tuple[int, str, int]] = []
+    front: list[int] = list(depth)
+    distance = 0
+    while front:
+        distance += 1
+        if whole is None and len(front) > _WIDE:
+            whole = _whole(connection, up)
+        if whole is None:
+            found = sorted(_rows(connection, step, front))
+        else:
+            found = [edge for node in front if node in whole for edge in whole[node]]
+        edges += found
+        front = []
+        for user, _, used in found:
+            there = used if up else user
+            if there not in depth:
+                depth[there] = distance
+                front.append(there)
+    return Reach(depth, edges, up)
+
+
+def _whole(connection: sqlite3.Connection, up: bool) -> dict[int, list[tuple[int, str, int]]]:
+    """All edges, by the end at which a walk meets them."""
+    found: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
+    for edge in _rows(connection, _ALL):
+        found[edge[0 if up else 2]].append(edge)
+    return found
+
+
+def nodes(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, Node]:
+    """The artifacts with these row ids."""
+    return {
+        id_: Node(id_, kind, name, ref_text(kind, name, version, hash_), hash_, at)
+        for id_, kind, name, version, hash_, at in _rows(connection, _NODES, ids)
+    }
+
+
+def _rows(connection: sqlite3.Connection, query: str, ids: Iterable[int] | None = None) -> list[tuple[Any, ...]]:
+    cursor = connection.cursor()
+    cursor.row_factory = None  # plain tuples: a walk reads many
+    return cursor.execute(query, () if ids is None else (json.dumps(list(ids)),)).fetchall()
