@@ -109,6 +109,7 @@ PROJECT_SCHEMA: dict[str, Json] = {
             },
         },
         "revision": {"type": "object"},
+        "debt": {"type": "object"},
         "store": {"type": "string"},
     },
 }

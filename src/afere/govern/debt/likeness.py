@@ -1,0 +1,47 @@
+"""How alike texts are: by sentence embeddings where the extra `local` is installed, else by shared words and spellings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from afere.base.errors import MissingExtra
+from afere.models.embedding import HashEmbedder, embedder
+
+_HASH_SCALE = 0.75  # at equal meaning, hashed words score about this share of what the sentence encoder does
+
+
+class Likeness:
+    """Cosine likeness, from 0 to 1, between texts; each text is embedded once."""
+
+    def __init__(self, *, meaning: bool = True) -> None:
+        self._embed: Any = HashEmbedder()
+        self.meaning = False  # whether it knows meanings, or only words
+        if meaning:
+            try:
+                self._embed = embedder("local")
+                self.meaning = True
+            except MissingExtra:
+                pass
+        self._known: dict[str, list[float]] = {}
+
+    def learn(self, texts: Sequence[str]) -> None:
+        """Embed these in batches, so that asking for them costs nothing."""
+        fresh = [text for text in dict.fromkeys(texts) if text and text not in self._known]
+        for start in range(0, len(fresh), 256):
+            batch = fresh[start : start + 256]
+            self._known.update(zip(batch, self._embed(batch), strict=True))
+
+    def vectors(self, texts: Sequence[str]) -> list[list[float]]:
+        """Unit vectors of texts, in order."""
+        self.learn(texts)
+        return [self._known[text] for text in texts]
+
+    def between(self, a: str, b: str) -> float:
+        """How alike two texts are; 0 where one is empty."""
+        if not a or not b:
+            return 0.0
+        self.learn([a, b])
+        cosine = max(0.0, min(1.0, math.fsum(x * y for x, y in zip(self._known[a], self._known[b], strict=True))))
+        return cosine if self.meaning else min(1.0, cosine / _HASH_SCALE)

@@ -1,0 +1,162 @@
+"""Prompts as they are written: read without judging, so that a broken one can be looked at too. And their versions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from afere.base.canonical import Json
+from afere.base.document import read_yaml
+from afere.base.errors import BadInput
+
+if TYPE_CHECKING:
+    from afere.base.artifact import Artifact
+    from afere.base.project import Project
+    from afere.store import Session
+
+MOST = 1_000_000  # bytes of one prompt file
+_FILES = 2_000
+_ROLE = re.compile(r"# (system|user|assistant|tool)[ \t]*")
+
+
+@dataclass(frozen=True)
+class PromptVersion:
+    """One version of a prompt in the registry: its number, when and by whom it was made, and its template."""
+
+    number: int
+    at: str
+    by: str
+    text: str
+    ref: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class PromptText:
+    """A prompt as it stands: its template, and at which line of which file it begins.
+
+    `file` is None for a prompt that rests in the registry alone; places are then its reference. `lines` are (line number,
+    role, text) of the template.
+    """
+
+    name: str
+    text: str
+    file: str | None
+    first_line: int = 1
+    owner: str | None = None
+    model: str | None = None
+    inputs: tuple[str, ...] | None = None
+    input_lines: Mapping[str, int] = field(default_factory=dict[str, int])
+    fields: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
+    versions: tuple[PromptVersion, ...] = ()
+
+    def place(self, line: int | None = None) -> str:
+        """`prompts/answer.md:12`; a prompt without a file is its reference."""
+        if self.file is None:
+            return self.versions[-1].ref if self.versions else f"prompt:{self.name}"
+        return f"{self.file}:{line}" if line is not None else self.file
+
+    @property
+    def lines(self) -> Iterator[tuple[int, str, str]]:
+        role = "user"
+        for number, line in enumerate(self.text.split("\n"), start=self.first_line):
+            found = _ROLE.fullmatch(line)
+            if found:
+                role = found[1]
+            else:
+                yield number, role, line
+
+
+def read_prompts(session: Session, project: Project, *, until: str | None = None) -> tuple[list[PromptText], list[str]]:
+    """Every prompt of the project: those under `prompts/`, with their versions, and those of the registry alone.
+
+    `until` (RFC 3339) leaves out later versions; where the registry knows a later one than that, the text is the version
+    that stood then. Returns what could not be read in words, too.
+    """
+    problems: list[str] = []
+    versions = _versions(session, until)
+    found: dict[str, PromptText] = {}
+    for path in _files(project.root / "prompts"):
+        shown = path.relative_to(project.root).as_posix()
+        try:
+            one = read_prompt(path, shown)
+        except BadInput as problem:
+            problems.append(str(problem))
+            continue
+        known, later = versions.pop(one.name, ([], False))
+        if later and known:
+            one = replace(one, text=known[-1].text, file=None)
+        found[one.name] = replace(one, versions=tuple(known))
+    for name, (known, _) in versions.items():
+        if known and name not in found:
+            found[name] = PromptText(name, known[-1].text, None, versions=tuple(known))
+    return list(found.values()), problems
+
+
+def read_prompt(path: Path, shown: str) -> PromptText:
+    """One prompt file, leniently: unknown fields and undeclared variables are for others to judge."""
+    try:
+        if path.stat().st_size > MOST:
+            raise BadInput(f"{shown}: a prompt of more than {MOST:,} bytes is not read. Split it.")
+        text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise BadInput(f"{shown}: not UTF-8 text, so it is no prompt.") from None
+    except OSError as problem:
+        raise BadInput(f"{shown}: cannot be read: {problem.strerror}.") from None
+    lines = text.split("\n")
+    fields: Mapping[str, Json] = {}
+    input_lines: dict[str, int] = {}
+    first = 1
+    if lines[0].rstrip() == "---":
+        end = next((number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
+        if end is None:
+            raise BadInput(f"{shown}:1: the front matter is never closed. End it with a line ---.")
+        document = read_yaml("\n".join(lines[1:end]), file=shown, first_line=2)
+        fields = document.value if isinstance(document.value, dict) else {}
+        input_lines = {
+            str(path[1]): line for path, line in document.lines.items() if len(path) == 2 and path[0] == "inputs"
+        }
+        first, text = end + 2, "\n".join(lines[end + 1 :])
+    inputs = fields.get("inputs")
+    name = fields.get("name")
+    return PromptText(
+        str(name) if isinstance(name, str) else re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-"), text, shown, first,
+        _word(fields.get("owner")), _word(fields.get("model")), tuple(inputs) if isinstance(inputs, dict) else None,
+        input_lines, fields,
+    )  # fmt: skip
+
+
+def _files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.rglob("*.md") if path.is_file())[:_FILES]
+
+
+def _versions(session: Session, until: str | None) -> dict[str, tuple[list[PromptVersion], bool]]:
+    """By name: the versions up to a time, oldest first, and whether there are later ones."""
+    found: dict[str, tuple[list[PromptVersion], bool]] = {}
+    cursor: str | None = None
+    while True:
+        page = session.find("artifacts", kind="prompt", limit=200, cursor=cursor)
+        for artifact in page.items:
+            known, later = found.get(artifact.name, ([], False))
+            if until is not None and artifact.at > until:
+                found[artifact.name] = known, True
+            else:
+                found[artifact.name] = [_version(artifact), *known], later
+        if (cursor := page.next) is None:
+            return found
+
+
+def _version(artifact: Artifact) -> PromptVersion:
+    content = cast("dict[str, Json]", artifact.content) if isinstance(artifact.content, dict) else {}
+    return PromptVersion(
+        artifact.version, artifact.at, artifact.by, str(content.get("template") or ""), artifact.ref, artifact.why
+    )
+
+
+def _word(value: Json) -> str | None:
+    return str(value) if value not in (None, "") else None
