@@ -256,6 +256,16 @@ def _write(
     return made
 
 
+def by_id(connection: sqlite3.Connection, move: int) -> AliasMove:
+    """The move with this row id."""
+    return _move(connection, connection.execute("SELECT * FROM moves WHERE id=?", (move,)).fetchone())
+
+
+def newest_id(connection: sqlite3.Connection) -> int:
+    """The row id of the move made last."""
+    return int(connection.execute("SELECT max(id) FROM moves").fetchone()[0])
+
+
 def _move(connection: sqlite3.Connection, row: sqlite3.Row) -> AliasMove:
     return AliasMove(
         f"{row['kind']}:{row['name']}", row["alias"], artifacts.ref_of(connection, row["origin"]),

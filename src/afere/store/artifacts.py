@@ -110,6 +110,11 @@ def load(connection: sqlite3.Connection, row: sqlite3.Row) -> Artifact:
     )  # fmt: skip
 
 
+def by_id(connection: sqlite3.Connection, artifact: int) -> Artifact:
+    """The artifact with this row id."""
+    return load(connection, connection.execute("SELECT * FROM artifacts WHERE id=?", (artifact,)).fetchone())
+
+
 def _uses(connection: sqlite3.Connection, artifact: int) -> Iterator[Use]:
     rows = connection.execute(
         "SELECT u.role, a.kind, a.name, a.version, a.hash FROM uses AS u JOIN artifacts AS a ON a.id = u.target "

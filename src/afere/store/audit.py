@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from afere.base.actor import EVERY
 from afere.base.canonical import Json, canonical, digest_of
+from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput
 from afere.store.blobs import write_file
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
@@ -75,7 +77,7 @@ class Change:
 def record(
     connection: sqlite3.Connection, stamp: Stamp, action: str, subject: str, details: Mapping[str, Json]
 ) -> None:
-    """Add a line. `details["row"]`, where there is one, is the digest of the row that was written."""
+    """Add a line. `details["row"]` is the digest of the row that was written, `details["instead"]` of the one it replaced."""
     seq, previous = last(connection)
     line = AuditLine(
         seq + 1, stamp.at, stamp.project, stamp.actor, action, subject, dict(details), previous, hash=""
@@ -93,6 +95,25 @@ def announce(connection: sqlite3.Connection, stamp: Stamp, what: str, *subjects:
         "INSERT INTO changes (project, at, what, subject) VALUES (?,?,?,?)",
         [(stamp.project, stamp.at, what, subject) for subject in subjects],
     )
+
+
+def answered(connection: sqlite3.Connection, stamp: Stamp, request: str | None) -> int | None:
+    """The row that was made for this request of this actor, if it was asked before and the answer was lost."""
+    if request is None:
+        return None
+    row = connection.execute("SELECT made FROM requests WHERE id=?", (_request(stamp, request),)).fetchone()
+    return int(row[0]) if row else None
+
+
+def answer(connection: sqlite3.Connection, stamp: Stamp, request: str | None, made: int) -> None:
+    """Remember which row was made for a request, for two days."""
+    if request is not None:
+        connection.execute("DELETE FROM requests WHERE at < ?", (rfc3339(now_ns() - 2 * 86_400 * 10**9),))
+        connection.execute("INSERT INTO requests VALUES (?, ?, ?)", (_request(stamp, request), stamp.at, made))
+
+
+def _request(stamp: Stamp, request: str) -> str:
+    return f"{stamp.project} {stamp.actor} {request}"
 
 
 def follow(connection: sqlite3.Connection, project: str, after: int, limit: int) -> list[Change]:
@@ -119,12 +140,12 @@ def hash_of(connection: sqlite3.Connection, seq: int) -> str | None:
 def find(
     connection: sqlite3.Connection, project: str, limit: int, cursor: str | None, where: Mapping[str, object]
 ) -> Page[AuditLine]:
-    """Lines of the project, newest first; `after` leaves out those up to that number."""
+    """Lines of the project and those that concern all projects, newest first; `after` leaves out those up to that number."""
     check_keys("audit", where, ("after",))
     before = read_cursor(cursor, 1)
     rows = connection.execute(
-        "SELECT * FROM audit WHERE project=? AND seq>? AND seq<? ORDER BY seq DESC LIMIT ?",
-        (project, where.get("after") or 0, before[0] if before else 1 << 62, limit + 1),
+        "SELECT * FROM audit WHERE project IN (?, ?) AND seq>? AND seq<? ORDER BY seq DESC LIMIT ?",
+        (project, EVERY, where.get("after") or 0, before[0] if before else 1 << 62, limit + 1),
     ).fetchall()
     lines = tuple(_line(row) for row in rows[:limit])
     return Page(lines, write_cursor(lines[-1].seq) if len(rows) > limit else None)
@@ -232,6 +253,8 @@ def verify(
             fact = (line.project, line.action, line.subject, str(line.details["row"]))
             recorded[fact] = line.seq
             counts[fact] += 1
+        if "instead" in line.details:
+            counts[line.project, line.action, line.subject, str(line.details["instead"])] -= 1
         if line.action == ERASE:
             counts.subtract((line.project, "score", subject, row) for subject, row in _erased(line))
     problems += _head_problems(hashes, head)
@@ -283,4 +306,7 @@ def _row_problems(counts: Counter[Fact], recorded: Mapping[Fact, int]) -> list[s
     return problems
 
 
-_NOUNS = {"put": "Artifact", "alias": "The move of alias", "score": "Score", "actor": "Actor"}
+_NOUNS = {
+    "put": "Artifact", "alias": "The move of alias", "score": "Score", "actor": "Actor", "key": "Key",
+    "person": "The account of", "role": "The role of",
+}  # fmt: skip

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
@@ -14,8 +14,9 @@ from typing import Literal, cast
 from afere.base.canonical import Json, plain
 from afere.base.clock import new_id, now_ns, rfc3339
 from afere.base.errors import BadInput, Refused
+from afere.store.access import Limited
 from afere.store.audit import Stamp, announce
-from afere.store.database import Database, inserted
+from afere.store.database import inserted
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
 
 JobStatus = Literal["running", "done", "failed", "stopped"]
@@ -34,7 +35,7 @@ class Job:
     at: str
     ended: str | None
     project: str
-    _database: Database = field(repr=False, compare=False)
+    _database: Limited = field(repr=False, compare=False)
 
     def items(self) -> dict[str, Json]:
         """What is finished, by key."""
@@ -73,39 +74,77 @@ class Job:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The process that works on a job: process ids are used again, but not with the same start."""
+
+    host: str
+    pid: int
+    started: str | None
+
+    def __str__(self) -> str:
+        return json.dumps({"host": self.host, "pid": self.pid, "started": self.started})
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended, as far as can be told: of another host nobody here knows."""
+        return self.host != platform.node() or _started(self.pid) != self.started
+
+
+class Busy(Refused):
+    """Another process works on it."""
+
+    def __init__(self, message: str, owner: Owner) -> None:
+        super().__init__(message)
+        self.owner = owner
+
+
+def me() -> Owner:
+    """This process."""
+    return Owner(platform.node(), os.getpid(), _started(os.getpid()))
+
+
+def claimed(claim: Callable[[Owner | None], Job]) -> Job:
+    """Claim a job, also from a process that is found to be gone. Only its own host can tell, so this runs there."""
+    try:
+        return claim(None)
+    except Busy as busy:
+        if not busy.owner.gone:
+            raise
+        return claim(busy.owner)
+
+
 def claim(
-    connection: sqlite3.Connection, database: Database, stamp: Stamp, kind: str, key: str, *, total: int | None
-) -> Job:
-    """The unfinished job with that key, or a new one, now this process's. Refused while another process works on it."""
+    connection: sqlite3.Connection, database: Limited, stamp: Stamp, kind: str, key: str, *, total: int | None,
+    owner: Owner, instead: Owner | None,
+) -> Job:  # fmt: skip
+    """The unfinished job with that key, or a new one, now the owner's. Busy while another has it that is not `instead`."""
     row = connection.execute(
         "SELECT * FROM jobs WHERE project=? AND kind=? AND key=? AND status <> 'done'", (stamp.project, kind, key)
     ).fetchone()
-    owner = json.dumps({"host": platform.node(), "pid": os.getpid(), "started": _started(os.getpid())})
     if row is None:
         written = {
             "id": new_id(), "project": stamp.project, "kind": kind, "key": key, "status": "running", "total": total,
-            "owner": owner, "by": stamp.actor, "at": stamp.at,
+            "owner": str(owner), "by": stamp.actor, "at": stamp.at,
         }  # fmt: skip
         row = inserted(connection, "jobs", written)
     else:
-        _check_free(row)
+        _check_free(row, (owner, instead))
         query = "UPDATE jobs SET status='running', ended=NULL, owner=?, total=coalesce(?, total) WHERE seq=?"
-        connection.execute(query, (owner, total, row["seq"]))
+        connection.execute(query, (str(owner), total, row["seq"]))
         row = connection.execute("SELECT * FROM jobs WHERE seq=?", (row["seq"],)).fetchone()
     announce(connection, stamp, "job", row["id"])
     return _job(row, database)
 
 
-def _check_free(row: sqlite3.Row) -> None:
-    if row["owner"] is None:
+def _check_free(row: sqlite3.Row, taking: tuple[Owner | None, ...]) -> None:
+    owner = Owner(**json.loads(row["owner"])) if row["owner"] is not None else None
+    if owner is None or owner in taking:
         return
-    owner = json.loads(row["owner"])
-    pid = int(owner["pid"])
-    if pid == os.getpid() or owner["host"] != platform.node() or _started(pid) != owner["started"]:
-        return  # ours already, or its process is gone (a process id is used again, but not with the same start)
-    raise Refused(
-        f"{row['kind']} {row['key']!r} is being worked on by process {pid}. Wait for it, or stop it with: kill {pid}; "
-        "what it has finished is kept."
+    raise Busy(
+        f"{row['kind']} {row['key']!r} is being worked on by process {owner.pid} of {owner.host}. Wait for it, or stop it "
+        f"there with: kill {owner.pid}; what it has finished is kept.",
+        owner,
     )
 
 
@@ -125,7 +164,7 @@ def _started(pid: int) -> str | None:
 
 
 def find(
-    connection: sqlite3.Connection, database: Database, project: str, limit: int, cursor: str | None, *,
+    connection: sqlite3.Connection, database: Limited, project: str, limit: int, cursor: str | None, *,
     where: Mapping[str, object],
 ) -> Page[Job]:  # fmt: skip
     """Jobs, newest first."""
@@ -142,7 +181,7 @@ def find(
     return Page(items, write_cursor(rows[limit - 1]["seq"]) if len(rows) > limit else None)
 
 
-def _job(row: sqlite3.Row, database: Database) -> Job:
+def _job(row: sqlite3.Row, database: Limited) -> Job:
     return Job(
         row["id"], row["kind"], row["key"], row["status"], row["total"], row["by"], row["at"], row["ended"], row["project"],
         database,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from afere.store import actors
 from afere.store.database import Migration
 
 _FIRST = (
@@ -65,4 +66,9 @@ def _first(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first,)
+def _second(connection: sqlite3.Connection) -> None:
+    for statement in actors.LAYOUT:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second)

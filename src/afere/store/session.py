@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
-from afere.base.actor import LOCAL
+from afere.base.actor import LOCAL, Actor
 from afere.base.artifact import AliasMove, Artifact, Ref, Use
 from afere.base.canonical import Json, digest_of, plain
 from afere.base.clock import now_ns, rfc3339
-from afere.base.errors import BadInput, StoreFailed
+from afere.base.errors import BadInput, Refused, StoreFailed
 from afere.base.project import Project, find_project
 from afere.base.score import Score
-from afere.store import aliases, artifacts, audit, jobs, scores
+from afere.store import actors, aliases, artifacts, audit, jobs, scores
+from afere.store.access import Limited, require
+from afere.store.actors import Actors
 from afere.store.artifacts import Edge
 from afere.store.audit import AuditLine, Change, Head, Stamp
 from afere.store.blobs import Blobs
@@ -40,10 +44,14 @@ def open(url: str | Path | None = None, *, project: str | None = None, actor: st
     here = find_project()
     place = str(url) if url is not None else here.store
     scheme, separator, _ = place.partition("://")
+    if scheme in ("http", "https") and separator:
+        from afere.store.remote import connect
+
+        return connect(place, here, project, actor)
     if separator:
         raise BadInput(
-            f"A store at {place!r} is not supported ({scheme}://). Today a store is a folder: name one with AFERE_STORE or "
-            "--store, or `store:` in afere.yaml; leave it out for .afere in the project."
+            f"A store at {place!r} is not supported ({scheme}://). Today a store is a folder, or a server at http(s)://host:port: "
+            "name one with AFERE_STORE or --store, or `store:` in afere.yaml; leave it out for .afere in the project."
         )
     return Session(Path(place).expanduser().absolute(), project or here.name, actor or LOCAL)
 
@@ -55,11 +63,13 @@ class Session:
         self.folder = folder
         self.project = project
         self.actor = actor
+        self.rights = Actor(actor)  # who can open the folder may do all; `of` gives less
         _make(folder)
-        self._database = Database(folder / "afere.db", MIGRATIONS)
+        self._database = Limited(Database(folder / "afere.db", MIGRATIONS), self.rights, project)
         self._blobs = Blobs(folder / "blobs")
         self._head = Head(folder)
         self._known_actor = False
+        self._above: Session | None = None
         self._opening = threading.Lock()
         self._spans: SpanStore | None = None
         self._cache: Cache | None = None
@@ -68,13 +78,33 @@ class Session:
             if not lines and self._database.writable:
                 self._head.begin()
 
+    def of(self, project: str, actor: Actor) -> Session:
+        """The same store for another project, as this actor may see and change it. It is closed with the one it is of."""
+        other = copy(self)
+        other.project, other.actor, other.rights = project, actor.id, actor
+        other._database = Limited(self._database.whole, actor, project)
+        other._known_actor, other._above, other._spans = False, self._above or self, None
+        other._opening = threading.Lock()
+        return other
+
+    def require(self, scope: str) -> None:
+        """Refused, unless who asks has this scope in this project: ingest, read, write or admin."""
+        require(self.rights, scope, self.project)
+
+    @property
+    def actors(self) -> Actors:
+        """Keys, accounts and log-ins of the whole store."""
+        return Actors(self._database.whole, lambda project: self._change("admin", project), self.rights)
+
     # the three stores
 
     @property
     def spans(self) -> SpanStore:
         """What ran."""
         with self._opening:
-            if self._spans is None:
+            if self._spans is None and self._above is not None:
+                self._spans = self._above.spans.of(self.project, self.rights)
+            elif self._spans is None:
                 from afere.store.spans import SpanStore
 
                 declared = _around(self.folder).section("spans").get("filterable")
@@ -85,6 +115,8 @@ class Session:
     @property
     def cache(self) -> Cache:
         """Answers of models; may be deleted at any time."""
+        if self._above is not None:
+            return self._above.cache
         with self._opening:
             if self._cache is None:
                 from afere.store.cache import Cache
@@ -102,10 +134,21 @@ class Session:
 
         Experiments, decisions and reports take the next number of the project when `name` is None. What `uses` names must be kept already.
         """
+        digest = self.put_blob(blob) if blob is not None else None
+        return self.put_once(None, kind, name, content, blob=digest, uses=uses, why=why)
+
+    def put_once(
+        self, request: str | None, kind: str, name: str | None, content: Json = None, *, blob: str | None = None,
+        uses: Sequence[Use] = (), why: str = "",
+    ) -> Artifact:  # fmt: skip
+        """As `put`, with the digest of a blob that is kept already. The same `request` again gets the same answer."""
         value = plain(content, where=f"{kind}:{name or 'content'}")
-        digest = self._blobs.put(blob) if blob is not None else None
         with self._change() as (connection, stamp):
-            return artifacts.put(connection, stamp, kind, name, content=value, blob=digest, uses=uses, why=why)
+            if (made := audit.answered(connection, stamp, request)) is not None:
+                return artifacts.by_id(connection, made)
+            artifact = artifacts.put(connection, stamp, kind, name, content=value, blob=blob, uses=uses, why=why)
+            audit.answer(connection, stamp, request, artifacts.resolve(connection, self.project, artifact.hash)["id"])
+            return artifact
 
     def get(self, ref: str | Ref, *, kind: str | None = None) -> Artifact:
         """The artifact that a reference means: by version, alias or hash; a bare name is its newest version.
@@ -117,10 +160,12 @@ class Session:
 
     def put_blob(self, data: bytes) -> str:
         """Keep bytes by their content; returns their digest."""
+        self.require("write")
         return self._blobs.put(data)
 
     def blob(self, digest: str) -> bytes:
         """The bytes with that digest, checked. StoreFailed names the file if it is damaged."""
+        self.require("read")
         return self._blobs.get(digest)
 
     def up(self, ref: str | Ref) -> list[Edge]:
@@ -151,8 +196,16 @@ class Session:
 
     def rollback(self, name: str, *, why: str = "") -> AliasMove:
         """Point `[kind:]name@alias` back to where it was before: one more move, allowed for protected aliases too."""
+        return self.rollback_once(None, name, why=why)
+
+    def rollback_once(self, request: str | None, name: str, *, why: str = "") -> AliasMove:
+        """As `rollback`. The same `request` again goes back no further, and gets the same answer."""
         with self._change() as (connection, stamp):
-            return aliases.roll_back(connection, stamp, name, why)
+            if (made := audit.answered(connection, stamp, request)) is not None:
+                return aliases.by_id(connection, made)
+            move = aliases.roll_back(connection, stamp, name, why)
+            audit.answer(connection, stamp, request, aliases.newest_id(connection))
+            return move
 
     def _protected(self) -> dict[str, int]:
         """Aliases that `afere.yaml` protects, and how many people must approve first."""
@@ -166,15 +219,31 @@ class Session:
     # scores and jobs
 
     def append(self, *scores_: Score) -> None:
-        """Keep scores, all or none; one that is there already (by id) changes nothing."""
+        """Keep scores, all or none; one that is there already (by id) changes nothing.
+
+        A score by `person:NAME` is for that person, or an administrator, to give (Refused otherwise).
+        """
         if scores_:
-            with self._change() as (connection, stamp):
+            for score in scores_:
+                if (
+                    score.by.startswith("person:")
+                    and score.by != self.actor
+                    and not self.rights.may("admin", self.project)
+                ):
+                    raise Refused(
+                        f"{self.actor} may not give a score by {score.by}: only they themselves, or an administrator."
+                    )
+            with self._change("ingest") as (connection, stamp):
                 scores.append(connection, stamp, scores_)
 
     def job(self, kind: str, key: str, *, total: int | None = None) -> Job:
         """The unfinished job with that key, or a new one. Refused while another living process works on it."""
+        return jobs.claimed(lambda instead: self.claim(kind, key, total=total, owner=jobs.me(), instead=instead))
+
+    def claim(self, kind: str, key: str, *, total: int | None, owner: jobs.Owner, instead: jobs.Owner | None) -> Job:
+        """The job for this process; `jobs.Busy` where another has it that is not `instead`, the one found dead."""
         with self._change() as (connection, stamp):
-            return jobs.claim(connection, self._database, stamp, kind, key, total=total)
+            return jobs.claim(connection, self._database, stamp, kind, key, total=total, owner=owner, instead=instead)
 
     # reading
 
@@ -244,6 +313,8 @@ class Session:
 
     def close(self) -> None:
         """Close the files. The session cannot be used after that."""
+        if self._above is not None:
+            return
         with self._opening:
             for part in (self._spans, self._cache, self._database):
                 if part is not None:
@@ -259,22 +330,23 @@ class Session:
         return f"Session({str(self.folder)!r}, project={self.project!r}, actor={self.actor!r})"
 
     @contextmanager
-    def _change(self) -> Generator[tuple[Connection, Stamp]]:
+    def _change(self, scope: str = "write", project: str | None = None) -> Generator[tuple[Connection, Stamp]]:
         """One transaction for a change and its audit lines; the head file follows after the commit."""
+        require(self.rights, scope, project or self.project)
         stamp = Stamp(self.project, self.actor, rfc3339(now_ns()))
-        with self._database.write() as connection:
+        with self._database.whole.write() as connection:
             if not self._known_actor:
-                _introduce(connection, stamp)
+                _introduce(connection, stamp, self.rights.roles)
             yield connection, stamp
             newest = audit.last(connection)
         self._known_actor = True
-        with self._database.read() as connection:  # so that a fork waits for this too
+        with self._database.whole.read() as connection:  # so that a fork waits for this too
             self._head.advance(*newest, lambda seq: audit.hash_of(connection, seq))
 
 
-def _introduce(connection: Connection, stamp: Stamp) -> None:
+def _introduce(connection: Connection, stamp: Stamp, roles: Sequence[str]) -> None:
     """Record an actor the first time that it changes something."""
-    actor = {"project": stamp.project, "id": stamp.actor, "roles": '["owner"]', "at": stamp.at}
+    actor = {"project": stamp.project, "id": stamp.actor, "roles": json.dumps(roles), "at": stamp.at}
     made = connection.execute("INSERT OR IGNORE INTO actors VALUES (:project, :id, :roles, :at)", actor)
     if made.rowcount:
         audit.record(connection, stamp, "actor", stamp.actor, {"row": digest_of({**actor})})
@@ -284,6 +356,7 @@ def _facts(connection: Connection) -> Iterator[audit.Fact]:
     yield from artifacts.facts(connection)
     yield from aliases.facts(connection)
     yield from scores.facts(connection)
+    yield from actors.facts(connection)
     for row in connection.execute("SELECT * FROM actors"):
         yield row["project"], "actor", row["id"], digest_of(dict(row))
 

@@ -13,18 +13,20 @@ import re
 import socket
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from afere.base.actor import OWNER, Actor
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.errors import BadInput, BadReference
 from afere.base.filter import parse_filter
 from afere.base.span import Span, Totals, Trace, totals
-from afere.store import span_keep, span_labels
+from afere.store import span_keep, span_labels, span_scan
+from afere.store.access import Limited
 from afere.store.database import Database
 from afere.store.page import Page, check_limit, read_cursor, write_cursor
 from afere.store.span_filter import Where, register, sorting
@@ -95,16 +97,19 @@ class Loss:
 class SpanStore:
     """The spans of one project. Threads may share it; several processes may have the same file open."""
 
-    def __init__(self, folder: Path, project: str, *, filterable: Iterable[str] = ()) -> None:
+    def __init__(self, folder: Path, project: str, *, filterable: Iterable[str] = (), actor: Actor = OWNER) -> None:
         self.file = folder / "spans.db"
         self.project = project
+        self._actor = actor
         self._filterable = frozenset(filterable)
-        self._database = Database(self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES)
+        whole = Database(self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES)
+        self._database = Limited(whole, actor, project, writing="ingest")
 
-    def of(self, project: str) -> SpanStore:
-        """The same file for another project; closing one closes both."""
+    def of(self, project: str, actor: Actor | None = None) -> SpanStore:
+        """The same file for another project, and as somebody else sees it; closing one closes both."""
         other = copy(self)
-        other.project = project
+        other.project, other._actor = project, actor or self._actor
+        other._database = Limited(self._database.whole, other._actor, project, writing="ingest")
         return other
 
     def write(self, spans: Sequence[Span]) -> None:
@@ -275,6 +280,11 @@ class SpanStore:
                 removed, place = span_keep.remove_old(connection, self.project, cut, place)
             gone += removed
         return gone
+
+    def scan(self, since: int, until: int, *, most: int) -> Iterator[Span]:
+        """The newest `most` spans that began between two moments (ns), whole, in no particular order."""
+        with self._database.read() as connection:
+            yield from span_scan.scan(connection, self.project, since, until, most)
 
     def traces_of(self, column: str, value: str) -> list[str]:
         """The ids of all traces of a user or session (columns `user`, `session`), or one by `trace_id`."""

@@ -28,6 +28,8 @@ with tempfile.TemporaryDirectory() as name:
         job = session.job("eval", "unfinished", total=2)
         job.put({"row 1": {"output": "Hi"}})
         job.end("stopped")
+        session.actors.create_key("ci", project="handbook", scopes=["write"])
+        session.actors.add_person("ana.reis", role="editor", project="handbook", password="a good long one")
     with closing(sqlite3.connect(folder / "afere.db")) as connection:
         dump = "\n".join([*connection.iterdump(), f"PRAGMA user_version={len(MIGRATIONS)};", ""])
 Path(__file__).with_name(f"{len(MIGRATIONS)}.sql").write_text(dump)
