@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -50,7 +50,10 @@ class _Plan:
     """
 
     rich: bool  # whether any dialect of generative AI is spoken
-    rules: Mapping[str, tuple[Rule, ...]]  # of each field, in order
+    timed: bool  # whether it says when the first token came
+    rules: Mapping[
+        str, tuple[tuple[str, Rule], ...]
+    ]  # of each field, in order; with the name where no more is to be done
     messages: Mapping[str, tuple[tuple[Rule, bool], ...]]  # the same; whether it is also where any input or output is
     kinds: tuple[
         tuple[str, Mapping[str, str] | str], ...
@@ -91,7 +94,14 @@ def _plan(names: tuple[str, ...]) -> _Plan:
     rules = {
         field: found
         for field in {field for dialect in spoken for field in dialect.rules}
-        if (found := tuple(rule for dialect in spoken for rule in dialect.rules.get(field, ()) if useful(rule)))
+        if (
+            found := tuple(
+                (rule.terms[0][0] if rule.plain else "", rule)
+                for dialect in spoken
+                for rule in dialect.rules.get(field, ())
+                if useful(rule)
+            )
+        )
     }
     messages = {
         field: tuple(
@@ -106,7 +116,8 @@ def _plan(names: tuple[str, ...]) -> _Plan:
     for dialect in spoken:
         kinds += [(name, values) for name, values in dialect.kinds.items() if name in there]
         kinds += dialect.named.items()
-    return _Plan(len(spoken) > 1, rules, messages, tuple(kinds), numbered)
+    timed = any(field.startswith("first_token_") for field in rules)
+    return _Plan(len(spoken) > 1, timed, rules, messages, tuple(kinds), numbered)
 
 
 def read(span: Span) -> None:
@@ -115,7 +126,8 @@ def read(span: Span) -> None:
     reading = _Reading(span, plan)
     if plan.rich or any(str(_name(event)).startswith("gen_ai.") for event in span.events):
         reading.everything()
-    reading.facts(_TEXTS[3:])
+    else:
+        reading.facts(_TEXTS[3:])
     reading.outcome()
 
 
@@ -142,7 +154,7 @@ class _Reading:
     def facts(self, names: Sequence[str]) -> None:
         """Texts that are known from one attribute."""
         for name in names:
-            if getattr(self._span, name) is None:
+            if name in self._plan.rules and getattr(self._span, name) is None:
                 setattr(self._span, name, self._text(name))
 
     def named(self, fields: Mapping[str, str]) -> None:
@@ -181,20 +193,16 @@ class _Reading:
     def _numbers(self) -> None:
         span = self._span
         for name in _COUNTS:
-            if getattr(span, name) is None:
-                setattr(
-                    span,
-                    name,
-                    next((count for value in self._values(name) if (count := _count(value)) is not None), None),
-                )
+            if name in self._plan.rules and getattr(span, name) is None:
+                setattr(span, name, next(filter(_known, map(_count, self._found(name))), None))
         # Some leave out of the input what the cache answered.
         if span.cached_input_tokens and span.input_tokens is not None and span.cached_input_tokens > span.input_tokens:
             span.input_tokens += span.cached_input_tokens
         if span.cost is None:
-            span.cost = next((amount for value in self._values("cost") if (amount := _amount(value)) is not None), None)
+            span.cost = next(filter(_known, map(_amount, self._found("cost"))), None)
         if span.cost == 0 and span.input_tokens is None:
             span.cost = None  # said of a call that failed
-        if span.first_token_seconds is None:
+        if span.first_token_seconds is None and (span.events or self._plan.timed):
             seconds = [_amount(value) for value in self._values("first_token_seconds")]
             seconds += [ms / 1000 for value in self._values("first_token_ms") if (ms := _amount(value)) is not None]
             seconds += [_since(span.start, shapes.loaded(value)) for value in self._values("first_token_at")]
@@ -257,18 +265,19 @@ class _Reading:
     # values
 
     def _values(self, field: str) -> list[Json]:
-        rules = self._plan.rules.get(field, ())
-        return [value for rule in rules if (value := self._value(rule)) is not None]
+        return list(self._found(field))
+
+    def _found(self, field: str) -> Iterator[Json]:
+        for name, rule in self._plan.rules.get(field, ()):
+            value = self._span.attributes[name] if name else self._value(rule)
+            if value is not None:
+                yield value
 
     def _first(self, field: str) -> Json:
-        for rule in self._plan.rules.get(field, ()):
-            value = self._value(rule)
-            if value is not None and value != "":
-                return value
-        return None
+        return next((value for value in self._found(field) if value != ""), None)
 
     def _text(self, field: str) -> str | None:
-        for value in self._values(field):
+        for value in self._found(field):
             plain = shapes.loaded(value)  # MLflow writes texts as JSON
             if isinstance(plain, str | int) and not isinstance(plain, bool) and plain != "":
                 return str(plain)[:1000]
@@ -390,7 +399,13 @@ def _provider(name: str) -> str | None:
     )
 
 
+def _known(value: object) -> bool:
+    return value is not None
+
+
 def _count(value: Json) -> int | None:
+    if type(value) is int:
+        return value if 0 <= value < 2**53 else None
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
         return int(value)
     whole = (

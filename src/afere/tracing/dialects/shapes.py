@@ -37,11 +37,14 @@ _RESULTS = frozenset({"tool_call_response", "tool-result", "tool_result", "funct
 _PARTS = _CALLS | _RESULTS | {"text", "reasoning", "thinking", "image", "image_url", "blob", "uri", "file"}
 
 
+_READ = json.JSONDecoder(parse_constant=str).decode  # json.loads would make one for every text
+
+
 def loaded(value: Any) -> Json:
     """What a text that is JSON holds; other values, and texts that are none, as they are."""
     if isinstance(value, str) and value[:1] in ("{", "[", '"'):
         try:
-            return json.loads(value, parse_constant=str)
+            return _READ(value)
         except (ValueError, RecursionError):
             return value
     return cast("Json", value)
@@ -285,7 +288,7 @@ def _listed(value: Any) -> Json:
     said = cast("dict[str, Any]", value)
     if said and all(word.isdecimal() and len(word) < 10 for word in said):
         return [_listed(said[word]) for word in sorted(said, key=int)]
-    return {word: _listed(below) for word, below in said.items()}
+    return {word: _listed(below) if isinstance(below, dict) else below for word, below in said.items()}
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -26,6 +26,11 @@ class Rule:
     terms: tuple[tuple[str, tuple[str, ...]], ...]
     numbered: bool
 
+    @property
+    def plain(self) -> bool:
+        """Whether the attribute itself is the value."""
+        return not self.numbered and len(self.terms) == 1 and not self.terms[0][1]
+
     @classmethod
     def parse(cls, text: str) -> Rule:
         """A rule as a map writes it."""
