@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from afere.base.canonical import Json
 from afere.base.document import schema_problem
@@ -39,6 +39,11 @@ SCHEMA: dict[str, Json] = {
                 "required": ["digest", "scores"],
                 "properties": {
                     "digest": {"type": "string"},
+                    "counts": {
+                        "type": "array",
+                        "items": {"type": "object"},
+                        "description": "of measures of all cases together",
+                    },
                     "scores": {
                         "type": "object",
                         "additionalProperties": {
@@ -56,13 +61,15 @@ SCHEMA: dict[str, Json] = {
 def text_of(results: Results, suite: str, gate: Iterable[str], compared: Collection[str]) -> str:
     """The file's text. Of the built-in measures only those in `compared` are kept: the others change with the machine."""
     names = [name for name in results.names if name not in BUILTIN or name in compared]
-    cases: dict[str, dict[str, Json]] = {}
+    cases: dict[str, dict[str, Any]] = {}
     for run in sorted(results.runs, key=lambda run: (run.row, run.repeat)):
         case = cases.setdefault(run.row, {"digest": run.digest, "scores": {}})
         scores = cast("dict[str, list[Json]]", case["scores"])
         for name in names:
             if name in run.scores:
                 scores.setdefault(name, []).append(_rounded(run.scores[name][0]))
+        if run.counts:
+            case.setdefault("counts", []).append({name: [pool, dict(n)] for name, (pool, n) in run.counts.items()})
     head: dict[str, Json] = {
         "baseline": suite, "experiment": results.ref, "at": results.at,
         "target": list(results.target) if results.target else None, "dataset": list(results.dataset),
@@ -115,7 +122,8 @@ def read(file: Path, shown: str) -> tuple[Results, tuple[str, ...]] | None:
         scores = cast("dict[str, list[Value]]", case["scores"])
         for i in range(max((len(values) for values in scores.values()), default=0)):
             found = {name: (values[i], "") for name, values in scores.items() if i < len(values)}
-            runs.append(Result(row, str(case["digest"]), i + 1, found))
+            counts = cast("list[dict[str, Any]]", case.get("counts") or [])
+            runs.append(Result(row, str(case["digest"]), i + 1, found, counts=counts[i] if i < len(counts) else {}))
     target = cast("list[str] | None", said.get("target"))
     results = Results(
         shown, str(said.get("at", "")), (target[0], target[1]) if target else None, tuple(said["dataset"]),

@@ -12,10 +12,11 @@ from typing import Literal, cast
 from afere.base.canonical import Json, digest_of
 from afere.base.score import Value
 from afere.data import Row
-from afere.evals import stats
+from afere.evals import pooled, stats
 from afere.evals.stats import Estimate
 
 Kind = Literal["rate", "mean", "share", "empty"]
+Pooled = tuple[str, Mapping[str, float]]  # a formula of `pooled.POOLS`, and this run's share of its counts
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -32,6 +33,7 @@ class Result:
     trace: str | None = None
     error: str | None = None
     world: bool = False
+    counts: Mapping[str, Pooled] = field(default_factory=dict[str, "Pooled"])  # what pooled measures are made of
 
     @property
     def cluster(self) -> str:
@@ -43,15 +45,17 @@ class Result:
             "row": self.row, "digest": self.digest, "repeat": self.repeat, "group": self.group, "weight": self.weight,
             "trace": self.trace, "error": self.error, "world": self.world,
             "scores": {name: {"value": value, "why": why} for name, (value, why) in self.scores.items()},
+            **({"counts": {name: [pool, dict(sums)] for name, (pool, sums) in self.counts.items()}} if self.counts else {}),
         }  # fmt: skip
 
 
 def result_from_json(said: Mapping[str, Json]) -> Result:
     """The result that `Result.to_json` wrote."""
     scores = cast("dict[str, dict[str, Json]]", said["scores"])
-    fields = {name: value for name, value in said.items() if name != "scores"}
+    fields = {name: value for name, value in said.items() if name not in ("scores", "counts")}
+    counts = cast("dict[str, Pooled]", said.get("counts") or {})
     read = {name: (cast("Value", one["value"]), str(one["why"])) for name, one in scores.items()}
-    return Result(**cast("dict[str, object]", fields), scores=read)  # pyright: ignore[reportArgumentType] - our own file
+    return Result(**cast("dict[str, object]", fields), scores=read, counts=counts)  # pyright: ignore[reportArgumentType] - our own file
 
 
 def row_digest(row: Row) -> str:
@@ -85,11 +89,25 @@ class Results:
         """Every measure, in the order of the scorers; a scorer that only ever answered with several has theirs instead."""
         said = dict.fromkeys(name for run in self.runs for name in run.scores)
         parents = {name.rpartition(".")[0] for name in said if "." in name}
-        return tuple(dict.fromkeys([*(one for one in self.scorers if one in said or one not in parents), *said]))
+        own = [one for one in self.scorers if one in said or one not in parents]
+        return tuple(dict.fromkeys([*(name for one in own for name in (one, *self.pools.get(one, ()))), *said]))
+
+    @cached_property
+    def pools(self) -> dict[str, list[str]]:
+        """The measures that are computed from all cases together, by the scorer that left the counts."""
+        found: dict[str, list[str]] = {}
+        for name in dict.fromkeys(name for run in self.runs for name in run.counts):
+            held = [run.counts[name] for run in self.runs if name in run.counts]
+            sums = pooled.total([sums for _, sums in held], [1.0] * len(held))
+            made = pooled.POOLS[held[0][0]](sums) if held[0][0] in pooled.POOLS else {}
+            found[name] = [f"{name}.{part}" for part in made]
+        return found
 
     def series(self, name: str, *, value: str | None = None, rows: Collection[str] | None = None) -> Series:
         """The values of one measure; with `value`, whether it is that one. `rows` keeps only those."""
-        return Series.of((run for run in self.runs if rows is None or run.row in rows), name, value)
+        runs = [run for run in self.runs if rows is None or run.row in rows]
+        parent = next((one for one, parts in self.pools.items() if name in parts), None)
+        return Series.of(runs, name, value) if parent is None else Series.pooled_of(runs, parent, name)
 
     def hash_of(self, name: str) -> str | None:
         """The hash of the scorer behind a measure: its own, or of the scorer that returned a dict with it."""
@@ -112,6 +130,25 @@ class Series:
     missing: int
     why: str  # the commonest reason of those that are unknown
     words: tuple[str, ...] = ()  # the values that are text, where any is
+    pooled: bool = False  # of all cases together: no single case has a value that means something
+
+    @classmethod
+    def pooled_of(cls, runs: Sequence[Result], parent: str, name: str) -> Series:
+        """A measure that is made of the counts that `parent` left, as values whose mean it is (see `pooled`)."""
+        found = cls.of(runs, parent, None)
+        kept = [run for run in runs if parent in run.counts and run.scores.get(parent, (None, ""))[0] is not None]
+        counts = [run.counts[parent] for run in kept]
+        times = Counter((run.row, run.digest) for run in kept)
+        weights = [run.weight / times[run.row, run.digest] for run in kept]
+        part = name.removeprefix(f"{parent}.")
+        there = any(weights) and part in pooled.POOLS[counts[0][0]](pooled.total([sums for _, sums in counts], weights))
+        if not there:  # none of these rows has that label
+            return cls((), (), (), (), len(runs), f"{part} is of none of these cases")
+        values = pooled.spread(counts[0][0], part, [sums for _, sums in counts], weights)
+        return cls(
+            tuple(values), tuple(run.cluster for run in kept), tuple(weights), tuple((run.row, run.digest) for run in kept),
+            found.missing, found.why, pooled=True,
+        )  # fmt: skip
 
     @classmethod
     def of(cls, runs: Iterable[Result], name: str, value: str | None) -> Series:
@@ -119,7 +156,10 @@ class Series:
         texts: list[tuple[str, Result]] = []
         reasons: Counter[str] = Counter()
         for run in runs:
-            said, why = run.scores.get(name) or run.scores.get(name.rpartition(".")[0], (None, run.error or "no score"))
+            parent = run.scores.get(name.rpartition(".")[0], (None, run.error or "no score"))
+            if name not in run.scores and parent[0] is not None:
+                continue  # the scorer did its work, and this part of it does not apply to the case
+            said, why = run.scores.get(name, parent)
             if said is None:
                 reasons[why] += 1
             elif value is not None:
@@ -226,7 +266,8 @@ def difference(
     common = [case for case in b if case in a]
     pairs = [(a[case][0], b[case][0]) for case in common]
     clusters = [b[case][1] for case in common]
-    rate = "mean" not in (now.kind, before.kind) and statistic not in _QUANTILES
+    whole = now.pooled or before.pooled
+    rate = "mean" not in (now.kind, before.kind) and statistic not in _QUANTILES and not whole
     if statistic in _QUANTILES:
         kept = set(common)
         sides = [_values_of(one, kept, {case: b[case][1] for case in common}) for one in (before, now)]
@@ -238,6 +279,8 @@ def difference(
             [x for x, _ in pairs], [y for _, y in pairs], clusters, weights=weights if any(weights) else None, rate=rate,
             level=level,
         )  # fmt: skip
+    if whole:  # of all cases together: no single case is better or worse
+        return Difference(against, found, 0, 0, None, rate, ())
     up, down = sum(y > x for x, y in pairs), sum(y < x for x, y in pairs)
     wins, losses = (down, up) if lower_is_better else (up, down)
     changed = sorted(

@@ -33,7 +33,7 @@ from afere.evals.gate import Missing
 from afere.evals.judge import Judge
 from afere.evals.references import reference
 from afere.evals.results import Result, Results, lines, row_digest
-from afere.evals.scorers import Case, Judging, Scored
+from afere.evals.scorers import Case, Judging, Scored, counted
 from afere.evals.scorers.measured import measured
 from afere.evals.select import rows_where
 from afere.evals.subject import Subject
@@ -361,7 +361,7 @@ def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Resu
     scores |= measured(outcome)
     world = outcome.world or any(one.world for one in found.values())
     return Result(
-        row.id, digest_, outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world
+        row.id, digest_, outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world, counted(found)
     )  # fmt: skip
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from afere.evals.scorers.declare import Case as Case
+from afere.evals.scorers.case import Case as Case
 from afere.evals.scorers.declare import Judging as Judging
 from afere.evals.scorers.declare import Scored as Scored
 from afere.evals.scorers.declare import Scorer as Scorer
+from afere.evals.scorers.declare import counted as counted
 from afere.evals.scorers.declare import scorer as scorer
 from afere.evals.scorers.names import SCORERS as SCORERS
 from afere.evals.scorers.names import named as named

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import asyncio
 import functools
 import inspect
 import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal, Protocol, cast, overload
 
@@ -17,45 +16,11 @@ from afere.base.artifact import check_name
 from afere.base.canonical import Json, digest, plain
 from afere.base.errors import BadInput, MissingExtra, WorldFailed
 from afere.base.score import Score, Value
-from afere.base.span import Span, Trace
-from afere.data import Row
+from afere.chains.waiting import waited
+from afere.evals.scorers.case import Case
 
 WANTED = ("input", "output", "expected", "context", "trace", "row")
 Better = Literal["higher", "lower"]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One row with what the target made of it: what scorers see."""
-
-    row: Row
-    output: Json
-    trace: Trace | None = None
-    repeat: int = 1
-    inner: tuple[Json, list[Json]] | None = None  # input and documents of one span, where a component is scored
-
-    @property
-    def input(self) -> Json:
-        """What went in: the row's input, or the span's."""
-        return self.inner[0] if self.inner else self.row.input or self.row.metadata
-
-    @property
-    def context(self) -> list[Json]:
-        """The documents that were retrieved, in order: `{id, text, score}`."""
-        if self.inner is not None:
-            return self.inner[1]
-        return [document for span in (self.trace.spans if self.trace else ()) for document in span.documents]
-
-    def of(self, component: str) -> list[Case]:
-        """This case as each run of that component saw it."""
-        spans = [span for span in (self.trace.spans if self.trace else ()) if _is(span, component)]
-        return [replace(self, output=span.output, inner=(span.input, span.documents)) for span in spans]
-
-
-def _is(span: Span, component: str) -> bool:
-    if component in (span.name, span.kind):
-        return True
-    return any(ref.partition(":")[2].partition("@")[0].partition("~")[0] == component for ref, _ in span.artifacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +31,15 @@ class Scored:
     why: str = ""
     world: bool = False
     data: dict[str, Json] = field(default_factory=dict[str, Json])
+
+
+def counted(found: Mapping[str, Scored]) -> dict[str, tuple[str, dict[str, float]]]:
+    """What measures over all cases together are made of, by scorer: the formula, and this case's counts."""
+    return {
+        name: (str(one.data["pool"]), cast("dict[str, float]", one.data["counts"]))
+        for name, one in found.items()
+        if one.value is not None and "pool" in one.data
+    }
 
 
 class Judging(Protocol):
@@ -106,7 +80,7 @@ class Scorer:
         self.better: Better = better
         self.of = of
         self.options = dict(options or {})
-        self._wanted = _wanted(function, self.name, self.options)
+        self._wanted, self._needed = _wanted(function, self.name, self.options)
         functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -141,21 +115,21 @@ class Scorer:
         runs = case.of(self.of)
         if not runs:
             return {self.name: Scored(None, f"{self.of} did not run in this trace")}
-        return _averaged([self._once(run) for run in runs])
+        return averaged([self._once(run) for run in runs])
 
     def _once(self, case: Case) -> dict[str, Scored]:
         said: dict[str, Any] = {
             "input": case.input, "output": case.output, "expected": case.row.expected, "context": case.context,
             "trace": case.trace, "row": case.row,
         }  # fmt: skip
-        if "trace" in self._wanted and case.trace is None:
+        if "trace" in self._needed and case.trace is None:
             return {self.name: Scored(None, "there is no trace: the outputs were given, nothing ran")}
-        if "expected" in self._wanted and case.row.expected is None:
+        if "expected" in self._needed and case.row.expected is None:
             return {self.name: Scored(None, "the row has no expected")}
         try:
             answer = self.function(**{name: said[name] for name in self._wanted}, **self.options)
             if inspect.iscoroutine(answer):
-                answer = asyncio.run(answer)
+                answer = waited(answer)
         except (WorldFailed, OSError) as problem:
             return {self.name: Scored(None, _reason(problem), world=True)}
         except MissingExtra as problem:
@@ -192,7 +166,10 @@ def _named(function: Callable[..., Any], name: str | None) -> str:
     return check_name(found if name else found.lower().lstrip("_"), "scorer")
 
 
-def _wanted(function: Callable[..., Any], name: str, options: Mapping[str, Json]) -> tuple[str, ...]:
+def _wanted(
+    function: Callable[..., Any], name: str, options: Mapping[str, Json]
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """What a function wants of a case, and of that what it cannot do without: what has no default."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -200,10 +177,12 @@ def _wanted(function: Callable[..., Any], name: str, options: Mapping[str, Json]
             f"scorer {name!r}: {function!r} does not say which parameters it takes. Wrap it in a def."
         ) from None
     wanted: list[str] = []
+    needed: list[str] = []
     own: list[str] = []
     for parameter in parameters:
         if parameter.name in WANTED and parameter.kind is not parameter.POSITIONAL_ONLY:
             wanted.append(parameter.name)
+            needed += [parameter.name] if parameter.default is parameter.empty else []
         elif parameter.kind is parameter.VAR_KEYWORD:
             own += [option for option in options if option not in own]
         elif parameter.kind is not parameter.VAR_POSITIONAL:
@@ -217,7 +196,7 @@ def _wanted(function: Callable[..., Any], name: str, options: Mapping[str, Json]
         if option not in own:
             has = f"Its options: {', '.join(own)}." if own else "It has no options."
             raise BadInput(f"scorer {name!r} has no option {option!r}.{_near(option, own, stop='')} {has}")
-    return tuple(wanted)
+    return tuple(wanted), frozenset(needed)
 
 
 def _near(word: str, known: Sequence[str], stop: str = ".") -> str:
@@ -231,11 +210,11 @@ def _reason(problem: BaseException) -> str:
 
 
 def _read(name: str, answer: object) -> dict[str, Scored]:
-    """A scorer's answer as values by name; what is no value becomes None with the reason."""
+    """A scorer's answer as values by name (`""`: its own); what is no value becomes None with the reason."""
     if not isinstance(answer, Mapping):
         return {name: _value(answer)}
     named = cast("Mapping[object, object]", answer)
-    found = {name if key == name else f"{name}.{key}": _value(value) for key, value in named.items()}
+    found = {name if key in (name, "") else f"{name}.{key}": _value(value) for key, value in named.items()}
     return found or {name: Scored(None, "the scorer returned an empty dict")}
 
 
@@ -254,22 +233,29 @@ def _value(answer: object) -> Scored:
     return Scored(None, f"the scorer returned a {kind}; return a bool, number, str, None, Score or dict of them")
 
 
-def _averaged(runs: list[dict[str, Scored]]) -> dict[str, Scored]:
-    """Several runs of one component in one trace count as one: the mean of what is known."""
+def averaged(runs: list[dict[str, Scored]]) -> dict[str, Scored]:
+    """Several runs of one component in one trace count as one: the mean of what is known, and what all of them cost."""
     if len(runs) == 1:
         return runs[0]
-    found: dict[str, Scored] = {}
-    for name in dict.fromkeys(name for run in runs for name in run):
-        answers = [run[name] for run in runs if name in run]
-        known = [answer.value for answer in answers if answer.value is not None]
-        numbers = [float(value) for value in known if not isinstance(value, str)]
-        if not known:
-            found[name] = answers[0]
-        elif len(numbers) == len(known):
-            found[name] = Scored(math.fsum(numbers) / len(numbers), f"mean of {len(numbers)} runs")
-        else:
-            found[name] = Scored(known[-1], f"the last of {len(known)} runs")
-    return found
+    names = dict.fromkeys(name for run in runs for name in run)
+    return {name: _mean([run[name] for run in runs if name in run]) for name in names}
+
+
+def _mean(answers: list[Scored]) -> Scored:
+    costs = [cost for one in answers if isinstance(cost := one.data.get("cost"), int | float)]
+    data: dict[str, Json] = {"cost": sum(costs)} if costs else {}
+    data["runs"] = [[one.value, one.why] for one in answers]
+    broken = next((one for one in answers if one.world), None)
+    if broken is not None:  # a part of them would be another measure
+        return Scored(None, broken.why, True, data)
+    known = [one.value for one in answers if one.value is not None]
+    numbers = [float(value) for value in known if not isinstance(value, str)]
+    if not known:
+        return Scored(None, answers[0].why, data=data)
+    if len(numbers) < len(known):
+        return Scored(known[-1], f"the last of {len(known)} runs", data=data)
+    worst = next((f": {one.why}" for one in answers if one.value in (False, 0.0) and one.why), "")
+    return Scored(math.fsum(numbers) / len(numbers), f"mean of {len(numbers)} runs{worst}"[:300], data=data)
 
 
 def _reached(function: Callable[..., Any]) -> Json:

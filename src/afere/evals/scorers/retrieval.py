@@ -46,6 +46,39 @@ def ndcg(context: list[Json], row: Row, *, k: int | None = None) -> object:
     return min(1.0, gain / best)
 
 
+@scorer
+def precision(context: list[Json], row: Row, *, k: int | None = None) -> object:
+    """The share of the first k found (default: all found) that are relevant; k counts also where fewer were found."""
+    ranks = _ranks(context, row, k)
+    if isinstance(ranks, Score):
+        return ranks
+    looked = k or len({_id(document) for document in context})
+    return sum(rank is not None for rank in ranks) / looked if looked else 0.0
+
+
+@scorer
+def average_precision(context: list[Json], row: Row, *, k: int | None = None) -> object:
+    """Average precision: the mean, over all relevant passages, of the precision where each was found; its mean over cases is MAP."""
+    ranks = _ranks(context, row, k)
+    return ranks if isinstance(ranks, Score) else _gained(ranks) / len(ranks)
+
+
+@scorer
+def context_precision(context: list[Json], row: Row, *, k: int | None = None) -> object:
+    """Whether relevant passages stand before others: the mean of the precision at the rank of each relevant one that was found."""
+    ranks = _ranks(context, row, k)
+    if isinstance(ranks, Score):
+        return ranks
+    found = sum(rank is not None for rank in ranks)
+    return _gained(ranks) / found if found else 0.0
+
+
+def _gained(ranks: list[int | None]) -> float:
+    """The sum of the precision at the rank of each relevant passage that was found."""
+    there = sorted(rank for rank in ranks if rank is not None)
+    return math.fsum((i + 1) / rank for i, rank in enumerate(there))
+
+
 def _ranks(context: list[Json], row: Row, k: int | None) -> list[int | None] | Score:
     """The rank, from 1, at which each relevant passage was found. One passage answers for one relevant id."""
     if not row.relevant:
