@@ -62,6 +62,11 @@ def remembering(memory: Memory) -> AbstractContextManager[None]:
     return holding(_MEMORY, memory)
 
 
+def with_memory(context: otel.Context, memory: Memory) -> otel.Context:
+    """The context, with `memory` for the model calls made in it."""
+    return otel.set_value(_MEMORY, memory, context)
+
+
 def once(model: Model, request: Request) -> Steps[tuple[Reply, bool]]:
     """The model's answer, and whether it came from the cache."""
     memory = cast("Memory | None", otel.get_value(_MEMORY))
@@ -74,7 +79,7 @@ def once(model: Model, request: Request) -> Steps[tuple[Reply, bool]]:
         return reply_from_json(kept), True
     reply = yield from ask(model, request)
     memory.paid += reply.cost or 0.0
-    memory.cache.put(key, reply_to_json(reply))
+    memory.cache.put_soon(key, reply_to_json(reply))
     return reply, False
 
 

@@ -23,7 +23,7 @@ from afere.base.artifact import Artifact, check_name
 from afere.base.errors import BadInput
 from afere.base.project import Project, find_project
 from afere.base.span import Trace
-from afere.chains.component import generation, swapped
+from afere.chains.component import generation, stillness, swapped
 from afere.data.place import session_of
 from afere.store import Session
 from afere.tracing import Collected, LiveSpan, collecting, current, trace
@@ -215,14 +215,18 @@ class _State:
         )  # a revision's hash, and what is known to be no news
         self.revision: Artifact | None = None
         self.problem: str | None = None
+        self._seen: object = None  # the `still` in which it was last captured
 
     def refresh(self, chain: Chain[..., Any]) -> None:
         """Make `revision` that of now: before the call, so that its span does not time this. Never raises."""
+        now, stamp = stillness(), self._stamp
+        if now is not None and now is self._seen and stamp is not None and stamp[1] == swapped():
+            return
         try:
-            stamp = self._stamp
             current = stamp is not None and stamp[:2] == (generation(), swapped())
             if stamp is None or not current or time.monotonic() - stamp[2] > _FRESH:
                 self.capture(chain, session_of(chain.project))
+            self._seen = now
         except Exception as problem:  # observing never breaks the user's call
             said = f"{type(problem).__name__}: {problem}"
             if said != self.problem:

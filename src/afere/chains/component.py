@@ -34,6 +34,7 @@ from afere.tracing.scope import holding
 _log = logging.getLogger("afere")
 _FILES = (".md", ".txt", ".jinja", ".j2", ".prompt")
 _SWAPPED = otel.create_key("afere-swapped-components")
+_STILL = otel.create_key("afere-files-stand-still")
 _FRESH = 1.0  # seconds for which a reference is not looked up again
 
 
@@ -111,6 +112,7 @@ class Component:
         self._lock = threading.Lock()
         self._ready: Ready | None = None
         self._looked = 0.0
+        self._seen: object = None  # the `still` in which its file was last looked at
         self._stored: tuple[str | None, dict[str, Json]] = (None, {})  # model and parameters of a stored component
         self._prompt = load_prompt(source, project) if isinstance(source, Path) else None
         self.name = self._prompt.name if self._prompt else cast("Ref", source).name
@@ -270,6 +272,13 @@ class Component:
             return [(f"prompt:{name}~{short(prompt)}", prompt), (f"component:{name}~{short(component)}", component)]
 
     def _refresh(self) -> None:
+        now = otel.get_value(_STILL)
+        if now is not None and now is self._seen:
+            return
+        self._look()
+        self._seen = now
+
+    def _look(self) -> None:
         if isinstance(self._source, Path):
             if cast("Prompt", self._prompt).changed:
                 with self._lock:
@@ -363,6 +372,16 @@ def _no_file(path: Path, project: Project) -> str:
         f"There is no prompt file {wanted!r} in project {project.root}.{nearest(wanted, here)} "
         f"Prompt files there: {', '.join(here) or 'none below prompts/'}."
     )
+
+
+def still() -> AbstractContextManager[None]:
+    """Inside, prompt files and references are looked at once: what is measured stays the same from first to last."""
+    return holding(_STILL, object())
+
+
+def stillness() -> object:
+    """What is the same in one `still` block, and None outside."""
+    return otel.get_value(_STILL)
 
 
 def swapped() -> Mapping[str, Component]:

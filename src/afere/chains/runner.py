@@ -17,8 +17,9 @@ from afere.base.canonical import Json
 from afere.base.errors import BadInput, ModelUnreachable
 from afere.base.span import totals
 from afere.base.steps import Effect, Steps, adrive, drive
-from afere.chains.calls import CACHED, Memory, remembering
+from afere.chains.calls import CACHED, Memory, with_memory
 from afere.chains.chain import apart
+from afere.chains.component import still
 from afere.chains.ledger import Ledger
 from afere.chains.outcome import Outcome, Progress, Purse
 from afere.chains.target import Target, as_json, is_world, target_of
@@ -28,6 +29,7 @@ from afere.net import HostFailed
 from afere.store import Job, Session
 from afere.tracing import Collected
 from afere.tracing.capture import failure
+from afere.tracing.live import resting_here
 from afere.tracing.scope import entered
 
 T = TypeVar("T")
@@ -71,7 +73,8 @@ def run_rows(
     run = _Run(found, inputs, waiting, ledger, session, then, _Told(stop, ledger, list(waiting)) if stop else None)
     workers = min(concurrency, len(waiting))
     if workers:
-        (_in_loop if found.is_async else _in_threads)(run, workers, ledger)
+        with still(), resting_here():
+            (_in_loop if found.is_async else _in_threads)(run, workers, ledger)
     return ledger.outcomes()
 
 
@@ -155,23 +158,24 @@ class _Run:
         output: Json = None
         error: BaseException | None = None
         collected = Collected(self.session.project)
-        with entered(apart(collected)), remembering(memory):
+        with entered(with_memory(apart(collected), memory)):
             begun = time.perf_counter()
             try:
                 output = as_json((yield _Invoke(self.target, self.inputs[row.id])))
             except (Exception, SystemExit) as problem:
                 error = problem
             seconds = time.perf_counter() - begun
-        traces = collected.traces
-        trace = min(traces.values(), key=lambda one: one.root.start) if traces else None
-        paid = 0.0
+        trace = collected.first
+        cost = paid = None
         if trace is not None:
-            paid = totals([span for span in trace.spans if CACHED not in span.attributes]).cost or 0.0
+            cost = paid = trace.totals.cost
+            if memory.served:
+                paid = totals([span for span in trace.spans if CACHED not in span.attributes]).cost
         outcome = Outcome(
             row, repeat, output, None if error is None else failure(error), error is not None and is_world(error), trace,
-            trace.trace_id if trace else None, None if memory.served else seconds, trace.totals.cost if trace else None,
+            trace.trace_id if trace else None, None if memory.served else seconds, cost,
         )  # fmt: skip
-        return outcome, error, paid
+        return outcome, error, paid or 0.0
 
 
 def _in_threads(run: _Run, count: int, ledger: Ledger) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ from opentelemetry.context import Context
 from afere.base.artifact import Artifact, Use
 from afere.base.canonical import Json, digest, digest_of
 from afere.base.clock import now_ns, rfc3339
-from afere.base.errors import BadData
+from afere.base.errors import BadData, BadInput
 from afere.base.project import Project
 from afere.base.rule import BUILTIN
 from afere.base.score import Score
@@ -29,8 +30,12 @@ from afere.chains.runner import Outcome, Progress, Purse, each, run_rows
 from afere.data import Dataset
 from afere.data.place import shown
 from afere.data.reading import read_file
+from afere.evals import stopping
 from afere.evals.gate import Missing
+from afere.evals.baseline import known_in
 from afere.evals.judge import Judge
+from afere.evals.known import known_from
+from afere.evals.recorded import Recording
 from afere.evals.references import reference
 from afere.evals.results import Result, Results, lines, row_digest
 from afere.evals.scorers import Case, Judging, Scored, counted
@@ -41,7 +46,8 @@ from afere.evals.suite import Suite
 from afere.evals.table import measures
 from afere.store import Job, Session
 from afere.tracing import context
-from afere.tracing.scope import ABOUT, About, about, entered
+from afere.tracing.scope import ABOUT, TARGET, About, about, entered
+from afere.tracing.sink import target
 
 if TYPE_CHECKING:
     from afere.store.cache import Cache
@@ -66,13 +72,18 @@ class Plan:
     repeats: int = 1
     against: str | None = None
     suite: Suite | None = None
+    stop: stopping.Kind | None = None  # looked at while it runs, and stopped as soon as its rules are decided
+    recorded: Recording | None = None  # answers that are not asked for again
 
     @classmethod
-    def of(cls, suite: Suite, *, against: str | None = None, repeats: int | None = None) -> Plan:
+    def of(
+        cls, suite: Suite, *, against: str | None = None, repeats: int | None = None, stop: stopping.Kind | None = None,
+        recorded: Recording | None = None,
+    ) -> Plan:  # fmt: skip
         """A suite's plan, with what the command line says otherwise."""
         return cls(
             suite.name, suite.subject, suite.data, suite.scorers, suite.baseline, repeats or suite.repeats,
-            against or suite.against, suite,
+            against or suite.against, suite, stop or suite.stop, recorded,
         )  # fmt: skip
 
 
@@ -100,6 +111,8 @@ class Work:
         self.made: dict[tuple[str, int], Result] = {}  # by row and repeat, as they are scored
         self.judging: list[float] = []  # USD of each verdict that was paid
         self.cached: list[str] = []  # the row of each run that asked no model anew
+        self._apart = _APART
+        self._quick = Quick()
         self.digests = {row.id: row_digest(row) for row in data.rows}
         self.subject = self.first = plan.subject.identity(session)
         self.kept = {
@@ -143,9 +156,8 @@ class Work:
     ) -> list[Outcome]:
         """What the target gave, scored row by row; where there is none, the rows' own outputs."""
         plan = self.plan
-        if plan.subject.run is None:
-            why = "the row has no output, and there is no target to make one"
-            given = [Outcome(row, 1, row.output, None if row.output is not None else why) for row in self.data.rows]
+        if plan.subject.run is None or plan.recorded is not None:
+            given = self._given()
             try:
                 each(given, self._scored_alone, concurrency=max(1, concurrency))
             except KeyboardInterrupt:
@@ -154,6 +166,7 @@ class Work:
                 ) from None
             return given
         ran: Gathered = {}
+        self._apart = otel.set_value(TARGET, target(), _APART)
         with settling_later(ran), context(environment=about().environment or EVALUATION):
             try:
                 outcomes = run_rows(
@@ -165,6 +178,31 @@ class Work:
                 raise BadData(f"{self._written_at(str(problem))}: {problem}") from problem.__cause__
         self._settle(ran)
         return outcomes
+
+    def stopping(self) -> stopping.Stopping:
+        """What looks at the results while they come. BadInput where there is no rule to decide, or nothing to run."""
+        plan = self.plan
+        rules = plan.suite.gate if plan.suite else ()
+        if not rules or plan.subject.run is None:
+            what = "it has no rules under gate:" if not rules else "its outputs are there already"
+            raise BadInput(f"{plan.name}: nothing to stop early by, since {what}. Leave out stop.")
+        empty = self.results(())
+        words = {rule.against for rule in rules if rule.against is not None}
+        references = {word: reference(word, empty, plan.baseline, self.session, self.project) for word in words}
+        rows = {row.id: row for row in self.data.rows}
+        known = known_from(known_in(plan.baseline, shown(plan.baseline, self.project.root)), plan.baseline.name)
+        return stopping.Stopping(
+            plan.stop or "group-sequential", rules, empty, references,
+            lambda rule: rows_where(rule.where, rows) if rule.where else None,
+            {one.case for one in known if not one.over}, stopping.shuffled(self.data.rows), plan.repeats,
+        )  # fmt: skip
+
+    def _given(self) -> list[Outcome]:
+        """Outputs that exist: recorded ones, or the rows' own."""
+        if self.plan.recorded is not None:
+            return self.plan.recorded.outcomes(self.data.rows, self.plan.repeats)
+        why = "the row has no output, and there is no target to make one"
+        return [Outcome(row, 1, row.output, None if row.output is not None else why) for row in self.data.rows]
 
     def _written_at(self, problem: str) -> str:
         """Where the row that a problem begins with was written, `data/qa.jsonl:3`; else the dataset's reference."""
@@ -212,11 +250,12 @@ class Work:
             found = self._unscored(outcome)
         else:
             case = Case(outcome.row, outcome.output, outcome.trace, outcome.repeat)
-            with entered(_APART):  # the traces of judges are their own
+            with entered(self._apart):  # the traces of judges are their own
                 found = yield from self._found(case)
             if _from_cache(case.trace, found):
                 self.cached.append(case.row.id)
-        self.made[outcome.row.id, outcome.repeat] = _result(outcome, self.digests[outcome.row.id], found)
+        made = _result(outcome, self.digests[outcome.row.id], found)
+        self.made[outcome.row.id, outcome.repeat] = self.plan.recorded.completed(made) if self.plan.recorded else made
 
     def _unscored(self, outcome: Outcome) -> dict[str, Scored]:
         why = outcome.error or ""
@@ -225,10 +264,14 @@ class Work:
 
     def _found(self, case: Case) -> Steps[dict[str, Scored]]:
         cache, repeat = self.session.cache, case.repeat
-        scorers = [one for one in self.plan.scorers if not isinstance(one, Judge)]
-        answers: dict[str, dict[str, Scored]] = (yield _Scoring(scorers, case, cache, self.pool)) if scorers else {}
+        taken = self._taken(case)
+        scorers = [one for one in self.plan.scorers if not isinstance(one, Judge) and one.name not in taken]
+        answers: dict[str, dict[str, Scored]] = (
+            (yield _Scoring(scorers, case, cache, self.pool, self._quick)) if scorers else {}
+        )
+        answers |= taken
         for one in self.plan.scorers:
-            if isinstance(one, Judge):
+            if isinstance(one, Judge) and one.name not in taken:
                 if self.purse.empty:
                     why = f"not judged: max_cost of {self.purse.limit} USD was reached; resume to go on"
                     answers[one.name] = {one.name: Scored(None, why, world=True)}
@@ -239,6 +282,18 @@ class Work:
             self.judging += costs
             self.purse.pay(sum(costs))
         return {name: said for one in self.plan.scorers for name, said in answers[one.name].items()}
+
+    def _taken(self, case: Case) -> dict[str, dict[str, Scored]]:
+        """The recorded scores of scorers that are unchanged; a judge that has changed is not asked here."""
+        if self.plan.recorded is None:
+            return {}
+        hashes = {name: one.hash for name, one in self.kept.items()}
+        taken = self.plan.recorded.taken((case.row.id, case.repeat), hashes)
+        for one in self.plan.scorers:
+            if isinstance(one, Judge) and one.name not in taken:
+                why = f"{self.plan.recorded.shown} has no verdict of this version of the judge"
+                taken[one.name] = {one.name: Scored(None, why)}
+        return taken
 
     def results(self, outcomes: Sequence[Outcome]) -> Results:
         """All runs with their scores, and what they were made with."""
@@ -285,6 +340,7 @@ class Work:
             "uncompared": against.why if isinstance(against, Missing) else None,
             "gate": gate, "baseline": shown(plan.baseline, self.project.root),
             "measures": [one.to_json() for one in measures(results, compared)], "slices": self._slices(results),
+            "recorded": _recorded_said(plan.recorded),
             "findings": [_gone(rule, where, plan.name) for rule, where in before.items() if plan.suite and rule not in gate],
         }  # fmt: skip
 
@@ -335,24 +391,57 @@ class Work:
         self.session.append(*made)
 
 
+class Quick:
+    """Which functions have shown that they take no time worth a change of thread, call after call."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, int] = {}  # that were quick; -1: one was not
+
+    def knows(self, scorer: Judging) -> bool:
+        return self._calls.get(scorer.name, 0) >= _QUICK_CALLS
+
+    def took(self, scorer: Judging, seconds: float) -> None:
+        count = self._calls.get(scorer.name, 0)
+        limit = _QUICK if count < _QUICK_CALLS else _SLOW
+        if seconds > limit or inspect.iscoroutinefunction(getattr(scorer, "function", None)):
+            count = -(2**60)
+        self._calls[scorer.name] = count + 1
+
+
+_QUICK, _QUICK_CALLS = 0.001, 3  # seconds of each of so many calls
+_SLOW = 0.02  # seconds of a call that show that it was not quick after all
+
+
 @dataclass(frozen=True, slots=True)
 class _Scoring(Effect):
-    """Functions on one case: in a thread where a loop drives them, since they may take long or block."""
+    """Functions on one case. Where a loop drives them: in a thread, since they may take long or block, but for those that
+    have shown to be quick."""
 
     scorers: Sequence[Judging]
     case: Case
     cache: Cache
     pool: ThreadPoolExecutor
+    quick: Quick
 
     def run(self) -> dict[str, dict[str, Scored]]:
-        found: dict[str, dict[str, Scored]] = {}
-        for one in self.scorers:
-            with remembering(Memory(self.cache, self.case.repeat)):
-                found[one.name] = one.score(self.case)
-        return found
+        return {one.name: self._one(one) for one in self.scorers}
 
     async def arun(self) -> dict[str, dict[str, Scored]]:
-        return await asyncio.get_running_loop().run_in_executor(self.pool, self.run)
+        slow = [one for one in self.scorers if not self.quick.knows(one)]
+        if not slow:
+            return self.run()
+        later = asyncio.get_running_loop().run_in_executor(
+            self.pool, lambda: {one.name: self._one(one) for one in slow}
+        )
+        now = {one.name: self._one(one) for one in self.scorers if one not in slow}
+        return {**now, **await later}
+
+    def _one(self, scorer: Judging) -> dict[str, Scored]:
+        begun = time.perf_counter()
+        with remembering(Memory(self.cache, self.case.repeat)):
+            found = scorer.score(self.case)
+        self.quick.took(scorer, time.perf_counter() - begun)
+        return found
 
 
 def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Result:
@@ -379,6 +468,11 @@ def _from_cache(trace: Trace | None, found: Mapping[str, Scored]) -> bool:
         and all(CACHED in one.attributes for one in calls)
         and not any("cost" in one.data for one in found.values())
     )
+
+
+def _recorded_said(recorded: Recording | None) -> Json:
+    """Which recording the answers were read from, and when they were given; None if they were asked for."""
+    return None if recorded is None else {key: recorded.said.get(key) for key in ("experiment", "at")}
 
 
 def _gone(rule: str, where: str, suite: str) -> Json:

@@ -25,6 +25,16 @@ class Collected:
         self._spans.append(span)
 
     @property
+    def first(self) -> Trace | None:
+        """The trace that began first; None if there is none."""
+        traces = self.traces
+        return (
+            min(traces.values(), key=lambda one: one.root.start)
+            if len(traces) > 1
+            else next(iter(traces.values()), None)
+        )
+
+    @property
     def traces(self) -> dict[str, Trace]:
         """The traces by id, each with its spans in order of start."""
         grouped: dict[str, list[Span]] = {}

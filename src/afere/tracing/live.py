@@ -28,7 +28,7 @@ from afere.store.spans import ENTRY, HOST, PROCESS, UNDER
 from afere.tracing import sink
 from afere.tracing.capture import Capture, failure
 from afere.tracing.collect import Collected
-from afere.tracing.scope import ABOUT, COLLECTORS, LIVE, NOTHING, About, about, entered, holding, leave
+from afere.tracing.scope import ABOUT, COLLECTORS, LIVE, NOTHING, TARGET, About, about, entered, holding, leave
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _EVENTS = 1_000  # of one span
@@ -81,7 +81,7 @@ class LiveSpan:
             attributes=dict(known.attributes),
         )
         if self._parent is None:
-            self.target = sink.target()
+            self.target = cast("sink.Target | None", parent.get(TARGET)) or sink.target()
             if outer.is_valid:
                 self.record.attributes[ENTRY] = True
         else:
@@ -281,6 +281,11 @@ def current() -> LiveSpan | None:
     """The span that is running here, or None."""
     live = cast("LiveSpan | None", otel.get_value(LIVE))
     return None if live is None else live.running_above
+
+
+def resting_here() -> AbstractContextManager[None]:
+    """Inside, all traces rest where one that begins now does: not looked up for each."""
+    return holding(TARGET, sink.target())
 
 
 def context(*, user: str | None = None, session: str | None = None, **attributes: Any) -> AbstractContextManager[None]:

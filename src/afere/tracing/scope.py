@@ -26,6 +26,7 @@ R = TypeVar("R")
 LIVE = otel.create_key("afere-live-span")
 ABOUT = otel.create_key("afere-about")
 COLLECTORS = otel.create_key("afere-collectors")
+TARGET = otel.create_key("afere-target")  # where traces that begin here rest, where that is known
 PLAYBACK = otel.create_key("afere-playback")
 
 USER, SESSION = "user.id", "session.id"  # the names in W3C baggage, as OpenTelemetry's conventions call them

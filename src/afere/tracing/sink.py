@@ -275,7 +275,7 @@ class Sink:
 
     def _write(self, target: Target, items: list[_Item]) -> None:
         try:
-            target.write([item.span for item in items])
+            target.write([_now(item) for item in items])
             self._report(target)
         except AfereError as error:
             self._settle(items, str(error))
@@ -326,11 +326,19 @@ def put(target: Target | None, span: Span, size: int) -> None:
 
 
 def put_start(target: Target | None, span: Span, size: int) -> None:
-    """Hand over what is known of a span that begins: a copy, since the program goes on with the original."""
-    copy = dataclasses.replace(
-        span, attributes=dict(span.attributes), events=list(span.events), artifacts=list(span.artifacts)
-    )
-    _sink.put(_Item(target, copy, size + EACH, 0))
+    """Hand over a span that begins. It is copied when it is written: most have ended by then, and are written once."""
+    _sink.put(_Item(target, span, size + EACH, 0))
+
+
+def _now(item: _Item) -> Span:
+    """The span as it is to be written. What runs is a copy, since the program goes on with the original."""
+    span = item.span
+    if item.ended or span.end is not None:
+        return span
+    return dataclasses.replace(
+        span, status="running", attributes=dict(span.attributes), events=list(span.events),
+        artifacts=list(span.artifacts), marks=list(span.marks),
+    )  # fmt: skip
 
 
 def flush(timeout: float = 5.0) -> Flushed:
