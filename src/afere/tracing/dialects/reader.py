@@ -27,7 +27,7 @@ _EVENTS = {
 _FIRST_TOKEN = ("First Token Stream Event", "ai.stream.firstChunk")
 _CHOICE, _DETAILS = "gen_ai.choice", "gen_ai.client.inference.operation.details"
 # Names in the provider's place that are none; and how the table of prices calls some that are.
-_NO_PROVIDER = frozenset({"strands-agents", "gcp.vertex.agent", "langchain", "llama_index", "_other"})
+_NO_PROVIDER = frozenset({"strands-agents", "gcp.vertex.agent", "langchain", "langgraph", "llama_index", "_other"})
 _PRICED_AS = {
     "gcp.gemini": "google", "gcp.vertex_ai": "google", "gcp.gen_ai": "google", "vertexai": "google", "gemini": "google",
     "aws.bedrock": "aws", "bedrock": "aws", "az.ai.openai": "azure", "azure.ai.openai": "azure", "azure.ai.inference": "azure",
@@ -39,6 +39,8 @@ _MESSAGES = {
     "output_messages": "output",
     "system": "output",
 }  # and what any input or output is in
+_OUTER = tuple(end for dialect in MAPS for end in dialect.outer)
+_SCRUBBED = "[Scrubbed due to"  # what Logfire writes in the place of values whose names look secret, `session_id` too
 _SHORT = 200  # characters of a text that is a name rather than content
 
 
@@ -128,6 +130,7 @@ def read(span: Span) -> None:
         reading.everything()
     else:
         reading.facts(_TEXTS[3:])
+    reading.named(_ORIGIN)
     reading.outcome()
 
 
@@ -160,7 +163,11 @@ class _Reading:
     def named(self, fields: Mapping[str, str]) -> None:
         """Facts that have no field of a span, under the one name that everybody looks for."""
         for field, name in fields.items():
-            if name not in self._span.attributes and (value := self._text(field)) is not None:
+            if (
+                field in self._plan.rules
+                and name not in self._span.attributes
+                and (value := self._text(field)) is not None
+            ):
                 self._span.attributes[name] = value
 
     def outcome(self) -> None:
@@ -169,15 +176,18 @@ class _Reading:
         kind = span.attributes.get("error.type")
         if span.attributes.get("langfuse.observation.level") == "ERROR" or (isinstance(kind, str) and kind):
             span.status = "error" if span.status == "ok" else span.status
+        raised = [_said(event) for event in span.events if _name(event) == "exception"]
+        if raised and span.status == "ok" and "langsmith.span.kind" in span.attributes:  # it sets no status
+            span.status = "error"
         if span.status != "error" or span.error is not None:
             return
-        raised = [_said(event) for event in span.events if _name(event) == "exception"]
         if raised:
             parts = (raised[-1].get("exception.type"), raised[-1].get("exception.message"))
             span.error = ": ".join(str(part) for part in parts if part)[:2000] or None
         span.error = span.error or self._text("error") or (str(kind) if kind else None)
 
     def _kind(self) -> None:
+        """The first that says more than "step"."""
         span = self._span
         if span.kind != "step":
             return
@@ -186,8 +196,8 @@ class _Reading:
                 found = kinds if span.name.startswith(name) else None
             else:
                 found = kinds.get(str(self._json(name)))
-            if found is not None:
-                span.kind = found
+            if found not in (None, "step"):
+                span.kind = "chain" if found == "llm" and span.name.endswith(_OUTER) else found
                 return
 
     def _numbers(self) -> None:
@@ -200,8 +210,8 @@ class _Reading:
             span.input_tokens += span.cached_input_tokens
         if span.cost is None:
             span.cost = next(filter(_known, map(_amount, self._found("cost"))), None)
-        if span.cost == 0 and span.input_tokens is None:
-            span.cost = None  # said of a call that failed
+        if span.cost == 0:
+            span.cost = None  # said of a call that failed, and of models that the sender's own table of prices lacks
         if span.first_token_seconds is None and (span.events or self._plan.timed):
             seconds = [_amount(value) for value in self._values("first_token_seconds")]
             seconds += [ms / 1000 for value in self._values("first_token_ms") if (ms := _amount(value)) is not None]
@@ -225,7 +235,9 @@ class _Reading:
         span.output_messages = made or answered or span.output_messages
         if span.finish_reason is None:
             reasons = map(_finish, [*self._values("finish_reason"), finish])
-            span.finish_reason = next((reason for reason in reasons if reason is not None), None) or self._last_finish()
+            span.finish_reason = next(filter(_known, reasons), None)
+            if span.finish_reason is None and span.kind == "llm":
+                span.finish_reason = self._last_finish()
 
     def _last_finish(self) -> str | None:
         """The finish reason that a whole answer holds."""
@@ -248,8 +260,9 @@ class _Reading:
     def _said(self) -> None:
         span = self._span
         if span.kind == "tool" and span.tool is None:
-            arguments = shapes.arguments(self._first("tool_arguments"))
-            result = shapes.loaded(self._first("tool_result"))
+            asked, answered = _tool_events(span.events)
+            arguments = shapes.tool_arguments(self._first("tool_arguments") or asked)
+            result = shapes.tool_result(self._first("tool_result") or answered)
             span.tool = {"name": self._text("tool_name") or span.name, "arguments": arguments, "result": result}
             span.input, span.output = arguments, result
         if span.kind == "retrieval" and not span.documents:
@@ -279,8 +292,9 @@ class _Reading:
     def _text(self, field: str) -> str | None:
         for value in self._found(field):
             plain = shapes.loaded(value)  # MLflow writes texts as JSON
-            if isinstance(plain, str | int) and not isinstance(plain, bool) and plain != "":
-                return str(plain)[:1000]
+            said = str(plain) if isinstance(plain, str | int) and not isinstance(plain, bool) else ""
+            if said and not said.startswith(_SCRUBBED):
+                return said[:1000]
         return None
 
     def _value(self, rule: Rule) -> Json:
@@ -298,7 +312,10 @@ class _Reading:
             return value
         value = self._json(name)
         for word in path:
-            value = value.get(word) if isinstance(value, dict) else None
+            if isinstance(value, list):
+                value = value[int(word)] if word.isdecimal() and int(word) < len(value) else None
+            else:
+                value = value.get(word) if isinstance(value, dict) else None
         return value
 
     def _numbered(self, prefix: str) -> Json:
@@ -334,6 +351,13 @@ def _from_events(events: Sequence[Json]) -> tuple[list[Json], list[Json], Json]:
             made += shapes.messages(said.get("gen_ai.output.messages"), "assistant")
             finish = said.get("gen_ai.response.finish_reasons", finish)
     return given, made, finish
+
+
+def _tool_events(events: Sequence[Json]) -> tuple[Json, Json]:
+    """Arguments and result of a tool, where events of its span tell them."""
+    arguments = [_said(event).get("content") for event in events if _name(event) == "gen_ai.tool.message"]
+    results = [_said(event).get("message") for event in events if _name(event) == _CHOICE]
+    return (arguments[0] if arguments else None), (results[-1] if results else None)
 
 
 def _name(event: Json) -> Json:
@@ -382,7 +406,7 @@ def _embedded(value: Json) -> Json:
         return value
     texts: list[Json] = []
     for item in value:
-        inside = item.get("embedding") if isinstance(item, dict) else item
+        inside = item.get("embedding") if isinstance(item, dict) else shapes.loaded(item)
         texts.append(inside.get("text") if isinstance(inside, dict) else inside)
     return [text for text in texts if text is not None] or None
 

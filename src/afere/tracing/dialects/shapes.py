@@ -144,6 +144,8 @@ class _Making:
             self.parts.append({"type": kind, "text": text})
 
     def _object(self, value: dict[str, Any], depth: int) -> None:
+        if isinstance(value.get("tool_call"), dict):
+            return self.call(value)
         for name in ("message_content", "toolUse", "functionCall", "function_call"):
             if isinstance(value.get(name), dict):
                 inside = cast("dict[str, Any]", value[name])
@@ -196,10 +198,50 @@ class _Making:
         said = said["tool_call"] if isinstance(said.get("tool_call"), dict) else said
         inside = said["function"] if isinstance(said.get("function"), dict) else said
         named = _first(said, "id", "toolCallId", "toolUseId", "call_id")
+        if named is not None and any(cast("dict[str, Json]", call)["id"] == str(named) for call in self.calls):
+            return  # OpenInference writes those of Anthropic twice
         self.calls.append({
             "id": str(named) if named is not None else None, "name": str(_first(inside, "name", "toolName") or ""),
             "arguments": arguments(_first(inside, "arguments", "args", "input")),
         })  # fmt: skip
+
+
+def tool_arguments(value: Any) -> Json:
+    """What a tool was given, without the envelope of a caller who writes {args, kwargs}, or of LangChain's callbacks."""
+    plain = arguments(value)
+    if isinstance(plain, dict):
+        if set(plain) <= {"args", "kwargs"} and isinstance(plain.get("kwargs"), dict) and not plain.get("args"):
+            return plain["kwargs"]
+        if "input_str" in plain and isinstance(plain.get("inputs"), dict):
+            return plain["inputs"]
+    return plain
+
+
+def tool_result(value: Any) -> Json:
+    """What a tool answered, without the message that carried it."""
+    plain = loaded(value)
+    for _ in range(_DEEPEST):
+        if not isinstance(plain, dict):
+            break
+        inner = next((plain[name] for name in ("kwargs", "data") if _is_answer(plain.get(name))), None)
+        if inner is not None:
+            plain = inner
+        elif _is_answer(plain.get("output")) or _is_answer(_object(plain.get("output")).get("kwargs")):
+            plain = plain["output"]
+        elif _is_answer(plain):
+            return loaded(plain["content"])
+        elif "raw_output" in plain and "tool_name" in plain:  # llama-index
+            return plain["raw_output"]
+        else:
+            break
+    if isinstance(plain, list) and plain and all(isinstance(item, dict) and set(item) == {"text"} for item in plain):
+        return "".join(str(cast("dict[str, Json]", item)["text"]) for item in plain)  # Strands
+    return plain
+
+
+def _is_answer(value: Any) -> bool:
+    said = _object(value)
+    return "content" in said and (said.get("type") == "tool" or "tool_call_id" in said)
 
 
 def arguments(value: Any) -> Json:

@@ -53,6 +53,7 @@ class Dialect:
     named: dict[str, str]  # beginning of a span's name -> our kind
     rules: dict[str, tuple[Rule, ...]]
     written: dict[str, tuple[str, ...]]  # the rules as the file has them
+    outer: tuple[str, ...]  # ends of names of spans that say "llm" and only surround a call
     content: tuple[str, ...]  # beginnings of names that hold what was said
 
 
@@ -66,7 +67,7 @@ def _load(name: str) -> Dialect:
     rules = {field: tuple(map(Rule.parse, texts)) for field, texts in written.items()}
     return Dialect(
         name, said["title"], said["seen"], frozenset(said["signs"]), said.get("kind", {}), said.get("named", {}), rules,
-        written, tuple(said.get("content", ())),
+        written, tuple(said.get("outer", ())), tuple(said.get("content", ())),
     )  # fmt: skip
 
 
