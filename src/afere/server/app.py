@@ -52,6 +52,7 @@ _PAGED = ("limit", "cursor")
 ADDRESSES = (
     Address("/traces", "traces", traces.page, "traces.html", ("q", *_PAGED)),
     Address("/traces/{trace}", "traces", trace.page, "trace.html", ("cursor", "content")),
+    Address("/traces/{trace}/steps", "traces", trace.steps_page, None),
     Address("/traces/{trace}/spans/{span}", "traces", trace.span_page, "span_page.html"),
     Address("/spans", "traces", spans.page, None, ("q", *_PAGED)),
     Address("/prompts", "prompts", prompts.list_page, "prompts.html", _PAGED),

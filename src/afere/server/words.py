@@ -135,6 +135,11 @@ def said(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def spoken(value: Json) -> str:
+    """What a person wrote where a form may have made a verdict of `yes` or `no`."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else said(value)
+
+
 _FIRST_TEXT = re.compile(r'\{"[^"\\]{1,60}": "(?:[^"\\]|\\.)*')
 
 

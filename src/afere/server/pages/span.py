@@ -10,6 +10,7 @@ from typing import cast
 from afere.base.canonical import Json
 from afere.base.span import Span
 from afere.server import words
+from afere.server.pages.code import Snippet, snippets
 from afere.server.pages.summary import Judged, State
 
 _ROLES = ("system", "user", "assistant", "tool")
@@ -59,6 +60,15 @@ class SpanView:
     scores: tuple[Judged, ...]
     raw: str
     raw_cut: bool
+    code: tuple[Snippet, ...]
+
+    @property
+    def prompt(self) -> str:
+        """The prompt by name and version, as the span says it where no artifact of ours ran; nothing where it does not."""
+        if any(ref.startswith("prompt:") for ref, _ in self.span.artifacts):
+            return ""
+        said = [self.span.attributes.get(f"gen_ai.prompt.{part}") for part in ("name", "version")]
+        return "@".join(str(part) for part in said if part is not None)
 
     @property
     def given(self) -> Json:
@@ -86,6 +96,7 @@ def view(span: Span, scores: Sequence[Judged], state: State) -> SpanView:
         tuple(one for one in scores if one.score.target == f"{span.trace_id}/{span.span_id}"),
         raw[:_RAW],
         len(raw) > _RAW,
+        snippets(span),
     )
 
 
@@ -100,16 +111,22 @@ def _said(message: Json) -> Said:
         said = "".join(str(part.get("text") or "") for part in parts if part.get("type") == "text")
         text = said or ("" if text is None else words.said(text))
     reasoning = "".join(str(part.get("text") or "") for part in parts if part.get("type") == "reasoning")
-    attached = tuple(
-        f"{part.get('type')} {part.get('media_type') or part.get('url') or ''}".strip()
-        for part in parts
-        if part.get("type") not in ("text", "reasoning")
-    )
+    attached = tuple(_attached(part) for part in parts if part.get("type") not in ("text", "reasoning"))
     calls = [call for call in _list(message.get("tool_calls")) if isinstance(call, dict)]
     return Said(
         role if role in _ROLES else "user", str(message.get("name") or ("" if role in _ROLES else role)), text, reasoning,
         tuple(Call(_call(call.get("name"), call.get("arguments"))) for call in calls), attached,
     )  # fmt: skip
+
+
+def _attached(part: dict[str, Json]) -> str:
+    """What stands for an image, a document or a sound: nothing of it is fetched."""
+    url = part.get("url")
+    where = url if isinstance(url, str) else ""
+    if where.startswith("data:"):
+        where = f"{where[5:].partition(';')[0]}, {words.many(len(where) * 3 // 4, 'byte')} in the message"
+    told = (part.get("type"), part.get("media_type"), where)
+    return " ".join(dict.fromkeys(str(one) for one in told if one))
 
 
 def _list(value: Json) -> list[Json]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from afere.base.canonical import Json
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Answer = Literal["", "pass", "fail", "open"]
 State = Status | Literal["died"]
 _SCORES = 200  # of one trace
+_TALK = frozenset({"comment", "assigned"})  # names of scores that are no judgement
 _YES, _NO = {"pass", "yes", "up", "good", "true"}, {"fail", "no", "down", "bad", "false"}
 
 
@@ -67,6 +68,27 @@ def state_of(span: Span, root: Span | None = None) -> State:
 
 
 @dataclass(frozen=True, slots=True)
+class Talk:
+    """What people say to each other about a trace, oldest first, and who is to look at it."""
+
+    comments: tuple[Score, ...] = ()
+    assigned: Score | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "comments": [comment.to_json() for comment in self.comments],
+            "assigned": self.assigned.value if self.assigned else None,
+        }
+
+
+def talk(scores: Sequence[Score]) -> Talk:
+    """From scores, newest first: comments are all kept, of assignments the newest counts, and an empty one ends it."""
+    comments = tuple(reversed([score for score in scores if score.name == "comment"]))
+    newest_one = next((score for score in scores if score.name == "assigned"), None)
+    return Talk(comments, newest_one if newest_one and newest_one.value else None)
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What `api` calls a trace, without its spans."""
 
@@ -74,6 +96,7 @@ class Summary:
     project: str
     totals: Totals
     scores: tuple[Judged, ...]
+    talk: Talk = field(default_factory=Talk)
 
     @property
     def chain(self) -> str | None:
@@ -104,20 +127,25 @@ class Summary:
         root = self.root
         return {
             "trace_id": root.trace_id, "project": self.project, "name": root.name, "start": rfc3339(root.start),
-            "seconds": root.seconds, "status": root.status, "error": root.error, "input": root.input, "output": root.output,
+            "seconds": root.seconds, "status": self.state, "error": error_of(root), "input": root.input, "output": root.output,
             "session": root.session, "user": root.user, "environment": root.environment, "chain": self.chain,
-            "totals": self.totals.to_json(), "scores": [score.to_json() for score in self.scores],
+            "totals": self.totals.to_json(), "scores": [score.to_json() for score in self.scores], **self.talk.to_json(),
         }  # fmt: skip
+
+
+def error_of(root: Span) -> str | None:
+    """Why it failed, or that nobody is left to end it."""
+    return root.error or ("the process that ran it is gone" if state_of(root) == "died" else None)
 
 
 def summaries(session: Session, roots: Sequence[Span]) -> tuple[Summary, ...]:
     """The traces that these spans begin, with their sums and scores."""
     totals: Mapping[str, Totals] = session.spans.totals([root.trace_id for root in roots])
-    return tuple(
-        Summary(root, session.project, totals[root.trace_id], scores_of(session, root.trace_id)) for root in roots
-    )
+    return tuple(summary(session, root, totals[root.trace_id]) for root in roots)
 
 
-def scores_of(session: Session, trace_id: str) -> tuple[Judged, ...]:
-    """All that was said of a trace and its spans."""
-    return newest(session.find("scores", target_prefix=trace_id, limit=_SCORES).items)
+def summary(session: Session, root: Span, totals: Totals) -> Summary:
+    """One trace with all that was said of it and of its spans."""
+    said = session.find("scores", target_prefix=root.trace_id, limit=_SCORES).items
+    judged = newest([score for score in said if score.name not in _TALK])
+    return Summary(root, session.project, totals, judged, talk(said))

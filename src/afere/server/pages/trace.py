@@ -12,45 +12,35 @@ from afere.base.span import Span, Trace
 from afere.server import words
 from afere.server.pages.asked import Asked
 from afere.server.pages.span import SpanView, view
-from afere.server.pages.summary import Judged, State, Summary, scores_of, state_of
+from afere.server.pages.steps import COLUMNS, Step, Steps, steps
+from afere.server.pages.summary import Judged, Summary, state_of, summary
+from afere.tracing import Lack, lacks
 
 if TYPE_CHECKING:
     from afere.store import Session
 
 _ROWS = 500  # of the tree on one page
-_DEEPEST = 12
 _PREVIEW = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A row of the tree. `x`, `wait` and `width` are thousandths of the whole time; `late`: it began after the answer."""
-
-    span: Span
-    depth: int
-    x: float
-    wait: float
-    width: float
-    late: bool
-    state: State
-
-    @property
-    def note(self) -> str:
-        """Kind and model, small beside the name."""
-        return ", ".join(part for part in (self.span.kind, self.span.response_model or self.span.model) if part)
-
-
-@dataclass(frozen=True, slots=True)
 class TracePage:
+    """`steps` are rows of the tree from `offset` on; the script fetches the others as it needs them."""
+
     summary: Summary
+    tree: Steps
     steps: tuple[Step, ...]
     offset: int
-    total: int
     shown: SpanView
-    longest: Step | None
-    spans: tuple[Span, ...]
+    failed: int
     full: bool
     marks: tuple[tuple[str, int], ...]
+    lacks: tuple[Lack, ...]
+
+    @property
+    def total(self) -> int:
+        """How many spans there are."""
+        return len(self.tree.ordered)
 
     @property
     def next(self) -> str | None:
@@ -93,28 +83,56 @@ class TracePage:
         return f"{took}. Nobody has judged it yet."
 
     def to_json(self) -> Json:
-        spans: list[Json] = [_json(span, self.full) for span in self.spans]
-        return {**self.summary.to_json(), "spans": spans, "next": self.next}
+        spans: list[Json] = [_json(step.span, step.state, self.full) for step in self.steps]
+        slow = self.tree.bottleneck
+        bottleneck: Json = None
+        if slow is not None:
+            bottleneck = {"span_id": slow.span_id, "name": slow.name, "seconds": self.tree.bottleneck_seconds}
+        return {
+            **self.summary.to_json(), "spans": spans, "next": self.next, "bottleneck": bottleneck,
+            "lacks": [{"what": lack.what, "line": lack.line} for lack in self.lacks],
+        }  # fmt: skip
 
 
 def page(session: Session, asked: Asked) -> TracePage:
     """A trace by its id or a prefix. `?span=` chooses the span, `?from=` the first row of the tree, `?content=full` for JSON."""
     trace = _trace(session, asked)
-    root = trace.root
-    ordered = _ordered(trace, root)
-    chosen = asked.get("span") or _first_shown(ordered)
-    offset = _offset(ordered, asked, chosen)
-    scores = scores_of(session, trace.trace_id)
-    shown = next((span for span, _ in ordered if span.span_id == chosen), None)
+    tree = steps(trace.spans, trace.root)
+    chosen = asked.get("span") or _first_shown(tree)
+    offset = _offset(tree, asked, chosen)
+    shown = next((span for span in trace.spans if span.span_id == chosen), None)
     if shown is None:
         raise NotFound(f"Trace {trace.trace_id[:8]} has no span {chosen!r}. Leave ?span= out to see all of them.")
-    end = max((span.end or span.start for span, _ in ordered if not _late(span, root)), default=root.start)
-    rows = ordered[offset : offset + _ROWS]
-    steps = tuple(_step(span, depth, root, max(end - root.start, 1)) for span, depth in rows)
+    about = summary(session, trace.root, trace.totals)
+    rows = tuple(tree.row(at) for at in range(offset, min(offset + _ROWS, len(tree.ordered))))
     return TracePage(
-        Summary(root, trace.project, trace.totals, scores), steps, offset, len(ordered), view(shown, scores, state_of(shown, root)),
-        _longest(trace, root, max(end - root.start, 1)), tuple(span for span, _ in rows), asked.get("content") == "full", _marks(trace.spans),
+        about, tree, rows, offset, view(shown, about.scores, state_of(shown, trace.root)),
+        sum(span.status == "error" for span in trace.spans), asked.get("content") == "full", _marks(trace.spans),
+        tuple(lacks(trace)),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class StepsPage:
+    """The whole tree of a trace without contents: `rows` are lists of `columns`, from the top of the tree to its end."""
+
+    trace_id: str
+    columns: tuple[str, ...]
+    rows: list[list[Json]]
+    seconds: float  # of the run, for the scale
+
+    def to_json(self) -> Json:
+        return {
+            "trace_id": self.trace_id, "seconds": self.seconds, "columns": list(self.columns),
+            "rows": [*self.rows],
+        }  # fmt: skip
+
+
+def steps_page(session: Session, asked: Asked) -> StepsPage:
+    """All steps of a trace as a table: for a tree that is drawn as it is scrolled."""
+    trace = _trace(session, asked)
+    tree = steps(trace.spans, trace.root)
+    return StepsPage(trace.trace_id, COLUMNS, tree.table(), tree.whole / 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +143,7 @@ class SpanPage:
     shown: SpanView
 
     def to_json(self) -> Json:
-        return self.shown.span.to_json()
+        return {**self.shown.span.to_json(), "status": self.shown.state}
 
 
 def span_page(session: Session, asked: Asked) -> SpanPage:
@@ -135,7 +153,8 @@ def span_page(session: Session, asked: Asked) -> SpanPage:
     found = next((span for span in trace.spans if span.span_id == wanted), None)
     if found is None:
         raise NotFound(f"Trace {trace.trace_id[:8]} has no span {wanted!r}.")
-    return SpanPage(trace.trace_id, view(found, scores_of(session, trace.trace_id), state_of(found, trace.root)))
+    about = summary(session, trace.root, trace.totals)
+    return SpanPage(trace.trace_id, view(found, about.scores, state_of(found, trace.root)))
 
 
 def _trace(session: Session, asked: Asked) -> Trace:
@@ -146,75 +165,18 @@ def _trace(session: Session, asked: Asked) -> Trace:
     return trace
 
 
-def _ordered(trace: Trace, root: Span) -> list[tuple[Span, int]]:
-    """Spans with their depth: below their parents in order of start; what began after the answer comes last."""
-    known = {span.span_id for span in trace.spans}
-    children: dict[str | None, list[Span]] = {}
-    for span in trace.spans:
-        above = span.parent_id if span.parent_id in known and span.parent_id != span.span_id else None
-        children.setdefault(above, []).append(span)
-    found: list[tuple[Span, int]] = []
-    later: list[tuple[Span, int]] = []
-    stack = [(span, 0) for span in reversed(children.get(None, []))]
-    unseen = dict.fromkeys(span.span_id for span in trace.spans)
-    while stack or unseen:
-        if not stack:  # what is left is, by what was sent, below itself: shown from its first span on
-            stack.append((next(span for span in trace.spans if span.span_id in unseen), 0))
-        span, depth = stack.pop()
-        if span.span_id not in unseen:
-            continue
-        del unseen[span.span_id]
-        (later if _late(span, root) else found).append((span, min(depth, _DEEPEST)))
-        stack.extend((below, depth + 1) for below in reversed(children.get(span.span_id, [])))
-    return found + later
-
-
-def _late(span: Span, root: Span) -> bool:
-    return root.end is not None and span is not root and span.start >= root.end
-
-
-def _first_shown(ordered: Sequence[tuple[Span, int]]) -> str:
+def _first_shown(tree: Steps) -> str:
     """The span to open first: the one that failed deepest, else the last call of a model, else the root."""
-    failed = [span for span, _ in ordered if span.status == "error"]
-    calls = [span for span, _ in ordered if span.kind == "llm"]
-    return (failed or calls or [ordered[0][0]])[-1].span_id
+    failed = [span for span, _ in tree.ordered if span.status == "error"]
+    calls = [span for span, _ in tree.ordered if span.kind == "llm"]
+    return (failed or calls or [tree.ordered[0][0]])[-1].span_id
 
 
-def _offset(ordered: Sequence[tuple[Span, int]], asked: Asked, chosen: str) -> int:
+def _offset(tree: Steps, asked: Asked, chosen: str) -> int:
     if asked.get("from") or asked.cursor:
-        return asked.number("from" if asked.get("from") else "cursor", 0, most=len(ordered))
-    at = next((i for i, (span, _) in enumerate(ordered) if span.span_id == chosen), 0)
+        return asked.number("from" if asked.get("from") else "cursor", 0, most=len(tree.ordered))
+    at = next((i for i, (span, _) in enumerate(tree.ordered) if span.span_id == chosen), 0)
     return at // _ROWS * _ROWS if asked.get("span") else 0
-
-
-def _step(span: Span, depth: int, root: Span, whole: int) -> Step:
-    def share(ns: float) -> float:
-        return round(min(max(ns, 0) * 1000 / whole, 1000), 1)
-
-    took = (span.end or span.start) - span.start
-    wait = min((span.first_token_seconds or 0) * 1e9, took)
-    return Step(
-        span,
-        depth,
-        share(span.start - root.start),
-        share(wait),
-        max(share(took - wait), 2.0),
-        _late(span, root),
-        state_of(span, root),
-    )
-
-
-def _longest(trace: Trace, root: Span, whole: int) -> Step | None:
-    """Of the spans that nothing runs below, the one that took most."""
-    parents = {span.parent_id for span in trace.spans}
-    leaves = [
-        span
-        for span in trace.spans
-        if span.span_id not in parents and span.seconds is not None and not _late(span, root)
-    ]
-    if not leaves:
-        return None
-    return _step(max(leaves, key=lambda span: span.seconds or 0), 0, root, whole)
 
 
 def _marks(spans: Sequence[Span]) -> tuple[tuple[str, int], ...]:
@@ -225,9 +187,9 @@ def _marks(spans: Sequence[Span]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted(counted.items()))
 
 
-def _json(span: Span, full: bool) -> dict[str, Json]:
+def _json(span: Span, state: str, full: bool) -> dict[str, Json]:
     """A span as JSON; without its contents but for the beginning, unless asked for in full."""
-    value = span.to_json()
+    value: dict[str, Json] = {**span.to_json(), "status": state}
     if full:
         return value
     for name in ("input", "output"):

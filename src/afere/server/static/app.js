@@ -71,40 +71,10 @@ function choose(tab) {
   }
 }
 
-// ---- the tree of a trace: the page of one span holds its section; it is fetched and put in place
-let asked = 0;
-async function openSpan(link, { focus = true } = {}) {
-  const tree = link.closest("[role=tree]");
-  for (const other of all("[role=treeitem]", tree)) {
-    const on = other === link;
-    other.setAttribute("aria-selected", on);
-    other.tabIndex = on ? 0 : -1;
-  }
-  if (focus) link.focus({ preventScroll: false });
-  history.replaceState(null, "", `#${link.dataset.span}`);
-  const place = one("[data-span-panel]");
-  const mine = (asked += 1);
-  place.setAttribute("aria-busy", "true");
-  try {
-    const answer = await fetch(link.dataset.page, { headers: { accept: "text/html" } });
-    const section = one("[data-span-section]", new DOMParser().parseFromString(await answer.text(), "text/html"));
-    if (mine !== asked) return;
-    if (!answer.ok || !section) throw new Error(answer.statusText);
-    place.replaceChildren(document.adoptNode(section));
-    place.scrollTop = 0;
-  } catch {
-    toast("This span could not be read. Is the server still running?", "alert");
-  } finally {
-    if (mine === asked) place.removeAttribute("aria-busy");
-  }
-}
-
 function walk(group, from, step) {
-  const items = all("[role=tab], [role=treeitem]", group);
+  const items = all("[role=tab]", group);
   const next = items[Math.max(0, Math.min(items.length - 1, items.indexOf(from) + step))];
-  if (next === from) return;
-  if (next.role === "tab") choose(next), next.focus();
-  else openSpan(next);
+  if (next !== from) choose(next), next.focus();
 }
 
 // ---- rows: j and k move, Enter opens
@@ -165,7 +135,7 @@ function palette() {
 const places = { h: "", t: "/traces", e: "/experiments", p: "/prompts", d: "/datasets" };
 function keys() {
   const known = [["/ or Ctrl K", "search and commands"], ["g then h t e p d", "home, traces, experiments, prompts, datasets"], ["j k", "next, previous row"],
-    ["↑ ↓", "next, previous span or tab"], ["?", "this list"]];
+    ["↑ ↓ ← →", "through the steps of a trace; fold and unfold"], ["e", "next failed step of a trace"], ["l", "pause or go on with new traces"], ["?", "this list"]];
   const rows = known.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, what)]);
   const dialog = make("dialog", { "aria-label": "Keyboard shortcuts" }, make("header", {}, make("h2", {}, "Keyboard")),
     make("div", { class: "body" }, make("dl", { class: "pairs" }, ...rows)));
@@ -183,11 +153,6 @@ document.addEventListener("click", (event) => {
   else if (target.matches("[data-find]")) event.preventDefault(), palette();
   else if (target.matches("[data-copy], [data-copy-from]")) copy(target);
   else if (target.matches("[role=tab]")) choose(target);
-  else if (target.matches("[role=treeitem][data-page]")) {
-    event.preventDefault();
-    openSpan(target);
-    if (innerWidth < 1100) one("[data-span-panel]").scrollIntoView({ block: "start" });
-  }
   else if (target.dataset.open) event.preventDefault(), document.getElementById(target.dataset.open)?.showModal();
   else if (target.matches("[data-close]")) event.preventDefault(), target.closest("dialog").close();
 });
@@ -195,7 +160,7 @@ document.addEventListener("click", (event) => {
 let prefix = "";
 document.addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key === "k") return event.preventDefault(), palette();
-  const group = event.target.closest("[role=tree], [role=tablist]");
+  const group = event.target.closest("[role=tablist]");
   const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
   if (group && step) return event.preventDefault(), walk(group, event.target, step);
   if (event.key === "Escape" && location.hash === "#nav") location.hash = "page";
@@ -208,5 +173,4 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "k") moveRow(-1);
 });
 
-const wanted = location.hash && one(`[role=treeitem][data-span="${CSS.escape(location.hash.slice(1))}"]`);
-if (wanted && wanted.ariaSelected !== "true") openSpan(wanted, { focus: false });
+export { all, one, make, icon, toast, typing, base };
