@@ -1,0 +1,126 @@
+"""`afere debt`: what the project owes, with evidence and the next action; a check for CI."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from afere.base.errors import BadInput, Exit
+from afere.cli.common import Place, placed
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from afere.govern.debt import Audit, Finding
+
+_COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
+
+
+@click.command()
+@click.option("--as-of", metavar="DATE", help="As it stood on that day, or at that RFC 3339 time.")
+@click.option(
+    "--baseline",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Fail (1) on what this earlier audit (--json) did not have.",
+)
+@click.option(
+    "--sarif", "sarif_file", type=click.Path(dir_okay=False, path_type=Path), help="Write SARIF, for code scanning."
+)
+@click.option(
+    "--markdown",
+    "markdown_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write Markdown, for a pull request.",
+)
+@click.option("--all", "everything", is_flag=True, help="All findings, and those that were accepted.")
+@placed
+def debt(
+    place: Place, as_of: str | None, baseline: Path | None, sarif_file: Path | None, markdown_file: Path | None, everything: bool
+) -> int:  # fmt: skip
+    """What this project owes: tools, prompts, pipelines, feedback, people.
+
+    Looks at the traces of 90 days, prompts and their versions, tools, suites, scores and releases; nothing leaves this
+    machine and no model is asked. Scores go from 100 (no debt found) downwards.
+
+    \b
+      afere debt --json > debt.json           # today's, to compare with later
+      afere debt --baseline debt.json         # status 1 if there is new debt
+    """
+    import afere
+    from afere.govern.debt import audit
+    from afere.govern.debt.finding import Rules
+    from afere.govern.debt.report import markdown, new_since, read_baseline, sarif
+
+    moment = _moment(as_of) if as_of else None
+    project = place.here()
+    before = read_baseline(baseline) if baseline else None
+    with place.session() as session:
+        found = audit(session, project, as_of=moment)
+    new = new_since(found, before) if before is not None else None
+    if sarif_file:
+        said = sarif(found, Rules(project.section("debt")), version=afere.__version__)
+        sarif_file.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+    if markdown_file:
+        markdown_file.write_text(markdown(found, new), encoding="utf-8")
+    value = found.to_json() | ({} if new is None else {"new": [one.to_json() for one in new]})
+    place.show(value, lambda console: _draw(console, found, new, everything))
+    return Exit.RULE_FAILED if new else Exit.DONE
+
+
+def _moment(text: str) -> int:
+    """The end of a day, or a time, in ns."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(
+            f"--as-of {text!r}: write a day, such as 2026-11-22, or a time, such as 2026-11-22T14:00:00Z."
+        ) from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if len(text) == len("2026-11-22"):
+        moment = moment.replace(hour=23, minute=59, second=59)
+    return int(moment.timestamp() * 1_000_000_000)
+
+
+def _draw(console: Console, audit: Audit, new: list[Finding] | None, everything: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    console.print(f"[bold]{escape(audit.project)}[/] on {audit.as_of[:10]}: {audit.score:.0f} of 100")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for one in audit.debts:
+        count = len(one.findings)
+        table.add_row(one.title, f"{one.score:.0f}", f"{count} open" if count else "nothing found")
+    console.print(table)
+    listed = audit.findings if new is None else new
+    if new is not None:
+        console.print(f"\n{len(new)} new since the baseline" if new else "\nNo new debt since the baseline.")
+    for finding in listed if everything else listed[:10]:
+        cost = _cost(finding)
+        console.print(
+            f"\n[{_COLOURS[finding.severity]}]{finding.severity}[/] [bold]{escape(finding.place)}[/] {finding.rule}"
+            f"{f' · since {finding.since[:10]}' if finding.since else ''}{f' · {cost}' if cost else ''}"
+        )
+        console.print(f"  {escape(finding.why)}")
+        console.print(f"  [dim]next:[/] {escape(finding.action)}")
+    if not everything and len(listed) > 10:
+        console.print(f"\n{len(listed) - 10} more: afere debt --all")
+    if audit.accepted:
+        console.print(f"\n{len(audit.accepted)} accepted until a date{':' if everything else '; see them with --all'}")
+        for finding in audit.accepted if everything else ():
+            until = finding.accepted.until if finding.accepted else ""
+            console.print(f"  {escape(finding.place)} {finding.rule} until {escape(until)}")
+    for problem in audit.problems:
+        console.print(f"[yellow]not read:[/] {escape(problem)}")
+
+
+def _cost(finding: Finding) -> str:
+    cost = finding.cost
+    parts = [
+        f"{cost.calls:,} calls" if cost.calls else "", f"{cost.failures:,} failed" if cost.failures else "",
+        f"{cost.tokens:,} tokens" if cost.tokens else "", f"${cost.usd:,.2f}" if cost.usd else "",
+    ]  # fmt: skip
+    return ", ".join(part for part in parts if part)

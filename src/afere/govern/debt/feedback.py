@@ -1,0 +1,208 @@
+"""Inadequate feedback: how much of what people ask is judged by anyone, how fresh that is, and what becomes of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from afere.base.clock import from_rfc3339, rfc3339
+from afere.base.score import Score
+from afere.govern.debt.facts import DAY, Facts, Ran
+from afere.govern.debt.finding import Cost, Finding
+from afere.govern.debt.likeness import Likeness
+from afere.govern.debt.topics import groups
+
+_EVIDENCE = 5
+_SAMPLE = 1_500  # requests of which topics are made, spread evenly over the window
+_DEEDS = ("approval", "seen", "question", "answer", "assigned")  # what people record that is no judgement of an answer
+_BAD = ("down", "bad", "wrong", "negative", "no", "fail", "thumbs_down", "thumbs-down")
+
+
+def findings(facts: Facts) -> Iterator[Finding]:
+    """Every finding of the rules `feedback.*`."""
+    likeness = Likeness()
+    yield from low_coverage(facts, likeness)
+    yield from stale(facts)
+    yield from unanswered(facts)
+    yield from unused_labels(facts)
+    yield from uncalibrated_judges(facts)
+    yield from narrow_evaluations(facts, likeness)
+
+
+def feedback(facts: Facts) -> list[Score]:
+    """What people, users or colleagues, said of answers."""
+    return [score for score in facts.by_people if score.name not in _DEEDS]
+
+
+def low_coverage(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
+    """Hardly any traffic has feedback; or a topic with much traffic has none at all."""
+    rule = facts.rules["feedback.low-coverage"]
+    roots = _requests(facts)
+    if len(roots) < rule["requests"]:
+        return
+    judged = {score.target.partition("/")[0] for score in feedback(facts)}
+    covered = sum(span.trace in judged for span in roots)
+    if covered / len(roots) < rule["share"]:
+        yield Finding(
+            rule.id, rule.severity, facts.project.name,
+            f"{covered} of {len(roots):,} requests have feedback of anyone ({covered / len(roots):.2%}).",
+            "ask where the answer is read: two buttons that POST to /scores with the trace id "
+            "(afere.score(trace_id, \"helpful\", True, by=\"user:ID\"))",
+            tuple(span.trace for span in roots[-3:]), rfc3339(roots[0].start), Cost(calls=len(roots) - covered),
+        )  # fmt: skip
+        return
+    for text, members in _topics(roots, likeness, 0.5):
+        share = len(members) / min(len(roots), _SAMPLE)
+        if share >= 0.1 and len(members) >= 50 and not any(span.trace in judged for span in members):
+            yield Finding(
+                rule.id, rule.severity, f"topic: {text[:60]}",
+                f"{share:.0%} of the requests are like {text[:80]!r}, and none of them has feedback.",
+                "ask for feedback on these answers, or review ten of them yourself",
+                tuple(span.trace for span in members[-_EVIDENCE:]), members[0].day, Cost(calls=len(members)),
+            )  # fmt: skip
+
+
+def stale(facts: Facts) -> Iterator[Finding]:
+    """There was feedback once, and there is none of the recent traffic."""
+    rule = facts.rules["feedback.stale"]
+    said = feedback(facts)
+    if not said:
+        return
+    newest = max(score.at for score in said)
+    since = [span for span in _requests(facts) if span.start > from_rfc3339(newest)]
+    age = (facts.now - from_rfc3339(newest)) / DAY
+    if age < rule["days"] or len(since) < rule["requests"]:
+        return
+    yield Finding(
+        rule.id, rule.severity, facts.project.name,
+        f"the newest feedback is {age:.0f} days old; {len(since):,} requests came since.",
+        "check that the buttons still reach /scores; review some answers of this week meanwhile: afere traces since:7d",
+        tuple(span.trace for span in since[-3:]), newest, Cost(calls=len(since)),
+    )  # fmt: skip
+
+
+def unanswered(facts: Facts) -> Iterator[Finding]:
+    """Bad feedback of users that no person of the project took up within so many days."""
+    rule = facts.rules["feedback.unanswered"]
+    handled = {score.target for score in facts.scores if score.by.startswith("person:")}
+    handled |= {score.target.partition("/")[0] for score in facts.scores if score.by.startswith("person:")}
+    kept = {case.row for case in facts.cases}
+    waiting = [
+        score for score in facts.scores
+        if score.by.startswith("user:") and bad(score) and score.id not in handled
+        and score.target.partition("/")[0] not in handled | kept
+        and (facts.now - from_rfc3339(score.at)) / DAY >= rule["days"]
+    ]  # fmt: skip
+    if len(waiting) < rule["count"]:
+        return
+    waiting.sort(key=lambda score: score.at)
+    words = next((score.why for score in waiting if score.why), "")
+    yield Finding(
+        rule.id, rule.severity, facts.project.name,
+        f"{len(waiting)} complaints of users wait for more than {rule['days']:.0f} days, the oldest since {waiting[0].at[:10]}"
+        + (f": {words[:100]!r}" if words else "."),
+        f"look at the oldest: afere show {waiting[0].target.partition('/')[0]}; then record what became of it: "
+        f"afere score {waiting[0].id} answer TEXT --by person:YOU",
+        tuple(dict.fromkeys(score.target for score in waiting))[:_EVIDENCE], waiting[0].at,
+        Cost(calls=len(waiting), failures=len(waiting)),
+    )  # fmt: skip
+
+
+def bad(score: Score) -> bool:
+    """Whether a score of a user is a complaint: false, zero or less, the lowest of five, or a word that says so."""
+    value = score.value
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value <= 0 or (value <= 2 and score.name in ("rating", "stars"))
+    return isinstance(value, str) and value.lower() in _BAD
+
+
+def unused_labels(facts: Facts) -> Iterator[Finding]:
+    """Judgements that nothing was made of: no row of a suite stands for the answer, and no judge scored it too."""
+    rule = facts.rules["feedback.unused-labels"]
+    judged = {(score.target, score.name) for score in facts.scores if score.by.startswith("judge:")}
+    rows = {case.row for case in facts.cases} | {case.text.strip() for case in facts.cases}
+    asked = {span.trace: span.given.strip() for span in facts.roots}
+    idle: dict[str, list[Score]] = defaultdict(list)
+    for score in feedback(facts):
+        trace = score.target.partition("/")[0]
+        old = (facts.now - from_rfc3339(score.at)) / DAY >= rule["days"]
+        used = (score.target, score.name) in judged or trace in rows or asked.get(trace, "") in rows
+        if old and not used and len(trace) == 32:
+            idle[score.name].append(score)
+    for name, scores in idle.items():
+        if len(scores) < rule["count"]:
+            continue
+        scores.sort(key=lambda score: score.at)
+        yield Finding(
+            rule.id, rule.severity, name,
+            f"{len(scores)} labels called {name} are in no suite, and no judge is held against them.",
+            "make rows of the answers that people called bad, or calibrate the judge of the same name: afere labels",
+            tuple(dict.fromkeys(score.target for score in scores))[:_EVIDENCE], scores[0].at, Cost(calls=len(scores)),
+        )  # fmt: skip
+
+
+def uncalibrated_judges(facts: Facts) -> Iterator[Finding]:
+    """Judges that scored answers, too few of which a person scored by the same name."""
+    rule = facts.rules["feedback.uncalibrated-judge"]
+    people: dict[str, set[str]] = defaultdict(set)
+    judges: dict[tuple[str, str], list[Score]] = defaultdict(list)
+    for score in facts.scores:
+        if score.value is None:
+            continue
+        if score.by.startswith("person:"):
+            people[score.name].add(score.target)
+        elif score.by.startswith("judge:"):
+            judges[score.by.partition("@")[0], score.name].append(score)
+    for (judge, name), scores in judges.items():
+        both = {score.target for score in scores} & people[name]
+        if len(both) >= rule["items"]:
+            continue
+        yield Finding(
+            rule.id, rule.severity, judge,
+            f"it gave {len(scores):,} verdicts of {name}, and people scored {len(both)} of the same items: nobody knows whether it is right.",
+            f"label {rule['items']:.0f} or more of what it judged, drawn at random, and read the agreement: afere labels",
+            tuple(dict.fromkeys(score.target for score in scores))[:_EVIDENCE], min(score.at for score in scores),
+            Cost(calls=len(scores)),
+        )  # fmt: skip
+
+
+def narrow_evaluations(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
+    """Topics with much traffic that no case of any suite resembles."""
+    rule = facts.rules["feedback.narrow-evals"]
+    roots = [span for span in _requests(facts) if span.given]
+    if len(roots) < rule["requests"] or not facts.cases:
+        return
+    cases = likeness.vectors([case.text for case in facts.cases if case.text])
+    count = min(len(roots), _SAMPLE)
+    for text, members in _topics(roots, likeness, 0.5):
+        share = len(members) / count
+        if share < rule["share"]:
+            break
+        (vector,) = likeness.vectors([text])
+        nearest = max((sum(x * y for x, y in zip(vector, one, strict=True)) for one in cases), default=0.0)
+        if nearest >= rule["likeness"]:
+            continue
+        yield Finding(
+            rule.id, rule.severity, f"topic: {text[:60]}",
+            f"{share:.0%} of the requests are like {text[:80]!r}; the nearest of {len(facts.cases)} evaluation cases is not (likeness {nearest:.2f}).",
+            f"add cases of this topic to a suite, such as the input of {members[-1].trace}: afere show {members[-1].trace}",
+            tuple(span.trace for span in members[-_EVIDENCE:]), members[0].day, Cost(calls=len(members)),
+        )  # fmt: skip
+
+
+def _requests(facts: Facts) -> list[Ran]:
+    """What users asked: the first span of each trace, where it is a request and not a lone tool or step."""
+    return [span for span in facts.roots if span.kind in ("chain", "agent", "llm", "step")]
+
+
+def _topics(roots: Sequence[Ran], likeness: Likeness, least: float) -> list[tuple[str, list[Ran]]]:
+    """(an example, its requests) of each topic, the largest first."""
+    asked = [span for span in roots if span.given]
+    step = max(1, len(asked) // _SAMPLE)
+    sample = asked[::step][:_SAMPLE]
+    return [
+        (sample[members[0]].given, [sample[i] for i in members])
+        for members in groups([span.given for span in sample], likeness, least)
+    ]
