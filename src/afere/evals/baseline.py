@@ -7,7 +7,7 @@ what they were made with; no inputs and no outputs.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,6 +32,22 @@ SCHEMA: dict[str, Json] = {
         "dataset": {"type": "array", "items": _HASH, "minItems": 2, "maxItems": 2},
         "scorers": {"type": "object", "additionalProperties": _HASH},
         "gate": {"type": "array", "items": {"type": "string"}},
+        "known": {
+            "type": "array",
+            "description": "accepted failures: no rule looks at these cases until the day named",
+            "items": {
+                "type": "object",
+                "required": ["case", "why", "until"],
+                "additionalProperties": False,
+                "properties": {
+                    "case": {"type": "string"},
+                    "why": {"type": "string", "minLength": 1},
+                    "until": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
+                    "by": {"type": "string"},
+                    "at": {"type": "string"},
+                },
+            },
+        },
         "cases": {
             "type": "object",
             "additionalProperties": {
@@ -58,7 +74,9 @@ SCHEMA: dict[str, Json] = {
 }
 
 
-def text_of(results: Results, suite: str, gate: Iterable[str], compared: Collection[str]) -> str:
+def text_of(
+    results: Results, suite: str, gate: Iterable[str], compared: Collection[str], known: Sequence[Json] = ()
+) -> str:
     """The file's text. Of the built-in measures only those in `compared` are kept: the others change with the machine."""
     names = [name for name in results.names if name not in BUILTIN or name in compared]
     cases: dict[str, dict[str, Any]] = {}
@@ -74,12 +92,34 @@ def text_of(results: Results, suite: str, gate: Iterable[str], compared: Collect
         "baseline": suite, "experiment": results.ref, "at": results.at,
         "target": list(results.target) if results.target else None, "dataset": list(results.dataset),
         "scorers": {name: results.scorers[name] for name in sorted(results.scorers) if name in names},
-        "gate": list(gate),
+        "gate": list(gate), **({"known": list(known)} if known else {}),
     }  # fmt: skip
-    written = [f"  {json.dumps(key)}: {_one_line(value)}" for key, value in head.items()]
+    return _formatted(head, cases)
+
+
+def _formatted(head: Mapping[str, Json], cases: Mapping[str, dict[str, Json]]) -> str:
+    """One line a field, an accepted failure and a case: a diff of it reads well."""
+    fields = {key: _one_line(value) for key, value in head.items()}
+    if known := head.get("known"):
+        fields["known"] = "[\n" + ",\n".join(f"    {_one_line(one)}" for one in cast("list[Json]", known)) + "\n  ]"
+    written = [f"  {json.dumps(key)}: {value}" for key, value in fields.items()]
     rows = [f"    {json.dumps(row, ensure_ascii=False)}: {_one_line(case)}" for row, case in sorted(cases.items())]
     body = "{\n" + ",\n".join(rows) + "\n  }" if rows else "{}"
     return "{\n" + ",\n".join([*written, f'  "cases": {body}']) + "\n}\n"
+
+
+def with_known(file: Path, shown: str, known: Sequence[Json]) -> str:
+    """The text of a baseline file with these accepted failures, and all else as it is. BadInput if it is damaged."""
+    said = _read(file, shown)
+    head = {key: value for key, value in said.items() if key not in ("cases", "known")} | {"known": list(known)}
+    return _formatted(head, cast("dict[str, dict[str, Json]]", said["cases"]))
+
+
+def known_in(file: Path, shown: str) -> list[dict[str, str]]:
+    """The accepted failures that a baseline file lists; none where there is no file."""
+    if not file.exists():
+        return []
+    return cast("list[dict[str, str]]", _read(file, shown).get("known") or [])
 
 
 def _one_line(value: Json) -> str:
@@ -102,21 +142,25 @@ def write(file: Path, text: str) -> None:
         raise StoreFailed(f"{file}: cannot be written: {problem.strerror}. Check the folder's permissions.") from None
 
 
-def read(file: Path, shown: str) -> tuple[Results, tuple[str, ...]] | None:
-    """The results and rules in a baseline file, named `shown` in messages; None if there is none. BadInput if it is damaged."""
+def _read(file: Path, shown: str) -> dict[str, Any]:
+    said: dict[str, Any] = {}
     try:
         said = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (ValueError, OSError) as problem:
-        raise BadInput(
-            f"{shown}: this is no baseline file: {problem}. Restore it from git, or: afere accept EXPERIMENT"
-        ) from None
-    problem = schema_problem(said, SCHEMA)
+        problem = schema_problem(said, SCHEMA)
+    except (ValueError, OSError) as wrong:
+        problem = str(wrong)
     if problem:
         raise BadInput(
             f"{shown}: this is no baseline file: {problem}. Restore it from git, or: afere accept EXPERIMENT"
         )
+    return said
+
+
+def read(file: Path, shown: str) -> tuple[Results, tuple[str, ...]] | None:
+    """The results and rules in a baseline file, named `shown` in messages; None if there is none. BadInput if it is damaged."""
+    if not file.exists():
+        return None
+    said = _read(file, shown)
     runs: list[Result] = []
     for row, case in cast("dict[str, dict[str, Json]]", said["cases"]).items():
         scores = cast("dict[str, list[Value]]", case["scores"])

@@ -20,6 +20,7 @@ from afere.evals.experiment import Experiment
 from afere.evals.references import check_words, rules_before
 from afere.evals.results import Result
 from afere.evals.scorers import Judging, named
+from afere.evals.stopping import SEED
 from afere.evals.subject import importable, subject_of
 from afere.evals.work import Plan, Watch, Work
 from afere.tracing import flush
@@ -67,7 +68,7 @@ def perform(
     """Carry out a plan. Rules stand in the suite's artifact before anything runs; results follow, then the experiment.
 
     `stop` is told every result, in the order in which rows are begun (`seed`: a random one), and may say that it is enough:
-    see `run_rows`. What was not begun then is in no result.
+    see `run_rows`. What was not begun then is in no result. A plan that stops by its rules brings both itself.
     """
     work = Work(
         plan, project, session_of(project), dataset_of(cast("str", plan.data)), Purse(max_cost), watch, concurrency
@@ -77,6 +78,11 @@ def perform(
     words = {word for word in (plan.against, *(rule.against for rule in rules)) if word}
     check_words(words, plan.baseline, work.session, project)
     before = rules_before(plan.name, plan.baseline, work.session, project)
+    if plan.recorded is not None:
+        plan.recorded.check(plan.subject.artifact(work.session))
+    looked = work.stopping() if plan.stop and not plan.recorded else None
+    if looked is not None:
+        stop, seed = looked, SEED
     job = work.job(resume)
     try:
         outcomes = work.run(job, concurrency, stop=stop, seed=seed)
@@ -91,6 +97,7 @@ def perform(
     costs = [*(one.cost for one in outcomes if one.cost is not None), *work.judging]
     content = work.content(results, before)
     content |= {"seconds": round(time.monotonic() - begun, 3), "cost": sum(costs) if costs else None}
+    content["stop"] = looked.content(results) if looked else None
     content["from_cache"] = 0 < len(results.runs) == len(work.cached)
     artifact = work.put(content, results)
     results = replace(results, ref=artifact.ref, at=artifact.at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Collection
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -17,12 +18,16 @@ from afere.base.errors import BadInput, NotFound
 from afere.base.project import Project, find_project
 from afere.base.rule import BUILTIN, Rule, parse_rule
 from afere.data import Dataset, Row
-from afere.data.place import session_of
-from afere.evals import baseline
+from afere.data.place import session_of, shown
+from afere.evals import baseline, recorded
 from afere.evals.gate import Missing, check, decide
+from afere.evals.known import Known, day, joined, known_from, today
+from afere.evals.known import findings as known_findings
+from afere.evals.recorded import recorded_beside
 from afere.evals.references import reference, results_of
 from afere.evals.results import Result, Results
 from afere.evals.select import rows_where
+from afere.evals.stopping import looks_of
 from afere.evals.table import Measure, measures
 from afere.store import Session
 
@@ -112,6 +117,12 @@ class Experiment:
         rows = rows_where(where, self.examples) if where else None
         return measures(self.results, None if isinstance(before, Missing) else before, rows=rows)
 
+    @property
+    def known(self) -> tuple[Known, ...]:
+        """The accepted failures that the baseline file lists."""
+        name = shown(self.baseline_file, self.project.root)
+        return known_from(baseline.known_in(self.baseline_file, name), name)
+
     def gate(self, *rules: str) -> Decision:
         """What the rules say: those given, else those of the suite. The decision is kept, with its evidence."""
         asked = tuple(parse_rule(text) for text in rules) or self.rules
@@ -123,7 +134,11 @@ class Experiment:
             check(rule, list(dict.fromkeys([*self.results.names, *BUILTIN])))
         words = {rule.against for rule in asked if rule.against is not None}
         references = {word: self._reference(word) for word in words}
-        rulings = decide(asked, self.results, references, self._rows)
+        failing, stop = self.known, cast("dict[str, Json] | None", self.content.get("stop"))
+        after = set(cast("list[str]", stop["after"])) if stop else set[str]()
+        results = replace(self.results, runs=tuple(run for run in self.results.runs if run.row not in after))
+        accepted = {one.case for one in failing if not one.over}
+        rulings = decide(asked, results, references, self._rows, known=accepted, looks=looks_of(stop))
         known = [one for one in references.values() if isinstance(one, Results)]
         at, by = rfc3339(now_ns()), self.session.actor
         decision = Decision(self.ref, rulings, known[0].ref if known else None, None, by, at)
@@ -131,7 +146,8 @@ class Experiment:
         content: dict[str, Json] = {
             **cast("dict[str, Json]", decision.to_json()),
             "declared": declared,
-            "findings": self.findings,
+            "findings": [*self.findings, *known_findings(failing, results, str(self.content["baseline"]))],
+            "known": [cast("Json", one.to_json()) for one in failing if not one.over],
         }
         del content["ref"]
         uses = [Use("subject", self.ref, self.artifact.hash)]
@@ -141,16 +157,50 @@ class Experiment:
         kept = self.session.put("decision", None, content, uses=uses, why=f"gate of {self.ref}")
         return replace(decision, ref=kept.ref)
 
-    def accept(self) -> Path:
-        """Make this the baseline: write its file, which belongs in git. Returns the file."""
+    def accept(self, *, record: bool = False) -> Path:
+        """Make this the baseline: write its file, which belongs in git. Returns the file.
+
+        Failures that were accepted before stay so until their day. With `record`, what was answered is written beside it,
+        so that who has no key can gate by it (`afere eval NAME --recorded`).
+        """
         if not self.complete:
             raise BadInput(
                 f"{self.ref} is not complete, so it cannot be a baseline. Finish it with: afere eval {self.name} --resume"
             )
         compared = {rule.measure.words[0] for rule in self.rules if rule.against is not None}
-        text = baseline.text_of(self.results, self.name, [str(rule) for rule in self.rules], compared)
+        kept = [one for one in self.known if one.case in {run.row for run in self.results.runs}]
+        text = baseline.text_of(self.results, self.name, [str(rule) for rule in self.rules], compared, joined(kept, ()))
         baseline.write(self.baseline_file, text)
+        if record:
+            target = self.results.target
+            made = self.session.get(target[0]) if target and target[1] else None
+            recorded.write(self.recorded_file, self.results, self.name, made, self.output_of)
         return self.baseline_file
+
+    def accept_failures(self, *cases: str, why: str, until: str) -> Path:
+        """Accept that these cases fail, until a day such as 2026-12-31: rules leave them out, and say how many they left out.
+
+        Writes them to the baseline file, which stays what it is otherwise; where there is none, this becomes it.
+        """
+        there = {run.row for run in self.results.runs}
+        if unknown := [case for case in cases if case not in there]:
+            near = get_close_matches(unknown[0], list(there), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise NotFound(f"{self.ref} has no case {unknown[0]!r}.{hint}")
+        last = day(until, "until")
+        if last < today() or not why.strip():
+            what = f"{until} is over" if why.strip() else "say why it is accepted"
+            raise BadInput(f"A failure cannot be accepted so: {what}. Give why, and a day that is still to come.")
+        if not self.baseline_file.exists():
+            self.accept()
+        more = [Known(case, why.strip(), last, self.session.actor, rfc3339(now_ns())) for case in cases]
+        name = shown(self.baseline_file, self.project.root)
+        baseline.write(self.baseline_file, baseline.with_known(self.baseline_file, name, joined(self.known, more)))
+        return self.baseline_file
+
+    @property
+    def recorded_file(self) -> Path:
+        return recorded_beside(self.baseline_file)
 
     def output_of(self, run: Result) -> Json:
         """What a run answered: from its trace, or the row's own output."""

@@ -18,6 +18,7 @@ from afere.base.rule import BUILTIN, Rule, parse_rule
 from afere.evals import gate
 from afere.evals.scorers import Judging, named
 from afere.evals.select import FIELDS
+from afere.evals.stopping import Kind
 from afere.evals.subject import Subject, importable, subject_of
 
 T = TypeVar("T")
@@ -59,6 +60,10 @@ SUITE_SCHEMA: dict[str, Json] = {
         },
         "repeats": {"type": "integer", "minimum": 1, "maximum": 1000},
         "against": {"type": "string", "description": "baseline (the file in git), qa@production, or experiment:12"},
+        "stop": {
+            "enum": ["group-sequential", "anytime"],
+            "description": "stop as soon as the rules are decided: at five looks fixed before, or after any case",
+        },
         "slices": {
             "type": "array",
             "items": {"type": "string"},
@@ -82,6 +87,7 @@ class Suite:
     against: str | None = None
     slices: tuple[str, ...] = ()
     gate: tuple[Rule, ...] = ()
+    stop: Kind | None = None
 
     @property
     def content(self) -> dict[str, Json]:
@@ -89,7 +95,7 @@ class Suite:
         return {
             "target": self.subject.name, "data": self.data, "scorers": [one.name for one in self.scorers],
             "repeats": self.repeats, "against": self.against, "slices": list(self.slices),
-            "gate": [str(rule) for rule in self.gate],
+            "gate": [str(rule) for rule in self.gate], **({"stop": self.stop} if self.stop else {}),
         }  # fmt: skip
 
 
@@ -139,7 +145,7 @@ def read_suite(file: Path, project: Project) -> Suite:
     return Suite(
         name, subject, str(said["data"]), scorers, file.with_name(f"{name}.baseline.json"),
         cast("int", said.get("repeats", 1)), cast("str | None", said.get("against")),
-        tuple(slices), rules,
+        tuple(slices), rules, cast("Kind | None", said.get("stop")),
     )  # fmt: skip
 
 

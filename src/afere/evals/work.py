@@ -31,8 +31,8 @@ from afere.data import Dataset
 from afere.data.place import shown
 from afere.data.reading import read_file
 from afere.evals import stopping
-from afere.evals.gate import Missing
 from afere.evals.baseline import known_in
+from afere.evals.gate import Missing
 from afere.evals.judge import Judge
 from afere.evals.known import known_from
 from afere.evals.recorded import Recording
