@@ -111,6 +111,9 @@ _COMMON: dict[str, frozenset[str]] = {
 }
 
 
+_OWN = {"ru": frozenset("ыэёъ"), "uk": frozenset("іїєґ")}  # noqa: RUF001 - letters that one has and the other has not
+
+
 def language_of(text: str) -> str | None:
     """The ISO 639-1 code of a text's language; None where too little points to one."""
     letters = [c for c in text[:4000] if c.isalpha()]
@@ -120,6 +123,9 @@ def language_of(text: str) -> str | None:
     for script, code in _SCRIPTS:
         if sum(name.startswith(script) for name in names) > 0.1 * len(letters):
             return code
+    told = {code for code, own in _OWN.items() if own & set(text[:4000].casefold())}
+    if sum(name.startswith("CYRILLIC") for name in names) > len(letters) / 2 and len(told) == 1:
+        return told.pop()
     words = re.findall(r"[^\W\d_]+", text[:4000].casefold())
     counts = {code: sum(word in common for word in words) for code, common in _COMMON.items()}
     best, second = sorted(counts.values(), reverse=True)[:2]
