@@ -1,4 +1,4 @@
-"""The web application: pages over the store, for people and as JSON, on this machine only."""
+"""The web application: pages over the store, for people and as JSON: open on this machine, by key or log-in beyond."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = ["Server", "create_app"]
 
 
-def create_app(session: Session) -> ASGIApp:
-    """The application over an open store. Serve it on loopback only: it trusts whoever reaches it."""
+def create_app(session: Session, *, asks: bool = False) -> ASGIApp:
+    """The application over an open store. Unless it `asks` for keys and log-ins, serve it on loopback only."""
     from afere.server.app import create_app as create
 
-    return create(session)
+    return create(session, asks=asks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,16 +15,17 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from afere.base.errors import AfereError
-from afere.server import changes
+from afere.server import changes, login
 from afere.server.assets import serve_asset
+from afere.server.auth import Access, actor_in, login_of
 from afere.server.openapi import describe
-from afere.server.otlp import PATHS, Intake, doors
+from afere.server.otlp import PATHS, Intake, doors, refused
 from afere.server.pages import artifacts, audit, compare, datasets, experiments, home, prompts, spans, trace, traces
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.frame import Sessions, frame
 from afere.server.problem import problem, status_of
 from afere.server.render import render
-from afere.server.safety import Guard
+from afere.server.safety import LOOPBACK, Guard
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -73,8 +74,11 @@ ADDRESSES = (
 HOME = Address("", "home", home.page, "home.html", ("over",))
 
 
-def create_app(session: Session) -> ASGIApp:
-    """The application over an open store. Serve it on loopback only: it trusts whoever reaches it."""
+def create_app(session: Session, *, asks: bool = False, hosts: Collection[str] = LOOPBACK) -> ASGIApp:
+    """The application over an open store. Unless it `asks` for keys and log-ins, serve it on loopback only.
+
+    `hosts` are the names that one which does not ask answers to.
+    """
     sessions = Sessions(session)
     programs: list[Route] = []
     people: list[Route] = []
@@ -101,9 +105,10 @@ def create_app(session: Session) -> ASGIApp:
         Route("/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
         Route("/{project}/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
     ]
+    fixed += login.routes(session)
     # Names never end in .json, so the addresses of programs come first.
     app = Starlette(routes=[*fixed, *programs, *people], exception_handlers={HTTPException: _no_such_page})
-    return Guard(app, large=PATHS)
+    return Guard(app, Access(session, asks), large=PATHS, hosts=hosts, refuse=refused)
 
 
 def _route(path: str, endpoint: Callable[..., Any]) -> Route:
@@ -116,14 +121,16 @@ def _answer(sessions: Sessions, address: Address, request: Request, *, as_page: 
     theme = theme_of(request)
     try:
         path: dict[str, Any] = dict(request.path_params)
-        session = sessions.of(path.pop("project", None))
+        session = sessions.of(path.pop("project", None), actor_in(request))
         value = address.read(session, Asked(path, dict(request.query_params)))
         status = getattr(value, "status", 200)
         if not as_page or address.template is None:
             if status != 200:  # a page that tells what is wrong with the question
                 return problem(status, str(getattr(value, "problem", "")), accept, theme=theme)
             return JSONResponse(as_json(value), status)
-        around = frame(session, here=address.here, theme=theme, path=_path_of(request))
+        around = frame(
+            session, here=address.here, theme=theme, path=_path_of(request), logged_in=bool(login_of(request.headers))
+        )
         return HTMLResponse(render(address.template, page=value, frame=around, base=around.base), status)
     except AfereError as error:
         return problem(status_of(error), str(error), accept, theme=theme)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 
-from afere.base.actor import EVERY, OWNER, Actor
+from afere.base.actor import EVERY, Actor
 from afere.base.errors import BadInput
 from afere.store.access import require
 from afere.store.actors import KEY
@@ -35,7 +35,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may ask this server. `asks`: nobody without a key or a log-in; else whoever brings nothing is the owner."""
+    """Who may ask this server. `asks`: nobody without a key or a log-in; else whoever brings nothing is the session's."""
 
     session: Session
     asks: bool = False
@@ -54,7 +54,7 @@ class Access:
         if token and (actor := self.session.actors.by_login(token)) is not None:
             return actor
         if not self.asks:
-            return OWNER
+            return self.session.rights
         return Refusal(
             401,
             "This server asks who you are: send a key (Authorization: Bearer KEY), or log in at /login. "

@@ -16,6 +16,7 @@ from afere.base.artifact import check_alias
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadInput, NotFound
 from afere.base.score import Score
+from afere.server.auth import actor_in
 from afere.server.pages.frame import Sessions
 from afere.server.problem import problem, status_of
 from afere.server.safety import MAX_BODY
@@ -44,7 +45,7 @@ async def add_score(sessions: Sessions, request: Request) -> Response:
     """`POST /scores`: a score by a person. JSON gives back the score, a form goes back to its page."""
 
     def change(given: Mapping[str, Json]) -> Json:
-        session = sessions.of(request.path_params.get("project"))
+        session = sessions.of(request.path_params.get("project"), actor_in(request))
         by = _text(given, "by") or session.actor
         if by.partition(":")[0] not in ("person", "user"):
             raise BadInput(f"by={by!r}: a score kept here is by a person: person:NAME, or user:NAME for an end user.")
@@ -72,7 +73,7 @@ async def move_alias(sessions: Sessions, request: Request) -> Response:
     """`POST /aliases` with name (`prompt:answer`), alias (`production`), to (a ref; nothing: take it away) and why."""
 
     def change(given: Mapping[str, Json]) -> Json:
-        session = sessions.of(request.path_params.get("project"))
+        session = sessions.of(request.path_params.get("project"), actor_in(request))
         why = _text(given, "why").strip()
         if not why:
             raise BadInput("A reason is needed: it is what the next person reads first.")

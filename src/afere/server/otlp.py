@@ -17,13 +17,15 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.datastructures import Headers
 
+from afere.base.errors import Refused
+from afere.server.auth import ACTOR, project_for
 from afere.server.intake import Full, Kept, Writer
 from afere.tracing import otlp
 from afere.tracing.otlp import Batch, Malformed, TooMuch
 from afere.tracing.otlp.batch import BadSpan, check_project
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from afere.store import Session
 
@@ -38,7 +40,7 @@ _FORMS: Mapping[str, otlp.Form] = {"application/x-protobuf": "protobuf", "applic
 PATHS = ("/v1/traces", "/v1/logs", "/api/public/otel/v1/traces", "/api/public/otel/v1/logs")
 
 # google.rpc.Code, as the body of an error names it
-_CODES = {400: 3, 405: 12, 408: 4, 413: 8, 415: 3, 503: 14}
+_CODES = {400: 3, 401: 16, 403: 7, 405: 12, 408: 4, 413: 8, 415: 3, 503: 14}
 
 
 class Failed(Exception):
@@ -60,7 +62,7 @@ class Door:
         headers = Headers(scope=scope)
         form = _FORMS.get(headers.get("content-type", "").partition(";")[0].strip().lower())
         try:
-            kept = await self._intake.take(scope["method"], form, headers, receive, logs=self._logs)
+            kept = await self._intake.take(scope, form, headers, receive, logs=self._logs)
         except Failed as failed:
             body = _status(_CODES.get(failed.status, 13), failed.why, form)
             await _answer(send, failed.status, body, form, failed.headers)
@@ -73,16 +75,21 @@ class Intake:
     """What receives, decodes and hands on; one for a server."""
 
     def __init__(self, session: Session) -> None:
+        self._session = session
         self._writer = Writer(session)
         self._quick = ThreadPoolExecutor(1, "afere-otlp")
         self._slow = ThreadPoolExecutor(1, "afere-otlp-large")
         self._held = 0  # bytes; changed on the event loop only
 
     async def take(
-        self, method: str, form: otlp.Form | None, headers: Headers, receive: Receive, *, logs: bool
+        self, scope: Scope, form: otlp.Form | None, headers: Headers, receive: Receive, *, logs: bool
     ) -> Kept | None:
         """What was kept of a request; None where the sender went away. Raises Failed."""
-        encoding, project = _check(method, form, headers)
+        encoding, project = _check(scope["method"], form, headers)
+        try:
+            project = project_for(scope[ACTOR], project, self._session.project)
+        except Refused as error:
+            raise Failed(403, str(error)) from None
         holding = _Holding(self)
         try:
             body = await _received(receive, holding)
@@ -210,6 +217,17 @@ async def _answer(
         {"type": "http.response.start", "status": status, "headers": [(k.encode(), v.encode()) for k, v in said]}
     )
     await send({"type": "http.response.body", "body": body})
+
+
+def refused(status: int, why: str, headers: Headers) -> ASGIApp:
+    """The answer to who is not let in."""
+    form = _FORMS.get(headers.get("content-type", "").partition(";")[0].strip().lower())
+    said = (("www-authenticate", 'Bearer realm="afere"'),) if status == 401 else ()
+
+    async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await _answer(send, status, _status(_CODES.get(status, 13), why, form), form, said)
+
+    return answer
 
 
 def doors(intake: Intake) -> dict[str, Callable[[Scope, Receive, Send], Any]]:

@@ -1,4 +1,4 @@
-"""Serve the application on this machine: a loopback address, a free port, and a word about where it is."""
+"""Serve the application: on loopback as it is, beyond it for who brings a key or logs in; and a word about where it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from afere.base.errors import BadInput, Refused, WorldFailed
@@ -17,19 +20,49 @@ if TYPE_CHECKING:
 
     from afere.store import Session
 
-_LOOPBACK = {"localhost": "127.0.0.1", "127.0.0.1": "127.0.0.1", "::1": "::1"}
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # names that a server which does not ask answers to
 _TRIES = 50  # ports from the one asked for
 
 
-class Server:
-    """The application on a socket that is already bound, so that its address is known before it runs."""
+@dataclass(frozen=True, slots=True)
+class Front:
+    """How a server meets the world. `cert` and `key_file`: PEM files, for https. `proxy`: addresses (or networks, or "*")
+    of proxies in front, whose X-Forwarded-For and -Proto are believed. `login`: ask who one is on loopback too."""
 
-    def __init__(self, session: Session, *, host: str = "127.0.0.1", port: int = 4318) -> None:
+    cert: Path | None = None
+    key_file: Path | None = None
+    proxy: tuple[str, ...] = ()
+    login: bool = False
+
+
+class Server:
+    """The application on a socket that is already bound, so that its address is known before it runs.
+
+    It asks for keys and log-ins where it can be reached from other machines: beyond loopback, or behind a proxy.
+    """
+
+    def __init__(
+        self, session: Session, *, host: str = "127.0.0.1", port: int = 4318, front: Front | None = None
+    ) -> None:
         self._session = session
-        self.socket = bind(host, port)
+        front = self._front = front or Front()
+        if bool(front.cert) != bool(front.key_file):
+            raise BadInput("https needs both: --cert FILE --key-file FILE.")
+        address = _address(host)
+        self.asks = front.login or bool(front.proxy) or not ip_address(address).is_loopback
+        if self.asks and not session.actors.anyone():
+            raise Refused(
+                f"A server at {host}{' behind a proxy' * bool(front.proxy)} asks who one is, and nobody has a key or an "
+                "account yet. Make one first: afere key create NAME --project "
+                f"{session.project} --scope write, or afere user add NAME --role admin"
+            )
+        self.socket = bind(address, port)
         name, number = self.socket.getsockname()[:2]
         self.port: int = number
-        self.url = f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}"
+        scheme = "https" if front.cert else "http"
+        shown = "localhost" if ip_address(name).is_unspecified else f"[{name}]" if ":" in name else name
+        self.url = f"{scheme}://{shown}:{number}"
+        self._hosts = {*_LOOPBACK, f"[{name}]" if ":" in name else name}
         self._uvicorn: uvicorn.Server | None = None
 
     def run(self, *, ready: Callable[[], None] | None = None) -> None:
@@ -42,8 +75,10 @@ class Server:
         from afere.store.upkeep import keep_daily
 
         config = uvicorn.Config(
-            create_app(self._session), log_level="warning", access_log=False, server_header=False, lifespan="off",
-            timeout_graceful_shutdown=2, timeout_keep_alive=30, proxy_headers=False, ws="none",
+            create_app(self._session, asks=self.asks, hosts=self._hosts), log_level="warning", access_log=False,
+            server_header=False, lifespan="off", timeout_graceful_shutdown=2, timeout_keep_alive=30, ws="none",
+            proxy_headers=bool(self._front.proxy), forwarded_allow_ips=list(self._front.proxy),
+            ssl_certfile=self._front.cert, ssl_keyfile=self._front.key_file,
         )  # fmt: skip
         self._uvicorn = uvicorn.Server(config)
         stopped = threading.Event()
@@ -67,14 +102,20 @@ def _ended(_signal: int, _frame: object) -> None:
     """The server has ended; the caller goes on to close what it opened."""
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A socket that listens on `port`, or on the next free one; 0 is any. Refused for a host beyond loopback."""
-    address = _LOOPBACK.get(host)
-    if address is None:
-        raise Refused(
-            f"{host} can be reached from other machines, and these pages have no log-in: only loopback is supported today "
-            f"({', '.join(_LOOPBACK)}). To look from another machine, forward the port: ssh -L {port}:127.0.0.1:{port} HOST"
-        )
+def _address(host: str) -> str:
+    """The numeric address of a host's name."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise BadInput(
+            f"{host!r} is no address of this machine ({error}). Give one, such as 127.0.0.1 or 0.0.0.0."
+        ) from None
+    addresses = [str(one[4][0]).partition("%")[0] for one in found]
+    return next((one for one in addresses if ":" not in one), addresses[0])
+
+
+def bind(address: str, port: int) -> socket.socket:
+    """A socket that listens on `port` of a numeric address, or on the next free one; 0 is any."""
     if not 0 <= port < 65536:
         raise BadInput(f"port {port}: a number from 0 to 65535.")
     for candidate in range(port, min(port + _TRIES, 65536) if port else 1):
@@ -87,7 +128,7 @@ def bind(host: str, port: int) -> socket.socket:
             listener.close()
             if error.errno in (errno.EADDRINUSE, errno.EACCES):
                 continue
-            raise WorldFailed(f"Cannot listen on {host}:{candidate}: {error.strerror}.") from None
+            raise WorldFailed(f"Cannot listen on {address}:{candidate}: {error.strerror}.") from None
         return listener
     raise WorldFailed(f"No port from {port} to {port + _TRIES - 1} is free. Name another with --port, or 0 for any.")
 

@@ -1,17 +1,23 @@
 """What stands between the network and the pages: who may ask, from where, and what a browser may do with the answer.
 
-The server has no log-in: it is reached by whoever sits at this machine. So it listens on loopback alone, answers only to
-loopback names (a page elsewhere that points its own name at 127.0.0.1 is refused), and takes changes only from its own pages.
+A server that does not ask who one is listens on loopback alone, and answers only to loopback names (a page elsewhere that
+points its own name at 127.0.0.1 is refused). One that asks lets in who brings a key or is logged in. Either takes changes
+only from its own pages: a browser says with `Origin` or `Sec-Fetch-Site` where a change comes from, and a log-in cookie
+alone, without one of them, changes nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import RedirectResponse
 
+from afere.base.actor import Actor
+from afere.server.auth import ACTOR, Access, Refusal, login_of
 from afere.server.problem import problem
+from afere.server.render import query as written
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,13 +41,24 @@ _HEADERS = {
 }
 
 
-class Guard:
-    """ASGI middleware: refuses what does not come from this machine's own browser, and marks every answer."""
+# Answered to anybody: how one comes in, what these pages need to be drawn, and whether the process lives.
+_PUBLIC = frozenset({"/login", "/healthz", "/readyz"})
+_PUBLIC_BELOW = ("/invitation/", "/static/")
 
-    def __init__(self, app: ASGIApp, *, large: Collection[str] = ()) -> None:
-        """`large` are the paths that bound what they take themselves."""
+
+class Guard:
+    """ASGI middleware: finds out who asks, refuses what is not for them, and marks every answer."""
+
+    def __init__(
+        self, app: ASGIApp, access: Access, *, large: Collection[str] = (), hosts: Collection[str] = LOOPBACK,
+        refuse: Callable[[int, str, Headers], ASGIApp],
+    ) -> None:  # fmt: skip
+        """`large` are the beginnings of paths that bound what they take themselves; `refuse` answers for OTLP there."""
         self.app = app
-        self._large = large
+        self._access = access
+        self._large = tuple(large)
+        self._hosts = frozenset(hosts)
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -58,20 +75,40 @@ class Guard:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        headers = Headers(scope=scope)
-        refusal = _host_problem(headers) or _origin_problem(scope["method"], scope["scheme"], headers)
-        if scope["path"] not in self._large:
+        answer = self._refusal(scope, Headers(scope=scope))
+        await (answer or self.app)(scope, receive, marked)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
+        """The answer to a request that is not let in; one that is has its actor in the scope."""
+        path, method = str(scope["path"]), scope["method"]
+        refusal = None if self._access.asks else _host_problem(headers, self._hosts)
+        refusal = refusal or _origin_problem(method, scope["scheme"], headers)
+        if not path.startswith(self._large):
             refusal = refusal or _size_problem(headers)
-        if refusal is not None:
-            status, text = refusal
-            await problem(status, text, headers.get("accept", ""))(scope, receive, marked)
-            return
-        await self.app(scope, receive, marked)
+        actor: Actor | Refusal = Refusal(*refusal) if refusal else self._access.actor_of(headers)
+        if isinstance(actor, Actor):
+            scope[ACTOR] = actor
+            return None
+        if not refusal and (path in _PUBLIC or path.startswith(_PUBLIC_BELOW)):
+            return None
+        return self._answer(actor, path, method, scope, headers)
+
+    def _answer(self, refusal: Refusal, path: str, method: str, scope: Scope, headers: Headers) -> ASGIApp:
+        accept = headers.get("accept", "")
+        if refusal.status == 401 and method in READING and "text/html" in accept:
+            query = scope["query_string"].decode("latin-1")
+            return RedirectResponse("/login" + written({"back": path + (f"?{query}" if query else "")}), 303)
+        if "/v1/" in path and path.startswith(self._large):
+            return self._refuse(refusal.status, refusal.why, headers)
+        answer = problem(refusal.status, refusal.why, accept)
+        if refusal.status == 401:
+            answer.headers["www-authenticate"] = 'Bearer realm="afere"'
+        return answer
 
 
-def _host_problem(headers: Headers) -> tuple[int, str] | None:
+def _host_problem(headers: Headers, known: Collection[str]) -> tuple[int, str] | None:
     hosts = headers.getlist("host")
-    if len(hosts) == 1 and host_name(hosts[0]) in LOOPBACK:
+    if len(hosts) == 1 and host_name(hosts[0]) in known:
         return None
     asked = ", ".join(hosts) or "nothing"
     return (
@@ -94,6 +131,8 @@ def _origin_problem(method: str, scheme: str, headers: Headers) -> tuple[int, st
     """Changes come from our own pages, or from a program (which sends neither header)."""
     if method in READING:
         return None
+    if login_of(headers) and not ("origin" in headers or "sec-fetch-site" in headers):
+        return 403, "A change with a log-in must say where it comes from (Origin). A program brings a key instead."
     own = f"{scheme}://{headers.get('host', '')}".lower()
     origins = [origin.lower() for origin in headers.getlist("origin")]
     site = headers.get("sec-fetch-site", "same-origin")

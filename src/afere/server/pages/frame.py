@@ -6,8 +6,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import afere.store
-from afere.base.errors import NotFound
+from afere.base.actor import EVERY, SCOPES, Actor
+from afere.base.errors import NotFound, Refused
 
 if TYPE_CHECKING:
     from afere.store import Session
@@ -44,11 +44,11 @@ GROUPS = (
 # First words of addresses that no project is called by, since they are, or will be, pages and doors of the server.
 UNBUILT = frozenset({
     "api", "chains", "monitors", "alerts", "jobs", "lineage", "debt", "release", "gateway", "review", "models", "tools",
-    "docs", "metrics",
+    "docs",
 })  # fmt: skip
 BUILT = frozenset({
     "v1", "traces", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "audit", "settings",
-    "static",
+    "static", "login", "logout", "invitation", "metrics",
 })  # fmt: skip
 _NEXT = {"": "light", "light": "dark", "dark": "system"}
 
@@ -64,6 +64,7 @@ class Frame:
     theme: str
     next_theme: str
     actor: str
+    logged_in: bool
     folder: str
     folder_name: str
     groups: tuple[Group, ...] = GROUPS
@@ -77,15 +78,22 @@ class Sessions:
         self._open = {first.project: first}
         self._lock = threading.Lock()
 
-    def of(self, project: str | None) -> Session:
-        """The session of a project that has something kept; without a name, the one the server was started for."""
+    def of(self, project: str | None, actor: Actor) -> Session:
+        """What this actor sees of a project that has something kept. Without a name: their own one, or the server's."""
         if project is None:
-            return self.first
+            own = next(iter(actor.projects), EVERY)
+            project = self.first.project if any(actor.may(scope, self.first.project) for scope in SCOPES) else own
+        if not any(actor.may(scope, project) for scope in SCOPES):  # also where there is no such project
+            raise Refused(f"{actor.id} has no access to project {project!r}. An administrator gives it: afere user add")
+        found = self._whole(project, named=project in actor.projects)
+        return found if actor == self.first.rights else found.of(project, actor)
+
+    def _whole(self, project: str, *, named: bool) -> Session:
         with self._lock:
             if project not in self._open:
-                session = afere.store.open(self.first.folder, project=project, actor=self.first.actor)
-                if not (session.find("artifacts", limit=1).items or session.spans.find(limit=1).items):
-                    session.close()
+                session = self.first.of(project, self.first.rights)
+                known = named or session.find("artifacts", limit=1).items or session.spans.find(limit=1).items
+                if not known:
                     raise NotFound(self._nothing(project))
                 self._open[project] = session
             return self._open[project]
@@ -104,10 +112,10 @@ class Sessions:
         )
 
 
-def frame(session: Session, *, here: str, theme: str, path: str) -> Frame:
+def frame(session: Session, *, here: str, theme: str, path: str, logged_in: bool = False) -> Frame:
     """What stands around a page of this project."""
     folder = session.folder
     return Frame(
-        session.project, f"/{session.project}", here, path, theme, _NEXT[theme], session.actor, str(folder),
+        session.project, f"/{session.project}", here, path, theme, _NEXT[theme], session.actor, logged_in, str(folder),
         "/".join(folder.parts[-2:]),
     )  # fmt: skip
