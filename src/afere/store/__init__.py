@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from afere.store.artifacts import Edge
 from afere.store.audit import AuditLine, Change
 from afere.store.jobs import Job
+from afere.store.lineage import Edge, Reached
 from afere.store.page import Page
 from afere.store.session import Session, open
 
-__all__ = ["AuditLine", "Change", "Edge", "Job", "Page", "Session", "open"]
+__all__ = ["AuditLine", "Change", "Edge", "Job", "Page", "Reached", "Session", "open"]

@@ -1,11 +1,10 @@
-"""Artifacts and what they use: keeping them, finding the one that a reference means, and walking their lineage."""
+"""Artifacts and what they use: keeping them, and finding the one that a reference means."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import cast
 
@@ -19,22 +18,6 @@ from afere.store.page import Page, check_keys, read_cursor, write_cursor
 _MAX_LISTED = 12
 _NEWEST = """ AND a.version = (SELECT max(b.version) FROM artifacts AS b
     WHERE b.project=a.project AND b.kind=a.kind AND b.name=a.name)"""
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """`source` uses `target`, whose hash is `hash`, in a role; `depth` counts edges from where the walk began, from 1."""
-
-    source: str
-    role: str
-    target: str
-    hash: str
-    depth: int
-
-    def to_json(self) -> Json:
-        return {
-            "source": self.source, "as": self.role, "target": self.target, "hash": self.hash, "depth": self.depth,
-        }  # fmt: skip
 
 
 # keep
@@ -240,25 +223,6 @@ def find(
     rows = connection.execute(f"{query} ORDER BY a.id DESC LIMIT ?", [*values, limit + 1]).fetchall()
     items = tuple(load(connection, row) for row in rows[:limit])
     return Page(items, write_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None)
-
-
-# lineage
-
-
-_WALK = """WITH RECURSIVE
-    reach(id, depth) AS (SELECT ?, 0 UNION SELECT <there>, r.depth + 1 FROM reach AS r JOIN uses AS u ON <here> = r.id),
-    near(id, depth) AS (SELECT id, min(depth) FROM reach GROUP BY id)
-    SELECT n.depth + 1, u.role, u.artifact, u.target, t.hash FROM near AS n
-        JOIN uses AS u ON <here> = n.id JOIN artifacts AS t ON t.id = u.target
-        ORDER BY n.depth, u.role, u.artifact, u.target"""
-
-
-def walk(connection: sqlite3.Connection, start: int, *, up: bool) -> list[Edge]:
-    """All edges from an artifact to what it uses (up), or to it from what uses it, at any distance; nearest first."""
-    here, there = ("u.artifact", "u.target") if up else ("u.target", "u.artifact")
-    rows = connection.execute(_WALK.replace("<here>", here).replace("<there>", there), (start,)).fetchall()
-    refs = {id_: cast("str", ref_of(connection, id_)) for row in rows for id_ in (row["artifact"], row["target"])}
-    return [Edge(refs[row["artifact"]], row["role"], refs[row["target"]], row["hash"], row[0]) for row in rows]
 
 
 # audit

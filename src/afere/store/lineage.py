@@ -6,6 +6,7 @@ of shared parts is far more often than there are nodes.
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from collections import defaultdict
@@ -91,6 +92,50 @@ def walk(connection: sqlite3.Connection, starts: Iterable[int], *, up: bool) -> 
                 depth[there] = distance
                 front.append(there)
     return Reach(depth, edges, up)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """What a walk met, as it is shown: the nearest artifacts with their distance, and the edges between these.
+
+    `counts` says of each kind how many were met in all, `aliases` which of them point to any of these now, `hashes` the
+    hashes of all that can run, by which traces are found.
+    """
+
+    nodes: tuple[tuple[Node, int], ...]
+    edges: tuple[Edge, ...]
+    counts: dict[str, int]
+    aliases: tuple[tuple[str, str, str], ...]  # (kind:name@alias, reference, moved at)
+    hashes: tuple[str, ...]
+
+
+_COUNTS = "SELECT a.kind, count(*) FROM json_each(?) AS j JOIN artifacts AS a ON a.id = j.value GROUP BY a.kind ORDER BY a.kind"
+_ALIASES = """SELECT v.kind, v.name, v.alias, a.version, a.hash, m.at FROM json_each(?) AS j JOIN aliases AS v ON v.target = j.value
+    JOIN artifacts AS a ON a.id = v.target JOIN moves AS m ON m.id = v.move ORDER BY v.kind, v.name, v.alias"""
+_RUN = ("prompt", "component", "chain", "tool", "model", "index", "judge", "scorer")
+_HASHES = f"""SELECT a.hash FROM json_each(?) AS j JOIN artifacts AS a ON a.id = j.value
+    WHERE a.kind IN ({", ".join(repr(kind) for kind in _RUN)})"""  # noqa: S608 - our own words
+
+
+def reached(connection: sqlite3.Connection, starts: Iterable[int], *, up: bool, most: int) -> Reached:
+    """Walk, and read the names of the `most` nearest."""
+    found = walk(connection, starts, up=up)
+    near = list(itertools.islice(found.depth, most))  # in the order in which they were met
+    known = nodes(connection, near)
+    edges = tuple(
+        Edge(known[user].ref, role, known[used].ref, known[used].hash, found.depth[user if up else used] + 1)
+        for user, role, used in found.edges
+        if user in known and used in known
+    )  # fmt: skip
+    return Reached(
+        tuple((known[id_], found.depth[id_]) for id_ in near), edges,
+        dict(_rows(connection, _COUNTS, found.depth)),
+        tuple(
+            (f"{kind}:{name}@{alias}", ref_text(kind, name, version, hash_), at)
+            for kind, name, alias, version, hash_, at in _rows(connection, _ALIASES, found.depth)
+        ),
+        tuple(hash_ for (hash_,) in _rows(connection, _HASHES, found.depth)),
+    )  # fmt: skip
 
 
 def _whole(connection: sqlite3.Connection, up: bool) -> dict[int, list[tuple[int, str, int]]]:
