@@ -95,8 +95,10 @@ def _time(score: Score) -> int:
 def find(
     connection: sqlite3.Connection, project: str, limit: int, cursor: str | None, where: Mapping[str, object]
 ) -> Page[Score]:
-    """Scores, newest first. `target_prefix` is for a trace and its spans, or the rows of a dataset."""
-    check_keys("scores", where, ("target", "name", "by", "target_prefix"))
+    """Scores, newest first. `target_prefix` is for a trace and its spans, or the rows of a dataset; `who` for all `person`s,
+    `judge`s and so on.
+    """
+    check_keys("scores", where, ("target", "name", "by", "target_prefix", "who"))
     query, values = "SELECT * FROM scores WHERE project=?", cast("list[object]", [project])
     for key in ("target", "name", "by"):
         if where.get(key) is not None:
@@ -104,6 +106,8 @@ def find(
     if where.get("target_prefix") is not None:
         prefix = str(where["target_prefix"])
         query, values = f"{query} AND target>=? AND target<?", [*values, prefix, prefix + "\U0010ffff"]
+    if where.get("who") is not None:
+        query, values = f"{query} AND by>=? AND by<?", [*values, f"{where['who']}:", f"{where['who']};"]
     before = read_cursor(cursor, 2)
     if before:
         query, values = f"{query} AND (time, seq) < (?, ?)", [*values, *before]

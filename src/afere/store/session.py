@@ -260,7 +260,7 @@ class Session:
     @overload
     def find(
         self, what: Literal["scores"], *, limit: int = 50, cursor: str | None = None, target: str | None = None,
-        name: str | None = None, by: str | None = None, target_prefix: str | None = None,
+        name: str | None = None, by: str | None = None, target_prefix: str | None = None, who: str | None = None,
     ) -> Page[Score]: ...  # fmt: skip
     @overload
     def find(
