@@ -1,4 +1,4 @@
-"""The reference of dialects says what the maps say."""
+"""The reference of dialects says what the maps say, and what is read of the recordings."""
 
 from __future__ import annotations
 

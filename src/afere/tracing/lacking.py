@@ -12,6 +12,7 @@ _SERVICE = ("resource.service.name", "service.name")
 _FROM_ELSEWHERE = "resource."  # attributes that begin so came over OTLP
 _ASKED = frozenset({"llm", "embedding"})
 _CUT = "redacted"
+_LOGFIRE = "logfire.span_type"  # "log" is the second span of a streamed call, which has what the first lacks
 
 # Beginning of an attribute's or scope's name -> the line that lets such a library send what was said.
 _CONTENT = (
@@ -21,7 +22,7 @@ _CONTENT = (
     ("pydantic_ai", "Agent.instrument_all(InstrumentationSettings(include_content=True))"),
     ("pydantic-ai", "Agent.instrument_all(InstrumentationSettings(include_content=True))"),
     ("gcp.vertex.agent", "export ADK_CAPTURE_MESSAGE_CONTENT_IN_SPANS=true"),
-    ("anthropic", "pip install openinference-instrumentation-anthropic"),
+    ("com.anthropic.sdk", "export ANTHROPIC_OPEN_TELEMETRY_TRACES_CONTENT_MODE=content"),
     ("openlit", "openlit.init(capture_message_content=True)"),
 )
 _GENAI = (
@@ -117,9 +118,15 @@ def _usage(trace: Trace) -> Iterator[Lack]:
 def _calls(trace: Trace) -> list[Span]:
     """The calls of models that ended well; an outer one is judged by those inside it."""
     above = {span.parent_id for span in trace.spans if span.kind in _ASKED}
+    later = {span.parent_id for span in trace.spans if span.attributes.get(_LOGFIRE) == "log"}
     return [
-        span for span in trace.spans if span.kind in _ASKED and span.status == "ok" and span.span_id not in above
-    ]  # fmt: skip
+        span
+        for span in trace.spans
+        if span.kind in _ASKED
+        and span.status == "ok"
+        and span.span_id not in above
+        and not (span.attributes.get(_LOGFIRE) == "span" and span.input_tokens is None and span.parent_id in later)
+    ]
 
 
 def _heard(span: Span) -> bool:

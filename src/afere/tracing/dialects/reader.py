@@ -402,6 +402,8 @@ def _finish(value: Json) -> str | None:
 def _embedded(value: Json) -> Json:
     """The texts that were embedded, without their vectors."""
     value = shapes.loaded(value)
+    if isinstance(value, dict):  # a whole request
+        value = value.get("input", value)
     if not isinstance(value, list):
         return value
     texts: list[Json] = []
