@@ -91,18 +91,18 @@ def chain_json(artifact: Artifact, session: Session) -> dict[str, Json]:
 
 def _draw_judged(console: Console, artifact: Artifact, content: Mapping[str, Json], session: Session) -> bool:
     """Draw an experiment or a decision; False if it was not made by an evaluation."""
-    from afere.cli.evaluate import _draw_decision, _draw_experiment
+    from afere.cli.judged import draw_decision, draw_experiment
 
     if artifact.kind == "experiment" and "target" in content:
         from afere.evals.experiment import experiment
 
         console.print()
-        _draw_experiment(console, experiment(artifact.ref, session=session))
+        draw_experiment(console, experiment(artifact.ref, session=session))
         return True
     rules = content.get("rules")
     if artifact.kind == "decision" and isinstance(rules, list):
         rulings = tuple(Ruling(**cast("dict[str, Any]", rule)) for rule in rules)
-        _draw_decision(console, Decision(str(content.get("subject")), rulings, ref=artifact.ref))
+        draw_decision(console, Decision(str(content.get("subject")), rulings, ref=artifact.ref))
         return True
     return False
 

@@ -2,32 +2,93 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import shlex
-import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from afere.base.errors import Exit, StoreFailed
-from afere.base.rule import BUILTIN, parse_rule
+from afere.base.errors import BadInput, Exit, StoreFailed
+from afere.base.rule import parse_rule
 from afere.cli.common import Place, placed
+from afere.cli.judged import draw_comparison, draw_decision, draw_experiment, progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from afere.base.canonical import Json
     from afere.base.decision import Decision, Ruling
-    from afere.chains.runner import Progress as Now
-    from afere.evals import Comparison, Experiment
-    from afere.evals.table import Measure
+    from afere.evals import Experiment
+    from afere.evals.stopping import Kind
+    from afere.evals.work import Work
 
-_ANSWERS = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "red"), "open": ("◌ open", "yellow")}
 _STATUS = {"pass": Exit.DONE, "fail": Exit.RULE_FAILED, "open": Exit.OPEN}
-_CASES = 20  # changed cases shown in a terminal; --json shows all
-_LONG = 40  # characters of a reason that is not worth reading twice
+
+
+@dataclass(frozen=True)
+class Reports:
+    """The files that other tools read, where they were asked for; and marks on files where GitHub Actions runs this."""
+
+    junit: Path | None
+    sarif: Path | None
+    gitlab: Path | None
+    markdown: Path | None
+
+    def write(self, made: Experiment, decision: Decision | None) -> None:
+        from afere import __version__
+        from afere.evals import problems, report
+
+        if self.markdown:
+            _write(self.markdown, report.markdown(made, decision))
+        if decision is None:
+            return
+        if self.junit:
+            _write(self.junit, report.junit(made, decision))
+        marks = os.environ.get("GITHUB_ACTIONS") == "true"
+        if not (self.sarif or self.gitlab or marks):
+            return
+        found = problems.problems(made, decision)
+        if self.sarif:
+            _write(self.sarif, problems.sarif(found, __version__))
+        if self.gitlab:
+            _write(self.gitlab, problems.gitlab(found))
+        for line in problems.github(found) if marks else ():
+            click.echo(line, err=True)
+
+
+def _reported(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command `--junit`, `--sarif`, `--gitlab` and `--markdown`, handed over as `reports`."""
+
+    @functools.wraps(function)
+    def with_reports(
+        *args: Any, junit: Path | None, sarif: Path | None, gitlab: Path | None, markdown: Path | None, **options: Any
+    ) -> int:
+        return function(*args, reports=Reports(junit, sarif, gitlab, markdown), **options)
+
+    helps = {
+        "junit": "Write the rules as JUnit XML.", "sarif": "Write what failed as SARIF, with file and line.",
+        "gitlab": "Write what failed as GitLab code quality.", "markdown": "Write a summary for a pull request.",
+    }  # fmt: skip
+    made: Callable[..., int] = with_reports
+    for name, help_ in reversed(helps.items()):
+        kind = click.Path(dir_okay=False, path_type=Path)
+        made = click.option(f"--{name}", type=kind, metavar="F", help=help_)(made)
+    return made
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a report. The step summary of GitHub Actions is added to, since other steps write there too."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        added = str(file) == os.environ.get("GITHUB_STEP_SUMMARY")
+        with file.open("a" if added else "w", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as problem:
+        raise StoreFailed(f"{file}: cannot be written: {problem.strerror}. Name another file.") from None
 
 
 @click.command("eval")
@@ -39,39 +100,46 @@ _LONG = 40  # characters of a reason that is not worth reading twice
 @click.option("--resume", is_flag=True, help="Go on with an interrupted evaluation; finished rows are not paid again.")
 @click.option("--allow-open", is_flag=True, help="Exit with 0 where there is not enough evidence, but some.")
 @click.option(
-    "--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write the rules as JUnit XML."
+    "--stop", type=click.Choice(["group-sequential", "anytime"]), help="Stop as soon as the rules are decided."
 )
 @click.option(
-    "--markdown",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="F",
-    help="Write a summary for a pull request.",
+    "--recorded", is_flag=True, help="Take the answers recorded in evals/SUITE.recorded.jsonl; no key is needed."
 )
+@_reported
 @placed
 def eval_(
     place: Place, suite: str, *, against: str | None, repeats: int | None, concurrency: int, max_cost: float | None,
-    resume: bool, allow_open: bool, junit: Path | None, markdown: Path | None,
+    resume: bool, allow_open: bool, stop: Kind | None, recorded: bool, reports: Reports,
 ) -> int:  # fmt: skip
     """Evaluate SUITE: a file such as evals/qa.yaml, or its name there. The exit status is its gate's.
 
     0 all rules hold, 1 a rule failed, 3 not enough evidence, 4 rows are unfinished (go on with --resume).
     """
-    from afere.evals import Plan, find_suite, perform, read_suite, report
+    from afere.data.place import shown
+    from afere.evals import Plan, find_suite, perform, read_suite
+    from afere.evals.recorded import read, recorded_beside
 
     project = place.here()
-    plan = Plan.of(read_suite(find_suite(suite, project), project), against=against, repeats=repeats)
-    with _progress(quiet=place.json) as watch:
-        made = perform(plan, project, concurrency=concurrency, max_cost=max_cost, resume=resume, watch=watch)
+    read_ = read_suite(find_suite(suite, project), project)
+    answers = recorded_beside(read_.baseline)
+    taken = read(answers, shown(answers, project.root)) if recorded else None
+    plan = Plan.of(read_, against=against, repeats=repeats, stop=stop, recorded=taken)
+
+    def begins(work: Work) -> None:
+        for line in () if place.json else work.outlook:
+            click.echo(str(line), err=True)
+
+    with progress(quiet=place.json) as watch:
+        made = perform(
+            plan, project, concurrency=concurrency, max_cost=max_cost, resume=resume, watch=watch, begins=begins
+        )
     decision = made.gate() if made.rules else None
-    if markdown:
-        _write(markdown, report.markdown(made, decision))
-    if junit and decision:
-        _write(junit, report.junit(made, decision))
+    reports.write(made, decision)
 
     def draw(console: Console) -> None:
-        _draw_experiment(console, made)
+        draw_experiment(console, made)
         if decision:
-            _draw_decision(console, decision, told=[one.why for one in made.table() if one.missing])
+            draw_decision(console, decision, told=[one.why for one in made.table() if one.missing])
         console.print(f"\nNext: {'   '.join(_next(made, decision, suite))}", style="dim", markup=False)
 
     place.show(_experiment_json(made, decision), draw)
@@ -82,8 +150,9 @@ def eval_(
 @click.argument("experiment")
 @click.argument("rules", nargs=-1, metavar="[RULE...]")
 @click.option("--allow-open", is_flag=True, help="Exit with 0 where there is not enough evidence, but some.")
+@_reported
 @placed
-def gate(place: Place, experiment: str, rules: tuple[str, ...], *, allow_open: bool) -> int:
+def gate(place: Place, experiment: str, rules: tuple[str, ...], *, allow_open: bool, reports: Reports) -> int:
     """Hold EXPERIMENT against RULEs, or against those of its suite.
 
     \b
@@ -94,26 +163,52 @@ def gate(place: Place, experiment: str, rules: tuple[str, ...], *, allow_open: b
 
     made = evals.experiment(experiment, project=place.here())
     decision = made.gate(*rules)
-    place.show(decision.to_json(), lambda console: _draw_decision(console, decision))
+    reports.write(made, decision)
+    place.show(decision.to_json(), lambda console: draw_decision(console, decision))
     return _status(made, decision, allow_open=allow_open)
 
 
 @click.command()
 @click.argument("experiment")
+@click.option("--record", is_flag=True, help="Write the answers beside it too, so that a fork without keys can gate.")
+@click.option(
+    "--known", multiple=True, metavar="CASE", help="Accept that this case fails; the baseline stays as it is."
+)
+@click.option("--why", metavar="TEXT", help="Why a --known failure is accepted.")
+@click.option("--until", metavar="DATE", help="The last day on which it is: 2026-12-31.")
 @placed
-def accept(place: Place, experiment: str) -> None:
-    """Make EXPERIMENT the baseline of its suite: a file beside the suite that belongs in git."""
+def accept(
+    place: Place, experiment: str, *, record: bool, known: tuple[str, ...], why: str | None, until: str | None
+) -> None:
+    """Make EXPERIMENT the baseline of its suite: a file beside the suite that belongs in git.
+
+    \b
+      afere accept 43
+      afere accept 43 --record
+      afere accept 43 --known e-17 --why "the vendor's date bug" --until 2026-12-31
+    """
     from afere import evals
     from afere.data.place import shown
 
     project = place.here()
     made = evals.experiment(experiment, project=project)
-    file = shown(made.accept(), project.root)
-    value: Json = {"experiment": made.ref, "file": file}
-    place.show(
-        value,
-        lambda console: console.print(f"wrote {file}: commit it, and the gate compares with {made.ref}", markup=False),
-    )
+    if known:
+        if not why or not until:
+            raise BadInput(
+                "A known failure needs --why TEXT and --until DATE: it is accepted for a reason, for a time."
+            )
+        file = shown(made.accept_failures(*known, why=why, until=until), project.root)
+        said = f"wrote {file}: rules leave out {', '.join(known)} until {until}. Commit it"
+    else:
+        file = shown(made.accept(record=record), project.root)
+        said = f"wrote {file}: commit it, and the gate compares with {made.ref}"
+        said += (
+            f"\nwrote {shown(made.recorded_file, project.root)}: commit it, and afere eval {made.name} --recorded needs no key"
+            if record
+            else ""
+        )
+    value: Json = {"experiment": made.ref, "file": file, "known": list(known)}
+    place.show(value, lambda console: console.print(said, markup=False))
 
 
 @click.command()
@@ -132,7 +227,7 @@ def compare(place: Place, a: str, b: str, *, markdown: Path | None) -> None:
     found = evals.compare(evals.experiment(a, project=project), evals.experiment(b, project=project))
     if markdown:
         _write(markdown, report.comparison_markdown(found))
-    place.show(found.to_json(), lambda console: _draw_comparison(console, found))
+    place.show(found.to_json(), lambda console: draw_comparison(console, found))
 
 
 def _next(made: Experiment, decision: Decision | None, suite: str) -> list[str]:
@@ -151,7 +246,7 @@ def _next(made: Experiment, decision: Decision | None, suite: str) -> list[str]:
 
 def _status(made: Experiment, decision: Decision | None, *, allow_open: bool) -> int:
     if not made.complete:
-        return Exit.WORLD_FAILED
+        return Exit.OPEN if made.content.get("recorded") else Exit.WORLD_FAILED
     if decision is None:
         return Exit.DONE
     if decision.answer == "open" and allow_open:
@@ -172,171 +267,5 @@ def _nothing_seen(ruling: Ruling, made: Experiment) -> bool:
     return not made.results.series(name, value=value, rows=rows).values
 
 
-def _write(file: Path, text: str) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise StoreFailed(f"{file}: cannot be written: {problem.strerror}. Name another file.") from None
-
-
 def _experiment_json(made: Experiment, decision: Decision | None) -> dict[str, Json]:
     return {**made.to_json(), "decision": decision.to_json() if decision else None}
-
-
-# how it looks
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Generator[Callable[[str, Now], None] | None]:
-    """A bar with rows done, cost so far and time left; nothing where nobody looks."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks = {stage: bar.add_task(stage, total=None, said="", visible=False) for stage in ("running", "scoring")}
-
-        def watch(stage: str, now: Now) -> None:
-            said = [f"${now.cost:.4f}"] if now.cost else []
-            said += [f"{now.seconds_left:.0f} s left"] if now.seconds_left is not None else []
-            said += [f"{now.errors} errors"] if now.errors else []
-            said += ["(this machine is busy)"] if now.busy else []
-            bar.update(tasks[stage], total=now.total, completed=now.done, said="  ".join(said), visible=True)
-
-        yield watch
-
-
-def _draw_experiment(console: Console, made: Experiment) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from afere.evals import report
-
-    said = made.content
-    target = said["target"]
-    what = str(target[0]) if isinstance(target, list) else "the rows' own outputs"
-    dataset = str(said["dataset"][0]) if isinstance(said["dataset"], list) else ""
-    paid = None if said.get("from_cache") else made.cost
-    cost = f", ${paid:.4f}" if paid is not None else ""
-    console.print(
-        Text.assemble(
-            (f"{made.ref} ", "bold"),
-            f"{made.name}: {what} on {dataset}, {said['cases']} cases",
-            f", {said['seconds']:.1f} s{cost}",
-        )
-    )
-    measures = made.table()
-    compared = any(one.difference for one in measures)
-    table = Table(box=None, pad_edge=False)
-    for name in (
-        "measure",
-        "value",
-        "90% interval",
-        "cases",
-        "missing",
-        *(("difference",) if compared else ()),
-    ):
-        table.add_column(name, justify="left" if name == "measure" else "right", no_wrap=True)
-    for one in measures:
-        table.add_row(*_cells(one, compared))
-    console.print(table)
-    to = f"Differences are to {said['compared']}. " if compared else ""
-    console.print(f"{to}{report.INTERVALS}", style="dim", markup=False)
-    _draw_slices(console, made)
-    for note in report.notes(made):
-        console.print(Text(f"! {note}", "yellow"))
-
-
-def _draw_slices(console: Console, made: Experiment) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from afere.evals import report
-
-    slices = made.slices
-    if not slices:
-        return
-    table = Table(box=None, pad_edge=False)
-    for name in ("slice", "measure", "value", "90% interval", "cases"):
-        table.add_column(name, justify="left" if name in ("slice", "measure") else "right", no_wrap=True)
-    for label, measures in slices.items():
-        for one in measures:
-            if one["kind"] != "empty" and one["name"] not in BUILTIN:
-                cells = (report.number(one["value"]), report.interval(one["low"], one["high"]), str(one["n"]))
-                table.add_row(escape(label), escape(one["name"]), *cells)
-    console.print()
-    console.print(table)
-
-
-def _cells(one: Measure, compared: bool) -> list[str]:
-    from rich.markup import escape
-
-    from afere.evals import report
-
-    label = f"{one.name} ↓" if one.lower_is_better else one.name
-    label = label if one.calibrated else f"{label} (uncalibrated)"
-    cells = [
-        escape(label),
-        report.number(one.value),
-        report.interval(one.low, one.high),
-        str(one.n),
-        str(one.missing or ""),
-    ]
-    return [*cells, report.change(one)] if compared else cells
-
-
-def _draw_decision(console: Console, decision: Decision, *, told: Sequence[str] = ()) -> None:
-    """Every rule with its answer; a long reason that stands above already, such as one that was `told`, is not repeated."""
-    from rich.text import Text
-
-    from afere.evals import report
-
-    console.print()
-    above = [why for why in told if len(why) > _LONG]
-    for one in decision.rules:
-        said = one.why
-        for why in above:
-            said = said.replace(why, "the same reason as above")
-        above += [one.why] if len(one.why) > _LONG else []
-        word, style = _ANSWERS[one.answer]
-        figures = (
-            f"  {report.number(one.value)} ({report.interval(one.low, one.high)}), {one.n} cases"
-            if one.value is not None
-            else ""
-        )
-        console.print(Text.assemble((word, f"bold {style}"), "  ", one.rule, (figures, "dim"), "  ", said))
-    word, style = _ANSWERS[decision.answer]
-    console.print(Text.assemble(f"{decision.subject}: ", (word, f"bold {style}"), (f"  {decision.ref}", "dim")))
-
-
-def _draw_comparison(console: Console, found: Comparison) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-    from rich.text import Text
-
-    from afere.evals import report
-
-    console.print(Text(f"{found.a.ref} -> {found.b.ref}", "bold"))
-    table = Table(box=None, pad_edge=False)
-    for name in ("measure", "before", "after", "difference", "90% interval", "won/lost", "p"):
-        table.add_column(name, justify="left" if name == "measure" else "right", no_wrap=True)
-    for one in found.measures:
-        d = one.difference
-        change = (
-            [report.number(d.estimate.value), report.interval(d.estimate.low, d.estimate.high), f"{d.wins}/{d.losses}",
-             f"{d.p:.3f}" if d.p is not None else ""] if d else [escape(one.unlike), "", "", ""]
-        )  # fmt: skip
-        table.add_row(escape(one.name), report.number(one.before), report.number(one.after), *change)
-    console.print(table)
-    console.print(report.INTERVALS, style="dim")
-    for note in found.notes:
-        console.print(Text(f"! {note}", "yellow"))
-    changed = report.changed_cases(found)
-    for row, name, x, y in changed[:_CASES]:
-        console.print(Text.assemble((f"  {row} ", "bold"), f"{name}: {report.number(x)} -> {report.number(y)}"))
-    if len(changed) > _CASES:
-        console.print(f"  and {len(changed) - _CASES} more: --json shows all", style="dim")

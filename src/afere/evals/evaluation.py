@@ -20,6 +20,7 @@ from afere.evals.experiment import Experiment
 from afere.evals.references import check_words, rules_before
 from afere.evals.results import Result
 from afere.evals.scorers import Judging, named
+from afere.evals.stability import stability
 from afere.evals.stopping import SEED
 from afere.evals.subject import importable, subject_of
 from afere.evals.work import Plan, Watch, Work
@@ -64,11 +65,13 @@ def evaluate(
 def perform(
     plan: Plan, project: Project, *, concurrency: int = 8, max_cost: float | None = None, resume: bool = False,
     watch: Watch | None = None, stop: Callable[[Result], bool] | None = None, seed: int | None = None,
+    begins: Callable[[Work], None] | None = None,
 ) -> Experiment:  # fmt: skip
     """Carry out a plan. Rules stand in the suite's artifact before anything runs; results follow, then the experiment.
 
     `stop` is told every result, in the order in which rows are begun (`seed`: a random one), and may say that it is enough:
     see `run_rows`. What was not begun then is in no result. A plan that stops by its rules brings both itself.
+    `begins` is called with the work before anything is paid.
     """
     work = Work(
         plan, project, session_of(project), dataset_of(cast("str", plan.data)), Purse(max_cost), watch, concurrency
@@ -83,6 +86,8 @@ def perform(
     looked = work.stopping() if plan.stop and not plan.recorded else None
     if looked is not None:
         stop, seed = looked, SEED
+    if begins is not None:
+        begins(work)
     job = work.job(resume)
     try:
         outcomes = work.run(job, concurrency, stop=stop, seed=seed)
@@ -97,6 +102,8 @@ def perform(
     costs = [*(one.cost for one in outcomes if one.cost is not None), *work.judging]
     content = work.content(results, before)
     content |= {"seconds": round(time.monotonic() - begun, 3), "cost": sum(costs) if costs else None}
+    content["outlook"] = [cast("Json", one.to_json()) for one in work.outlook]
+    content["stability"] = [cast("Json", one.to_json()) for one in stability(results)] if plan.repeats > 1 else []
     content["stop"] = looked.content(results) if looked else None
     content["from_cache"] = 0 < len(results.runs) == len(work.cached)
     artifact = work.put(content, results)

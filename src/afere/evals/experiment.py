@@ -25,7 +25,7 @@ from afere.evals.known import Known, day, joined, known_from, today
 from afere.evals.known import findings as known_findings
 from afere.evals.recorded import recorded_beside
 from afere.evals.references import reference, results_of
-from afere.evals.results import Result, Results
+from afere.evals.results import Difference, Result, Results, difference
 from afere.evals.select import rows_where
 from afere.evals.stopping import looks_of
 from afere.evals.table import Measure, measures
@@ -138,7 +138,7 @@ class Experiment:
         after = set(cast("list[str]", stop["after"])) if stop else set[str]()
         results = replace(self.results, runs=tuple(run for run in self.results.runs if run.row not in after))
         accepted = {one.case for one in failing if not one.over}
-        rulings = decide(asked, results, references, self._rows, known=accepted, looks=looks_of(stop))
+        rulings = decide(asked, results, references, self.rows_of, known=accepted, looks=looks_of(stop))
         known = [one for one in references.values() if isinstance(one, Results)]
         at, by = rfc3339(now_ns()), self.session.actor
         decision = Decision(self.ref, rulings, known[0].ref if known else None, None, by, at)
@@ -236,8 +236,21 @@ class Experiment:
     def _reference(self, word: str) -> Results | Missing:
         return reference(word, self.results, self.baseline_file, self.session, self.project)
 
-    def _rows(self, rule: Rule) -> Collection[str] | None:
+    def rows_of(self, rule: Rule) -> Collection[str] | None:
+        """The rows that a rule looks at; None: all."""
         return rows_where(rule.where, self.examples) if rule.where else None
+
+    def change(self, name: str, before: Results, value: str | None = None) -> Difference | None:
+        """What changed in one measure since other results; None where a side has no value."""
+        now, then = self.results.series(name, value=value), before.series(name, value=value)
+        if not now.values or not then.values:
+            return None
+        return difference(now, then, before.ref, lower_is_better=self.results.lower_is_better(name))
+
+    def reference(self, word: str) -> Results | None:
+        """What `baseline`, `qa@production` or `experiment:12` means here; None if there is nothing."""
+        found = self._reference(word)
+        return found if isinstance(found, Results) else None
 
     def __repr__(self) -> str:
         lines = [f"{one.name} {_number(one.value)} [{_number(one.low)}, {_number(one.high)}]" for one in self.table()]

@@ -10,6 +10,7 @@ from afere.base.canonical import Json
 from afere.base.decision import Decision, Ruling
 from afere.evals.comparison import Comparison
 from afere.evals.experiment import Experiment
+from afere.evals.stopping import told
 from afere.evals.table import Measure
 
 MARKS = {"pass": "✅", "fail": "❌", "open": "⚪"}
@@ -49,6 +50,12 @@ def notes(experiment: Experiment) -> list[str]:
         found.append(f"the target raised an error in {said['errors']} of {said['runs']} runs")
     if said.get("from_cache"):
         found.append("all answers came from the cache; nothing was paid")
+    if isinstance(stop := said.get("stop"), dict):
+        found.append(told(stop))
+    if isinstance(recorded := said.get("recorded"), dict):
+        found.append(
+            f"answers were read from a recording of {recorded['experiment']} ({str(recorded['at'])[:10]}); nothing ran"
+        )
     if said["uncompared"]:
         found.append(f"not compared with {said['against']}: {said['uncompared']}")
     table = experiment.table()

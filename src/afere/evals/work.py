@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,6 +36,7 @@ from afere.evals.baseline import known_in
 from afere.evals.gate import Missing
 from afere.evals.judge import Judge
 from afere.evals.known import known_from
+from afere.evals.outlook import Outlook, outlook
 from afere.evals.recorded import Recording
 from afere.evals.references import reference
 from afere.evals.results import Result, Results, lines, row_digest
@@ -178,6 +180,12 @@ class Work:
                 raise BadData(f"{self._written_at(str(problem))}: {problem}") from problem.__cause__
         self._settle(ran)
         return outcomes
+
+    @cached_property
+    def outlook(self) -> list[Outlook]:
+        """What so many cases would show, said before anything is paid."""
+        rules = self.plan.suite.gate if self.plan.suite else ()
+        return outlook(rules, self.plan.name, len(self.data), self.plan.repeats, self.session)
 
     def stopping(self) -> stopping.Stopping:
         """What looks at the results while they come. BadInput where there is no rule to decide, or nothing to run."""

@@ -1,0 +1,177 @@
+"""How evaluations look in a terminal: progress, table, rules, comparison. Text of users and models is never markup."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from afere.base.rule import BUILTIN
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from afere.base.decision import Decision
+    from afere.chains.runner import Progress as Now
+    from afere.evals import Comparison, Experiment
+    from afere.evals.table import Measure
+
+_ANSWERS = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "red"), "open": ("◌ open", "yellow")}
+_CASES = 20  # changed cases shown; --json shows all
+_LONG = 40  # characters of a reason that is not worth reading twice
+
+
+@contextmanager
+def progress(*, quiet: bool) -> Generator[Callable[[str, Now], None] | None]:
+    """A bar with rows done, cost so far and time left; nothing where nobody looks."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks = {stage: bar.add_task(stage, total=None, said="", visible=False) for stage in ("running", "scoring")}
+
+        def watch(stage: str, now: Now) -> None:
+            said = [f"${now.cost:.4f}"] if now.cost else []
+            said += [f"{now.seconds_left:.0f} s left"] if now.seconds_left is not None else []
+            said += [f"{now.errors} errors"] if now.errors else []
+            said += ["(this machine is busy)"] if now.busy else []
+            bar.update(tasks[stage], total=now.total, completed=now.done, said="  ".join(said), visible=True)
+
+        yield watch
+
+
+def draw_experiment(console: Console, made: Experiment) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from afere.evals import report
+
+    said = made.content
+    target = said["target"]
+    what = str(target[0]) if isinstance(target, list) else "the rows' own outputs"
+    dataset = str(said["dataset"][0]) if isinstance(said["dataset"], list) else ""
+    paid = None if said.get("from_cache") else made.cost
+    cost = f", ${paid:.4f}" if paid is not None else ""
+    console.print(
+        Text.assemble(
+            (f"{made.ref} ", "bold"),
+            f"{made.name}: {what} on {dataset}, {said['cases']} cases",
+            f", {said['seconds']:.1f} s{cost}",
+        )
+    )
+    measures = made.table()
+    compared = any(one.difference for one in measures)
+    table = Table(box=None, pad_edge=False)
+    for name in (
+        "measure",
+        "value",
+        "90% interval",
+        "cases",
+        "missing",
+        *(("difference",) if compared else ()),
+    ):
+        table.add_column(name, justify="left" if name == "measure" else "right", no_wrap=True)
+    for one in measures:
+        table.add_row(*_cells(one, compared))
+    console.print(table)
+    to = f"Differences are to {said['compared']}. " if compared else ""
+    console.print(f"{to}{report.INTERVALS}", style="dim", markup=False)
+    _draw_slices(console, made)
+    for note in report.notes(made):
+        console.print(Text(f"! {note}", "yellow"))
+
+
+def _draw_slices(console: Console, made: Experiment) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from afere.evals import report
+
+    slices = made.slices
+    if not slices:
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("slice", "measure", "value", "90% interval", "cases"):
+        table.add_column(name, justify="left" if name in ("slice", "measure") else "right", no_wrap=True)
+    for label, measures in slices.items():
+        for one in measures:
+            if one["kind"] != "empty" and one["name"] not in BUILTIN:
+                cells = (report.number(one["value"]), report.interval(one["low"], one["high"]), str(one["n"]))
+                table.add_row(escape(label), escape(one["name"]), *cells)
+    console.print()
+    console.print(table)
+
+
+def _cells(one: Measure, compared: bool) -> list[str]:
+    from rich.markup import escape
+
+    from afere.evals import report
+
+    label = f"{one.name} ↓" if one.lower_is_better else one.name
+    label = label if one.calibrated else f"{label} (uncalibrated)"
+    cells = [
+        escape(label),
+        report.number(one.value),
+        report.interval(one.low, one.high),
+        str(one.n),
+        str(one.missing or ""),
+    ]
+    return [*cells, report.change(one)] if compared else cells
+
+
+def draw_decision(console: Console, decision: Decision, *, told: Sequence[str] = ()) -> None:
+    """Every rule with its answer; a long reason that stands above already, such as one that was `told`, is not repeated."""
+    from rich.text import Text
+
+    from afere.evals import report
+
+    console.print()
+    above = [why for why in told if len(why) > _LONG]
+    for one in decision.rules:
+        said = one.why
+        for why in above:
+            said = said.replace(why, "the same reason as above")
+        above += [one.why] if len(one.why) > _LONG else []
+        word, style = _ANSWERS[one.answer]
+        figures = (
+            f"  {report.number(one.value)} ({report.interval(one.low, one.high)}), {one.n} cases"
+            if one.value is not None
+            else ""
+        )
+        console.print(Text.assemble((word, f"bold {style}"), "  ", one.rule, (figures, "dim"), "  ", said))
+    word, style = _ANSWERS[decision.answer]
+    console.print(Text.assemble(f"{decision.subject}: ", (word, f"bold {style}"), (f"  {decision.ref}", "dim")))
+
+
+def draw_comparison(console: Console, found: Comparison) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+    from rich.text import Text
+
+    from afere.evals import report
+
+    console.print(Text(f"{found.a.ref} -> {found.b.ref}", "bold"))
+    table = Table(box=None, pad_edge=False)
+    for name in ("measure", "before", "after", "difference", "90% interval", "won/lost", "p"):
+        table.add_column(name, justify="left" if name == "measure" else "right", no_wrap=True)
+    for one in found.measures:
+        d = one.difference
+        change = (
+            [report.number(d.estimate.value), report.interval(d.estimate.low, d.estimate.high), f"{d.wins}/{d.losses}",
+             f"{d.p:.3f}" if d.p is not None else ""] if d else [escape(one.unlike), "", "", ""]
+        )  # fmt: skip
+        table.add_row(escape(one.name), report.number(one.before), report.number(one.after), *change)
+    console.print(table)
+    console.print(report.INTERVALS, style="dim")
+    for note in found.notes:
+        console.print(Text(f"! {note}", "yellow"))
+    changed = report.changed_cases(found)
+    for row, name, x, y in changed[:_CASES]:
+        console.print(Text.assemble((f"  {row} ", "bold"), f"{name}: {report.number(x)} -> {report.number(y)}"))
+    if len(changed) > _CASES:
+        console.print(f"  and {len(changed) - _CASES} more: --json shows all", style="dim")

@@ -1,0 +1,81 @@
+"""What repeats tell: the chance that one of k tries, or all of them, pass; which cases are flaky; where the spread lies."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+from afere.base.canonical import Json
+from afere.base.rule import BUILTIN
+from afere.evals import stats
+from afere.evals.outlook import tries_of
+from afere.evals.results import Results
+from afere.evals.stats import Estimate, Variance
+
+_FLAKY = 50  # cases that are listed
+
+
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """Of one yes-or-no measure with `k` tries a case. `any_of` is pass@k, `all_of` pass^k, with 90% intervals over cases;
+    `flaky`: (case, passed, tries) of those that neither always pass nor always fail."""
+
+    measure: str
+    k: int
+    any_of: Estimate
+    all_of: Estimate
+    flaky: tuple[tuple[str, int, int], ...]
+    variance: Variance | None
+
+    def to_json(self) -> dict[str, Json]:
+        parts = self.variance
+        return {
+            "measure": self.measure, "k": self.k, "pass_at_k": _json(self.any_of), "pass_hat_k": _json(self.all_of),
+            "flaky": len(self.flaky), "cases": [list(one) for one in self.flaky[:_FLAKY]],
+            "variance": {"case": parts.case, "sampling": parts.sampling, "judge": parts.judge} if parts else None,
+        }  # fmt: skip
+
+    def __str__(self) -> str:
+        flaky = f"; {len(self.flaky)} of {self.any_of.n} cases are flaky" if self.flaky else "; no case is flaky"
+        split = ""
+        if self.variance and (total := self.variance.case + self.variance.sampling) > 0:
+            split = f"; {self.variance.sampling / total:.0%} of the spread is sampling"
+        return (
+            f"{self.measure}: of {self.k} tries at least one passes {_share(self.any_of)}, all pass {_share(self.all_of)}"
+            f"{flaky}{split}"
+        )
+
+
+def stability(results: Results) -> list[Stability]:
+    """One for each yes-or-no measure whose cases were all tried at least twice; k is the fewest tries of any case."""
+    found: list[Stability] = []
+    for name in results.names:
+        series = results.series(name)
+        if name in BUILTIN or series.kind != "rate":
+            continue
+        tries = tries_of(results, name)
+        k = min(len(one) for one in tries)
+        if k < 2:
+            continue
+        clusters = [cluster for _, cluster, _ in series.by_case.values()]
+        chances = [
+            stats.clustered_mean([_chance(one, k, all_of) for one in tries], clusters) for all_of in (False, True)
+        ]
+        named = dict(zip([row for row, _ in series.by_case], tries, strict=True))
+        found.append(Stability(name, k, chances[0], chances[1], tuple(stats.flaky(named)), stats.variance_split(tries)))
+    return found
+
+
+def _chance(tries: list[float], k: int, all_of: bool) -> float:
+    passed = int(math.fsum(tries))
+    chance = stats.pass_hat_k if all_of else stats.pass_at_k
+    return cast("float", chance(len(tries), passed, k))
+
+
+def _json(one: Estimate) -> Json:
+    return {"value": one.value, "low": one.low, "high": one.high, "n": one.n}
+
+
+def _share(one: Estimate) -> str:
+    return f"{one.value or 0:.1%}"

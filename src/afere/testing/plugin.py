@@ -1,0 +1,114 @@
+"""The pytest plugin: a fixture `gate` whose test passes on a rule with its interval, not on one lucky answer.
+
+    def test_qa(gate):
+        gate("qa", "exact.mean >= 0.8", "exact.mean not worse than baseline by 0.05")
+
+It is loaded by every pytest of an environment that has afere, so nothing but pytest is imported until a gate is asked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from afere.base.decision import Decision, Ruling
+    from afere.evals import Experiment
+
+_LINES = pytest.StashKey[list[str]]()
+_MADE = pytest.StashKey["dict[tuple[object, ...], Experiment]"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("afere", "gates on evaluations")
+    group.addoption(
+        "--afere-open", choices=("fail", "skip", "xfail", "pass"), default="fail",
+        help="What a gate without enough evidence does to its test (default: fail, since nothing is proven).",
+    )  # fmt: skip
+    group.addoption(
+        "--afere-recorded", action="store_true",
+        help="Gate on the answers recorded in evals/SUITE.recorded.jsonl, so that no model is asked.",
+    )  # fmt: skip
+
+
+class Gate:
+    """Evaluate a suite and hold it against rules; see `gate`."""
+
+    def __init__(self, request: pytest.FixtureRequest) -> None:
+        self._request = request
+        self._config = request.config
+
+    def __call__(self, suite: str, *rules: str, repeats: int | None = None, max_cost: float | None = None) -> Decision:
+        """Evaluate `suite` (once a session) and hold it against `rules`, or its own where none are given.
+
+        The test fails where a rule is proven not to hold, and where rows are unfinished; without enough evidence it does
+        what `--afere-open` says. Returns the decision otherwise.
+        """
+        made = self._experiment(suite, repeats, max_cost)
+        decision = made.gate(*rules)
+        text = "\n".join(_line(one) for one in decision.rules)
+        self._request.node.add_report_section("call", f"afere gate: {made.name} ({made.ref})", text)
+        lines = self._config.stash.setdefault(_LINES, [])
+        lines += [f"{made.name} ({made.ref}), {self._request.node.nodeid}", *text.splitlines()]
+        if not made.complete and not made.content.get("recorded"):
+            pytest.fail(
+                f"{made.name}: {made.content['unfinished']} runs are unfinished: a model, disk or network failed", False
+            )
+        if decision.answer == "fail":
+            pytest.fail(f"{made.name} does not pass its gate ({made.ref}):\n{text}", pytrace=False)
+        if decision.answer == "open":
+            self._not_decided(f"{made.name}: not enough evidence ({made.ref}):\n{text}")
+        return decision
+
+    def _not_decided(self, why: str) -> None:
+        wanted = self._config.getoption("--afere-open")
+        ends: dict[object, Callable[[str], object]] = {"skip": pytest.skip, "xfail": pytest.xfail}
+        if wanted == "fail":
+            pytest.fail(why, pytrace=False)
+        if wanted in ends:
+            ends[wanted](why)
+
+    def _experiment(self, suite: str, repeats: int | None, max_cost: float | None) -> Experiment:
+        from afere.base.project import find_project
+        from afere.data.place import shown
+        from afere.evals import Plan, find_suite, perform, read_suite
+        from afere.evals.recorded import read, recorded_beside
+
+        made = self._config.stash.setdefault(_MADE, {})
+        project = find_project(self._request.path.parent)
+        key = (project.root, suite, repeats, max_cost)
+        if key not in made:
+            found = read_suite(find_suite(suite, project), project)
+            answers = recorded_beside(found.baseline)
+            recorded = (
+                read(answers, shown(answers, project.root)) if self._config.getoption("--afere-recorded") else None
+            )
+            made[key] = perform(Plan.of(found, repeats=repeats, recorded=recorded), project, max_cost=max_cost)
+        return made[key]
+
+
+@pytest.fixture
+def gate(request: pytest.FixtureRequest) -> Gate:
+    """`gate("qa", "exact.mean >= 0.8")`: evaluate the suite and pass on the rule.
+
+    A rule passes when it is proven, fails when the opposite is, and is open in between: see `--afere-open`.
+    """
+    return Gate(request)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    lines = config.stash.setdefault(_LINES, [])
+    if lines:
+        terminalreporter.section("afere gates")
+        for line in lines:
+            terminalreporter.line(line)
+
+
+def _line(one: Ruling) -> str:
+    from afere.evals.report import interval, number
+
+    figures = f": {number(one.value)} ({one.level:.0%} {interval(one.low, one.high)}), {one.n} cases" if one.n else ""
+    return f"  {one.answer:4}  {one.rule}{figures}  {one.why}"
