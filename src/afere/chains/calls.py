@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CACHED = "afere.cached"  # attribute of a span whose answer came from the cache
 
+_SORTED = json.JSONEncoder(sort_keys=True).encode
 _MEMORY = otel.create_key("afere-remembered-calls")
 _FENCED = re.compile(r"\s*```[a-zA-Z]*\n(.*?)\n?```\s*", re.DOTALL)
 
@@ -45,9 +46,8 @@ class Memory:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def key(self, model: Model, request: Request) -> str:
-        whole = json.dumps(
-            [model.provider, model.name, getattr(model.settings, "base_url", None), request.to_json(), self.repeat],
-            sort_keys=True,
+        whole = _SORTED(
+            [model.provider, model.name, getattr(model.settings, "base_url", None), request.to_json(), self.repeat]
         )
         digest = hashlib.sha256(whole.encode()).hexdigest()
         with self._lock:

@@ -55,7 +55,7 @@ def generation() -> int:
     return _count.edits
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ready:
     """All that one state of a component calls with: its files as they are now, its model found, its tools described."""
 
@@ -68,6 +68,7 @@ class Ready:
     kept: dict[tuple[str, str], tuple[Artifact, Artifact]] = field(
         default_factory=dict[tuple[str, str], tuple[Artifact, Artifact]]
     )
+    said: tuple[object, list[tuple[str, str]]] = (None, [])  # references and hashes, and the `still` in which they hold
 
     @property
     def content(self) -> dict[str, Json]:
@@ -264,7 +265,10 @@ class Component:
     def _used(self, ready: Ready) -> list[tuple[str, str]]:
         """What ran, for the span. A store that fails is noted and never stops the call."""
         try:
-            return [(it.ref, it.hash) for it in ready.put(session_of(self.project))]
+            now = otel.get_value(_STILL)
+            if now is None or ready.said[0] is not now:
+                ready.said = now, [(it.ref, it.hash) for it in ready.put(session_of(self.project))]
+            return ready.said[1]
         except (AfereError, OSError) as problem:
             _log.warning("%s: its version could not be kept: %s", self.name, problem)
             prompt, component = ready.hashes()

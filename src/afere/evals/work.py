@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -102,7 +102,7 @@ class Work:
         watch: Watch | None,
         concurrency: int,
     ) -> None:
-        self.plan = plan
+        self.plan = plan = replace(plan, scorers=tuple(_placed(one, project) for one in plan.scorers))
         self.project = project
         self.session = session
         self.data = data
@@ -397,6 +397,13 @@ class Work:
                 self.session.append(*made)
                 made.clear()
         self.session.append(*made)
+
+
+def _placed(scorer: Judging, project: Project) -> Judging:
+    """A judge that is of no project is of the one that evaluates: not looked for anew at every verdict."""
+    if is_dataclass(scorer) and not isinstance(scorer, type) and getattr(scorer, "project", project) is None:
+        return cast("Judging", replace(cast("Any", scorer), project=project))
+    return scorer
 
 
 class Quick:

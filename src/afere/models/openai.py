@@ -21,6 +21,7 @@ from afere.models.wire import openai as wire
 from afere.net import Answer, Call, HostFailed, HostTimedOut, HostUnreachable, asend, astream, send, stream
 
 OPENAI_URL = "https://api.openai.com/v1"
+_WRITE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 _NEW_NAMES = re.compile(r"o\d|gpt-5|gpt-6")  # OpenAI's models that take max_completion_tokens, not max_tokens
 
 
@@ -115,7 +116,7 @@ class OpenAIModel:
             headers["authorization"] = f"Bearer {key}"
         seconds = self.settings.timeout
         limits = {"timeout": seconds, "first_byte": seconds} if seconds else {"first_byte": 600.0} if silent else {}
-        data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        data = _WRITE(body).encode("utf-8", "replace")
         return Call("POST", self._address() + path, headers, data, **limits)
 
     def _address(self) -> str:
@@ -125,8 +126,9 @@ class OpenAIModel:
         """The environment variable with the key. OPENAI_API_KEY goes only to OpenAI and to OPENAI_BASE_URL."""
         if self.settings.key:
             return self.settings.key
-        own = {OPENAI_URL, os.environ.get("OPENAI_BASE_URL", OPENAI_URL).rstrip("/")}
-        return "OPENAI_API_KEY" if self._address() in own else None
+        address = self._address()
+        own = address == OPENAI_URL or address == os.environ.get("OPENAI_BASE_URL", "").rstrip("/")
+        return "OPENAI_API_KEY" if own else None
 
     def _key(self) -> str | None:
         name = self._key_name()

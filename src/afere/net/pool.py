@@ -200,43 +200,37 @@ def _named(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-@lru_cache(maxsize=512)
-def _line(name: str, value: str, host: str) -> str:
-    """A header as it is sent. HostFailed if it would be something else."""
-    if _NAME.fullmatch(name) is None or _NOT_A_VALUE.search(value):
-        # Its words hold the value, which may be a secret.
-        raise HostFailed(
-            f"{host} cannot be called: the header {name[:100]!r} holds what a header cannot, such as a line break. "
-            "Check the key."
-        )
-    return f"{name.lower()}: {value.strip()}\r\n"
-
-
 def _request(call: Call, way: Route) -> bytes:
     """The bytes of a request."""
-    given = {name.lower() for name in call.headers}
-    method = call.method.upper()
+    head = _head(call.method.upper(), way, tuple(call.headers.items()))
+    body = call.body
+    if body is None:
+        return head + (b"content-length: 0\r\n\r\n" if call.method.upper() in _BODIED else b"\r\n")
+    return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+
+
+@lru_cache(maxsize=256)
+def _head(method: str, way: Route, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """Request line and headers, but for the length."""
     if _NAME.fullmatch(method) is None:
-        raise HostFailed(f"{call.host} cannot be called: {call.method[:40]!r} is not a method of HTTP.")
-    lines = [f"{method} {way.target} HTTP/1.1\r\n"]
-    if "host" not in given:
-        lines.append(f"host: {way.host}\r\n")
-    if "user-agent" not in given:
-        lines.append("user-agent: afere\r\n")
-    if "accept" not in given:
-        lines.append("accept: */*\r\n")
-    lines.append("accept-encoding: identity\r\n")
-    if way.authorization and "authorization" not in given:
-        lines.append(f"authorization: {way.authorization}\r\n")
+        raise HostFailed(f"{way.host} cannot be called: {method[:40]!r} is not a method of HTTP.")
+    given = {name.lower(): value.strip() for name, value in headers}
+    for name, value in given.items():
+        if _NAME.fullmatch(name) is None or _NOT_A_VALUE.search(value):
+            # Its words hold the value, which may be a secret.
+            raise HostFailed(
+                f"{way.host} cannot be called: the header {name[:100]!r} holds what a header cannot, such as a line "
+                "break. Check the key."
+            )
     proxy = way.place.proxy
+    said = {"host": way.host, "user-agent": "afere", "accept": "*/*"}
+    if way.authorization:
+        said["authorization"] = way.authorization
     if proxy is not None and proxy.authorization and not way.place.tls:
-        lines.append(f"proxy-authorization: {proxy.authorization}\r\n")
-    host = call.host
-    lines += [_line(name, value, host) for name, value in call.headers.items() if name.lower() not in _OURS]
-    if call.body is not None or method in _BODIED:
-        lines.append(f"content-length: {len(call.body or b'')}\r\n")
-    head = "".join([*lines, "\r\n"]).encode("utf-8", "replace")
-    return head + call.body if call.body else head
+        said["proxy-authorization"] = proxy.authorization
+    said |= {name: value for name, value in given.items() if name not in _OURS} | {"accept-encoding": "identity"}
+    lines = [f"{method} {way.target} HTTP/1.1", *(f"{name}: {value}" for name, value in said.items()), ""]
+    return "\r\n".join(lines).encode("utf-8", "replace")
 
 
 def _forget_all() -> None:

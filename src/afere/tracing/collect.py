@@ -38,6 +38,9 @@ class Collected:
     def traces(self) -> dict[str, Trace]:
         """The traces by id, each with its spans in order of start."""
         grouped: dict[str, list[Span]] = {}
+        if len({span.trace_id for span in self._spans}) == 1:
+            spans = tuple(sorted(self._spans, key=lambda span: span.start))
+            return {spans[0].trace_id: Trace(spans[0].trace_id, spans, self._project)}
         for span in sorted(self._spans, key=lambda span: span.start):
             grouped.setdefault(span.trace_id, []).append(span)
         return {trace_id: Trace(trace_id, tuple(spans), self._project) for trace_id, spans in grouped.items()}

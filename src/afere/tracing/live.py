@@ -32,6 +32,7 @@ from afere.tracing.scope import ABOUT, COLLECTORS, LIVE, NOTHING, TARGET, About,
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _EVENTS = 1_000  # of one span
+_SHORT = 10_000  # characters of a text that is kept as it is
 _HOST = socket.gethostname()
 
 # Our own, so that a program that seeds the global generator does not repeat ids; a forked child must not either.
@@ -213,6 +214,9 @@ class LiveSpan:
         return entered(self.context)
 
     def _captured(self, value: object) -> Json:
+        if type(value) is str and len(value) < _SHORT:
+            self._size += len(value) + 2
+            return value
         captured = Capture(value)
         self._size += captured.size
         if captured.cut:

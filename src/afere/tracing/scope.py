@@ -73,22 +73,25 @@ def leave(own: Context, before: Context) -> None:
     otel.attach(before)
 
 
-@contextmanager
-def entered(context: Context) -> Generator[None]:
-    """Run the block in an OpenTelemetry context."""
-    before = otel.get_current()
-    otel.attach(context)
-    try:
-        yield
-    finally:
-        leave(context, before)
+class entered:
+    """`with entered(context):` runs the block in an OpenTelemetry context."""
+
+    __slots__ = ("_before", "_context")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        self._before = otel.get_current()
+        otel.attach(self._context)
+
+    def __exit__(self, *_: object) -> None:
+        leave(self._context, self._before)
 
 
-@contextmanager
-def holding(key: str, value: object) -> Generator[None]:
-    """Run the block with one more value in the context."""
-    with entered(otel.set_value(key, value)):
-        yield
+def holding(key: str, value: object) -> entered:
+    """Run the block with one more value in the context, that of here and now."""
+    return entered(otel.set_value(key, value))
 
 
 def carry(fn: Callable[P, R]) -> Callable[P, R]:
