@@ -157,13 +157,13 @@ def draw_comparison(console: Console, found: Comparison) -> None:
 
     console.print(Text(f"{found.a.ref} -> {found.b.ref}", "bold"))
     table = Table(box=None, pad_edge=False)
-    for name in ("measure", "before", "after", "difference", "90% interval", "won/lost", "p"):
+    for name in ("measure", "before", "after", "difference", "90% interval", "won/lost", "p (Holm)"):
         table.add_column(name, justify="left" if name == "measure" else "right", no_wrap=True)
     for one in found.measures:
         d = one.difference
         change = (
             [report.number(d.estimate.value), report.interval(d.estimate.low, d.estimate.high), f"{d.wins}/{d.losses}",
-             f"{d.p:.3f}" if d.p is not None else ""] if d else [escape(one.unlike), "", "", ""]
+             f"{one.adjusted:.3f}" if one.adjusted is not None else ""] if d else [escape(one.unlike), "", "", ""]
         )  # fmt: skip
         table.add_row(escape(one.name), report.number(one.before), report.number(one.after), *change)
     console.print(table)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 from afere.base.canonical import Json
 from afere.base.rule import BUILTIN
+from afere.evals import stats
 from afere.evals.experiment import Experiment, experiment
 from afere.evals.results import Difference, difference
 from afere.evals.table import QUIET
@@ -20,11 +22,12 @@ class Compared:
     after: float | None
     difference: Difference | None
     unlike: str = ""
+    adjusted: float | None = None  # p after Holm, where the family is all measures of the comparison that have one
 
     def to_json(self) -> dict[str, Json]:
         return {
             "name": self.name, "before": self.before, "after": self.after,
-            "difference": self.difference.to_json() if self.difference else None, "unlike": self.unlike,
+            "difference": self.difference.to_json() if self.difference else None, "unlike": self.unlike, "p_holm": self.adjusted,
             "changed": [
                 {"row": row, "before": x, "after": y} for row, x, y in (self.difference.changed if self.difference else ())
             ],
@@ -71,7 +74,15 @@ def _measures(a: Experiment, b: Experiment) -> list[Compared]:
             one = _compared(name, word, a, b)
             if name not in BUILTIN or one.before or one.after:
                 found.append(one)
-    return found
+    return _adjusted(found)
+
+
+def _adjusted(found: list[Compared]) -> list[Compared]:
+    """With p-values that hold for all of them together: of 20 measures one is below 5% by chance alone."""
+    tested = [i for i, one in enumerate(found) if one.difference is not None and one.difference.p is not None]
+    together = stats.holm([cast("Difference", found[i].difference).p or 0.0 for i in tested])
+    adjusted = dict(zip(tested, together, strict=True))
+    return [replace(one, adjusted=adjusted.get(i)) for i, one in enumerate(found)]
 
 
 def _compared(name: str, word: str | None, a: Experiment, b: Experiment) -> Compared:

@@ -59,7 +59,7 @@ def outlook(rules: Sequence[Rule], name: str, cases: int, repeats: int, session:
     results = results_of(last, session) if last is not None else None
     for rule in rules:
         measure = rule.measure
-        if rule.op != "not worse than" or measure.statistic not in (None, "mean") or cases < 2:
+        if rule.op != "not worse than" or rule.where or measure.statistic not in (None, "mean") or cases < 2:
             continue
         spread, source = _spread(measure.name, said, last.ref if last else "")
         margin = rule.amount or MARGIN

@@ -40,11 +40,12 @@ class Problem:
     text: str
     file: str
     line: int = 1
+    about: str = ""  # the rule or case, without the figures of this run
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same problem, wherever its line has moved to."""
-        return digest(f"{self.rule} {self.file} {self.text}".encode())[7:39]
+        """The same for the same problem, wherever its line has moved to and whatever its figures are."""
+        return digest(f"{self.rule} {self.file} {self.about or self.text}".encode())[7:39]
 
 
 def problems(made: Experiment, decision: Decision) -> list[Problem]:
@@ -58,12 +59,12 @@ def problems(made: Experiment, decision: Decision) -> list[Problem]:
         failed = one.answer == "fail"
         line = next((i for i, text in enumerate(lines, 1) if _holds(text, one.rule)), 1)
         rule, level = ("rule-failed", "error") if failed else ("rule-open", "warning")
-        found.append(Problem(rule, cast("Level", level), f"{one.rule}: {one.why}", suite, line))
+        found.append(Problem(rule, cast("Level", level), f"{one.rule}: {one.why}", suite, line, one.rule))
         if failed:
             found += _cases(made, one, rows, suite)
     for finding in cast("list[dict[str, Json]]", made.findings):
         found.append(Problem(str(finding["rule"]), "warning", str(finding["why"]), suite))
-    return found
+    return list(dict.fromkeys(found))  # a case may be behind two rules
 
 
 def _holds(line: str, rule: str) -> bool:
@@ -114,7 +115,13 @@ def _cases(made: Experiment, ruling: Ruling, rows: dict[str, tuple[str, int]], s
             worse = y > x if made.results.lower_is_better(name) else y < x
             if worse and (kept is None or row in kept):
                 found.append(
-                    Problem("case-worse", "warning", f"{row}: {name} {x:g} -> {y:g}", *rows.get(row, (suite, 1)))
+                    Problem(
+                        "case-worse",
+                        "warning",
+                        f"{row}: {name} {x:g} -> {y:g}",
+                        *rows.get(row, (suite, 1)),
+                        f"{row} {name}",
+                    )
                 )
     else:
         series = made.results.series(name, value=value, rows=kept)
@@ -122,7 +129,9 @@ def _cases(made: Experiment, ruling: Ruling, rows: dict[str, tuple[str, int]], s
             bad = 1.0 if made.results.lower_is_better(name) else 0.0
             failing = sorted({case[0] for x, case in zip(series.values, series.cases, strict=True) if x == bad})
             found = [
-                Problem("case-failed", "warning", f"{row}: {name} is {bad:g}", *rows.get(row, (suite, 1)))
+                Problem(
+                    "case-failed", "warning", f"{row}: {name} is {bad:g}", *rows.get(row, (suite, 1)), f"{row} {name}"
+                )
                 for row in failing
             ]
     return found[:_CASES]

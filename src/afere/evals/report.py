@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 from xml.etree import ElementTree as Xml
 
 from afere.base.canonical import Json
@@ -56,6 +57,7 @@ def notes(experiment: Experiment) -> list[str]:
         found.append(
             f"answers were read from a recording of {recorded['experiment']} ({str(recorded['at'])[:10]}); nothing ran"
         )
+    found += _steady(said)
     if said["uncompared"]:
         found.append(f"not compared with {said['against']}: {said['uncompared']}")
     table = experiment.table()
@@ -63,6 +65,18 @@ def notes(experiment: Experiment) -> list[str]:
         names = ", ".join(one.name for one in table if not one.calibrated)
         found.append(f"uncalibrated: {names} is a model's verdict that has not been compared with people's")
     return found + _without(table)
+
+
+def _steady(said: Mapping[str, Json]) -> list[str]:
+    """What repeats told: pass@k, pass^k, and the cases that are now right, now wrong."""
+    found: list[str] = []
+    for one in cast("list[dict[str, Any]]", said.get("stability") or []):
+        k, some, every = one["k"], one["pass_at_k"]["value"], one["pass_hat_k"]["value"]
+        text = f"{one['measure']}: at least one of {k} tries passes in {some:.1%}, all {k} in {every:.1%} of cases"
+        flaky = [str(case) for case, _, _ in one["cases"][:5]]
+        more = ", ..." if one["flaky"] > len(flaky) else ""
+        found.append(f"{text}; {one['flaky']} flaky{': ' + ', '.join(flaky) + more if flaky else ''}")
+    return found
 
 
 def _without(table: Sequence[Measure]) -> list[str]:
@@ -93,32 +107,40 @@ def markdown(experiment: Experiment, decision: Decision | None) -> str:
         for one in table
     ]
     lines += ["", INTERVALS, *(f"- {_cell(note)}" for note in notes(experiment))]
-    changed = [
-        (one, row, x, y)
-        for one in table
-        if one.difference
-        for row, x, y in one.difference.changed
-        if one.kind != "mean"
-    ]
-    if changed:
+    return "\n".join([*lines, *_worse(table), "", marker(experiment.name)]) + "\n"
+
+
+def marker(name: str) -> str:
+    """What a comment on a pull request is found again by."""
+    return f"<!-- afere gate {re.sub(r'[^a-z0-9._-]', '', name)} -->"
+
+
+def _worse(table: Sequence[Measure]) -> list[str]:
+    """The cases that got worse, measure by measure, largest change first; how many got better is one number."""
+    worse: list[tuple[str, str, float, float]] = []
+    better = 0
+    for one in table:
+        for row, x, y in one.difference.changed if one.difference and one.kind != "mean" else ():
+            if (y > x) == one.lower_is_better:
+                worse.append((row, one.name, x, y))
+            else:
+                better += 1
+    if not worse and not better:
+        return []
+    lines = ["", f"<details><summary>{len(worse)} got worse, {better} got better</summary>", ""]
+    if worse:
+        lines += ["| case | measure | before | after |", "|---|---|---|---|"]
         lines += [
-            "",
-            f"<details><summary>{len(changed)} changed</summary>",
-            "",
-            "| case | measure | before | after |",
-            "|---|---|---|---|",
+            f"| {_cell(row)} | {_cell(name)} | {number(x)} | {number(y)} |" for row, name, x, y in worse[:_CHANGED]
         ]
-        lines += [
-            f"| {_cell(row)} | {_cell(one.name)} | {number(x)} | {number(y)} |" for one, row, x, y in changed[:_CHANGED]
-        ]
-        lines += ["", "</details>"]
-    return "\n".join(lines) + "\n"
+        lines += ["", f"and {len(worse) - _CHANGED} more"] if len(worse) > _CHANGED else []
+    return [*lines, "", "</details>"]
 
 
 def comparison_markdown(found: Comparison) -> str:
     """Two experiments for a pull request."""
     lines = [f"**{found.a.ref} → {found.b.ref}** ({_cell(found.b.name)})", ""]
-    lines += ["| measure | before | after | difference (90%) | won / lost | p |", "|---|---|---|---|---|---|"]
+    lines += ["| measure | before | after | difference (90%) | won / lost | p (Holm) |", "|---|---|---|---|---|---|"]
     for one in found.measures:
         d = one.difference
         if d is None:
@@ -128,7 +150,7 @@ def comparison_markdown(found: Comparison) -> str:
             continue
         value = f"{number(d.estimate.value)} ({interval(d.estimate.low, d.estimate.high)})"
         lines.append(
-            f"| {_cell(one.name)} | {number(one.before)} | {number(one.after)} | {value} | {d.wins} / {d.losses} | {number(d.p) if d.p is not None else ''} |"
+            f"| {_cell(one.name)} | {number(one.before)} | {number(one.after)} | {value} | {d.wins} / {d.losses} | {number(one.adjusted) if one.adjusted is not None else ''} |"
         )
     return "\n".join([*lines, "", INTERVALS, *(f"- {_cell(note)}" for note in found.notes)]) + "\n"
 

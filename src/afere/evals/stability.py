@@ -36,16 +36,6 @@ class Stability:
             "variance": {"case": parts.case, "sampling": parts.sampling, "judge": parts.judge} if parts else None,
         }  # fmt: skip
 
-    def __str__(self) -> str:
-        flaky = f"; {len(self.flaky)} of {self.any_of.n} cases are flaky" if self.flaky else "; no case is flaky"
-        split = ""
-        if self.variance and (total := self.variance.case + self.variance.sampling) > 0:
-            split = f"; {self.variance.sampling / total:.0%} of the spread is sampling"
-        return (
-            f"{self.measure}: of {self.k} tries at least one passes {_share(self.any_of)}, all pass {_share(self.all_of)}"
-            f"{flaky}{split}"
-        )
-
 
 def stability(results: Results) -> list[Stability]:
     """One for each yes-or-no measure whose cases were all tried at least twice; k is the fewest tries of any case."""
@@ -75,7 +65,3 @@ def _chance(tries: list[float], k: int, all_of: bool) -> float:
 
 def _json(one: Estimate) -> Json:
     return {"value": one.value, "low": one.low, "high": one.high, "n": one.n}
-
-
-def _share(one: Estimate) -> str:
-    return f"{one.value or 0:.1%}"
