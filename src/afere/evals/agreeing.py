@@ -107,7 +107,9 @@ def agreed(labels: Labels, sheet: Sheet) -> Agreed:
         judge = _pair(sheet.judge, "people", [_label(one) for one in verdicts], most, sheet)
         judge = judge if judge.kappa.n else None
         corrected = _corrected(labels, sheet, {item.target: one for item, one in zip(items, said, strict=True)})
-    return Agreed(sheet.name, len(items), len(labels.items), dict(people), pairs, judge, alpha, corrected, sheet.ordered)
+    return Agreed(
+        sheet.name, len(items), len(labels.items), dict(people), pairs, judge, alpha, corrected, sheet.ordered
+    )
 
 
 def _pair(a: str, b: str, ours: Sequence[Label | None], theirs: Sequence[Label | None], sheet: Sheet) -> Pair:
@@ -119,14 +121,13 @@ def _label(value: Value) -> Label | None:
 
 
 def consensus(said: Sequence[Label | None], *, numbers: bool) -> Label | None:
-    """What people say together: the mean of numbers, else what most said; None where as many said two things."""
+    """What people say together: of numbers the (lower) median, else what most said; None where as many said two things."""
     known = [one for one in said if one is not None]
     if not known:
         return None
     if numbers:
         values = [float(one) for one in known]
-        middle = sorted(values)[(len(values) - 1) // 2]  # the lower median: a value of the scale
-        return middle
+        return sorted(values)[(len(values) - 1) // 2]
     (first, n), *others = Counter(known).most_common()
     return None if others and others[0][1] == n else first
 

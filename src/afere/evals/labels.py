@@ -6,22 +6,22 @@ the page, in a file or by `afere score` are the same, audited, and a judge's ver
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, cast
 
-from afere.base.canonical import Json
+from afere.base.canonical import Json, digest
 from afere.base.errors import BadInput, NotFound
 from afere.base.score import Score, Value
 from afere.evals.experiment import Experiment
 from afere.evals.judge.single import scale_of
+from afere.evals.people import scores_of_people
 from afere.evals.results import Result
 from afere.store import Session
 
 PREFERRED = "preferred"  # the name of what people said when they read two experiments side by side
 FAIL_PASS = ("fail", "pass")
-_MOST = 1000  # scores a page of the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,13 @@ class Labels:
         )
 
     @cached_property
+    def shuffled(self) -> tuple[Item, ...]:
+        """The items in a random order that is the same for everybody: whoever stops early has labelled a random sample."""
+        return tuple(
+            sorted(self.items, key=lambda item: digest(f"{self.experiment.artifact.hash} {item.key}".encode()))
+        )
+
+    @cached_property
     def by_key(self) -> dict[str, Item]:
         return {item.key: item for item in self.items}
 
@@ -150,9 +157,15 @@ class Labels:
         for score in scores_of_people(self.session, name):
             if score.target in targets:
                 found.setdefault(score.target, {}).setdefault(score.by, score)  # newest first
-        return {target: kept for target, by in found.items() if (kept := {w: s for w, s in by.items() if s.value is not None})}
+        return {
+            target: kept
+            for target, by in found.items()
+            if (kept := {w: s for w, s in by.items() if s.value is not None})
+        }
 
-    def put(self, name: str, key: str, value: Value, *, by: str, why: str = "", data: Mapping[str, Json] | None = None) -> Score:
+    def put(
+        self, name: str, key: str, value: Value, *, by: str, why: str = "", data: Mapping[str, Json] | None = None
+    ) -> Score:
         """Keep a label; value None takes an earlier one back. BadInput unless it is by a person."""
         if not by.startswith("person:") or by == "person:":
             raise BadInput(f"by={by!r}: a label is by a person: person:NAME.")
@@ -165,27 +178,4 @@ class Labels:
 
 def _sheet(name: str, said: Mapping[str, Any], judge: str | None) -> Sheet:
     scale = scale_of(said.get("scale") or FAIL_PASS, name)
-    return Sheet(name, str(said.get("rubric") or ""), scale, tuple(said.get("points") or ()), judge)
-
-
-def scores_of_people(session: Session, name: str) -> Sequence[Score]:
-    """All scores by persons under a name, newest first."""
-    found: list[Score] = []
-    cursor: str | None = None
-    while True:
-        page = session.find("scores", name=name, who="person", limit=_MOST, cursor=cursor)
-        found += page.items
-        cursor = page.next
-        if cursor is None:
-            return found
-
-
-def compared_with_people(session: Session, name: str, judge: str) -> bool:
-    """Whether a person and this version of a judge have scored the same item."""
-    seen: set[str] = set()
-    for score in scores_of_people(session, name):
-        if score.value is not None and score.target not in seen:
-            seen.add(score.target)
-            if session.find("scores", target=score.target, name=name, by=judge, limit=1).items:
-                return True
-    return False
+    return Sheet(name, str(said.get("rubric") or ""), scale, tuple(float(one) for one in said.get("points") or ()), judge)

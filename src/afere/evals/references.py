@@ -13,6 +13,7 @@ from afere.base.project import Project
 from afere.data.place import shown
 from afere.evals import baseline
 from afere.evals.gate import Missing
+from afere.evals.people import compared_with_people
 from afere.evals.results import Results, from_lines
 from afere.store import Session
 
@@ -32,7 +33,11 @@ def results_of(artifact: Artifact, session: Session) -> Results:
         (dataset[0], dataset[1]),
         {name: str(scorers[name]["hash"]) for name in cast("list[str]", said["names"])},
         frozenset(name for name, one in scorers.items() if one["better"] == "lower"),
-        frozenset(name for name, one in scorers.items() if one["kind"] == "judge"),
+        frozenset(
+            name
+            for name, one in scorers.items()
+            if one["kind"] == "judge" and not compared_with_people(session, name, str(one["ref"]))
+        ),
         bool(said["complete"]),
         from_lines(session.blob(cast("str", artifact.blob))),
     )

@@ -306,6 +306,15 @@ def _values_of(
     return [value for value, _ in found], [clusters[case] for _, case in found]
 
 
+def confusions(results: Results) -> list[tuple[str, pooled.Confusion]]:
+    """The confusion matrix of each classification with one label a case."""
+    found: list[tuple[str, pooled.Confusion]] = []
+    for name in results.pools:
+        matrix = pooled.confusion([run.counts[name][1] for run in results.runs if name in run.counts])
+        found += [(name, matrix)] if matrix is not None else []
+    return found
+
+
 def lines(runs: Iterable[Result]) -> bytes:
     """The runs as JSON lines, for a blob."""
     return b"".join(json.dumps(run.to_json(), ensure_ascii=False, sort_keys=True).encode() + b"\n" for run in runs)

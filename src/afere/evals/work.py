@@ -39,6 +39,7 @@ from afere.evals.known import known_from
 from afere.evals.outlook import Outlook, outlook
 from afere.evals.recorded import Recording
 from afere.evals.references import reference
+from afere.evals.people import compared_with_people
 from afere.evals.results import Result, Results, lines, row_digest
 from afere.evals.scorers import Case, Judging, Scored, counted
 from afere.evals.scorers.measured import measured
@@ -316,7 +317,10 @@ class Work:
             dataset=(self.data.ref, self.data.hash),
             scorers={**{one.name: self.kept[one.name].hash for one in plan.scorers}, **dict.fromkeys(BUILTIN, "")},
             lower=frozenset([*BUILTIN, *(one.name for one in plan.scorers if one.better == "lower")]),
-            judged=frozenset(one.name for one in plan.scorers if one.kind == "judge"),
+            judged=frozenset(
+                one.name for one in plan.scorers
+                if one.kind == "judge" and not compared_with_people(self.session, one.name, self.kept[one.name].ref)
+            ),
             complete=not any(run.world for run in runs),
             runs=runs,
         )
