@@ -83,10 +83,11 @@ class Plan:
         cls, suite: Suite, *, against: str | None = None, repeats: int | None = None, stop: stopping.Kind | None = None,
         recorded: Recording | None = None,
     ) -> Plan:  # fmt: skip
-        """A suite's plan, with what the command line says otherwise."""
+        """A suite's plan, with what the command line says otherwise. The table compares with what the rules compare with."""
+        compared = next((rule.against for rule in suite.gate if rule.against is not None), None)
         return cls(
             suite.name, suite.subject, suite.data, suite.scorers, suite.baseline, repeats or suite.repeats,
-            against or suite.against, suite, stop or suite.stop, recorded,
+            against or suite.against or compared, suite, stop or suite.stop, recorded,
         )  # fmt: skip
 
 
@@ -318,7 +319,8 @@ class Work:
             scorers={**{one.name: self.kept[one.name].hash for one in plan.scorers}, **dict.fromkeys(BUILTIN, "")},
             lower=frozenset([*BUILTIN, *(one.name for one in plan.scorers if one.better == "lower")]),
             judged=frozenset(
-                one.name for one in plan.scorers
+                one.name
+                for one in plan.scorers
                 if one.kind == "judge" and not compared_with_people(self.session, one.name, self.kept[one.name].ref)
             ),
             complete=not any(run.world for run in runs),
