@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
 import time
+from collections.abc import Sequence
 from typing import Any, cast
 
 from afere.base.clock import from_rfc3339
 from afere.base.errors import BadInput
 from afere.base.filter import Term
 from afere.base.span import Span, totals
-from afere.store import span_labels
+from afere.store import span_docs, span_labels
+from afere.store.span_docs import Docs
 from afere.store.span_rollup import register as register_buckets
 from afere.store.span_rows import Chunks
 
@@ -24,12 +27,22 @@ _NUMBERS = {
 }  # fmt: skip
 
 _FEW = 2_000  # rows that are quicker to find first than to look for under each trace
+_FEW_DOCS = 150  # the same of documents, which are looked up one by one
+_LEADING = frozenset({"text", "since", "before", "kind", "status", "model", "name", "provider", "environment"})
 
 
 class Where:
-    """Conditions on row `s`, a span of one project (with roots=True: the first of a trace), and their values."""
+    """Conditions on row `s`, a span of one project (with roots=True: the first of a trace), and their values.
 
-    def __init__(self, connection: sqlite3.Connection, project: str, *, roots: bool) -> None:
+    `lead`: documents that the list should be looked for along, newest first, since too many hold what is asked.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, project: str, *, roots: bool, leading: Sequence[Term] = ()
+    ) -> None:
+        """`leading`: all terms of a list in order of start, which documents may then lead."""
+        self.lead: Docs | None = None
+        self._may_lead = bool(leading) and all(_leads(term) for term in leading)
         self._connection = connection
         self._project = project
         self._roots = roots
@@ -87,36 +100,53 @@ class Where:
             span_labels.declared(self._connection, self._project).get(key) == 0
         )
 
-    def _labelled(self, term: Term) -> tuple[str, list[Any]]:
-        sql, values = _compared(term, "l.value", [])
-        sql = f"l.project = ? AND l.key = ? AND {sql}"
-        values = [self._project, term.field.removeprefix("attr."), *values]
-        if not self._few("labels l", sql, values):
-            row = "t" if self._roots else "s"
-            found = f"EXISTS (SELECT 1 FROM labels l INDEXED BY labels_span WHERE l.span = {row}.id AND {sql})"  # noqa: S608  as above
-            return (f"EXISTS ({_SAME_TRACE} AND {found})" if self._roots else found), values
+    def _found(self, term: Term, docs: Docs) -> tuple[str, list[Any]]:
+        """What is asked of documents: few are looked up first; of many, the newest lead the list, or each trace is asked."""
+        few = docs.few(_FEW_DOCS)
+        if few is None and not term.negated and self.lead is None and self._may_lead:
+            self.lead = docs
+            return ("1", []) if self._roots else self._says(term)
+        said, values = ("1", list[Any]()) if self._roots else self._says(term)
+        if few is None:
+            return self._among(docs, said, values)
         self._begin_with("INDEXED BY spans_identity" if self._roots else "NOT INDEXED", term)
-        if not self._roots:
-            return f"s.id IN (SELECT l.span FROM labels l WHERE {sql})", values  # noqa: S608  as above
-        traces = "SELECT t.trace_id FROM labels l CROSS JOIN spans t ON t.id = l.span"
-        return f"s.trace_id IN ({traces} WHERE {sql})", values
+        rows = json.dumps([span_docs.rows_of(doc)[0] for doc in few])
+        there = (
+            f"FROM json_each(?) d CROSS JOIN spans t ON t.id BETWEEN d.value AND d.value + {span_docs.CHUNK_SPANS - 1}"
+            " AND t.id - t.line = d.value"
+        )
+        if self._roots:
+            return f"s.trace_id IN (SELECT t.trace_id {there} WHERE t.project = ?)", [rows, self._project]
+        return f"(s.id IN (SELECT t.id {there}) AND {said})", [rows, *values]
+
+    def _among(self, docs: Docs, said: str, values: list[Any]) -> tuple[str, list[Any]]:
+        sql, given = docs.sql
+        if self._roots:
+            there = f"SELECT 1 FROM spans t INDEXED BY spans_identity JOIN chunks c ON c.id = t.chunk WHERE {_SAME} AND c.doc IN ({sql})"  # noqa: S608  as above
+            return f"EXISTS ({there})", given
+        return f"((SELECT doc FROM chunks WHERE id = s.chunk) IN ({sql}) AND {said})", [*given, *values]  # noqa: S608  as above
+
+    def _says(self, term: Term) -> tuple[str, list[Any]]:
+        """The same asked of one span: a document says what any of its spans does."""
+        if term.field != "text":
+            return _attribute(term, "s")
+        return "says(s.chunk, s.line, ?, ?)", [" ".join(span_docs.tokens(term.value)), _is_prefix(term)]
+
+    def _labelled(self, term: Term) -> tuple[str, list[Any]]:
+        key, value = term.field.removeprefix("attr."), term.value
+        if term.op != ":":
+            kinds = "typeof(value) IN ('integer', 'real')"
+            return self._found(
+                term, Docs.labelled(self._connection, self._project, key, f"{term.op} ? AND {kinds}", [term.number])
+            )
+        either = [value] if term.number is None or term.quoted else [value, term.number]
+        return self._found(term, Docs.labelled(self._connection, self._project, key, "= ?", either))
 
     def _texts(self, term: Term) -> tuple[str, list[Any]]:
         match = _match(term)
         if match is None:  # nothing but punctuation: no word to look for
             return "0", []
-        has = "SELECT 1 FROM texts WHERE texts MATCH ? AND texts.rowid ="
-        if not self._few("texts", "texts MATCH ?", [match]):
-            return (f"EXISTS ({_SAME_TRACE} AND EXISTS ({has} t.id))" if self._roots else f"EXISTS ({has} s.id)"), [
-                match
-            ]
-        self._begin_with("INDEXED BY spans_identity" if self._roots else "NOT INDEXED", term)
-        if not self._roots:
-            return "s.id IN (SELECT rowid FROM texts WHERE texts MATCH ?)", [match]
-        return (
-            "s.trace_id IN (SELECT t.trace_id FROM texts CROSS JOIN spans t ON t.id = texts.rowid"
-            " WHERE texts MATCH ? AND t.project = ?)"
-        ), [match, self._project]
+        return self._found(term, Docs.saying(self._connection, match))
 
     def _begin_with(self, hint: str, term: Term) -> None:
         if not term.negated:
@@ -127,8 +157,14 @@ class Where:
         return self._connection.execute(count, values).fetchone()[0] < _FEW
 
 
+def _leads(term: Term) -> bool:
+    """Whether it leaves so much that documents in order of time find a page of it soon."""
+    return term.field in _LEADING or (term.field.startswith("attr.") and term.op == ":" and not term.glob)
+
+
 # Without the hint SQLite may prefer an index over a whole project.
-_TRACE = "FROM spans t INDEXED BY spans_identity WHERE t.project = s.project AND t.trace_id = s.trace_id"
+_SAME = "t.project = s.project AND t.trace_id = s.trace_id"
+_TRACE = f"FROM spans t INDEXED BY spans_identity WHERE {_SAME}"
 _SAME_TRACE = f"SELECT 1 {_TRACE}"
 _SUM = f"(SELECT trace_sum('{{}}', t.span_id, t.parent_id, t.input_tokens, t.output_tokens, t.cost) {_TRACE})"
 
@@ -215,12 +251,16 @@ def _compared(term: Term, found: str, given: list[Any]) -> tuple[str, list[Any]]
 
 def _match(term: Term) -> str | None:
     """An FTS5 query for exactly these words in this order; a trailing `*` (not quoted) finds words that begin so."""
-    prefix = term.glob and term.value.endswith("*")
+    prefix = _is_prefix(term)
     words = term.value.replace("*", " ") if term.glob else term.value
     words = words.replace("\0", " ").replace('"', '""')
     if re.search(r"[^\W_]", words) is None:
         return None
     return f'"{words.strip()}"' + ("*" if prefix else "")
+
+
+def _is_prefix(term: Term) -> bool:
+    return term.glob and term.value.endswith("*")
 
 
 def _comparison(term: Term) -> str:
@@ -244,7 +284,11 @@ def register(connection: sqlite3.Connection) -> Chunks:
             return "true" if value else "false"
         return value if isinstance(value, str | int | float) else None
 
+    def says(chunk: int, line: int, words: str, prefix: int) -> bool:
+        return span_docs.says(chunks.detail(chunk, line), words.split(), prefix=bool(prefix))
+
     connection.create_function("attribute", 3, attribute)
+    connection.create_function("says", 4, says)
     connection.create_aggregate("trace_sum", 6, cast("Any", _TraceSum))
     register_buckets(connection)
     return chunks

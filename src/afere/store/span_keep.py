@@ -6,9 +6,9 @@ import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from afere.store import span_labels
+from afere.store import span_docs
 from afere.store.span_rollup import Shares, forget_names
-from afere.store.span_rows import Chunks, forget_texts, lines_of
+from afere.store.span_rows import Chunks, lines_of
 
 _STEP = 500  # spans looked at in one transaction, so that writers never wait long
 ERASED = "(erased)"  # what the counts of a name are called when only erased spans had it
@@ -49,14 +49,12 @@ def remove_old(connection: sqlite3.Connection, project: str, cut: int, after: Pl
 def remove(connection: sqlite3.Connection, project: str, trace_id: bytes) -> int:
     """Take the spans of a trace away, but not from the counts; returns how many there were."""
     rows = connection.execute(
-        "SELECT id, status, chunk, line FROM spans WHERE project = ? AND trace_id = ? ORDER BY chunk, line",
-        (project, trace_id),
+        "SELECT chunk FROM spans WHERE project = ? AND trace_id = ?", (project, trace_id)
     ).fetchall()
     chunks = Chunks(connection)
-    for row in rows:
-        forget_texts(connection, row, chunks)
-    span_labels.delete(connection, [row["id"] for row in rows])
-    connection.executemany("DELETE FROM chunks WHERE id = ?", [(chunk,) for chunk in {row["chunk"] for row in rows}])
+    for chunk in {row["chunk"]: None for row in rows}:
+        span_docs.forget(connection, chunk, chunks)
+        connection.execute("DELETE FROM chunks WHERE id = ?", (chunk,))
     for table in ("spans", "said"):
         connection.execute(f"DELETE FROM {table} WHERE project = ? AND trace_id = ?", (project, trace_id))  # noqa: S608  our own tables
     return len(rows)

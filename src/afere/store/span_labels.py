@@ -7,7 +7,7 @@ are spans already is searched the slow way until those have been looked through 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from afere.store.span_rows import Chunks
@@ -15,12 +15,15 @@ from afere.store.span_rows import Chunks
 VALUE = 200  # characters of a text that are in the index; longer ones are not
 _STEP = 2_000  # spans looked through in one transaction
 
-LAYOUT = (
+FILTERABLE = (
     # Spans up to `missing` have not been looked through yet.
     "CREATE TABLE filterable (project TEXT NOT NULL, key TEXT NOT NULL, missing INTEGER NOT NULL, PRIMARY KEY (project, key))",
-    "CREATE TABLE labels (project TEXT NOT NULL, key TEXT NOT NULL, value, span INTEGER NOT NULL)",
-    "CREATE INDEX labels_value ON labels (project, key, value, span)",
-    "CREATE INDEX labels_span ON labels (span)",
+)
+LAYOUT = (
+    # What any span of a document says (see `span_docs`); the newest of a value last.
+    """CREATE TABLE labels (project TEXT NOT NULL, key TEXT NOT NULL, value NOT NULL, doc INTEGER NOT NULL,
+        PRIMARY KEY (project, key, value, doc)) WITHOUT ROWID""",
+    "CREATE INDEX labels_doc ON labels (doc)",
 )
 
 
@@ -46,23 +49,18 @@ def withdraw(connection: sqlite3.Connection, project: str, keys: Iterable[str]) 
 
 
 def insert(
-    connection: sqlite3.Connection, project: str, keys: Iterable[str], spans: Sequence[tuple[int, Mapping[str, Any]]]
+    connection: sqlite3.Connection, project: str, keys: Iterable[str], spans: Iterable[tuple[int, Mapping[str, Any]]]
 ) -> None:
-    """Keep what these spans, (row, attributes), say of the keys."""
+    """Keep what these spans, (document, attributes), say of the keys."""
     connection.executemany(
-        "INSERT INTO labels VALUES (?, ?, ?, ?)",
-        [
-            (project, key, value, row)
-            for row, attributes in spans
+        "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?)",
+        {
+            (project, key, value, doc)
+            for doc, attributes in spans
             for key in keys
             if (value := plain_value(attributes.get(key))) is not None
-        ],
+        },
     )
-
-
-def delete(connection: sqlite3.Connection, rows: Iterable[int]) -> None:
-    """Forget what these spans said."""
-    connection.executemany("DELETE FROM labels WHERE span = ?", [(row,) for row in rows])
 
 
 def plain_value(value: object) -> str | int | float | None:
@@ -81,12 +79,13 @@ def look_through(connection: sqlite3.Connection, project: str) -> bool:
     for key, missing in declared(connection, project).items():
         if missing:
             rows = connection.execute(
-                "SELECT id, chunk, line FROM spans WHERE project = ? AND id <= ? ORDER BY id DESC LIMIT ?",
+                "SELECT s.id, s.chunk, s.line, c.doc FROM spans s JOIN chunks c ON c.id = s.chunk"
+                " WHERE s.project = ? AND s.id <= ? ORDER BY s.id DESC LIMIT ?",
                 (project, missing, _STEP),
             ).fetchall()
             chunks = Chunks(connection)
             insert(
-                connection, project, [key], [(row["id"], chunks.attributes(row["chunk"], row["line"])) for row in rows]
+                connection, project, [key], [(row["doc"], chunks.attributes(row["chunk"], row["line"])) for row in rows]
             )
             connection.execute(
                 "UPDATE filterable SET missing = ? WHERE project = ? AND key = ?",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 QUANTILE_ERROR = 0.02  # at most, of the true value
@@ -47,6 +47,15 @@ SHARE = (
 )  # fmt: skip
 
 
+SUMMARY = (
+    # The same for all names of a model together (for spans of none, it is an empty blob). `buckets`: JSON, bucket -> count.
+    """CREATE TABLE summary (
+        project TEXT NOT NULL, hour INTEGER NOT NULL, model NOT NULL, count INTEGER NOT NULL, errors INTEGER NOT NULL,
+        inputs INTEGER NOT NULL, input_tokens INTEGER NOT NULL, outputs INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
+        costs INTEGER NOT NULL, cost REAL NOT NULL, buckets TEXT NOT NULL, PRIMARY KEY (project, hour, model)) WITHOUT ROWID""",
+)
+
+
 def bucket(seconds: float | None) -> int:
     """The number of the bucket that holds a latency."""
     if seconds is None:
@@ -63,6 +72,7 @@ def register(connection: sqlite3.Connection) -> None:
     """Teach the connection about buckets."""
     connection.create_function("bucket", 1, bucket, deterministic=True)
     connection.create_aggregate("bucket_quantiles", 2, cast("Any", _BucketQuantiles))
+    connection.create_aggregate("summary_quantiles", 1, cast("Any", _SummaryQuantiles))
     connection.create_aggregate("quantiles", 1, cast("Any", _Quantiles))
 
 
@@ -86,8 +96,17 @@ class Shares:
         self._taken = True
         self._gather(where, values, -1)
 
-    def write(self) -> None:
-        """Bring the counts up to date."""
+    def count(
+        self, name: str, kind: str, model: str | None, status: str, start: int, seconds: float | None,
+        sums: Sequence[float | None],
+    ) -> None:  # fmt: skip
+        """Count one more span; `sums` are its own tokens and cost, None where a span below it has them."""
+        self._add((name, kind, model, status, start // HOUR, bucket(seconds)), sums, 1)
+
+    def write(self, *, summary: bool = True) -> None:
+        """Bring the counts up to date, and their summary where the file has one."""
+        if summary:
+            _summarise(self._connection, self._project, self._cells)
         rows = [
             (self._series(*key[:4]), *key[4:], *map(_bounded, sums)) for key, sums in self._cells.items() if any(sums)
         ]
@@ -108,12 +127,17 @@ class Shares:
 
     def _gather(self, where: str, values: Sequence[Any], sign: int) -> None:
         for row in self._connection.execute(f"{SHARE} FROM spans s WHERE {where}", values):
-            sums = self._cells.setdefault(tuple(row)[:6], [0] * 7)
-            sums[0] += sign
-            for at, value in enumerate(tuple(row)[6:]):
-                if value is not None:
-                    sums[1 + 2 * at] += sign
-                    sums[2 + 2 * at] += sign * value
+            self._add(tuple(row)[:6], tuple(row)[6:], sign)
+
+    def _add(self, key: tuple[Any, ...], values: Sequence[float | None], sign: int) -> None:
+        sums = self._cells.get(key)
+        if sums is None:
+            sums = self._cells[key] = [0] * 7
+        sums[0] += sign
+        for at, value in enumerate(values):
+            if value is not None:
+                sums[1 + 2 * at] += sign
+                sums[2 + 2 * at] += sign * value
 
     def _series(self, name: str, kind: str, model: str | None, status: str) -> int:
         for called in (name, None):
@@ -146,7 +170,50 @@ def count_all(connection: sqlite3.Connection) -> None:
     for (project,) in connection.execute("SELECT DISTINCT project FROM spans").fetchall():
         shares = Shares(connection, project)
         shares.add("s.project = ?", (project,))
-        shares.write()
+        shares.write(summary=False)
+
+
+def summarise_all(connection: sqlite3.Connection) -> None:
+    """Make the summary of all counts, for a file that has none yet."""
+    for (project,) in connection.execute("SELECT DISTINCT project FROM series").fetchall():
+        cells = {
+            tuple(row)[:6]: list(tuple(row)[6:])
+            for row in connection.execute(
+                "SELECT s.id, s.kind, s.model, s.status, r.hour, r.bucket, r.count, r.inputs, r.input_tokens, r.outputs,"
+                " r.output_tokens, r.costs, r.cost FROM series s JOIN rollup r ON r.series = s.id WHERE s.project = ?",
+                (project,),
+            )
+        }
+        _summarise(connection, project, cells)
+
+
+_ADDED = ("count", "errors", "inputs", "input_tokens", "outputs", "output_tokens", "costs", "cost")
+
+
+def _summarise(connection: sqlite3.Connection, project: str, cells: Mapping[tuple[Any, ...], Sequence[float]]) -> None:
+    """Add cells of the counts to the summary."""
+    changed: dict[tuple[int, Any], tuple[list[float], dict[str, int]]] = {}
+    for (_, _, model, status, hour, number), sums in cells.items():
+        known, buckets = changed.setdefault((hour, b"" if model is None else model), ([0] * len(_ADDED), {}))
+        for at, value in enumerate((sums[0], sums[0] if status == "error" else 0, *sums[1:])):
+            known[at] += value
+        buckets[str(number)] = buckets.get(str(number), 0) + int(sums[0])
+    rows: list[list[Any]] = []
+    for (hour, model), (sums, buckets) in changed.items():
+        row = connection.execute(
+            f"SELECT {', '.join(_ADDED)}, buckets FROM summary WHERE project = ? AND hour = ? AND model = ?",  # noqa: S608  names of our own columns
+            (project, hour, model),
+        ).fetchone()
+        if row is not None:
+            sums = [known + value for known, value in zip(tuple(row), sums, strict=False)]  # noqa: PLW2901
+            for number, count in json.loads(row["buckets"]).items():
+                buckets[number] = buckets.get(number, 0) + count
+        left = {number: count for number, count in buckets.items() if count > 0}
+        rows.append([project, hour, model, *map(_bounded, sums), json.dumps(left, separators=(",", ":"))])
+    connection.executemany("INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany(
+        "DELETE FROM summary WHERE project = ? AND hour = ? AND model = ? AND count <= 0", [row[:3] for row in rows]
+    )
 
 
 def names_are_whole(connection: sqlite3.Connection, project: str) -> bool:
@@ -191,6 +258,14 @@ class _BucketQuantiles:
         if total <= 0:
             return None
         return json.dumps([_between(total, q, lambda at: _value_at(ends, at)) for q in _QUANTILES])
+
+
+class _SummaryQuantiles(_BucketQuantiles):
+    """The same of rows of the summary."""
+
+    def step(self, buckets: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  SQLite calls it with what SQL gives
+        for number, count in json.loads(buckets).items():
+            super().step(int(number), count)
 
 
 class _Quantiles:

@@ -17,7 +17,6 @@ else:
     from backports import zstd
 
 PREVIEW = 300  # characters
-_INDEXED = 100_000  # characters of one text that can be searched
 
 # Columns of `spans` after its id, with their declarations.
 COLUMNS: dict[str, str] = {
@@ -40,9 +39,8 @@ _SAID = ("input", "output", "first_token_seconds")
 
 def detail(span: Span) -> dict[str, Json]:
     """What is not in columns; empty fields are left out."""
-    found = {name: getattr(span, name) for name in _DETAILS}
     # An output of [] is an answer; no events are no news.
-    return {name: value for name, value in found.items() if value or (name in _SAID and value is not None)}
+    return {name: value for name in _DETAILS if (value := getattr(span, name)) or (value is not None and name in _SAID)}
 
 
 def cells(span: Span, *, project: str, root: int, chunk: int | None, line: int) -> list[Any]:
@@ -90,10 +88,52 @@ def preview(row: sqlite3.Row, details: Mapping[str, Any]) -> Span:
     return span
 
 
-def encode(details: Sequence[Mapping[str, Json]]) -> bytes:
-    """A chunk: one line of JSON for each span, compressed."""
-    lines = [json.dumps(detail, ensure_ascii=False, separators=(",", ":"), default=str) for detail in details]
-    return zstd.compress("\n".join(lines).encode("utf-8", "surrogatepass"))
+def outlined(row: sqlite3.Row) -> Span:
+    """The span as its columns know it: input and output as short text, nothing else of its content."""
+    span = read_row(row, {"marks": ["orphan"]} if row["root"] == 3 else {})
+    span.input, span.output = row["input"], row["output"]
+    return span
+
+
+class Chunking:
+    """Makes chunks; for one thread at a time."""
+
+    def __init__(self) -> None:
+        self._compress = zstd.ZstdCompressor().compress  # a new one for every chunk would cost as much again
+
+    def encode(self, details: Sequence[Mapping[str, Json]]) -> bytes:
+        """A chunk: one line of JSON for each span, compressed."""
+        text = "\n".join(map(_line, details))
+        return self._compress(text.encode("utf-8", "surrogatepass"), zstd.ZstdCompressor.FLUSH_FRAME)
+
+
+def _line(details: Mapping[str, Json]) -> str:
+    short = {name: _shortened(value) if name in _MESSAGES else value for name, value in details.items()}
+    line = _IN_ASCII(short)
+    # Twice as quick as the other, but it writes what is not English in six signs each.
+    return _IN_FULL(short) if "\\u" in line else line
+
+
+_IN_ASCII = json.JSONEncoder(separators=(",", ":"), default=str).encode
+_IN_FULL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+_MESSAGES = ("input_messages", "output_messages")
+_SAME = 1  # in the place of the parts of a message that has nothing but its text
+
+
+def _shortened(messages: Any) -> Json:
+    return [_short(message) for message in messages]
+
+
+def _short(message: Any) -> Json:
+    said = cast("dict[str, Any]", message) if isinstance(message, dict) else {}
+    same = said.get("parts") == [{"type": "text", "text": said.get("text")}]
+    return {**said, "parts": _SAME} if same else cast("Json", message)
+
+
+def _long(message: Any) -> Json:
+    said = cast("dict[str, Any]", message) if isinstance(message, dict) else {}
+    same = type(said.get("parts")) is int and said["parts"] == _SAME
+    return {**said, "parts": [{"type": "text", "text": said.get("text")}]} if same else cast("Json", message)
 
 
 class Chunks:
@@ -113,7 +153,13 @@ class Chunks:
             value = json.loads(lines[line])
         except (IndexError, ValueError, RecursionError):
             return {}
-        return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        if not isinstance(value, dict):
+            return {}
+        details = cast("dict[str, Any]", value)
+        for name in _MESSAGES:
+            if isinstance(details.get(name), list):
+                details[name] = [_long(message) for message in details[name]]
+        return details
 
     def attributes(self, chunk: int, line: int) -> dict[str, Any]:
         """The attributes of that span."""
@@ -127,40 +173,6 @@ def lines_of(data: bytes) -> list[str]:
         return zstd.decompress(data).decode("utf-8", "surrogatepass").split("\n")
     except (zstd.ZstdError, UnicodeDecodeError, TypeError):
         return []
-
-
-def texts(details: Mapping[str, Any]) -> tuple[str, str]:
-    """What can be searched: the words of the input, and of the output."""
-    given = details.get("input", details.get("input_messages"))
-    made = details.get("output", details.get("output_messages", details.get("documents")))
-    return _words(given), _words(made)
-
-
-def forget_texts(connection: sqlite3.Connection, row: sqlite3.Row, chunks: Chunks) -> None:
-    """Take a span's texts out of the full-text index."""
-    if row["status"] == "running":
-        return
-    said = texts(chunks.detail(row["chunk"], row["line"]))
-    if any(said):  # a contentless index must be told again what to forget
-        connection.execute(
-            "INSERT INTO texts (texts, rowid, input, output) VALUES ('delete', ?, ?, ?)", (row["id"], *said)
-        )
-
-
-def _words(value: Any) -> str:
-    found: list[str] = []
-    room = _INDEXED
-    stack = [value]
-    while stack and room > 0:
-        item = stack.pop()
-        if isinstance(item, str):
-            found.append(item[:room])
-            room -= len(item)
-        elif isinstance(item, dict):
-            stack.extend(reversed(list(cast("dict[str, Any]", item).values())))
-        elif isinstance(item, list):
-            stack.extend(reversed(cast("list[Any]", item)))
-    return _text("\n".join(found)) or ""
 
 
 def _glance(value: Json, messages: list[Json]) -> str | None:

@@ -36,7 +36,9 @@ def statistics(
     counted = asked <= _COUNTED_BY | {"hour", "day", "since", "before"} and (
         "name" not in asked or names_are_whole(connection, project)
     )
-    sql, values = (_from_counts if counted else _from_spans)(connection, project, terms, by)
+    summed = asked <= {"model", "hour", "day", "since", "before"}
+    read = _from_summary if summed else _from_counts if counted else _from_spans
+    sql, values = read(connection, project, terms, by)
     groups = f"GROUP BY {', '.join(str(at + 1) for at in range(len(by)))}" if by else ""
     order = "1" if by and by[0] in _TIMES else "count DESC"
     rows = connection.execute(f"{sql} {groups} ORDER BY {order} LIMIT {_MOST}", values).fetchall()
@@ -92,6 +94,33 @@ def _from_counts(
     values = [project, first, last, *given]
     if edges:
         sql += f""" UNION ALL SELECT name, kind, model, status, hour, bucket, 1, {once}
+            FROM ({SHARE} FROM spans s WHERE s.project = ? AND ({edges}){asked})"""  # noqa: S608  as above
+        values += [project, *bounds, *given]
+    return sql + ") c", values
+
+
+def _from_summary(
+    _connection: sqlite3.Connection, project: str, terms: Sequence[Term], by: Sequence[str]
+) -> tuple[str, list[Any]]:
+    """As from the counts, but one row for all names of an hour and model."""
+    since, before = _period(terms)
+    first, last = -(-since // HOUR), before // HOUR
+    asked, given = _series_conditions(terms)
+    edges, bounds = _edges(since, before, first, last)
+    names = [f"{_group(name, 'c.hour', 'c')} AS {name}" for name in by]
+    sums = [
+        f"CASE WHEN sum({known}) > 0 THEN sum({name}) END AS {name}" for known, name in zip(_KNOWN, _SUMS, strict=True)
+    ]
+    wanted = [*names, "coalesce(sum(count), 0) AS count", "coalesce(sum(errors), 0) AS errors", *sums]
+    each = ", ".join(f"{known}, {name}" for known, name in zip(_KNOWN, _SUMS, strict=True))
+    once = ", ".join(f"{name} IS NOT NULL, {name}" for name in _SUMS)
+    sql = f"""SELECT {", ".join(wanted)}, summary_quantiles(buckets) AS seconds FROM (
+        SELECT model, hour, count, errors, {each}, buckets FROM
+        (SELECT project, hour, CASE WHEN typeof(model) <> 'blob' THEN model END AS model, count, errors, {each}, buckets
+         FROM summary WHERE project = ? AND hour >= ? AND hour < ?) s WHERE 1{asked}"""  # noqa: S608  as above
+    values = [project, first, last, *given]
+    if edges:
+        sql += f""" UNION ALL SELECT model, hour, 1, status = 'error', {once}, '{{"' || bucket || '":1}}'
             FROM ({SHARE} FROM spans s WHERE s.project = ? AND ({edges}){asked})"""  # noqa: S608  as above
         values += [project, *bounds, *given]
     return sql + ") c", values

@@ -11,18 +11,16 @@ import json
 import os
 import re
 import socket
-import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from afere.base.actor import OWNER, Actor
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
-from afere.base.errors import BadInput, BadReference
+from afere.base.errors import BadReference
 from afere.base.filter import parse_filter
 from afere.base.span import Span, Totals, Trace, totals
 from afere.store import span_keep, span_labels, span_scan
@@ -30,56 +28,19 @@ from afere.store.access import Limited
 from afere.store.database import Database
 from afere.store.page import Page, check_limit, read_cursor, write_cursor
 from afere.store.span_filter import Where, register, sorting
-from afere.store.span_rollup import LAYOUT as ROLLUP
-from afere.store.span_rollup import Shares, count_all
-from afere.store.span_rows import COLUMNS, Chunks, cells, detail, encode, forget_texts, preview, read_row, texts
+from afere.store.span_layout import MIGRATIONS
+from afere.store.span_list import Listing
+from afere.store.span_rows import Chunks, outlined, preview, read_row
 from afere.store.span_stats import facets, statistics
+from afere.store.span_write import ENTRY, UNDER, Writing
 
-# Attributes that say how a span hangs together where its parent is not one of ours.
-ENTRY = "afere.entry"  # true: its parent lives in another process or belongs to other tracing; it begins what we see
+__all__ = ["SpanStore", "Loss", "died", "ENTRY", "UNDER", "PROCESS", "HOST", "MIGRATIONS"]
+
 PROCESS, HOST = "process.pid", "host.name"  # who runs a root, so that a crash can be told from a long run
-UNDER = "afere.under"  # the nearest span of ours above it, when a foreign span stands between
 
 _CHECKPOINT_PAGES = 20_000  # SQLite's default of 1,000 makes ingestion several times slower
-_CHUNK_SPANS = 128  # at most in one chunk, so that one span of a huge trace is read without all of it
 _LOSSES_KEPT = 1_000
 _SAID_KEPT = 2 * 86_400 * 10**9  # nanoseconds that events wait for their span, or for it to be sent again
-
-
-def _first_layout(connection: sqlite3.Connection) -> None:
-    columns = ", ".join(f"{name} {declared}" for name, declared in COLUMNS.items())
-    for statement in (
-        "CREATE TABLE chunks (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL)",
-        f"CREATE TABLE spans (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns})",
-        "CREATE UNIQUE INDEX spans_identity ON spans (project, trace_id, span_id)",
-        "CREATE INDEX spans_start ON spans (project, start)",
-        "CREATE INDEX spans_roots ON spans (project, start) WHERE root > 0",
-        "CREATE INDEX spans_errors ON spans (project, start) WHERE status = 'error'",
-        "CREATE INDEX spans_user ON spans (project, user, start) WHERE root > 0 AND user IS NOT NULL",
-        "CREATE INDEX spans_session ON spans (project, session, start) WHERE root > 0 AND session IS NOT NULL",
-        "CREATE INDEX spans_model ON spans (project, model, start) WHERE model IS NOT NULL",
-        "CREATE VIRTUAL TABLE texts USING fts5 (input, output, content='', tokenize='unicode61 remove_diacritics 2')",
-        "CREATE TABLE losses (at INTEGER NOT NULL, project TEXT NOT NULL, count INTEGER NOT NULL, why TEXT NOT NULL)",
-    ):
-        connection.execute(statement)
-
-
-def _second_layout(connection: sqlite3.Connection) -> None:
-    connection.execute(
-        """CREATE TABLE said (project TEXT NOT NULL, trace_id BLOB NOT NULL, span_id BLOB NOT NULL, digest BLOB NOT NULL,
-            came INTEGER NOT NULL, event TEXT NOT NULL,
-            PRIMARY KEY (project, trace_id, span_id, digest)) WITHOUT ROWID"""
-    )
-    connection.execute("CREATE INDEX said_came ON said (came)")
-
-
-def _third_layout(connection: sqlite3.Connection) -> None:
-    for statement in (*ROLLUP, *span_labels.LAYOUT):
-        connection.execute(statement)
-    count_all(connection)
-
-
-MIGRATIONS = (_first_layout, _second_layout, _third_layout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,26 +78,8 @@ class SpanStore:
 
         The same span again replaces its earlier state; a "running" state never replaces a finished one.
         """
-        latest: dict[tuple[str, str], Span] = {}
-        for span in spans:
-            _check_ids(span)
-            known = latest.get((span.trace_id, span.span_id))
-            if known is None or not _older(span, known.status):
-                latest[span.trace_id, span.span_id] = span
-        by_trace: dict[str, list[Span]] = {}
-        for span in latest.values():
-            by_trace.setdefault(span.trace_id, []).append(span)
         with self._database.write() as connection:
-            newest = connection.execute("SELECT coalesce(max(id), 0) FROM spans").fetchone()[0]
-            shares = Shares(connection, self.project)
-            labelled = span_labels.declared(connection, self.project)
-            if new := self._filterable - labelled.keys():
-                span_labels.declare(connection, self.project, new)
-                labelled = span_labels.declared(connection, self.project)
-            for trace_id, members in by_trace.items():
-                self._write_trace(connection, bytes.fromhex(trace_id), members, shares, labelled)
-            shares.add("s.id > ?", (newest,))  # ids only grow, and nobody else writes now
-            shares.write()
+            Writing(connection, self.project, self._filterable).write(spans)
 
     def say(self, events: Iterable[tuple[str, str, Mapping[str, Json]]]) -> None:
         """Keep events of spans, (trace id, span id, event), that may come later than they, or be sent again: durable on return.
@@ -201,21 +144,17 @@ class SpanStore:
         roots=True: the first span of each trace. Then latency, status, user, session, environment and chain are asked of it,
         tokens and cost of the whole trace, and the others of any span in the trace.
         """
-        terms, after, key = parse_filter(filter).terms, read_cursor(cursor, 2), sorting(sort, roots=roots)
+        terms, key = parse_filter(filter).terms, sorting(sort, roots=roots)
+        after = read_cursor(cursor, 2 if cursor is None else min(max(cursor.count("-") + 1, 2), 3))
         with self._database.read() as connection:
             chunks = register(connection)
-            where = Where(connection, self.project, roots=roots)
+            where = Where(connection, self.project, roots=roots, leading=terms if sort == "start" else ())
             for term in terms:
                 where.ask(term)
-            if after is not None:
-                where.add(f"({key}, s.id) < (?, ?)", *after)
-            rows = connection.execute(
-                f"SELECT s.*, {key} AS place FROM {where.source} WHERE {where.sql} ORDER BY {key} DESC, s.id DESC LIMIT ?",  # noqa: S608  all text of users is in parameters
-                (*where.values, check_limit(limit) + 1),
-            ).fetchall()
-            items = tuple(preview(row, chunks.detail(row["chunk"], row["line"])) for row in rows[:limit])
-        last = rows[limit - 1] if len(rows) > limit else None
-        return Page(items, write_cursor(last["place"], last["id"]) if last is not None else None)
+            listing = Listing(connection, where, key, roots=roots)
+            rows, following = listing.page(check_limit(limit), after)
+            items = tuple(preview(row, chunks.detail(row["chunk"], row["line"])) for row in rows)
+        return Page(items, write_cursor(*following) if following is not None else None)
 
     def stats(self, filter: str = "", *, by: Sequence[str] = ()) -> list[dict[str, Json]]:
         """Count, errors, p50, p95 and p99 of seconds, tokens and cost (US dollars) of the spans that match, grouped by `by`.
@@ -235,6 +174,31 @@ class SpanStore:
         terms = parse_filter(filter).terms
         with self._database.read() as connection:
             return facets(connection, self.project, terms, fields, check_limit(top))
+
+    def outline(self, trace_id: str, *, limit: int = 1000, cursor: str | None = None) -> Page[Span]:
+        """A page of the spans of one trace (all 32 digits) in order of start, without reading their contents.
+
+        Inputs and outputs are cut to 300 characters of text; attributes, events, messages and artifacts are left out: `span`
+        has them. Marks are "orphan" only. Thirty thousand spans are a matter of pages.
+        """
+        after = read_cursor(cursor, 2) or (-(2**63), 0)
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT * FROM spans WHERE project = ? AND trace_id = ? AND (start, id) > (?, ?) ORDER BY start, id LIMIT ?",
+                (self.project, bytes.fromhex(trace_id), *after, check_limit(limit) + 1),
+            ).fetchall()
+        last = rows[limit - 1] if len(rows) > limit else None
+        items = tuple(outlined(row) for row in rows[:limit])
+        return Page(items, write_cursor(last["start"], last["id"]) if last is not None else None)
+
+    def span(self, trace_id: str, span_id: str) -> Span | None:
+        """One span with all its contents, without reading the others of its trace; or None."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT * FROM spans WHERE project = ? AND trace_id = ? AND span_id = ?",
+                (self.project, bytes.fromhex(trace_id), bytes.fromhex(span_id)),
+            ).fetchone()
+            return None if row is None else read_row(row, Chunks(connection).detail(row["chunk"], row["line"]))
 
     def totals(self, trace_ids: Iterable[str]) -> dict[str, Totals]:
         """The sums of each of these traces, as `Trace.totals`, without reading their contents."""
@@ -306,7 +270,7 @@ class SpanStore:
         """
         with self._database.write() as connection:
             gone = span_keep.erase(connection, self.project, [bytes.fromhex(trace_id) for trace_id in trace_ids])
-            connection.execute("INSERT INTO texts (texts) VALUES ('optimize')")  # words go when segments are merged
+            connection.execute("INSERT INTO words (words) VALUES ('optimize')")  # words go when segments are merged
         self._database.scrub()
         return gone
 
@@ -334,100 +298,6 @@ class SpanStore:
             with self._database.write() as connection:
                 more = span_labels.look_through(connection, self.project)
 
-    def _write_trace(
-        self,
-        connection: sqlite3.Connection,
-        trace_id: bytes,
-        spans: list[Span],
-        shares: Shares,
-        labelled: Iterable[str],
-    ) -> None:
-        known = {
-            bytes(row["span_id"]): row
-            for row in connection.execute(
-                "SELECT id, span_id, parent_id, root, status, chunk, line,"
-                " coalesce(input_tokens, output_tokens, cost) IS NOT NULL AS reports FROM spans WHERE trace_id = ? AND project = ?",
-                (trace_id, self.project),
-            )
-        }
-        earlier: dict[int, int] = {}  # row -> chunk, of what is replaced
-        fresh: list[Span] = []
-        chunks = Chunks(connection)
-        for span in spans:
-            row = known.get(bytes.fromhex(span.span_id))
-            if row is not None:
-                if _older(span, row["status"]):
-                    continue
-                forget_texts(connection, row, chunks)
-                earlier[row["id"]] = row["chunk"]
-            fresh.append(span)
-        span_labels.delete(connection, earlier)
-        changed = _ids(_replaced_or_above(known, fresh)) if known else "0"
-        shares.take(f"s.id IN ({changed})", ())
-        present = {span_id.hex() for span_id in known} | {span.span_id for span in fresh}
-        for first in range(0, len(fresh), _CHUNK_SPANS):
-            self._write_chunk(connection, fresh[first : first + _CHUNK_SPANS], present, labelled)
-        shares.add(f"s.id IN ({changed})", ())  # those that are still there
-        _adopt(connection, known.values(), {bytes.fromhex(span.span_id) for span in fresh})
-        for chunk in set(earlier.values()):
-            connection.execute(
-                "DELETE FROM chunks WHERE id = ? AND NOT EXISTS"
-                " (SELECT 1 FROM spans WHERE trace_id = ? AND chunk = chunks.id)",
-                (chunk, trace_id),
-            )
-
-    def _write_chunk(
-        self, connection: sqlite3.Connection, spans: Sequence[Span], present: Set[str], labelled: Iterable[str]
-    ) -> None:
-        details = [detail(span) for span in spans]
-        chunk = connection.execute("INSERT INTO chunks (data) VALUES (?)", (encode(details),)).lastrowid
-        marks = ", ".join("?" for _ in COLUMNS)
-        rows: list[tuple[int, Mapping[str, Json]]] = []
-        for line, span in enumerate(spans):
-            row = connection.execute(
-                f"INSERT OR REPLACE INTO spans ({', '.join(COLUMNS)}) VALUES ({marks})",  # noqa: S608  names of our own columns
-                cells(span, project=self.project, root=_root(span, present), chunk=chunk, line=line),
-            ).lastrowid
-            said = texts(details[line])
-            if span.status != "running" and any(said):
-                connection.execute("INSERT INTO texts (rowid, input, output) VALUES (?, ?, ?)", (row, *said))
-            rows.append((cast("int", row), span.attributes))
-        span_labels.insert(connection, self.project, labelled, rows)
-
-
-def _replaced_or_above(known: Mapping[bytes, sqlite3.Row], fresh: Sequence[Span]) -> set[int]:
-    """Rows whose tokens may count otherwise once the fresh spans are written: theirs, and those right above them."""
-    replaced = [row for span in fresh if (row := known.get(bytes.fromhex(span.span_id))) is not None]
-    above = {row["parent_id"] for row in replaced if row["reports"]}
-    above |= {
-        bytes.fromhex(span.parent_id)
-        for span in fresh
-        if span.parent_id is not None and (span.input_tokens, span.output_tokens, span.cost) != (None, None, None)
-    }
-    return {row["id"] for row in replaced} | {
-        row["id"] for parent in above if (row := known.get(parent)) is not None and row["reports"]
-    }
-
-
-def _ids(rows: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(rows))) or "0"
-
-
-def _root(span: Span, present: Set[str]) -> int:
-    """1: it has no parent. 2: its parent is in another process. 3: its parent is not here, or not yet. 0: neither."""
-    if span.parent_id is None:
-        return 1
-    if span.parent_id in present or span.attributes.get(UNDER) in present:
-        return 0
-    return 2 if span.attributes.get(ENTRY) is True else 3
-
-
-def _adopt(connection: sqlite3.Connection, rows: Iterable[sqlite3.Row], fresh: Set[bytes]) -> None:
-    """Spans that came before their parent no longer begin anything."""
-    for row in rows:
-        if row["root"] > 1 and row["parent_id"] is not None and bytes(row["parent_id"]) in fresh:
-            connection.execute("UPDATE spans SET root = 0 WHERE id = ?", (row["id"],))
-
 
 def died(span: Span) -> bool:
     """Whether a span says "running" though the process that ran it, on this host, is no more."""
@@ -441,17 +311,6 @@ def died(span: Span) -> bool:
     except (OSError, OverflowError):
         return False
     return False
-
-
-def _check_ids(span: Span) -> None:
-    parent = span.parent_id
-    for value, digits in ((span.trace_id, 32), (span.span_id, 16), (parent if parent is not None else "0" * 16, 16)):
-        if re.fullmatch(f"[0-9a-f]{{{digits}}}", value) is None:
-            raise BadInput(f"Span {span.name!r}: {value!r} is not an id of {digits} hex digits.")
-
-
-def _older(span: Span, known: str) -> bool:
-    return span.status == "running" and known != "running"
 
 
 def _joined(spans: list[Span]) -> tuple[Span, ...]:

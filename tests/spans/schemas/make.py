@@ -31,15 +31,18 @@ with tempfile.TemporaryDirectory() as name:
     store.close()
     with closing(sqlite3.connect(Path(name) / "spans.db")) as connection:
         # The tables of the full-text index are made by that index: they cannot be dumped as they are.
-        lines = [line for line in connection.iterdump() if "texts" not in line and "sqlite_master" not in line]
-        texts = [
-            "CREATE VIRTUAL TABLE texts USING fts5 (input, output, content='', tokenize='unicode61 remove_diacritics 2');"
+        words = [
+            "CREATE VIRTUAL TABLE words USING fts5 (said, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2');"
         ]
-        texts += [
-            f"INSERT INTO texts (rowid, input, output) VALUES ({row}, '{given}', '{made}');"
-            for row, given, made in connection.execute(
-                "SELECT id, coalesce(input, ''), coalesce(output, '') FROM spans WHERE status <> 'running'"
+        words += [
+            f"INSERT INTO words (rowid, said) VALUES ({doc}, '{text}');"
+            for doc, text in connection.execute(
+                # As `span_docs.words` puts the texts of a chunk together.
+                "SELECT c.doc, group_concat(coalesce(s.input, s.output), char(10, 57344, 10)) FROM spans s"
+                " JOIN chunks c ON c.id = s.chunk WHERE s.status <> 'running' GROUP BY c.doc"
             )
         ]
-        dump = "\n".join([*lines, *texts, f"PRAGMA user_version={len(MIGRATIONS)};", ""])
+        connection.execute("DROP TABLE words")
+        lines = [line for line in connection.iterdump() if "sqlite_master" not in line]
+        dump = "\n".join([*lines, *words, f"PRAGMA user_version={len(MIGRATIONS)};", ""])
 Path(__file__).with_name(f"{len(MIGRATIONS)}.sql").write_text(dump)

@@ -1,0 +1,64 @@
+"""The layout of `spans.db`, as the list of steps that made it. A released step is never edited; a change is a new step."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from afere.store import span_docs, span_labels
+from afere.store.database import Migration
+from afere.store.span_rollup import LAYOUT as ROLLUP
+from afere.store.span_rollup import SUMMARY, count_all, summarise_all
+from afere.store.span_rows import COLUMNS
+
+
+def _first(connection: sqlite3.Connection) -> None:
+    columns = ", ".join(f"{name} {declared}" for name, declared in COLUMNS.items())
+    for statement in (
+        "CREATE TABLE chunks (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL)",
+        f"CREATE TABLE spans (id INTEGER PRIMARY KEY AUTOINCREMENT, {columns})",
+        "CREATE UNIQUE INDEX spans_identity ON spans (project, trace_id, span_id)",
+        "CREATE INDEX spans_start ON spans (project, start)",
+        "CREATE INDEX spans_roots ON spans (project, start) WHERE root > 0",
+        "CREATE INDEX spans_errors ON spans (project, start) WHERE status = 'error'",
+        "CREATE INDEX spans_user ON spans (project, user, start) WHERE root > 0 AND user IS NOT NULL",
+        "CREATE INDEX spans_session ON spans (project, session, start) WHERE root > 0 AND session IS NOT NULL",
+        "CREATE INDEX spans_model ON spans (project, model, start) WHERE model IS NOT NULL",
+        "CREATE TABLE losses (at INTEGER NOT NULL, project TEXT NOT NULL, count INTEGER NOT NULL, why TEXT NOT NULL)",
+    ):
+        connection.execute(statement)
+
+
+def _second(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        """CREATE TABLE said (project TEXT NOT NULL, trace_id BLOB NOT NULL, span_id BLOB NOT NULL, digest BLOB NOT NULL,
+            came INTEGER NOT NULL, event TEXT NOT NULL,
+            PRIMARY KEY (project, trace_id, span_id, digest)) WITHOUT ROWID"""
+    )
+    connection.execute("CREATE INDEX said_came ON said (came)")
+
+
+def _third(connection: sqlite3.Connection) -> None:
+    for statement in (*ROLLUP, *span_labels.FILTERABLE):
+        connection.execute(statement)
+    count_all(connection)
+
+
+def _fourth(connection: sqlite3.Connection) -> None:
+    """What can be searched is found by chunk, in order of time; counts by hour and model; spans that wait for their parent."""
+    for statement in (
+        "DROP TABLE IF EXISTS texts",
+        "DROP TABLE IF EXISTS labels",
+        "ALTER TABLE chunks ADD COLUMN doc INTEGER",
+        "CREATE INDEX spans_waiting ON spans (project, trace_id, parent_id) WHERE root > 1",
+        # Earlier spans are looked through again, by `keep`.
+        "UPDATE filterable SET missing = (SELECT coalesce(max(id), 0) FROM spans)",
+        *span_docs.LAYOUT,
+        *span_labels.LAYOUT,
+        *SUMMARY,
+    ):
+        connection.execute(statement)
+    span_docs.index_all(connection)
+    summarise_all(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth)

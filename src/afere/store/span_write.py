@@ -1,0 +1,261 @@
+"""Writing spans: everything of one transaction is gathered, then inserted table by table."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, cast
+
+from afere.base.canonical import Json
+from afere.base.errors import BadInput
+from afere.base.span import Span
+from afere.store import span_docs, span_labels
+from afere.store.span_docs import CHUNK_SPANS
+from afere.store.span_rollup import Shares
+from afere.store.span_rows import COLUMNS, Chunking, Chunks, cells, detail
+
+# Attributes that say how a span hangs together where its parent is not one of ours.
+ENTRY = "afere.entry"  # true: its parent lives in another process or belongs to other tracing; it begins what we see
+UNDER = "afere.under"  # the nearest span of ours above it, when a foreign span stands between
+
+_ID, _TRACE_ID = re.compile("[0-9a-f]{16}"), re.compile("[0-9a-f]{32}")
+_FEW = 400  # parameters of one statement
+_INSERT = f"INSERT OR REPLACE INTO spans (id, {', '.join(COLUMNS)}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608  names of our own columns
+
+
+class Writing:
+    """The spans of one project in one transaction. Traces that are not here yet cost no look-up but that."""
+
+    def __init__(self, connection: sqlite3.Connection, project: str, filterable: Set[str]) -> None:
+        self._connection = connection
+        self._project = project
+        self._shares = Shares(connection, project)
+        self._labelled = _labelled(connection, project, filterable)
+        self._chunking, self._chunks = Chunking(), Chunks(connection)
+        self._span, self._chunk = _last(connection, "spans"), _last(connection, "chunks")
+        self._new_chunks: list[tuple[int, bytes, int]] = []
+        self._rows: list[list[Any]] = []
+        self._docs: list[tuple[int, str]] = []
+        self._labels: list[tuple[int, Mapping[str, Json]]] = []
+
+    def write(self, spans: Iterable[Span]) -> None:
+        """All of them; the same span again replaces its earlier state."""
+        late: list[_Late] = []
+        for trace_id, members in _by_trace(spans).items():
+            trace = bytes.fromhex(trace_id)
+            first = self._connection.execute(
+                "SELECT c.doc FROM spans s LEFT JOIN chunks c ON c.id = s.chunk WHERE s.project = ? AND s.trace_id = ? LIMIT 1",
+                (self._project, trace),
+            ).fetchone()
+            if first is None:
+                self._append(members, {span.span_id for span in members}, min(span.start for span in members) // 10**9)
+                self._count(members)
+            else:
+                second = span_docs.second_of(first["doc"]) if first["doc"] is not None else members[0].start // 10**9
+                late.append(self._join(trace, members, second))
+        self._insert()
+        for joined in late:
+            self._settle(joined)
+        self._shares.write()
+
+    def _append(self, spans: Sequence[Span], present: Set[str], second: int) -> None:
+        """Gather spans of one trace, in chunks."""
+        for first in range(0, len(spans), CHUNK_SPANS):
+            part = spans[first : first + CHUNK_SPANS]
+            details = [detail(span) for span in part]
+            self._chunk += 1
+            doc = span_docs.number(second, self._span + 1)
+            self._new_chunks.append((self._chunk, self._chunking.encode(details), doc))
+            for line, span in enumerate(part):
+                self._span += 1
+                row = cells(span, project=self._project, root=_root(span, present), chunk=self._chunk, line=line)
+                self._rows.append([self._span, *row])
+            ended = (told for told, span in zip(details, part, strict=True) if span.status != "running")
+            self._docs.append((doc, span_docs.words(ended)))
+            if self._labelled:
+                self._labels += [(doc, span.attributes) for span in part]
+
+    def _insert(self) -> None:
+        self._connection.executemany("INSERT INTO chunks (id, data, doc) VALUES (?, ?, ?)", self._new_chunks)
+        self._connection.executemany(_INSERT, self._rows)
+        span_docs.insert(self._connection, self._docs)
+        span_labels.insert(self._connection, self._project, self._labelled, self._labels)
+
+    def _count(self, spans: Sequence[Span]) -> None:
+        """The shares of a trace that is all here."""
+        rows = self._rows[-len(spans) :]
+        above = {row[_PARENT] for row in rows if _reports(row)}
+        for row in rows:
+            sums = [None] * 3 if row[_SPAN_ID] in above else [row[_IN], row[_OUT], row[_COST]]
+            self._shares.count(row[_NAME], row[_KIND], row[_MODEL], row[_STATUS], row[_START], row[_SECONDS], sums)
+
+    # spans of a trace of which some are here
+
+    def _join(self, trace: bytes, spans: Sequence[Span], second: int) -> _Late:
+        late = _Late(trace, {bytes.fromhex(span.span_id) for span in spans})
+        named = late.fresh | {
+            bytes.fromhex(above)
+            for span in spans
+            for above in (span.parent_id, span.attributes.get(UNDER))
+            if isinstance(above, str) and _ID.fullmatch(above)
+        }
+        known = self._known(trace, named)
+        fresh = [
+            span
+            for span in spans
+            if (row := known.get(bytes.fromhex(span.span_id))) is None or not _older(span, row["status"])
+        ]
+        late.fresh = {bytes.fromhex(span.span_id) for span in fresh}
+        replaced = [known[span_id] for span_id in late.fresh if span_id in known]
+        moved = {bytes(row["parent_id"]) for row in replaced if row["parent_id"] is not None} - known.keys()
+        known |= self._known(trace, moved)  # a span above it may count now
+        for chunk in {row["chunk"] for row in replaced}:
+            late.forgotten[chunk] = span_docs.forget(self._connection, chunk, self._chunks)
+        late.changed = _replaced_or_above(known, replaced, fresh)
+        self._shares.take(f"s.id IN ({_ids(late.changed)})", ())
+        present = {span_id.hex() for span_id in known} | {span.span_id for span in fresh}
+        before = self._span
+        self._append(fresh, present, second)
+        late.rows = (before, self._span)
+        return late
+
+    def _known(self, trace: bytes, span_ids: Iterable[bytes]) -> dict[bytes, sqlite3.Row]:
+        found: dict[bytes, sqlite3.Row] = {}
+        wanted = list(span_ids)
+        for first in range(0, len(wanted), _FEW):
+            some = wanted[first : first + _FEW]
+            marks = ", ".join("?" * len(some))
+            rows = self._connection.execute(
+                "SELECT id, span_id, parent_id, status, chunk, coalesce(input_tokens, output_tokens, cost) IS NOT NULL AS reports"  # noqa: S608  question marks only
+                f" FROM spans WHERE project = ? AND trace_id = ? AND span_id IN ({marks})",
+                (self._project, trace, *some),
+            )
+            found.update((bytes(row["span_id"]), row) for row in rows)
+        return found
+
+    def _settle(self, late: _Late) -> None:
+        """What can only be said once the spans are written."""
+        self._shares.add(f"s.id IN ({_ids(late.changed)}) OR (s.id > ? AND s.id <= ?)", late.rows)
+        self._adopt(late)
+        for chunk, doc in late.forgotten.items():
+            gone = self._connection.execute(
+                "DELETE FROM chunks WHERE id = ? AND NOT EXISTS"
+                " (SELECT 1 FROM spans WHERE project = ? AND trace_id = ? AND chunk = chunks.id)",
+                (chunk, self._project, late.trace),
+            ).rowcount
+            if not gone and doc is not None:
+                self._index_again(chunk, doc)
+
+    def _adopt(self, late: _Late) -> None:
+        """Spans that came before their parent no longer begin anything."""
+        waiting = "project = ? AND trace_id = ? AND root > 1"
+        if not self._connection.execute(
+            f"SELECT 1 FROM spans INDEXED BY spans_waiting WHERE {waiting} LIMIT 1",  # noqa: S608  our own words
+            (self._project, late.trace),
+        ).fetchone():
+            return
+        self._connection.executemany(
+            f"UPDATE spans INDEXED BY spans_waiting SET root = 0 WHERE {waiting} AND parent_id = ?",  # noqa: S608  as above
+            [(self._project, late.trace, span_id) for span_id in late.fresh],
+        )
+
+    def _index_again(self, chunk: int, doc: int) -> None:
+        span_docs.again(self._connection, doc, chunk, self._chunks)
+        rows = self._connection.execute(
+            f"SELECT line FROM spans WHERE {span_docs.ROWS} AND chunk = ?",  # noqa: S608  as above
+            (*span_docs.rows_of(doc), chunk),
+        ).fetchall()
+        said = [(doc, self._chunks.attributes(chunk, row["line"])) for row in rows] if self._labelled else []
+        span_labels.insert(self._connection, self._project, self._labelled, said)
+
+
+class _Late:
+    """Spans that join a trace, between being gathered and being settled."""
+
+    def __init__(self, trace: bytes, fresh: set[bytes]) -> None:
+        self.trace, self.fresh = trace, fresh
+        self.forgotten: dict[int, int | None] = {}  # chunk -> document that was taken out of the index
+        self.changed: set[int] = set()  # rows that count otherwise afterwards
+        self.rows: tuple[int, int] = (0, 0)  # the new rows: after the first, up to the second
+
+
+_AT = {name: place for place, name in enumerate(("id", *COLUMNS))}
+_SPAN_ID, _PARENT, _NAME, _KIND, _START = (_AT[name] for name in ("span_id", "parent_id", "name", "kind", "start"))
+_SECONDS, _STATUS, _MODEL = (_AT[name] for name in ("seconds", "status", "model"))
+_IN, _OUT, _COST = (_AT[name] for name in ("input_tokens", "output_tokens", "cost"))
+
+
+def _reports(row: Sequence[Any]) -> bool:
+    return row[_PARENT] is not None and (row[_IN], row[_OUT], row[_COST]) != (None, None, None)
+
+
+def _labelled(connection: sqlite3.Connection, project: str, filterable: Set[str]) -> dict[str, int]:
+    labelled = span_labels.declared(connection, project)
+    if new := filterable - labelled.keys():
+        span_labels.declare(connection, project, new)
+        labelled = span_labels.declared(connection, project)
+    return labelled
+
+
+def _last(connection: sqlite3.Connection, table: str) -> int:
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+    return cast("int", row["seq"]) if row is not None else 0
+
+
+def _by_trace(spans: Iterable[Span]) -> dict[str, list[Span]]:
+    """The latest state of each span, by trace; BadInput for ids that are none."""
+    latest: dict[tuple[str, str], Span] = {}
+    for span in spans:
+        if not (
+            _TRACE_ID.fullmatch(span.trace_id)
+            and _ID.fullmatch(span.span_id)
+            and (span.parent_id is None or _ID.fullmatch(span.parent_id))
+        ):
+            raise _no_id(span)
+        known = latest.get((span.trace_id, span.span_id))
+        if known is None or not _older(span, known.status):
+            latest[span.trace_id, span.span_id] = span
+    by_trace: dict[str, list[Span]] = {}
+    for span in latest.values():
+        by_trace.setdefault(span.trace_id, []).append(span)
+    return by_trace
+
+
+def _no_id(span: Span) -> BadInput:
+    asked = ((span.trace_id, _TRACE_ID, 32), (span.span_id, _ID, 16), (span.parent_id, _ID, 16))
+    value, digits = next(
+        (value, digits) for value, form, digits in asked if value is not None and not form.fullmatch(value)
+    )
+    return BadInput(f"Span {span.name!r}: {value!r} is not an id of {digits} hex digits.")
+
+
+def _older(span: Span, known: str) -> bool:
+    return span.status == "running" and known != "running"
+
+
+def _replaced_or_above(
+    known: Mapping[bytes, sqlite3.Row], replaced: Iterable[sqlite3.Row], fresh: Sequence[Span]
+) -> set[int]:
+    """Rows whose tokens may count otherwise once the fresh spans are written: theirs, and those right above them."""
+    rows = {row["id"]: row for row in replaced}
+    above = {bytes(row["parent_id"]) for row in rows.values() if row["reports"] and row["parent_id"] is not None}
+    above |= {
+        bytes.fromhex(span.parent_id)
+        for span in fresh
+        if span.parent_id is not None and (span.input_tokens, span.output_tokens, span.cost) != (None, None, None)
+    }
+    return rows.keys() | {row["id"] for parent in above if (row := known.get(parent)) is not None and row["reports"]}
+
+
+def _ids(rows: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(rows))) or "0"
+
+
+def _root(span: Span, present: Set[str]) -> int:
+    """1: it has no parent. 2: its parent is in another process. 3: its parent is not here, or not yet. 0: neither."""
+    if span.parent_id is None:
+        return 1
+    if span.parent_id in present or span.attributes.get(UNDER) in present:
+        return 0
+    return 2 if span.attributes.get(ENTRY) is True else 3
