@@ -35,8 +35,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "index": ("afere.cli.index:index", "Build or refresh an index of documents."),
     "key": ("afere.cli.key:key", "Keys for programs that talk to a server."),
     "user": ("afere.cli.key:user", "Accounts for people who open a server's pages."),
-    "backup": ("afere.cli.backup:backup", "A consistent copy of the store, while it is used."),
-    "restore": ("afere.cli.backup:restore", "Put a backup back, checked first."),
     "doctor": ("afere.cli.doctor:doctor", "Check the store, the project and this machine; say what to do."),
     "keep": ("afere.cli.keeping:keep", "Remove traces older than afere.yaml says."),
     "erase": ("afere.cli.keeping:erase", "Erase all that is known of a user, from every file."),

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from afere.base.errors import AfereError
-from afere.server import changes, login
+from afere.server import changes, login, store_api
 from afere.server.assets import serve_asset
 from afere.server.auth import Access, actor_in, login_of
 from afere.server.openapi import describe
@@ -105,10 +105,10 @@ def create_app(session: Session, *, asks: bool = False, hosts: Collection[str] =
         Route("/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
         Route("/{project}/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
     ]
-    fixed += login.routes(session)
+    fixed += [*login.routes(session), *store_api.routes(sessions)]
     # Names never end in .json, so the addresses of programs come first.
     app = Starlette(routes=[*fixed, *programs, *people], exception_handlers={HTTPException: _no_such_page})
-    return Guard(app, Access(session, asks), large=PATHS, hosts=hosts, refuse=refused)
+    return Guard(app, Access(session, asks), large=(*PATHS, store_api.PATH), hosts=hosts, refuse=refused)
 
 
 def _route(path: str, endpoint: Callable[..., Any]) -> Route:

@@ -228,6 +228,21 @@ class Actors:
         )
         return str(rows[0]["name"]) if rows else None
 
+    def accept(self, invitation: str, password: str) -> str | None:
+        """Choose the password that an invitation asks for; returns whose it is, or None where it serves no longer."""
+        hashed = hash_password(password)
+        name = self.invited(invitation)
+        if name is None:
+            return None
+        with self._database.write() as connection:
+            row = _living(connection, name)
+            if row["invitation"] != _hash(invitation):  # somebody was quicker
+                return None
+            stamp = Stamp(EVERY, f"person:{name}", rfc3339(now_ns()))
+            new = {"password": hashed, "invitation": None, "invited_until": None}
+            _rewrite(connection, stamp, "people", row, new, said={"state": "password"})
+        return name
+
     # log-ins
 
     def password_of(self, name: str) -> str | None:

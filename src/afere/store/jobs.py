@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 from afere.base.canonical import Json, plain
 from afere.base.clock import new_id, now_ns, rfc3339
-from afere.base.errors import BadInput, Refused
+from afere.base.errors import BadInput, NotFound, Refused
 from afere.store.access import Limited
 from afere.store.audit import Stamp, announce
 from afere.store.database import inserted
@@ -179,6 +179,14 @@ def find(
     rows = connection.execute(f"{query} ORDER BY seq DESC LIMIT ?", [*values, limit + 1]).fetchall()
     items = tuple(_job(row, database) for row in rows[:limit])
     return Page(items, write_cursor(rows[limit - 1]["seq"]) if len(rows) > limit else None)
+
+
+def of(connection: sqlite3.Connection, database: Limited, project: str, id_: str) -> Job:
+    """The job with that id."""
+    row = connection.execute("SELECT * FROM jobs WHERE project=? AND id=?", (project, id_)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no job {id_!r} in project {project!r}.")
+    return _job(row, database)
 
 
 def _job(row: sqlite3.Row, database: Limited) -> Job:

@@ -19,14 +19,14 @@ from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput, Refused, StoreFailed
 from afere.base.project import Project, find_project
 from afere.base.score import Score
-from afere.store import actors, aliases, artifacts, audit, jobs, scores
+from afere.store import actors, aliases, artifacts, audit, jobs, lineage, scores
 from afere.store.access import Limited, require
 from afere.store.actors import Actors
-from afere.store.artifacts import Edge
 from afere.store.audit import AuditLine, Change, Head, Stamp
 from afere.store.blobs import Blobs
 from afere.store.database import Database
 from afere.store.jobs import Job
+from afere.store.lineage import Edge, Reached
 from afere.store.page import Page, check_limit
 from afere.store.schema import MIGRATIONS
 
@@ -179,7 +179,13 @@ class Session:
     def _walk(self, ref: str | Ref, *, up: bool) -> list[Edge]:
         with self._database.read() as connection:
             start = artifacts.resolve(connection, self.project, ref)["id"]
-            return artifacts.walk(connection, start, up=up)
+            return lineage.walk(connection, [start], up=up).named(connection)
+
+    def reach(self, *refs: str | Ref, up: bool, most: int = 200) -> Reached:
+        """What these artifacts use (up), or what uses them, at any distance: the `most` nearest by name, and counts of all."""
+        with self._database.read() as connection:
+            starts = [artifacts.resolve(connection, self.project, ref)["id"] for ref in refs]
+            return lineage.reached(connection, starts, up=up, most=most)
 
     # aliases
 
@@ -239,6 +245,11 @@ class Session:
     def job(self, kind: str, key: str, *, total: int | None = None) -> Job:
         """The unfinished job with that key, or a new one. Refused while another living process works on it."""
         return jobs.claimed(lambda instead: self.claim(kind, key, total=total, owner=jobs.me(), instead=instead))
+
+    def job_of(self, id_: str) -> Job:
+        """The job with that id."""
+        with self._database.read() as connection:
+            return jobs.of(connection, self._database, self.project, id_)
 
     def claim(self, kind: str, key: str, *, total: int | None, owner: jobs.Owner, instead: jobs.Owner | None) -> Job:
         """The job for this process; `jobs.Busy` where another has it that is not `instead`, the one found dead."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from afere.base.actor import EVERY, SCOPES, Actor
 from afere.base.errors import NotFound, Refused
+from afere.tracing.otlp.batch import check_project
 
 if TYPE_CHECKING:
     from afere.store import Session
@@ -80,13 +81,23 @@ class Sessions:
 
     def of(self, project: str | None, actor: Actor) -> Session:
         """What this actor sees of a project that has something kept. Without a name: their own one, or the server's."""
+        project = self._project(project, actor)
+        found = self._whole(project, named=project in actor.projects)
+        return found if actor == self.first.rights else found.of(project, actor)
+
+    def begun(self, project: str | None, actor: Actor) -> Session:
+        """As `of`, also for a project that has nothing yet."""
+        named = self._project(project, actor)
+        return self.first.of(check_project(named, "the project's name"), actor)
+
+    def _project(self, asked: str | None, actor: Actor) -> str:
+        project = asked
         if project is None:
             own = next(iter(actor.projects), EVERY)
             project = self.first.project if any(actor.may(scope, self.first.project) for scope in SCOPES) else own
         if not any(actor.may(scope, project) for scope in SCOPES):  # also where there is no such project
             raise Refused(f"{actor.id} has no access to project {project!r}. An administrator gives it: afere user add")
-        found = self._whole(project, named=project in actor.projects)
-        return found if actor == self.first.rights else found.of(project, actor)
+        return project
 
     def _whole(self, project: str, *, named: bool) -> Session:
         with self._lock:

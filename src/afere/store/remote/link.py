@@ -1,0 +1,129 @@
+"""One server, asked over HTTP: JSON packed with zstd, again after what may pass, errors as they were raised there."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+from afere.base import errors
+from afere.base.canonical import Json
+from afere.base.errors import AfereError, BadInput, NotFound, Refused, StoreFailed
+from afere.net import Answer, Call, HostFailed, send
+from afere.store.jobs import Busy, Owner
+from afere.store.wire import VERSION
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+PATIENCE = 30.0  # seconds that one thing is asked for again and again
+_EACH = 60.0  # seconds of one attempt
+_PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between attempts, half of it by chance
+_SHORT = 1_000  # bytes not worth packing
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class Link:
+    """The address of a server and the key for it. Threads may share it."""
+
+    def __init__(self, url: str, key: str | None, project: str | None) -> None:
+        parts = urlsplit(url)
+        if not parts.hostname or parts.query or parts.fragment:
+            raise BadInput(f"{url!r} is no address of a server: write https://host or http://host:4318.")
+        if key is not None and not (key.isascii() and key.isprintable()):
+            raise BadInput(
+                "AFERE_KEY is no key: it has characters that no key has. Set it anew, without quotes around it."
+            )
+        self.url = url.rstrip("/")
+        self.project = project
+        self.patience = PATIENCE
+        self._key = key
+        self._failing = threading.Event()
+
+    def ask(self, method: str, **arguments: object) -> Any:
+        """The value of a method of the server's store."""
+        return self._value("POST", method, json.dumps(arguments).encode())
+
+    def put_blob(self, data: bytes) -> str:
+        """Keep bytes there; their digest."""
+        return str(self._value("POST", "put_blob", data, kind="application/octet-stream"))
+
+    def blob(self, digest: str) -> bytes:
+        """The bytes with that digest."""
+        return self._sent("GET", f"blobs/{quote(digest, safe=':')}", None, {}).body
+
+    def _value(self, method: str, path: str, body: bytes, *, kind: str = "application/json") -> Any:
+        headers = {"content-type": kind}
+        if len(body) > _SHORT:
+            body, headers["content-encoding"] = zstd.compress(body), "zstd"
+        answer = self._sent(method, path, body, headers)
+        try:
+            return json.loads(answer.body)["value"]
+        except (ValueError, KeyError, TypeError):
+            raise StoreFailed(f"What answers at {self.url} is no server of afere. Check AFERE_STORE.") from None
+
+    def _sent(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        """The answer, asked for until it comes. After a long failure the next question is put only once, until one succeeds."""
+        if self._key:
+            headers["authorization"] = f"Bearer {self._key}"
+        if self.project:
+            headers["afere-project"] = quote(self.project)
+        call = Call(method, f"{self.url}/api/store/{VERSION}/{path}", headers, body, timeout=_EACH, first_byte=_EACH)
+        deadline = time.monotonic() + (0.0 if self._failing.is_set() else self.patience)
+        attempt = 0
+        while True:
+            try:
+                answer = send(call)
+            except HostFailed as error:
+                problem, wait = StoreFailed(f"The server of this store cannot be asked: {error}"), None
+            else:
+                if answer.status < 400:
+                    self._failing.clear()
+                    return answer
+                problem, wait = _problem(answer, self.url), answer.headers.get("retry-after")
+                if answer.status not in _PASSING:
+                    self._failing.clear()
+                    raise problem
+            pause = _pause(attempt, wait)
+            if time.monotonic() + pause > deadline:
+                self._failing.set()
+                raise problem
+            time.sleep(pause)
+            attempt += 1
+
+
+def _pause(attempt: int, wait: str | None) -> float:
+    if wait is not None and wait.isdigit():
+        return min(float(wait), 60.0)
+    pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
+    return pause / 2 + random.random() * pause / 2  # noqa: S311  no secret
+
+
+def _problem(answer: Answer, url: str) -> AfereError:
+    """The error that was raised at the server."""
+    try:
+        said: Any = json.loads(answer.body)
+    except ValueError:
+        said = None
+    told: Mapping[str, Json] = cast("Mapping[str, Json]", said) if isinstance(said, dict) else {}
+    text = str(told.get("detail") or f"{url} answered {answer.status}")
+    if answer.status == 401:
+        return Refused(f"{url} does not let this program in: {text} Set the key with AFERE_KEY.")
+    owner = told.get("owner")
+    if isinstance(owner, dict):
+        return Busy(text, Owner(**cast("dict[str, Any]", owner)))
+    named = getattr(errors, str(told.get("error")), None)
+    if isinstance(named, type) and issubclass(named, AfereError) and named is not errors.MissingExtra:
+        return named(text)
+    if answer.status in (404, 405) and not told.get("error"):
+        return NotFound(
+            f"{url} answered {answer.status}: no server of afere, or one of another version. Check AFERE_STORE."
+        )
+    return StoreFailed(f"{url} answered {answer.status}: {text}")
