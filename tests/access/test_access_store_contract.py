@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from access_site import Site
 
 import afere.store
 from afere.base.artifact import Use
@@ -14,7 +15,6 @@ from afere.base.score import Score
 from afere.base.span import Span
 from afere.store import Session
 from afere.store.jobs import Busy, me
-from conftest import Site
 
 SPAN = Span(
     "ab" * 16, "cd" * 8, "answer", 1_760_000_000_123_456_789, kind="llm", end=1_760_000_001_123_456_789, status="error",

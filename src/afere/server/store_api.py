@@ -60,8 +60,8 @@ def _claim(session: Session, given: _Arguments) -> object:
 
 def _find(session: Session, given: _Arguments) -> object:
     where = cast("dict[str, Any]", given.get("where") or {})
-    found: Page[Any] = session.find(given["what"], limit=given.get("limit", 50), cursor=given.get("cursor"), **where)
-    return found
+    find: Callable[..., Page[Any]] = session.find  # its overloads are by literal names
+    return find(given["what"], limit=given.get("limit", 50), cursor=given.get("cursor"), **where)
 
 
 def _said(session: Session, given: _Arguments) -> object:

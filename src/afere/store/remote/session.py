@@ -38,7 +38,9 @@ def connect(url: str, here: Project, project: str | None, actor: str | None) -> 
     The project is the one named, else that of afere.yaml or AFERE_PROJECT, else the key's own.
     """
     key = os.environ.get("AFERE_KEY", "").strip() or None
-    named = project or (here.name if here.declared or os.environ.get("AFERE_PROJECT") else None)
+    named = project or here.name
+    if named == "default" and not here.declared and not os.environ.get("AFERE_PROJECT"):
+        named = None  # nobody named one
     link = Link(url, key, named)
     who: Mapping[str, Any] = link.ask("who")
     rights = Actor(who["id"], tuple(who["roles"]), tuple((where, frozenset(given)) for where, given in who["grants"]))
