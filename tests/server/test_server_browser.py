@@ -191,6 +191,7 @@ def test_all_of_it_works_without_script(browser: Browser, site: str) -> None:
         page.click(".find")
         page.fill("input[name=q]", "status:error")
         page.click(".filters button")
+        page.click("noscript a")
         assert " failed." in page.locator(".verdict").inner_text()
         page.click("[data-theme-toggle]")
         assert page.locator("html").get_attribute("data-theme") == "light"

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from html.parser import HTMLParser
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 import seeding
@@ -456,7 +456,9 @@ def test_the_description_names_addresses_that_answer(site: str) -> None:
     }
     for path, methods in described["paths"].items():
         if "get" in methods:
-            name = "handbook-eval" if path.startswith("/datasets") else "answer"
+            user = read(site, "/users.json")["items"][0]["name"]
+            names = {"datasets": "handbook-eval", "sessions": "s-1", "users": quote(user)}
+            name = names.get(path.split("/")[1], "answer")
             there = path.format(**{**filled, "name": name})
             assert read(site, there) is not None
             assert methods["get"]["summary"]

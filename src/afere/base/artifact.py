@@ -11,7 +11,7 @@ from afere.base.errors import BadReference
 
 KINDS = (
     "prompt", "component", "chain", "tool", "model", "adapter", "dataset", "index", "scorer", "judge", "suite",
-    "policy", "bundle", "experiment", "decision", "report",
+    "policy", "bundle", "experiment", "decision", "report", "view",
 )  # fmt: skip
 NUMBERED = frozenset({"experiment", "decision", "report"})  # named by a number that counts up in the project
 

@@ -20,7 +20,22 @@ from afere.server.assets import serve_asset
 from afere.server.auth import Access, actor_in, login_of
 from afere.server.openapi import describe
 from afere.server.otlp import PATHS, Intake, doors, refused
-from afere.server.pages import artifacts, audit, compare, datasets, experiments, home, prompts, spans, trace, traces
+from afere.server.pages import (
+    artifacts,
+    audit,
+    compare,
+    datasets,
+    experiments,
+    home,
+    over,
+    prompts,
+    spans,
+    trace,
+    traces,
+    users,
+    views,
+)
+from afere.server.pages import sessions as threads
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.frame import Sessions, frame
 from afere.server.problem import problem, status_of
@@ -51,10 +66,17 @@ class Address:
 
 _PAGED = ("limit", "cursor")
 ADDRESSES = (
-    Address("/traces", "traces", traces.page, "traces.html", ("q", *_PAGED)),
+    Address("/traces", "traces", traces.page, "traces.html", ("q", "sort", "view", *_PAGED)),
+    Address("/traces/new", "traces", traces.new_page, "traces_new.html", ("q", "after", "watch")),
+    Address("/traces/over", "traces", over.page, "traces_over.html", ("q",)),
     Address("/traces/{trace}", "traces", trace.page, "trace.html", ("cursor", "content")),
     Address("/traces/{trace}/steps", "traces", trace.steps_page, None),
     Address("/traces/{trace}/spans/{span}", "traces", trace.span_page, "span_page.html"),
+    Address("/sessions", "sessions", threads.list_page, "groups.html", ("limit",)),
+    Address("/sessions/{name:path}", "sessions", threads.page, "session.html", _PAGED),
+    Address("/users", "users", users.list_page, "groups.html", ("limit",)),
+    Address("/users/{name:path}", "users", users.page, "user.html", _PAGED),
+    Address("/views", "traces", views.page, None),
     Address("/spans", "traces", spans.page, None, ("q", *_PAGED)),
     Address("/prompts", "prompts", prompts.list_page, "prompts.html", _PAGED),
     Address("/prompts/{name}", "prompts", prompts.page, "prompt.html"),
@@ -102,6 +124,8 @@ def create_app(session: Session, *, asks: bool = False, hosts: Collection[str] =
         Route("/settings", changes.set_theme, methods=["POST"]),
         Route("/scores", partial(changes.add_score, sessions), methods=["POST"]),
         Route("/{project}/scores", partial(changes.add_score, sessions), methods=["POST"]),
+        Route("/views", partial(changes.save_view, sessions), methods=["POST"]),
+        Route("/{project}/views", partial(changes.save_view, sessions), methods=["POST"]),
         Route("/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
         Route("/{project}/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
     ]
@@ -122,7 +146,7 @@ def _answer(sessions: Sessions, address: Address, request: Request, *, as_page: 
     try:
         path: dict[str, Any] = dict(request.path_params)
         session = sessions.of(path.pop("project", None), actor_in(request))
-        value = address.read(session, Asked(path, dict(request.query_params)))
+        value = address.read(session, Asked(path, dict(request.query_params), str(request.base_url).rstrip("/")))
         status = getattr(value, "status", 200)
         if not as_page or address.template is None:
             if status != 200:  # a page that tells what is wrong with the question

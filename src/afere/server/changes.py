@@ -1,4 +1,4 @@
-"""The two things that can be changed here: a person's score, and where an alias points. Each says why, each can be undone."""
+"""What can be changed here: a person's score, where an alias points, and a saved view. Each says why, each can be undone."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadInput, NotFound
 from afere.base.score import Score
 from afere.server.auth import actor_in
+from afere.server.pages import views
 from afere.server.pages.frame import Sessions
 from afere.server.problem import problem, status_of
 from afere.server.safety import MAX_BODY
@@ -79,6 +80,22 @@ async def move_alias(sessions: Sessions, request: Request) -> Response:
             raise BadInput("A reason is needed: it is what the next person reads first.")
         name = f"{_needed(given, 'name')}@{check_alias(_needed(given, 'alias'))}"
         return session.alias(name, _text(given, "to") or None, why=why).to_json()
+
+    return await _changed(request, change)
+
+
+async def save_view(projects: Sessions, request: Request) -> Response:
+    """`POST /views` with name, filter and sort keeps a view of the traces; with `remove` it is taken out of the list."""
+
+    def change(given: Mapping[str, Json]) -> Json:
+        session = projects.of(request.path_params.get("project"), actor_in(request))
+        name = _needed(given, "name")
+        if given.get("remove"):
+            views.remove(session, name)
+            return {"name": name, "removed": True}
+        return views.save(
+            session, name, _text(given, "filter"), _text(given, "sort") or "start", _text(given, "why")
+        ).to_json()
 
     return await _changed(request, change)
 

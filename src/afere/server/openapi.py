@@ -23,6 +23,12 @@ _SCORE: dict[str, Json] = {
     "why": {"type": "string"},
     "by": {"type": "string", "description": "person:NAME or user:NAME; default: who runs the server"},
 }
+_VIEW: dict[str, Json] = {
+    "name": {"type": "string"},
+    "filter": {"type": "string"},
+    "sort": {"type": "string", "description": "start, latency or cost"},
+    "remove": {"type": "boolean", "description": "true takes the view out of the list"},
+}
 _MOVE: dict[str, Json] = {
     "name": {"type": "string", "description": "kind:name, such as prompt:answer"},
     "alias": {"type": "string"},
@@ -36,6 +42,7 @@ def describe(addresses: Sequence[Address]) -> Json:
     paths: dict[str, Json] = {f"{one.path}.json": {"get": _read(one)} for one in addresses}
     paths["/scores"] = {"post": _change("Keep a person's score.", _SCORE, ["target", "name"])}
     paths["/aliases"] = {"post": _change("Move an alias, with a reason.", _MOVE, ["name", "alias", "why"])}
+    paths["/views"] = {"post": _change("Keep a view of the traces.", _VIEW, ["name"])}
     for path, text in (("/healthz", "The process answers."), ("/readyz", "The store can be read.")):
         paths[path] = {"get": {"summary": text, "responses": {"200": {"description": "yes"}}}}
     problem: Json = {
@@ -49,13 +56,13 @@ def describe(addresses: Sequence[Address]) -> Json:
             "version": version("afere"),
             "description": "Without /{project} in front, the project that the server was started for answers.",
         },
-        "paths": {re.sub(r":int}", "}", path): value for path, value in paths.items()},
+        "paths": {re.sub(r":\w+}", "}", path): value for path, value in paths.items()},
         "components": {"schemas": {"problem": problem}},
     }
 
 
 def _read(address: Address) -> Json:
-    names = re.findall(r"{(\w+)(?::int)?}", address.path)
+    names = re.findall(r"{(\w+)(?::\w+)?}", address.path)
     parameters: list[Json] = [_parameter(name, "path") for name in names]
     parameters += [_parameter(name, "query") for name in address.query]
     return {

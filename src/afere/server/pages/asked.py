@@ -14,10 +14,11 @@ MAX_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The parts of the path and the query of a request."""
+    """The parts of the path and the query of a request; `site` is the address that the server was asked at."""
 
     path: Mapping[str, Any] = field(default_factory=dict[str, Any])
     query: Mapping[str, str] = field(default_factory=dict[str, str])
+    site: str = ""
 
     def get(self, name: str, default: str = "") -> str:
         """A value of the query."""
@@ -30,7 +31,7 @@ class Asked:
             return default
         if not (text.isascii() and text.isdigit()):
             raise BadInput(f"{name}={text!r} in the address: write a whole number.")
-        return min(int(text[:12]), most)
+        return min(int(text[:20]), most)
 
     @property
     def limit(self) -> int:

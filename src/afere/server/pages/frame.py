@@ -30,7 +30,14 @@ class Group:
 
 GROUPS = (
     Group("", (Entry("home", "Home", "", "home"),)),
-    Group("Watch", (Entry("traces", "Traces", "/traces", "trace"),)),
+    Group(
+        "Watch",
+        (
+            Entry("traces", "Traces", "/traces", "trace"),
+            Entry("sessions", "Sessions", "/sessions", "review"),
+            Entry("users", "Users", "/users", "person"),
+        ),
+    ),
     Group(
         "Build",
         (
@@ -48,7 +55,7 @@ UNBUILT = frozenset({
     "docs",
 })  # fmt: skip
 BUILT = frozenset({
-    "v1", "traces", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "audit", "settings",
+    "v1", "traces", "sessions", "users", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "audit", "settings",
     "static", "login", "logout", "invitation", "metrics",
 })  # fmt: skip
 _NEXT = {"": "light", "light": "dark", "dark": "system"}

@@ -12,8 +12,8 @@ from afere.base.span import Span, totals
 from afere.evals.stats import Estimate, clustered_mean, clustered_rate, quantile
 from afere.server import figures, words
 from afere.server.pages.asked import Asked
+from afere.server.pages.over import drawn, slots_of
 from afere.server.pages.summary import Judged, Summary, summaries
-from afere.server.pages.traces import chart
 
 if TYPE_CHECKING:
     from afere.base.artifact import Artifact
@@ -156,7 +156,7 @@ def page(session: Session, asked: Asked) -> HomePage:
         clustered_rate([float(span.status == "error") for span in requests], range(len(requests))),
         quantile(seconds, 0.5).value, quantile(seconds, 0.95),
         totals(spans.items).cost, spans.next is not None,
-        _spark(requests, start), chart(requests, since=start), _qualities(session, over), _components(spans.items),
+        _spark(requests, start), _chart(requests, start), _qualities(session, over), _components(spans.items),
         summaries(session, requests[:_FEW]), _latest(session, "experiment"), _latest(session, "decision"),
         sum(loss.count for loss in session.spans.losses()), bool(requests) or bool(session.spans.find(limit=1).items),
     )  # fmt: skip
@@ -192,6 +192,14 @@ def _spark(requests: Sequence[Span], since: int | None) -> figures.Spark | None:
     for span in requests:
         slots[min(max((span.start - first) * 24 // max(last - first, 1), 0), 23)] += 1
     return figures.spark(slots)
+
+
+def _chart(requests: Sequence[Span], since: int | None) -> figures.Histogram | None:
+    """Requests over the window; None for fewer than two."""
+    if len(requests) < 2:
+        return None
+    first, last = since or requests[-1].start, now_ns()
+    return drawn(slots_of(requests, first, last), first, last)
 
 
 def _qualities(session: Session, over: str) -> tuple[Quality, ...]:

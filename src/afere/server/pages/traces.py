@@ -1,4 +1,4 @@
-"""The list of traces: a filter, counts over time, and the newest that match."""
+"""The list of traces: a filter, the newest that match, and what came since."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
-from afere.base.clock import now_ns
-from afere.base.errors import BadRule
+from afere.base.clock import rfc3339
+from afere.base.errors import BadInput, BadRule
 from afere.base.filter import FIELDS, Term, parse_filter
 from afere.base.span import Span
-from afere.server import figures, words
 from afere.server.pages.asked import Asked
 from afere.server.pages.summary import Summary, summaries
+from afere.server.pages.views import SORTS, View, named, views
 
 if TYPE_CHECKING:
     from afere.store import Session
 
-_COUNTED = 500  # newest traces that the counts and the histogram are over
-_SLOTS = 48
+PERIODS = ("1h", "24h", "7d", "30d")
+_AT_ONCE = 50  # new traces of one look
+_WATCHED = 20  # running ones that are looked at again
+_OVERLAP = 60 * 10**9  # nanoseconds before the newest, for traces that come late
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +34,12 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """How many of the counted traces are of a kind, and the filter that shows them."""
+class Period:
+    """A choice of time, and the filter with it instead of another."""
 
     name: str
-    count: int
     query: str
+    chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,54 +47,109 @@ class TracesPage:
     items: tuple[Summary, ...]
     next: str | None
     query: str
+    sort: str
     first: bool
-    tokens: tuple[Token, ...]
-    counted: int
-    failed: int
-    more: bool
-    counts: tuple[Count, ...]
-    chart: figures.Histogram | None
-    slowest: float
-    problem: str
+    tokens: tuple[Token, ...] = ()
+    periods: tuple[Period, ...] = ()
+    views: tuple[View, ...] = ()
+    view: str = ""
+    waiting: bool = False
+    site: str = ""
+    problem: str = ""
     status: int = 200
     fields: tuple[str, ...] = tuple(FIELDS)
+    sorts: tuple[str, ...] = SORTS
 
     @property
-    def empty(self) -> bool:
-        """Nothing was ever traced here."""
-        return self.first and not self.items and not self.query and not self.problem
+    def live(self) -> bool:
+        """Whether new traces belong at the top of this list."""
+        return self.first and self.sort == "start" and not self.problem
 
     @property
-    def verdict(self) -> str:
-        """How many there are and how many failed."""
-        if not self.counted:
-            return "No trace matches."
-        number = (
-            f"More than {self.counted:,} traces match; of the newest {self.counted:,}"
-            if self.more
-            else f"{words.many(self.counted, 'trace')}; of them"
-        )
-        return f"{number} {self.failed:,} failed." if self.failed else f"{number} none failed."
+    def slowest(self) -> float:
+        """Seconds, for the bars."""
+        return max((one.root.seconds or 0.0 for one in self.items), default=0.0)
+
+    @property
+    def newest(self) -> int:
+        """When the newest of them began."""
+        return max((one.root.start for one in self.items), default=0)
 
     def to_json(self) -> Json:
         return {"items": [one.to_json() for one in self.items], "next": self.next}
 
 
 def page(session: Session, asked: Asked) -> TracesPage:
-    """Traces that match `?q=`; a filter that cannot be read is said on the page, with status 400."""
-    query = asked.get("q").strip()
+    """Traces that match `?q=`, newest first or by `?sort=`; `?view=` is a kept filter and sort. A filter that cannot be read is said, with status 400."""
+    view = named(session, asked.get("view")) if asked.get("view") else None
+    query = asked.get("q", view.filter if view else "").strip()
+    sort = asked.get("sort") or (view.sort if view else "start")
     try:
         terms = parse_filter(query).terms
-    except BadRule as problem:
-        return TracesPage((), None, query, asked.cursor is None, (), 0, 0, False, (), None, 0.0, str(problem), 400)
-    found = session.spans.find(query, limit=asked.limit, cursor=asked.cursor)
-    sample = session.spans.find(query, limit=_COUNTED)
-    failed = sum(span.status == "error" for span in sample.items)
-    slowest = max((span.seconds or 0.0 for span in found.items), default=0.0)
+        found = session.spans.find(query, limit=asked.limit, cursor=asked.cursor, sort=sort)
+    except (BadRule, BadInput) as problem:
+        if not isinstance(problem, BadRule) and asked.cursor:
+            raise
+        return TracesPage(
+            (), None, query, sort if sort in SORTS else "start", asked.cursor is None, problem=str(problem), status=400
+        )
+    waiting = not found.items and not query and asked.cursor is None
     return TracesPage(
-        summaries(session, found.items), found.next, query, asked.cursor is None, _tokens(terms), len(sample.items), failed,
-        sample.next is not None, _counts(query, sample.items, failed), chart(sample.items), slowest, "",
+        summaries(session, found.items), found.next, query, sort, asked.cursor is None, _tokens(terms), periods(terms),
+        views(session), view.name if view else "", waiting, asked.site,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NewTraces:
+    """What came since the list was made, newest first; `again`: what ran then, as it stands now. `more`: there are others."""
+
+    items: tuple[Summary, ...]
+    again: tuple[Summary, ...]
+    more: bool
+    newest: int
+    slowest: float
+
+    def to_json(self) -> Json:
+        return {
+            "items": [one.to_json() for one in self.items], "again": [one.to_json() for one in self.again],
+            "more": self.more, "newest": rfc3339(self.newest),
+        }  # fmt: skip
+
+
+def new_page(session: Session, asked: Asked) -> NewTraces:
+    """Traces that match `?q=` and began after `?after=` (nanoseconds) or a minute before it; `?watch=` are ids to look at again."""
+    after = asked.number("after", 0, most=2**62)
+    since = f" since:{rfc3339(after - _OVERLAP)}" if after > _OVERLAP else ""
+    found = session.spans.find(asked.get("q") + since, limit=_AT_ONCE)
+    watched = [name for name in asked.get("watch").split(",") if name][:_WATCHED]
+    again: list[Span] = []
+    for trace_id in watched:
+        again += session.spans.find(f"trace:{trace_id}", limit=1).items
+    newest = max((root.start for root in found.items), default=after)
+    return NewTraces(
+        summaries(session, found.items), summaries(session, again), found.next is not None, max(newest, after),
+        asked.number("slowest", 0, most=10**9) / 1000,
+    )  # fmt: skip
+
+
+def chip(field: str, value: str) -> str:
+    """A term that asks for exactly this value."""
+    plain = value.isascii() and value.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    return str(Term(field, ":", value, quoted=not plain))
+
+
+def without(terms: Sequence[Term], *fields: str) -> str:
+    """The filter without its terms on these fields."""
+    return " ".join(str(term) for term in terms if term.field not in fields)
+
+
+def periods(terms: Sequence[Term]) -> tuple[Period, ...]:
+    """The times that can be chosen."""
+    rest = without(terms, "since", "before")
+    said = [str(term) for term in terms if term.field in ("since", "before")]
+    found = [Period(name, f"{rest} since:{name}".strip(), said == [f"since:{name}"]) for name in PERIODS]
+    return (*found, Period("all", rest, not said))
 
 
 def _tokens(terms: Sequence[Term]) -> tuple[Token, ...]:
@@ -105,32 +162,3 @@ def _tokens(terms: Sequence[Term]) -> tuple[Token, ...]:
         )
         for at, term in enumerate(terms)
     )
-
-
-def _counts(query: str, spans: Sequence[Span], failed: int) -> tuple[Count, ...]:
-    slow = sum((span.seconds or 0) > 5 for span in spans)
-    running = sum(span.status == "running" for span in spans)
-    found = (
-        ("errors", failed, "status:error"),
-        ("over 5 s", slow, "latency>5s"),
-        ("running", running, "status:running"),
-    )
-    return tuple(
-        Count(name, count, f"{query} {term}".strip()) for name, count, term in found if count and term not in query
-    )
-
-
-def chart(spans: Sequence[Span], *, since: int | None = None) -> figures.Histogram | None:
-    """Traces over time, from the oldest of `spans` (or `since`) to now; None for fewer than two."""
-    if len(spans) < 2:
-        return None
-    first, last = since or spans[-1].start, now_ns()
-    width = max((last - first) // _SLOTS, 1)
-    counts, errors = [0] * _SLOTS, [0] * _SLOTS
-    for span in spans:
-        slot = min(max((span.start - first) // width, 0), _SLOTS - 1)
-        counts[slot] += 1
-        errors[slot] += span.status == "error"
-    xs = [words.when(first + (last - first) * part // 4) for part in range(4)]
-    label = f"{len(spans)} traces over {words.seconds((last - first) / 1e9)}, {sum(errors)} failed"
-    return figures.histogram(counts, errors, [*xs, "now"], label)

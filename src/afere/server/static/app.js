@@ -82,7 +82,8 @@ let at = -1;
 function moveRow(step) {
   const rows = all("[data-rows] tr:has(a), [data-rows] > li:has(a), details.case");
   if (!rows.length) return;
-  at = Math.max(0, Math.min(rows.length - 1, at + step));
+  const here = rows.indexOf(document.activeElement.closest("tr, li, details.case")); // rows may have come above
+  at = Math.max(0, Math.min(rows.length - 1, (here >= 0 ? here : at) + step));
   one("a, summary", rows[at]).focus({ preventScroll: true });
   rows[at].scrollIntoView({ block: "nearest" });
 }
@@ -132,9 +133,9 @@ function palette() {
 }
 
 // ---- keyboard help
-const places = { h: "", t: "/traces", e: "/experiments", p: "/prompts", d: "/datasets" };
+const places = { h: "", t: "/traces", s: "/sessions", u: "/users", e: "/experiments", p: "/prompts", d: "/datasets" };
 function keys() {
-  const known = [["/ or Ctrl K", "search and commands"], ["g then h t e p d", "home, traces, experiments, prompts, datasets"], ["j k", "next, previous row"],
+  const known = [["/", "the filter, or search"], ["Ctrl K", "search and commands"], ["g then h t s u e p d", "home, traces, sessions, users, experiments, prompts, datasets"], ["j k", "next, previous row"],
     ["↑ ↓ ← →", "through the steps of a trace; fold and unfold"], ["e", "next failed step of a trace"], ["l", "pause or go on with new traces"], ["?", "this list"]];
   const rows = known.flatMap(([key, what]) => [make("dt", {}, make("kbd", {}, key)), make("dd", {}, what)]);
   const dialog = make("dialog", { "aria-label": "Keyboard shortcuts" }, make("header", {}, make("h2", {}, "Keyboard")),
@@ -167,7 +168,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || one("dialog[open]") || typing(event.target)) return;
   if (prefix === "g" && event.key in places) location.href = `${base}${places[event.key]}`;
   prefix = event.key === "g" ? "g" : "";
-  if (event.key === "/") event.preventDefault(), palette();
+  if (event.key === "/") event.preventDefault(), one("[data-filter]") ? one("[data-filter]").focus() : palette();
   else if (event.key === "?") keys();
   else if (event.key === "j") moveRow(1);
   else if (event.key === "k") moveRow(-1);
