@@ -111,3 +111,9 @@ def test_prompt_and_release_are_named() -> None:
     langfuse = recordings.read("langfuse-openai")
     assert {span.attributes.get("service.version") for span in langfuse} == {"1.4.2"}
     assert {span.environment for span in langfuse} == {"staging"}
+
+
+@pytest.mark.parametrize("name", ["openinference-langgraph-interrupt", "traceloop-langgraph"])
+def test_a_graph_that_waits_for_a_person_is_paused_and_not_failed(name: str) -> None:
+    paused = [span for span in recordings.read(name) if span.status == "paused"]
+    assert [(span.name.rpartition(" ")[2], span.error) for span in paused] == [("ask", None)]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afere.base.detect import KINDS, detect, redact
+from afere.base import detect as module
+from afere.base.detect import KINDS, detect, possible, redact
 from afere.base.errors import BadInput
 
 
@@ -18,6 +19,9 @@ from afere.base.errors import BadInput
         ("card 4111 1111 1111 1111, not 4111 1111 1111 1112", "card [card], not 4111 1111 1111 1112"),
         ("IBAN PT50 0002 0123 1234 5678 9015 4.", "IBAN [iban]."),
         ("GB82WEST12345698765432", "[iban]"),
+        ("CPF 529.982.247-25 and 52998224725, not 529.982.247-26", "CPF [cpf] and [cpf], not 529.982.247-26"),
+        ("CNPJ 11.222.333/0001-81, 12.ABC.345/01DE-35", "CNPJ [cnpj], [cnpj]"),
+        ("SSN 536-22-8726, not A-000-22-8726", "SSN [ssn], not A-000-22-8726"),
         ("from 192.168.1.20 and 2001:db8::8a2e:370:7334", "from [ip] and [ip]"),
         ("AKIAIOSFODNN7EXAMPLE", "[secret]"),
         ("key=sk-ant-api03-" + "x" * 40, "key=[secret]"),
@@ -60,7 +64,14 @@ def test_no_text_is_slow_to_search(piece: str) -> None:
     assert len(redact(piece * (200_000 // len(piece)))) > 0
 
 
+@given(st.text(max_size=60) | st.text(alphabet="0123456789 +-.:()@/abABZ_=\ud800", max_size=60), st.sampled_from(KINDS))
+def test_what_a_quick_look_rules_out_is_nowhere(text: str, kind: str) -> None:
+    shape = module._SHAPES[kind]
+    found = [one.group() for one in shape.pattern.finditer(text) if shape.holds(one.group())]
+    assert possible(text, [kind]) or not found
+
+
 def test_an_unknown_kind_is_refused_with_the_nearest() -> None:
     with pytest.raises(BadInput, match="Did you mean 'email'"):
         redact("some text", ["emails"])
-    assert set(KINDS) == {"email", "phone", "card", "iban", "ip", "secret"}
+    assert set(KINDS) == {"email", "phone", "card", "iban", "cpf", "cnpj", "ssn", "ip", "secret"}

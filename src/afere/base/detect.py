@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 
 from afere.base.errors import BadInput
 
@@ -56,19 +57,67 @@ def _any(_: str) -> bool:
     return True
 
 
+def _check_digit(values: list[int], weights: Iterable[int]) -> int:
+    """Modulo 11, as the Receita Federal of Brazil counts it."""
+    rest = sum(value * weight for value, weight in zip(values, weights, strict=False)) % 11
+    return 0 if rest < 2 else 11 - rest
+
+
+def _cpf(text: str) -> bool:
+    digits = [int(c) for c in text if c.isdigit()]
+    return (
+        len(digits) == 11
+        and len(set(digits)) > 1
+        and digits[9] == _check_digit(digits[:9], range(10, 1, -1))
+        and digits[10] == _check_digit(digits[:10], range(11, 1, -1))
+    )
+
+
+def _cnpj(text: str) -> bool:
+    values = [ord(c) - 48 for c in text if c.isalnum()]  # letters too, since July 2026
+    weights = [6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2]
+    return (
+        len(values) == 14
+        and len(set(values)) > 1
+        and values[12] == _check_digit(values[:12], weights[1:])
+        and values[13] == _check_digit(values[:13], weights)
+    )
+
+
+def _ssn(text: str) -> bool:
+    area, group, serial = text.replace(" ", "-").split("-")
+    return area not in ("000", "666") and area < "900" and group != "00" and serial != "0000"
+
+
+@lru_cache(maxsize=64)
+def _screen(pattern: str) -> Callable[[object], bool]:
+    """Whether a text has this, by an engine that is linear whatever the text: twenty times as fast as `re`.
+
+    Imported late: a program that traces nothing never needs it.
+    """
+    import jsonschema_rs
+
+    return jsonschema_rs.validator_for({"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions()).is_valid
+
+
+def _has(pattern: str, text: str) -> bool:
+    try:
+        return _screen(pattern)(text)
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON may hold and UTF-8 may not
+        return _screen(pattern)(text.encode("utf-8", "replace").decode())
+
+
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a kind looks like. A text without any of the hints is not searched at all."""
+    """What a kind looks like. `screen` finds all that `pattern` finds, and so does `closer`, which takes longer."""
 
     pattern: re.Pattern[str]
     holds: Callable[[str], bool]
-    hints: tuple[str, ...]
+    screen: str
+    closer: str = ""
 
     def possible(self, text: str) -> bool:
-        for hint in self.hints:  # noqa: SIM110  a third of the time of any(), for every text of every span
-            if hint in text:
-                return True
-        return False
+        return _has(self.screen, text) and (not self.closer or _has(self.closer, text))
 
 
 # Every quantifier is bounded, and none can match what follows it in many ways: no text makes a search worse than linear.
@@ -93,37 +142,68 @@ _PRIVATE_KEY = (
 )
 _IN_ADDRESS = r"(?<=://)[^\s/:@]{1,100}:[^\s/@]{1,200}(?=@)"  # user:password@host
 _BEARER = r"(?<=[Bb]earer )[A-Za-z0-9._~+/-]{16,4000}+=*"
-_HINTS = (
-    "sk-", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "AKIA", "ASIA", "AIza", "xox", "hf_", "k_live_",
-    "k_test_", "pypi-", "npm_", "gsk_", "eyJ", "-----BEGIN ", "://", "earer ",
-)  # fmt: skip
+_SECRETS_BEGIN = (
+    r"sk-[A-Za-z0-9_-]{20}|gh[pousr]_[A-Za-z0-9]{36}|github_pat_|glpat-|A(?:KI|SI)A[A-Z0-9]{16}|AIza|xox[abeoprs]-|hf_[A-Za-z0-9]{30}"
+    r"|k_(?:live|test)_|pypi-[A-Za-z0-9_-]{50}|npm_[A-Za-z0-9]{36}|gsk_[A-Za-z0-9]{40}|eyJ[A-Za-z0-9_-]{10}|-----BEGIN "
+    r"|://[^/:@]{1,100}:[^/@]{1,200}@|[Bb]earer [A-Za-z0-9._~+/-]{16}"
+)
+# A country code and six digits; or nine digits with something between them, or a bracket before.
+_BETWEEN = r"[ ./()-]{0,4}"
+_NUMBER_BEGINS = "|".join(
+    [
+        rf"(?:\+|00)(?:{_BETWEEN}[0-9]){{6}}",
+        rf"\((?:{_BETWEEN}[0-9]){{9}}",
+        *(rf"[0-9]{{{k}}}[ ./()-]{{1,4}}[0-9](?:{_BETWEEN}[0-9]){{{8 - k}}}" for k in range(1, 9)),
+    ]
+)
 _SHORTEST = 6  # characters of the shortest finding, a@b.pt
-_DIGITS = tuple("0123456789")
 
 _SHAPES: dict[str, _Shape] = {
     "secret": _Shape(
-        re.compile(rf"(?<![A-Za-z0-9_-])(?:{'|'.join(_SECRETS)})|{_PRIVATE_KEY}|{_IN_ADDRESS}|{_BEARER}"), _any, _HINTS
+        re.compile(rf"(?<![A-Za-z0-9_-])(?:{'|'.join(_SECRETS)})|{_PRIVATE_KEY}|{_IN_ADDRESS}|{_BEARER}"),
+        _any,
+        _SECRETS_BEGIN,
     ),
     "email": _Shape(
-        re.compile(r"(?<![\w.+%-])\w[\w.+%-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"), _any, ("@",)
+        re.compile(r"(?<![\w.+%-])\w[\w.+%-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}(?![\w-])"),
+        _any,
+        r"@[A-Za-z0-9-]{1,63}\.",
     ),
     "iban": _Shape(
-        re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])"),
+        re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])"),
         _iban,
-        _DIGITS,
+        r"[A-Z]{2}[0-9]{2} ?[A-Z0-9]{4} ?[A-Z0-9]{4}",
     ),
-    "card": _Shape(re.compile(r"(?<![\d.-])\d(?:[ -]?\d){12,18}(?![\d-])"), _luhn, _DIGITS),
+    "card": _Shape(re.compile(r"(?<![0-9.-])[0-9](?:[ -]?[0-9]){12,18}(?![0-9-])"), _luhn, r"[0-9](?:[ -]?[0-9]){12}"),
+    "cpf": _Shape(
+        re.compile(r"(?<![\w.-])(?:[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}|[0-9]{11})(?![\w-])"),
+        _cpf,
+        r"[0-9]{3}\.[0-9]{3}\.[0-9]{3}-[0-9]{2}|[0-9]{11}",
+    ),
+    "cnpj": _Shape(
+        re.compile(
+            r"(?<![\w.-])(?:[A-Z0-9]{2}\.[A-Z0-9]{3}\.[A-Z0-9]{3}/[A-Z0-9]{4}-[0-9]{2}|[A-Z0-9]{12}[0-9]{2})(?![\w-])"
+        ),
+        _cnpj,
+        r"/[A-Z0-9]{4}-[0-9]{2}|[A-Z0-9]{12}[0-9]{2}",
+    ),
+    "ssn": _Shape(
+        re.compile(r"(?<![\w.-])(?:[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{3} [0-9]{2} [0-9]{4})(?![\w-])"),
+        _ssn,
+        r"[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}",
+    ),
     "ip": _Shape(
         re.compile(
-            r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]))"
+            r"(?<![\w.:])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?!\.?\w)|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]))"
         ),
         _ip,
-        (".", ":"),
+        r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]|:[0-9A-Fa-f]{0,4}:",
     ),
     "phone": _Shape(
-        re.compile(r"(?<![\w.+(-])(?:\+|00)?\(?\d{1,4}+\)?(?:[ ./-]{0,2}\(?\d{2,4}+\)?){1,5}+(?![\w-])"),
+        re.compile(r"(?<![\w.+(-])(?:\+|00)?\(?[0-9]{1,4}+\)?(?:[ ./-]{0,2}\(?[0-9]{2,4}+\)?){1,5}+(?![\w-])"),
         _phone,
-        _DIGITS,
+        r"[0-9](?:[ ./()-]{0,4}[0-9]){7}",
+        _NUMBER_BEGINS,
     ),
 }
 KINDS = tuple(_SHAPES)
@@ -140,23 +220,28 @@ def check_kinds(kinds: Iterable[str]) -> None:
 
 def detect(text: str, kinds: Iterable[str] = KINDS) -> list[Finding]:
     """What of these kinds is in the text, in order, without overlaps: the kind that `KINDS` names first wins."""
-    asked = set(kinds)
+    asked = frozenset(kinds)
     check_kinds(asked)
+    return _found(text, [kind for kind in KINDS if kind in asked and _SHAPES[kind].possible(text)])
+
+
+def _found(text: str, kinds: Iterable[str]) -> list[Finding]:
     taken: list[Finding] = []  # in order, without overlaps
-    for kind, shape in _SHAPES.items():
-        if kind in asked and shape.possible(text):
-            found = [
-                Finding(kind, match.start(), match.end())
-                for match in shape.pattern.finditer(text)
-                if shape.holds(match.group()) and _free(taken, match.start(), match.end())
-            ]
-            if found:
-                taken = sorted([*taken, *found], key=_start)
+    for kind in kinds:
+        shape = _SHAPES[kind]
+        found = [
+            Finding(kind, match.start(), match.end())
+            for match in shape.pattern.finditer(text)
+            if shape.holds(match.group()) and _free(taken, match.start(), match.end())
+        ]
+        if found:
+            taken = sorted([*taken, *found], key=_start)
     return taken
 
 
 def possible(text: str, kinds: Iterable[str] = KINDS) -> bool:
     """Whether `detect` might find something in the text: quick, and never wrongly False."""
+    # One after the other: several small ones are searched by their literals, all in one are not.
     return any(_SHAPES[kind].possible(text) for kind in kinds)
 
 

@@ -12,6 +12,7 @@ from typing import cast
 from afere.base.canonical import Json
 from afere.base.document import check, read_yaml
 from afere.base.errors import BadProject
+from afere.base.redact import ENTRY_SCHEMA
 
 FILE = "afere.yaml"
 _TEXTS: Json = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -88,7 +89,7 @@ PROJECT_SCHEMA: dict[str, Json] = {
                 },
             },
         },
-        "redact": {"type": "array", "items": {"type": "string"}},
+        "redact": {"type": "array", "items": ENTRY_SCHEMA},
         "content": {"enum": ["all", "none"]},
         "keep": {
             "type": "object",

@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
@@ -65,9 +65,12 @@ class Writer:
     def understood(self, batch: Batch) -> Batch:
         """The batch with what its spans mean read into their fields, and without what must not rest."""
         for spans in batch.spans.values():
-            for place, span in enumerate(spans):
+            for place, sent in enumerate(spans):
+                span = self._policy.hidden(sent)
                 _read(span)
-                spans[place] = self._clean(span)
+                spans[place] = self._policy.apply(span)
+        for said in batch.events.values():
+            said[:] = [replace(one, event=self._policy.event(one.event, one.scope)) for one in said]
         return batch
 
     def put(self, batch: Batch, project: str | None) -> Future[Kept]:
@@ -145,7 +148,7 @@ class Writer:
         span.marks = [mark for mark in span.marks if mark != "orphan"]  # the store finds out anew
         span.events = sorted([*span.events, *missing], key=_when)
         _read(span)
-        return self._clean(span)
+        return self._policy.apply(span)
 
     def _one_by_one(self, item: _Waiting) -> None:
         refused: Counter[str] = Counter()
@@ -166,9 +169,6 @@ class Writer:
 
     def _store(self, project: str) -> SpanStore:
         return self._session.spans if project == self._session.project else self._session.spans.of(project)
-
-    def _clean(self, span: Span) -> Span:
-        return self._policy.apply(span if self._policy.content else dialects.without_content(span))
 
 
 def _read(span: Span) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
-from afere.base import detect
 from afere.base.canonical import Json
-from afere.base.errors import BadInput
-from afere.base.project import Project
+from afere.base.errors import BadInput, BadProject
+from afere.base.project import FILE, Project
+from afere.base.redact import Redaction, redaction
 from afere.base.span import Span
-
-Redactor = Callable[[str], str]
 
 LONGEST = 2**20  # characters of one text at rest
 
@@ -26,58 +24,86 @@ _CONTENT: dict[str, frozenset[str]] = {
     "documents": frozenset({"id"}),
 }
 _SAID = frozenset({"arguments", "result", "response", "metadata"})  # below these all is content
-_ALSO = ("attributes", "events", "error")
+_ALSO = ("attributes", "events", "error", "name", "user", "session", "environment", "model", "response_model")
+_OWN = "afere"  # the scope of spans that no other library made
+# What a key is called where it is a field of the span.
+_FIELDS = {"user": ("user.id", "user"), "session": ("session.id", "session")}
 
 
 class Policy:
     """Applied to each span before it rests; the span itself is left as it is."""
 
-    def __init__(self, content: bool = True, redact: Sequence[str | Redactor] = ()) -> None:
-        kinds = [item for item in redact if isinstance(item, str)]
-        detect.check_kinds(kinds)
-        wrong = [item for item in redact if not isinstance(item, str) and not callable(item)]
-        if wrong:
-            raise BadInput(
-                f"redact: {wrong[0]!r} is neither a kind ({', '.join(detect.KINDS)}) nor a function of a text."
-            )
+    def __init__(self, content: bool = True, redact: Sequence[object] = ()) -> None:
         self.content = content
-        self.kinds = tuple(dict.fromkeys([*kinds, "secret"]))
-        self.functions = [item for item in redact if not isinstance(item, str)]
+        self.redaction = Redaction(redact)
 
     @classmethod
     def of(cls, project: Project, *, content: bool, redact: Sequence[Any]) -> Policy:
         """The project's own rules (`redact:`, `content:`) together with those of `configure`."""
-        said = project.config.get("redact")
-        written = cast("list[str]", said) if isinstance(said, list) else []
-        return cls(content and project.config.get("content") != "none", [*written, *redact])
+        return cls(content and project.config.get("content") != "none", [*written(project), *redact])
+
+    def hidden(self, span: Span) -> Span:
+        """The span without the values of keys that must not rest: before anything is read from its attributes."""
+        if not self.redaction.keys:
+            return span
+        reading = _Reading(self.redaction, content=True)
+        return reading.done(span, {name: reading.keyed(getattr(span, name), name) for name in ("attributes", "events")})
 
     def apply(self, span: Span) -> Span:
         """The span as it may rest, marked "redacted" or "cut" where something was taken out."""
-        if self.content and not self.functions and not self._suspect(span):
+        said = span.attributes.get("scope.name", _OWN)
+        content = self.content and not self.redaction.structure_only(said if isinstance(said, str) else _OWN)
+        rules = self._needed(span)
+        if content and rules is None:
             return span
-        reading = _Reading(self)
+        if not content and "scope.name" in span.attributes:
+            from afere.tracing import dialects
+
+            span = dialects.without_content(span)
+        reading = _Reading(rules or self.redaction, content=content)
         changed: dict[str, Any] = {}
         for name in (*_CONTENT, *_ALSO):
             value: Json = getattr(span, name)
             if not value and value not in (0, False):
                 continue
-            if name in _CONTENT and not self.content:
+            if name in _CONTENT and not content:
                 changed[name] = reading.structure(value, _CONTENT[name])
-            elif name == "error" and not self.content:
+            elif name == "error" and not content:
                 changed[name] = str(value).partition(":")[0]  # the type; the message may repeat what was said
             else:
-                changed[name] = reading.clean(value)
-        if not reading.marks:
-            return span
-        return dataclasses.replace(span, marks=list(dict.fromkeys([*span.marks, *reading.marks])), **changed)
+                changed[name] = reading.keyed(value, name)
+        return reading.done(span, changed)
 
-    def _suspect(self, span: Span) -> bool:
-        """Whether any text has to be looked at closely; one search of all of them together."""
-        texts: list[str] = []
+    def event(self, event: dict[str, Json], scope: str) -> dict[str, Json]:
+        """An event as it may rest apart from its span; `scope` is who said it."""
+        if not self.content or self.redaction.structure_only(scope):
+            from afere.tracing import dialects
+
+            whole = Span("", "", "", 0, events=[event])
+            return cast("dict[str, Json]", dialects.without_content(whole).events[0])
+        return cast("dict[str, Json]", _Reading(self.redaction, content=True).keyed(event, "events"))
+
+    def _needed(self, span: Span) -> Redaction | None:
+        """The rules that each text has to be held to: found in one look at all of them together."""
+        texts: list[str] = [*_FIELDS]
         for name in (*_CONTENT, *_ALSO):
-            _gather(getattr(span, name), texts)
-        whole = "\0".join(texts)  # no hint has this character, so none can arise where two texts meet
-        return len(whole) > LONGEST or detect.possible(whole, self.kinds)
+            value = getattr(span, name)
+            if value:
+                _gather(value, texts)
+        if sum(map(len, texts)) > LONGEST:
+            return self.redaction
+        return self.redaction.narrowed(texts)
+
+
+def written(project: Project) -> list[Json]:
+    """The entries of `redact:` in afere.yaml. BadProject, with the file, for one that cannot be."""
+    said = project.config.get("redact")
+    entries = said if isinstance(said, list) else []
+    try:
+        redaction(entries)
+    except BadInput as problem:
+        raise BadProject(f"{project.root / FILE}: {problem}") from None
+    return entries
 
 
 def _gather(value: Json, texts: list[str]) -> None:
@@ -89,24 +115,45 @@ def _gather(value: Json, texts: list[str]) -> None:
     elif isinstance(value, dict):
         texts.extend(value)
         for item in value.values():
-            _gather(item, texts)
+            if isinstance(item, str):
+                texts.append(item)
+            else:
+                _gather(item, texts)
 
 
 class _Reading:
     """One span gone through: `marks` says what was done to it."""
 
-    def __init__(self, policy: Policy) -> None:
-        self._policy = policy
-        self.marks: list[str] = [] if policy.content else ["redacted"]
+    def __init__(self, rules: Redaction, *, content: bool) -> None:
+        self._rules = rules
+        self.marks: list[str] = [] if content else ["redacted"]
 
-    def clean(self, value: Json) -> Json:
-        """The value without what must not rest."""
-        if isinstance(value, str):
-            return self._text(value)
+    def done(self, span: Span, changed: dict[str, Any]) -> Span:
+        """The span with what changed, and its marks."""
+        if not self.marks:
+            return span
+        return dataclasses.replace(span, marks=list(dict.fromkeys([*span.marks, *self.marks])), **changed)
+
+    def keyed(self, value: Json, field: str) -> Json:
+        """A field of the span without what must not rest."""
+        for name in _FIELDS.get(field, ()):
+            hidden = self._rules.key(name, name)
+            if hidden is not None:
+                self._redacted()
+                return hidden
+        clean = self._rules.value(value, field)
+        if clean != value:
+            self._redacted()
+        return self._cut(clean)
+
+    def _cut(self, value: Json) -> Json:
+        if isinstance(value, str) and len(value) > LONGEST:
+            self.marks.append("cut")
+            return f"{value[:LONGEST]}… (cut: {len(value)} characters in all)"
         if isinstance(value, list):
-            return [self.clean(item) for item in value]
+            return [self._cut(item) for item in value]
         if isinstance(value, dict):
-            return {self._text(key): self.clean(item) for key, item in value.items()}
+            return {key: self._cut(item) for key, item in value.items()}
         return value
 
     def structure(self, value: Json, kept: frozenset[str], key: str = "") -> Json:
@@ -121,15 +168,7 @@ class _Reading:
         return value if value is None or isinstance(value, bool) else "[number]"
 
     def _text(self, text: str) -> str:
-        clean = detect.redact(text, self._policy.kinds)
-        for function in self._policy.functions:
-            try:
-                clean = str(function(clean))
-            except Exception:  # a text that could not be checked must not rest
-                clean = "[redaction failed]"
-        if clean != text:
-            self.marks.append("redacted")
-        if len(clean) > LONGEST:
-            self.marks.append("cut")
-            return f"{clean[:LONGEST]}… (cut: {len(clean)} characters in all)"
-        return clean
+        return cast("str", self.keyed(text, ""))
+
+    def _redacted(self) -> None:
+        self.marks.append("redacted")

@@ -177,6 +177,12 @@ class _Reading:
         if span.attributes.get("langfuse.observation.level") == "ERROR" or (isinstance(kind, str) and kind):
             span.status = "error" if span.status == "ok" else span.status
         raised = [_said(event) for event in span.events if _name(event) == "exception"]
+        if any(
+            str(one.get("exception.type")).endswith("GraphInterrupt") for one in raised
+        ):  # LangGraph waits for a person
+            if span.status in ("ok", "error"):
+                span.status, span.error = "paused", None
+            return
         if raised and span.status == "ok" and "langsmith.span.kind" in span.attributes:  # it sets no status
             span.status = "error"
         if span.status != "error" or span.error is not None:

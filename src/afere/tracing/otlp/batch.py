@@ -51,6 +51,7 @@ class LogEvent:
     trace_id: str
     span_id: str
     event: dict[str, Json]
+    scope: str = ""  # the instrumentation that said it
 
 
 @dataclass(slots=True)

@@ -81,4 +81,6 @@ def _add_event(batch: Batch, source: Source, trace_id: str, span_id: str, event:
     if not str(event["name"]).startswith(EVENTS):
         raise BadSpan(f"it is no event of generative AI ({EVENTS}*); other logs are not kept")
     check_ids(trace_id, span_id)
-    batch.events.setdefault(source.project, []).append(LogEvent(trace_id, span_id, event))
+    batch.events.setdefault(source.project, []).append(
+        LogEvent(trace_id, span_id, event, str(source.said.get("scope.name", "")))
+    )
