@@ -178,4 +178,6 @@ class Labels:
 
 def _sheet(name: str, said: Mapping[str, Any], judge: str | None) -> Sheet:
     scale = scale_of(said.get("scale") or FAIL_PASS, name)
-    return Sheet(name, str(said.get("rubric") or ""), scale, tuple(float(one) for one in said.get("points") or ()), judge)
+    return Sheet(
+        name, str(said.get("rubric") or ""), scale, tuple(float(one) for one in said.get("points") or ()), judge
+    )

@@ -37,9 +37,9 @@ from afere.evals.gate import Missing
 from afere.evals.judge import Judge
 from afere.evals.known import known_from
 from afere.evals.outlook import Outlook, outlook
+from afere.evals.people import compared_with_people
 from afere.evals.recorded import Recording
 from afere.evals.references import reference
-from afere.evals.people import compared_with_people
 from afere.evals.results import Result, Results, lines, row_digest
 from afere.evals.scorers import Case, Judging, Scored, counted
 from afere.evals.scorers.measured import measured

@@ -27,6 +27,7 @@ from afere.server.pages import (
     datasets,
     experiments,
     home,
+    labels,
     over,
     prompts,
     spans,
@@ -34,7 +35,7 @@ from afere.server.pages import (
     traces,
     users,
     views,
-)
+)  # fmt: skip
 from afere.server.pages import sessions as threads
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.frame import Sessions, frame
@@ -88,6 +89,7 @@ ADDRESSES = (
     Address("/experiments", "experiments", experiments.list_page, "experiments.html", _PAGED),
     Address("/experiments/{number}", "experiments", experiments.page, "experiment.html", ("show", "cursor", "sort")),
     Address("/compare/{a}/{b}", "experiments", compare.page, "compare.html"),
+    Address("/labels/{number}", "experiments", labels.page, "labels.html", ("name", "case", "with", "by")),
     Address("/artifacts", "artifacts", artifacts.list_page, "artifacts.html", ("kind", "name", *_PAGED)),
     Address("/artifacts/{ref}", "artifacts", artifacts.page, "artifact.html"),
     Address("/scores", "traces", artifacts.scores_page, None, ("target", "name", "by", *_PAGED)),
@@ -126,6 +128,8 @@ def create_app(session: Session, *, asks: bool = False, hosts: Collection[str] =
         Route("/{project}/scores", partial(changes.add_score, sessions), methods=["POST"]),
         Route("/views", partial(changes.save_view, sessions), methods=["POST"]),
         Route("/{project}/views", partial(changes.save_view, sessions), methods=["POST"]),
+        Route("/labels/{number}", partial(changes.add_label, sessions), methods=["POST"]),
+        Route("/{project}/labels/{number}", partial(changes.add_label, sessions), methods=["POST"]),
         Route("/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
         Route("/{project}/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
     ]

@@ -19,6 +19,7 @@ from afere.base.score import Score
 from afere.server.auth import actor_in
 from afere.server.pages import views
 from afere.server.pages.frame import Sessions
+from afere.server.pages.labels import keep
 from afere.server.problem import problem, status_of
 from afere.server.safety import MAX_BODY
 from afere.store import Session
@@ -59,6 +60,20 @@ async def add_score(sessions: Sessions, request: Request) -> Response:
         )
         session.append(score)
         return score.to_json()
+
+    return await _changed(request, change)
+
+
+async def add_label(sessions: Sessions, request: Request) -> Response:
+    """`POST /labels/12` with case and word, and name, why, by and with: what a person says of an output."""
+
+    def change(given: Mapping[str, Json]) -> Json:
+        session = sessions.of(request.path_params.get("project"), actor_in(request))
+        fields = ("case", "word", "name", "why", "by", "with")
+        try:
+            return keep(session, request.path_params["number"], {name: _text(given, name) for name in fields}).to_json()
+        except NotFound as error:  # the address is right, what was sent to it is not
+            raise BadInput(str(error)) from None
 
     return await _changed(request, change)
 

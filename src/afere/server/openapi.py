@@ -29,6 +29,17 @@ _VIEW: dict[str, Json] = {
     "sort": {"type": "string", "description": "start, latency or cost"},
     "remove": {"type": "boolean", "description": "true takes the view out of the list"},
 }
+_LABEL: dict[str, Json] = {
+    "case": {"type": "string", "description": "ROW, or ROW#2 for its second run"},
+    "word": {
+        "type": "string",
+        "description": "a word of the scale; left, right or same beside another; empty takes it back",
+    },
+    "name": {"type": "string", "description": "the judge or human entry; default: the first"},
+    "with": {"type": "string", "description": "the number of the experiment that was read beside it"},
+    "why": {"type": "string"},
+    "by": {"type": "string", "description": "person:NAME; default: who is asking"},
+}
 _MOVE: dict[str, Json] = {
     "name": {"type": "string", "description": "kind:name, such as prompt:answer"},
     "alias": {"type": "string"},
@@ -41,6 +52,7 @@ def describe(addresses: Sequence[Address]) -> Json:
     """The description of all that this server answers. Each path may also begin with `/{project}`."""
     paths: dict[str, Json] = {f"{one.path}.json": {"get": _read(one)} for one in addresses}
     paths["/scores"] = {"post": _change("Keep a person's score.", _SCORE, ["target", "name"])}
+    paths["/labels/{number}"] = {"post": _change("Keep what a person says of an output.", _LABEL, ["case", "word"])}
     paths["/aliases"] = {"post": _change("Move an alias, with a reason.", _MOVE, ["name", "alias", "why"])}
     paths["/views"] = {"post": _change("Keep a view of the traces.", _VIEW, ["name"])}
     for path, text in (("/healthz", "The process answers."), ("/readyz", "The store can be read.")):

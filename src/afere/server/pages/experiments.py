@@ -11,6 +11,10 @@ from afere.base.errors import BadInput, BadReference, NotFound
 from afere.base.project import find_project
 from afere.base.rule import BUILTIN, parse_rule
 from afere.evals import Experiment
+from afere.evals.agreeing import Agreed, agreements
+from afere.evals.labels import Labels
+from afere.evals.pooled import Confusion
+from afere.evals.results import confusions
 from afere.server import figures, words
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.cases import SHOWN_MEASURES, Case, Sides, cases_of, measure_names, sides
@@ -112,6 +116,9 @@ class ExperimentPage:
     cases: tuple[Sides, ...]
     compared: str | None
     uses: tuple[tuple[str, str], ...]
+    agreed: tuple[Agreed, ...]  # people with each other, and judges with people
+    can_be_labelled: bool
+    confusions: tuple[tuple[str, Confusion], ...]
 
     @property
     def content(self) -> Mapping[str, Any]:
@@ -147,7 +154,7 @@ class ExperimentPage:
         return {
             **self.experiment.to_json(), "decision": self.decision.to_json() if self.decision else None,
             "items": [one.case.to_json() for one in self.cases], "next": self.next,
-            "counts": as_json(dict(self.counts)),
+            "counts": as_json(dict(self.counts)), "agreement": [one.to_json() for one in self.agreed],
         }  # fmt: skip
 
 
@@ -210,13 +217,27 @@ def page(session: Session, asked: Asked) -> ExperimentPage:
         chosen.sort(key=lambda case: (case.moved if show in ("changed", "worse") else 0, not case.error, case.worst))
     offset = asked.number("cursor", 0, most=len(chosen))
     slices = cast("Mapping[str, list[Any]]", content.get("slices") or {})
+    labels = Labels(experiment)
+    agreed = tuple(agreements(labels))
     return ExperimentPage(
-        experiment, _lines(experiment.artifact, rulings, before), decision, tuple(_ruled(one, experiment.results.lower) for one in rulings),
+        experiment, _calibrated(_lines(experiment.artifact, rulings, before), agreed), decision, tuple(_ruled(one, experiment.results.lower) for one in rulings),
         tuple((name, _shown([_line(one, ()) for one in below])) for name, below in slices.items()),
         measure_names(experiment)[:SHOWN_MEASURES], tuple((name, sum(_fits(case, name) for case in cases)) for name in SHOWS), show,
         offset, len(chosen), sides(session, experiment, chosen[offset : offset + _PAGE], before),
         compared if isinstance(compared, str) else None, tuple((use.role, use.ref) for use in experiment.artifact.uses),
+        agreed, bool(labels.sheets), tuple(confusions(experiment.results)),
     )  # fmt: skip
+
+
+def _calibrated(lines: Sequence[Line], agreed: Sequence[Agreed]) -> tuple[Line, ...]:
+    """A judge that has been compared with people since the experiment was made is not uncalibrated any more."""
+    known = {one.name for one in agreed if one.judge is not None}
+    return tuple(
+        replace(line, calibrated=True)
+        if any(line.name == name or line.name.startswith(f"{name}.") for name in known)
+        else line
+        for line in lines
+    )
 
 
 def _before(session: Session, compared: str) -> Experiment | None:

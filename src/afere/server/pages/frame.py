@@ -55,7 +55,7 @@ UNBUILT = frozenset({
     "docs",
 })  # fmt: skip
 BUILT = frozenset({
-    "v1", "traces", "sessions", "users", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "audit", "settings",
+    "v1", "traces", "sessions", "users", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "labels", "audit", "settings",
     "static", "login", "logout", "invitation", "metrics",
 })  # fmt: skip
 _NEXT = {"": "light", "light": "dark", "dark": "system"}
