@@ -251,7 +251,7 @@ def test_a_span_that_the_store_cannot_take_costs_only_itself(door: Door, monkeyp
 @pytest.mark.parametrize("order", [("traces", "logs"), ("logs", "traces"), ("traces", "logs", "traces", "logs")])
 def test_what_was_said_in_logs_joins_its_span_whichever_comes_first(door: Door, order: tuple[str, ...]) -> None:
     for signal in order:
-        sent = (Path(__file__).parent / "recorded" / f"genai-events.{signal}.pb").read_bytes()
+        sent = (Path(__file__).parent / "recorded" / f"genai-openai-events.{signal}.pb").read_bytes()
         assert door.partial(door.post(sent, path=f"/v1/{signal}")) == (0, "")
     calls = [one for one in door.session.spans.find("kind:llm", roots=False).items if one.status == "ok"]
     assert {one.output for one in calls} == {"Paris.", "It is sunny.", ""}
@@ -260,7 +260,7 @@ def test_what_was_said_in_logs_joins_its_span_whichever_comes_first(door: Door, 
     for one in trace.of_kind("llm"):
         assert [event["name"] for event in one.events].count("gen_ai.client.inference.operation.details") == 1
         assert set(one.marks) <= {"late"}  # as the recording is by now
-    assert [one.name for one in door.session.spans.find("sunny").items] == ["app"]
+    assert [one.name for one in door.session.spans.find("sunny").items] == ["chat gpt-4o-mini"]
 
 
 def test_other_logs_are_refused_and_counted(door: Door) -> None:
