@@ -45,6 +45,10 @@ def test_artifacts_keep_their_versions_lineage_and_blobs(session: Session) -> No
     assert session.get(first.hash).content == {"template": "Hi {{ name }}"}
     assert [edge.target for edge in session.up(chain.ref)] == [first.ref]
     assert [edge.source for edge in session.down(first.ref)] == [chain.ref]
+    reached = session.reach(first.hash, up=False)
+    assert [(node.ref, distance) for node, distance in reached.nodes] == [(first.ref, 0), (chain.ref, 1)]
+    assert (reached.counts, set(reached.hashes)) == ({"chain": 1, "prompt": 1}, {first.hash, chain.hash})
+    assert [edge.source for edge in reached.edges] == [chain.ref]
     assert [session.put("experiment", None, {"n": n}).ref for n in (1, 2)] == ["experiment:1", "experiment:2"]
     page = session.find("artifacts", limit=2)
     assert [one.ref for one in page.items] == ["experiment:2", "experiment:1"]
@@ -112,6 +116,10 @@ def test_spans_come_back_as_they_went(session: Session) -> None:
     assert session.spans.totals([SPAN.trace_id])[SPAN.trace_id].spans == 2
     session.spans.say([(SPAN.trace_id, SPAN.span_id, {"name": "gen_ai.choice"})])
     assert session.spans.said([SPAN.trace_id]) == {(SPAN.trace_id, SPAN.span_id): [{"name": "gen_ai.choice"}]}
+    key = SPAN.artifacts[0][1]
+    ran = session.spans.ran([key, "document:nothing"])
+    assert (ran.count, [(one.trace_id, one.key) for one in ran.traces]) == (1, [(SPAN.trace_id, key)])
+    assert session.spans.requests() == 1
     session.spans.lost(3, "the queue was full")
     assert [(loss.count, loss.why) for loss in session.spans.losses()] == [(3, "the queue was full")]
     assert session.spans.trace("ff" * 16) is None

@@ -73,6 +73,7 @@ METHODS: Mapping[str, Callable[[Session, _Arguments], object]] = {
     "get": lambda session, given: session.get(**given),
     "up": lambda session, given: session.up(**given),
     "down": lambda session, given: session.down(**given),
+    "reach": lambda session, given: session.reach(*given["refs"], up=given["up"], most=given.get("most", 200)),
     "alias": lambda session, given: session.alias(**given),
     "rollback": lambda session, given: session.rollback_once(
         given.get("request"), given["name"], why=given.get("why", "")
@@ -98,6 +99,8 @@ METHODS: Mapping[str, Callable[[Session, _Arguments], object]] = {
     "spans.lost": lambda session, given: session.spans.lost(**given),
     "spans.losses": lambda session, _: session.spans.losses(),
     "spans.scan": lambda session, given: list(session.spans.scan(**given)),
+    "spans.ran": lambda session, given: session.spans.ran(**given),
+    "spans.requests": lambda session, given: session.spans.requests(**given),
     "spans.traces_of": lambda session, given: session.spans.traces_of(**given),
     "spans.count": lambda session, given: session.spans.count(**given),
     "actors.create_key": lambda session, given: session.actors.create_key(**given),

@@ -95,7 +95,8 @@ def forget(connection: sqlite3.Connection, chunk: int, chunks: Chunks) -> int | 
     text = words(_details(connection, doc, chunk, chunks))
     if text:  # a contentless index must be told again what to forget
         connection.execute("INSERT INTO words (words, rowid, said) VALUES ('delete', ?, ?)", (doc, text))
-    connection.execute("DELETE FROM labels WHERE doc = ?", (doc,))
+    for table in ("labels", "ties"):
+        connection.execute(f"DELETE FROM {table} WHERE doc = ?", (doc,))  # noqa: S608  our own tables
     return doc
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from afere.store import span_docs, span_labels
+from afere.store import span_docs, span_labels, span_ties
 from afere.store.database import Migration
 from afere.store.span_rollup import LAYOUT as ROLLUP
 from afere.store.span_rollup import SUMMARY, count_all, summarise_all
@@ -61,4 +61,11 @@ def _fourth(connection: sqlite3.Connection) -> None:
     summarise_all(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth)
+def _fifth(connection: sqlite3.Connection) -> None:
+    """Traces are found from what they ran and read."""
+    for statement in span_ties.LAYOUT:
+        connection.execute(statement)
+    span_ties.index_all(connection)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth, _fifth)

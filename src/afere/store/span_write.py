@@ -10,7 +10,7 @@ from typing import Any, cast
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
 from afere.base.span import Span
-from afere.store import span_docs, span_labels
+from afere.store import span_docs, span_labels, span_ties
 from afere.store.span_docs import CHUNK_SPANS
 from afere.store.span_rollup import Shares
 from afere.store.span_rows import COLUMNS, Chunking, Chunks, cells, detail
@@ -38,6 +38,7 @@ class Writing:
         self._rows: list[list[Any]] = []
         self._docs: list[tuple[int, str]] = []
         self._labels: list[tuple[int, Mapping[str, Json]]] = []
+        self._ties: set[tuple[int, str]] = set()
 
     def write(self, spans: Iterable[Span]) -> None:
         """All of them; the same span again replaces its earlier state."""
@@ -73,6 +74,7 @@ class Writing:
                 self._rows.append([self._span, *row])
             ended = (told for told, span in zip(details, part, strict=True) if span.status != "running")
             self._docs.append((doc, span_docs.words(ended)))
+            self._ties.update((doc, key) for span in part for key in span_ties.keys(span.artifacts, span.documents))
             if self._labelled:
                 self._labels += [(doc, span.attributes) for span in part]
 
@@ -81,6 +83,7 @@ class Writing:
         self._connection.executemany(_INSERT, self._rows)
         span_docs.insert(self._connection, self._docs)
         span_labels.insert(self._connection, self._project, self._labelled, self._labels)
+        span_ties.insert(self._connection, self._project, self._ties)
 
     def _count(self, spans: Sequence[Span]) -> None:
         """The shares of a trace that is all here."""
@@ -166,6 +169,8 @@ class Writing:
             f"SELECT line FROM spans WHERE {span_docs.ROWS} AND chunk = ?",  # noqa: S608  as above
             (*span_docs.rows_of(doc), chunk),
         ).fetchall()
+        details = [self._chunks.detail(chunk, row["line"]) for row in rows]
+        span_ties.insert(self._connection, self._project, [(doc, key) for key in span_ties.of_lines(details)])
         said = [(doc, self._chunks.attributes(chunk, row["line"])) for row in rows] if self._labelled else []
         span_labels.insert(self._connection, self._project, self._labelled, said)
 

@@ -23,7 +23,7 @@ from afere.base.clock import rfc3339
 from afere.base.errors import BadReference
 from afere.base.filter import parse_filter
 from afere.base.span import Span, Totals, Trace, totals
-from afere.store import span_keep, span_labels, span_scan
+from afere.store import span_keep, span_labels, span_scan, span_ties
 from afere.store.access import Limited
 from afere.store.database import Database
 from afere.store.page import Page, check_limit, read_cursor, write_cursor
@@ -32,6 +32,7 @@ from afere.store.span_layout import MIGRATIONS
 from afere.store.span_list import Listing
 from afere.store.span_rows import Chunks, outlined, preview, read_row
 from afere.store.span_stats import facets, statistics
+from afere.store.span_ties import Ran
 from afere.store.span_write import ENTRY, UNDER, Writing
 
 __all__ = ["SpanStore", "Loss", "died", "ENTRY", "UNDER", "PROCESS", "HOST", "MIGRATIONS"]
@@ -250,6 +251,21 @@ class SpanStore:
         with self._database.read() as connection:
             yield from span_scan.scan(connection, self.project, since, until, most)
 
+    def ran(self, keys: Iterable[str], *, limit: int = 20, since: int | None = None) -> Ran:
+        """The newest traces in which any of these ran (hashes of artifacts) or was read (`document:ID`), and a count of all.
+
+        With `since` (ns) only those that began then or later.
+        """
+        with self._database.read() as connection:
+            return span_ties.ran(connection, self.project, keys, limit=check_limit(limit), since=since)
+
+    def requests(self, since: int = 0) -> int:
+        """How many traces began at `since` (ns) or later."""
+        with self._database.read() as connection:
+            return connection.execute(
+                "SELECT count(*) FROM spans WHERE project = ? AND root > 0 AND start >= ?", (self.project, since)
+            ).fetchone()[0]
+
     def traces_of(self, column: str, value: str) -> list[str]:
         """The ids of all traces of a user or session (columns `user`, `session`), or one by `trace_id`."""
         with self._database.read() as connection:
@@ -270,6 +286,7 @@ class SpanStore:
         """
         with self._database.write() as connection:
             gone = span_keep.erase(connection, self.project, [bytes.fromhex(trace_id) for trace_id in trace_ids])
+            span_ties.drop_unused(connection, self.project)
             connection.execute("INSERT INTO words (words) VALUES ('optimize')")  # words go when segments are merged
         self._database.scrub()
         return gone

@@ -21,7 +21,7 @@ from afere.base.score import Score
 from afere.store.actors import Actors, Key, Person
 from afere.store.audit import Change
 from afere.store.jobs import Job, JobStatus, Owner
-from afere.store.lineage import Edge, Reached
+from afere.store.lineage import Edge, Node, Reached
 from afere.store.page import Page, check_limit
 from afere.store.remote.link import Link
 from afere.store.remote.spans import RemoteSpans
@@ -120,7 +120,12 @@ class RemoteSession(Session):
         return [Edge(*one) for one in self._link.ask("up" if up else "down", ref=str(ref))]
 
     def reach(self, *refs: str | Ref, up: bool, most: int = 200) -> Reached:
-        raise Refused(f"This is done on the machine of the server {self.url}, or on its pages.")
+        said = self._link.ask("reach", refs=[str(ref) for ref in refs], up=up, most=most)
+        return Reached(
+            tuple((Node(*node), distance) for node, distance in said["nodes"]),
+            tuple(Edge(*one) for one in said["edges"]), said["counts"],
+            tuple((name, ref, at) for name, ref, at in said["aliases"]), tuple(said["hashes"]),
+        )  # fmt: skip
 
     # aliases, scores, jobs
 

@@ -13,6 +13,7 @@ from afere.base.errors import Refused
 from afere.base.span import Span, Totals, Trace
 from afere.store.page import Page
 from afere.store.remote.link import Link
+from afere.store.span_ties import Ran, Tied
 from afere.store.spans import Loss, SpanStore
 from afere.store.wire import decode, decode_list, decode_page, encode
 
@@ -84,6 +85,13 @@ class RemoteSpans(SpanStore):
 
     def scan(self, since: int, until: int, *, most: int) -> Iterator[Span]:
         yield from decode_list(Span, self._link.ask("spans.scan", since=since, until=until, most=most))
+
+    def ran(self, keys: Iterable[str], *, limit: int = 20, since: int | None = None) -> Ran:
+        said = self._link.ask("spans.ran", keys=list(keys), limit=limit, since=since)
+        return Ran(said["count"], tuple(decode_list(Tied, said["traces"])))
+
+    def requests(self, since: int = 0) -> int:
+        return self._link.ask("spans.requests", since=since)
 
     def traces_of(self, column: str, value: str) -> list[str]:
         return self._link.ask("spans.traces_of", column=column, value=value)

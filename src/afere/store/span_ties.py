@@ -1,0 +1,137 @@
+"""What traces ran and read, found from the other end: from an artifact's hash, or from a document, to the traces.
+
+Ties are of documents (see `span_docs`), so they come and go with the words and labels of a chunk.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from afere.base.canonical import Json
+from afere.store import span_docs
+from afere.store.span_rows import Chunks
+
+DOCUMENT = "document:"  # before a document's id; an artifact's key is its hash
+_LONGEST = 300  # characters of a key; longer ones are not found from this end
+_MASK = 2**31 - 1
+_REST = span_docs.CHUNK_SPANS - 1
+
+LAYOUT = (
+    "CREATE TABLE tied (id INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, key TEXT NOT NULL, UNIQUE (project, key))",
+    "CREATE TABLE ties (tied INTEGER NOT NULL, doc INTEGER NOT NULL, PRIMARY KEY (tied, doc)) WITHOUT ROWID",
+    "CREATE INDEX ties_doc ON ties (doc)",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tied:
+    """A trace that ran or read one of what was asked for: which of these (`key`), and when it began (ns)."""
+
+    trace_id: str
+    start: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """The newest traces tied to any of some keys, and how many there are in all."""
+
+    count: int = 0
+    traces: tuple[Tied, ...] = ()
+
+
+def keys(artifacts: Iterable[Sequence[str]], documents: Iterable[Json]) -> set[str]:
+    """What a span is found by."""
+    found = {use[1] for use in artifacts}
+    for one in documents:
+        name = one.get("id") if isinstance(one, dict) else None
+        if isinstance(name, str | int) and name != "":
+            found.add(f"{DOCUMENT}{name}")
+    return {key for key in found if len(key) <= _LONGEST}
+
+
+def insert(connection: sqlite3.Connection, project: str, found: Iterable[tuple[int, str]]) -> None:
+    """Keep ties, (document, key)."""
+    ties = set(found)
+    ids: dict[str, int] = {}
+    for key in {key for _, key in ties}:
+        text = key if key.isascii() else key.encode("utf-8", "replace").decode()
+        row = connection.execute("SELECT id FROM tied WHERE project = ? AND key = ?", (project, text)).fetchone()
+        ids[key] = (
+            row["id"]
+            if row is not None
+            else cast(
+                "int", connection.execute("INSERT INTO tied (project, key) VALUES (?, ?)", (project, text)).lastrowid
+            )
+        )
+    connection.executemany("INSERT OR IGNORE INTO ties VALUES (?, ?)", sorted((ids[key], doc) for doc, key in ties))
+
+
+def of_lines(details: Iterable[Mapping[str, Any]]) -> set[str]:
+    """What the spans with these details are found by."""
+    found: set[str] = set()
+    for one in details:
+        uses, documents = one.get("artifacts"), one.get("documents")
+        pairs = cast("list[Any]", uses) if isinstance(uses, list) else []
+        whole = [use for use in pairs if isinstance(use, list | tuple) and len(cast("list[Any]", use)) == 2]
+        found |= keys(whole, cast("list[Json]", documents) if isinstance(documents, list) else [])
+    return found
+
+
+def index_all(connection: sqlite3.Connection) -> None:
+    """Tie every chunk that is there, for a file that has no ties yet."""
+    chunks = Chunks(connection)
+    rows = connection.execute(
+        "SELECT c.id, c.doc, s.project, group_concat(s.line) AS lines FROM chunks c JOIN spans s ON s.chunk = c.id"
+        " WHERE c.doc IS NOT NULL GROUP BY c.id"
+    ).fetchall()
+    for row in rows:
+        found = of_lines(chunks.detail(row["id"], int(line)) for line in row["lines"].split(","))
+        insert(connection, row["project"], [(row["doc"], key) for key in found])
+
+
+def drop_unused(connection: sqlite3.Connection, project: str) -> None:
+    """Forget keys that no trace has any more: a document's name may say something."""
+    connection.execute(
+        "DELETE FROM tied WHERE project = ? AND NOT EXISTS (SELECT 1 FROM ties WHERE ties.tied = tied.id)", (project,)
+    )
+
+
+def ran(
+    connection: sqlite3.Connection, project: str, wanted: Iterable[str], *, limit: int, since: int | None = None
+) -> Ran:
+    """The newest `limit` traces with any of the keys, and the count of all that began at `since` (ns) or later."""
+    ids = {
+        row[0]: row[1]
+        for row in connection.execute(
+            "SELECT t.id, t.key FROM json_each(?) AS j JOIN tied AS t ON t.project = ? AND t.key = j.value",
+            (json.dumps(list(dict.fromkeys(wanted))), project),
+        )
+    }
+    if not ids:
+        return Ran()
+    low = 0 if since is None else span_docs.number(since // 10**9, 0)
+    docs = "SELECT DISTINCT ties.doc AS doc FROM json_each(?) AS j JOIN ties ON ties.tied = j.value AND ties.doc >= ?"
+    given = (json.dumps(list(ids)), low)
+    # A document's number ends in the row of its first span, which may have been written anew elsewhere since.
+    one = f"(SELECT id FROM spans WHERE id BETWEEN doc & {_MASK} AND (doc & {_MASK}) + {_REST} AND id - line = doc & {_MASK} LIMIT 1)"  # noqa: S608  our own words
+    found = f"FROM ({docs}) AS d JOIN spans AS s ON s.id = {one}"
+    count = connection.execute(f"SELECT count(DISTINCT s.trace_id) {found}", given).fetchone()[0]
+    newest: dict[str, Tied] = {}
+    rows = connection.execute(f"SELECT d.doc, s.trace_id, s.start {found} ORDER BY d.doc DESC", given)
+    for doc, trace, start in rows:
+        trace_id = bytes(trace).hex()
+        if trace_id not in newest:
+            if len(newest) == limit:
+                break
+            newest[trace_id] = Tied(trace_id, start, _which(connection, doc, ids))
+    return Ran(count, tuple(newest.values()))
+
+
+def _which(connection: sqlite3.Connection, doc: int, ids: Mapping[int, str]) -> str:
+    rows = connection.execute("SELECT tied FROM ties WHERE doc = ?", (doc,))
+    return next(ids[row["tied"]] for row in rows if row["tied"] in ids)
