@@ -77,8 +77,11 @@ def of_lines(details: Iterable[Mapping[str, Any]]) -> set[str]:
     for one in details:
         uses, documents = one.get("artifacts"), one.get("documents")
         pairs = cast("list[Any]", uses) if isinstance(uses, list) else []
-        whole = [use for use in pairs if isinstance(use, list | tuple) and len(cast("list[Any]", use)) == 2]
-        found |= keys(whole, cast("list[Json]", documents) if isinstance(documents, list) else [])
+        whole = [cast("list[Any]", use) for use in pairs if isinstance(use, list)]
+        found |= keys(
+            [(str(use[0]), str(use[1])) for use in whole if len(use) == 2],
+            cast("list[Json]", documents) if isinstance(documents, list) else [],
+        )
     return found
 
 
