@@ -36,6 +36,7 @@ def doctor(place: Place, repair: bool) -> int:
 
     from afere.cli.machine import check_machine, check_project
     from afere.store.health import check_store, repair_database
+    from afere.store.remote.health import check_server
 
     findings = check_machine()
     project_findings, project = check_project(place.here)
@@ -43,7 +44,7 @@ def doctor(place: Place, repair: bool) -> int:
     if project is not None:
         folder = Path(project.store)
         if "://" in project.store:
-            findings.append(_remote(project.store))
+            findings += check_server(project)
         else:
             if repair:
                 findings += repair_database(folder / "afere.db")
@@ -52,17 +53,6 @@ def doctor(place: Place, repair: bool) -> int:
     value = {"ok": not broken, "findings": [finding.to_json() for finding in findings]}
     place.show(value, lambda console: _draw(console, findings))
     return Exit.WORLD_FAILED if broken else Exit.DONE
-
-
-def _remote(url: str) -> Finding:
-    from afere.store.health import Finding
-
-    return Finding(
-        "error",
-        "store",
-        f"{url} is not a folder.",
-        "Name a folder with AFERE_STORE, --store or `store:` in afere.yaml.",
-    )
 
 
 def _draw(console: Console, findings: Sequence[Finding]) -> None:

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from afere.store import artifacts
 from afere.store.blobs import Blobs
 from afere.store.schema import MIGRATIONS
 from afere.store.session import Session
+from afere.store.spans import Loss
 
 _LITTLE_SPACE = 200 * 1024 * 1024  # bytes
 _REMEDIES = {
@@ -181,16 +182,18 @@ def _blobs(session: Session) -> list[Finding]:
     return findings or [Finding("ok", "blobs", f"{len(named)} named by artifacts, all whole")]
 
 
-def _losses(session: Session) -> list[Finding]:
-    if not (session.folder / "spans.db").exists():
-        return []
-    return [
-        Finding(
-            "warning", "spans", f"{loss.count} spans were lost at {loss.at[:19]}: {loss.why}",
-            "What they recorded is not in the traces; see that the disk has room and is fast enough.",
-        )
-        for loss in session.spans.losses()[:5]
-    ]  # fmt: skip
+def _losses(session: Session) -> Iterator[Finding]:
+    if (session.folder / "spans.db").exists():
+        yield from lost(session.spans.losses())
+
+
+def lost(losses: Sequence[Loss], where: str = "") -> Iterator[Finding]:
+    """A warning for each of the newest losses."""
+    for loss in losses[:5]:
+        yield Finding(
+            "warning", "spans", f"{loss.count} spans were lost at {loss.at[:19]}: {loss.why}{where}",
+            "What they recorded is not in the traces; see that the disk has room, and that the store can be written.",
+        )  # fmt: skip
 
 
 # repair

@@ -59,6 +59,8 @@ def open(url: str | Path | None = None, *, project: str | None = None, actor: st
 class Session:
     """A store, as one actor in one project sees it. Threads may share it, and processes the folder."""
 
+    url: str | None = None  # of the server that keeps it; None for a folder
+
     def __init__(self, folder: Path, project: str, actor: str) -> None:
         self.folder = folder
         self.project = project

@@ -1,7 +1,8 @@
 """From the program to the store: a queue bounded by count and bytes, and one writer thread with group commit.
 
 A span that was put here is on disk some 50 ms later (a root that only began: after half a second, or with the first that ended under it), or after `flush()`, or at exit; a killed process loses at most what
-was still waiting. Whatever goes wrong is counted and said once through `logging`, never raised into the program.
+was still waiting. While a server that is the store cannot be asked, spans wait for it in the queue. Whatever is lost is
+counted and said once through `logging`, never raised into the program.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from afere.base.errors import AfereError
+from afere.base.errors import AfereError, BadInput, StoreFailed
 from afere.base.project import find_project
 from afere.base.span import Span
 from afere.tracing.capture import failure
@@ -34,6 +35,7 @@ BYTES = 64 * 2**20  # waiting at most, estimated
 BATCH = 1_000  # spans of one transaction
 LINGER = 0.05  # seconds: how long spans gather before they are written together
 BEGUN = 0.5  # seconds before a root that runs is written as "running": most have ended by then, and are written once
+AGAIN = 5.0  # seconds until a server that could not be asked is asked again
 EACH = 600  # bytes of a span without its content, roughly
 
 
@@ -53,6 +55,7 @@ class Target:
         self._folder, self._project, self._policy = folder, project, policy
         self._session = session
         self._opening = threading.Lock()
+        self.away = "://" in folder or (session is not None and session.url is not None)  # a server, which may be gone for a while
 
     def session(self) -> Session:
         """The store, opened once."""
@@ -69,7 +72,12 @@ class Target:
 
     def lost(self, count: int, why: str) -> None:
         """Keep a note of spans that were lost."""
-        self.session().spans.lost(count, why)
+        if self.away and self._session is None:  # it could never be reached
+            from afere.store.remote import note_lost
+
+            note_lost(self._folder, self._project, count, why)
+        else:
+            self.session().spans.lost(count, why)
 
 
 class _Settings:
@@ -164,6 +172,8 @@ class Sink:
         self._said: set[str] = set()
         self._unreported = 0
         self._exiting = False
+        self._again = 0.0  # when to ask a server again that could not be asked
+        self._gone: dict[Target, str] = {}  # at exit: which stores could not be written, and why
 
     def put(self, item: _Item) -> None:
         """Take a record; when the queue is full it is lost and counted. Never waits for the disk."""
@@ -216,6 +226,10 @@ class Sink:
     def exit(self) -> None:
         """Write what waits, in this thread; spans that end later are written at once."""
         self._exiting = True
+        if any(target is not None and target.away for target in list(_settings.targets.values())):
+            from afere.store.remote import hurry
+
+            hurry()
         self._drain()
 
     def _start(self) -> None:
@@ -236,6 +250,8 @@ class Sink:
         while True:
             if self._wake.wait(self._due()):
                 self._hurry.wait(LINGER)
+            if (pause := self._again - time.monotonic()) > 0:
+                self._hurry.wait(pause)
             self._hurry.clear()
             self._wake.clear()
             self._drain()
@@ -248,7 +264,8 @@ class Sink:
 
     def _drain(self) -> None:
         with self._writing:
-            while batch := self._take():
+            self._again = 0.0
+            while not self._again and (batch := self._take()):
                 grouped: dict[Target, list[_Item]] = {}
                 for item in batch:
                     if item.target is not None:
@@ -274,19 +291,43 @@ class Sink:
         return [self._begun.pop(ids)[1]._replace(queued=0) for ids in found]
 
     def _write(self, target: Target, items: list[_Item]) -> None:
+        if target in self._gone:
+            self._settle(items, self._gone[target])
+            return
         try:
             target.write([_now(item) for item in items])
-            self._report(target)
+        except StoreFailed as error:
+            if target.away and not self._exiting:
+                self._put_back(items)
+                return
+            if self._exiting:
+                self._gone[target] = str(error)
+            self._settle(items, str(error))
+        except BadInput as error:  # only the span that cannot be kept is lost
+            self._apart(target, items, str(error))
         except AfereError as error:
             self._settle(items, str(error))
         except Exception as error:  # the program goes on whatever one of its values does to us
-            if len(items) > 1:  # only the span that cannot be kept is lost
-                for item in items:
-                    self._write(target, [item])
-            else:
-                self._settle(items, f"span {items[0].span.name!r}: {failure(error)}")
+            self._apart(target, items, f"span {items[0].span.name!r}: {failure(error)}")
         else:
             self._settle(items, None)
+        self._report(target)
+
+    def _apart(self, target: Target, items: list[_Item], problem: str) -> None:
+        """Write each half for itself, down to the item that has the problem."""
+        if len(items) == 1:
+            self._settle(items, problem)
+            return
+        for half in (items[: len(items) // 2], items[len(items) // 2 :]):
+            self._write(target, half)
+
+    def _put_back(self, items: list[_Item]) -> None:
+        """Keep them waiting until the server can be asked."""
+        with self._lock:
+            self._waiting.extend(items)
+            self._bytes += sum(item.size for item in items)
+            self._again = time.monotonic() + AGAIN
+        self._wake.set()
 
     def _settle(self, items: list[_Item], problem: str | None) -> None:
         ended = sum(item.ended for item in items)
@@ -302,10 +343,16 @@ class Sink:
             self._say(problem)
 
     def _report(self, target: Target) -> None:
+        """Note in the store what was lost, as soon as it can be."""
         with self._lock:
             count, self._unreported = self._unreported, 0
-        if count:
+        if not count:
+            return
+        try:
             target.lost(count, "; ".join(sorted(self._said)) or "the project could not be read")
+        except Exception:  # it is noted with the next
+            with self._lock:
+                self._unreported += count
 
     def _say(self, why: str) -> None:
         if why not in self._said and len(self._said) < 20:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from afere.store.remote.session import RemoteSession, connect
+from afere.store.remote.link import hurry
+from afere.store.remote.session import RemoteSession, connect, note_lost
 
-__all__ = ["RemoteSession", "connect"]
+__all__ = ["RemoteSession", "connect", "hurry", "note_lost"]

@@ -24,10 +24,17 @@ else:
     from backports import zstd
 
 PATIENCE = 30.0  # seconds that one thing is asked for again and again
+_LAST = 5.0  # seconds of the same once the process ends
 _EACH = 60.0  # seconds of one attempt
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between attempts, half of it by chance
 _SHORT = 1_000  # bytes not worth packing
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_ending = threading.Event()
+
+
+def hurry() -> None:
+    """The process ends: what is left is sent, but nobody waits long for a server that does not answer."""
+    _ending.set()
 
 
 class Link:
@@ -46,6 +53,10 @@ class Link:
         self.patience = PATIENCE
         self._key = key
         self._failing = threading.Event()
+
+    def of(self, project: str) -> Link:
+        """The same server and key, for another project."""
+        return Link(self.url, self._key, project)
 
     def ask(self, method: str, **arguments: object) -> Any:
         """The value of a method of the server's store."""
@@ -75,10 +86,10 @@ class Link:
             headers["authorization"] = f"Bearer {self._key}"
         if self.project:
             headers["afere-project"] = quote(self.project)
-        call = Call(method, f"{self.url}/api/store/{VERSION}/{path}", headers, body, timeout=_EACH, first_byte=_EACH)
-        deadline = time.monotonic() + (0.0 if self._failing.is_set() else self.patience)
-        attempt = 0
+        begun, attempt = time.monotonic(), 0
         while True:
+            each = _LAST if _ending.is_set() else _EACH
+            call = Call(method, f"{self.url}/api/store/{VERSION}/{path}", headers, body, timeout=each, first_byte=each)
             try:
                 answer = send(call)
             except HostFailed as error:
@@ -92,11 +103,24 @@ class Link:
                     self._failing.clear()
                     raise problem
             pause = _pause(attempt, wait)
-            if time.monotonic() + pause > deadline:
+            if time.monotonic() + pause - begun > self._patience():
                 self._failing.set()
                 raise problem
-            time.sleep(pause)
+            _sleep(pause)
             attempt += 1
+
+    def _patience(self) -> float:
+        if self._failing.is_set():
+            return 0.0
+        return min(self.patience, _LAST) if _ending.is_set() else self.patience
+
+
+def _sleep(seconds: float) -> None:
+    """Wait; less, if the process ends meanwhile."""
+    if _ending.is_set():
+        time.sleep(seconds)
+    else:
+        _ending.wait(seconds)
 
 
 def _pause(attempt: int, wait: str | None) -> float:

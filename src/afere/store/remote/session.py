@@ -16,39 +16,53 @@ from afere.base.artifact import AliasMove, Artifact, Ref, Use
 from afere.base.canonical import Json, plain
 from afere.base.clock import new_id
 from afere.base.errors import BadInput, Refused
-from afere.base.project import Project
+from afere.base.project import Project, find_project
 from afere.base.score import Score
 from afere.store.actors import Actors, Key, Person
 from afere.store.audit import Change
 from afere.store.jobs import Job, JobStatus, Owner
 from afere.store.lineage import Edge, Node, Reached
 from afere.store.page import Page, check_limit
-from afere.store.remote.link import Link
-from afere.store.remote.spans import RemoteSpans
+from afere.store.remote.link import PATIENCE, Link
+from afere.store.remote.spans import RemoteSpans, keep_note
 from afere.store.session import Session
 from afere.store.spans import SpanStore
 from afere.store.wire import KINDS, decode, decode_list, decode_page, encode
 
-_SCORES = 500  # in one request
 
-
-def connect(url: str, here: Project, project: str | None, actor: str | None) -> RemoteSession:
+def connect(
+    url: str, here: Project, project: str | None, actor: str | None, *, patience: float = PATIENCE
+) -> RemoteSession:
     """The store of the server at this address, in the name of the key in AFERE_KEY.
 
     The project is the one named, else that of afere.yaml or AFERE_PROJECT, else the key's own.
     """
     key = os.environ.get("AFERE_KEY", "").strip() or None
-    named = project or here.name
-    if named == "default" and not here.declared and not os.environ.get("AFERE_PROJECT"):
-        named = None  # nobody named one
-    link = Link(url, key, named)
+    link = Link(url, key, _named(project, here))
+    link.patience = patience
     who: Mapping[str, Any] = link.ask("who")
     rights = Actor(who["id"], tuple(who["roles"]), tuple((where, frozenset(given)) for where, given in who["grants"]))
     if actor is not None and actor != rights.id:
         raise BadInput(f"At {url} the key says who asks ({rights.id}); actor={actor!r} is for a store in a folder.")
     link.project = str(who["project"])
-    place = re.sub(r"[^a-z0-9.-]+", "_", url.partition("://")[2].lower()).strip("_")
-    return RemoteSession(link, here.root / ".afere" / "remote" / place, rights)
+    return RemoteSession(link, place_of(url, here), rights)
+
+
+def _named(project: str | None, here: Project) -> str | None:
+    """The project that somebody named; None: that of the key."""
+    named = project or here.name
+    return None if named == "default" and not here.declared and not os.environ.get("AFERE_PROJECT") else named
+
+
+def note_lost(url: str, project: str, count: int, why: str) -> None:
+    """Keep a note on this machine that spans were lost which a server should have had, until it can be told."""
+    here = find_project()
+    keep_note(place_of(url, here), _named(project, here), count, why)
+
+
+def place_of(url: str, here: Project) -> Path:
+    """Where this machine keeps what is its own of a server's store, such as the cache."""
+    return here.root / ".afere" / "remote" / re.sub(r"[^a-z0-9.-]+", "_", url.partition("://")[2].lower()).strip("_")
 
 
 class RemoteSession(Session):
@@ -73,7 +87,7 @@ class RemoteSession(Session):
         if actor != self.rights:
             raise Refused("A session of a server acts in the name of its key alone.")
         other = copy(self)
-        other.project, other._link = project, Link(self.url, self._link._key, project)
+        other.project, other._link = project, self._link.of(project)
         other._above, other._spans, other._opening = self._above or self, None, threading.Lock()
         return other
 
@@ -136,8 +150,8 @@ class RemoteSession(Session):
         return decode(AliasMove, self._link.ask("rollback", request=request or new_id(), name=name, why=why))
 
     def append(self, *scores_: Score) -> None:
-        for first in range(0, len(scores_), _SCORES):
-            self._link.ask("append", scores=encode(scores_[first : first + _SCORES]))
+        if scores_:  # in one request, so that it is all or none
+            self._link.ask("append", scores=encode(scores_))
 
     def claim(self, kind: str, key: str, *, total: int | None, owner: Owner, instead: Owner | None) -> Job:
         made = self._link.ask("claim", kind=kind, key=key, total=total, owner=encode(owner), instead=encode(instead))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from afere.base.actor import Actor
 from afere.base.canonical import Json
-from afere.base.errors import Refused
+from afere.base.clock import now_ns, rfc3339
+from afere.base.errors import AfereError, Refused
 from afere.base.span import Span, Totals, Trace
 from afere.store.page import Page
 from afere.store.remote.link import Link
@@ -17,6 +20,7 @@ from afere.store.span_ties import Ran, Tied
 from afere.store.spans import Loss, SpanStore
 from afere.store.wire import decode, decode_list, decode_page, encode
 
+_UNTOLD = "losses.jsonl"
 _BYTES = 8 * 2**20  # of spans in one request, about
 
 
@@ -27,12 +31,16 @@ class RemoteSpans(SpanStore):
         self.file = folder / "spans.db"  # where it would be; there is none here
         self.project = project
         self._link = link
+        self._untold = folder / _UNTOLD
 
     def of(self, project: str, actor: Actor | None = None) -> SpanStore:
-        other = Link(self._link.url, self._link._key, project)
-        return RemoteSpans(other, self.file.parent, project)
+        return RemoteSpans(self._link.of(project), self.file.parent, project)
 
     def write(self, spans: Sequence[Span]) -> None:
+        """As in a folder, but in requests of some 8 MiB, each for itself: where one raises, others may be kept already.
+
+        BadInput for a span that the server cannot keep; the others of its request are kept.
+        """
         batch: list[str] = []
         size = 0
         for span in spans:
@@ -47,6 +55,8 @@ class RemoteSpans(SpanStore):
 
     def _send(self, batch: Sequence[str]) -> None:
         self._link._value("POST", "spans", f'{{"spans": [{", ".join(batch)}]}}'.encode())
+        if self._untold.exists():
+            self._tell()
 
     def say(self, events: Iterable[tuple[str, str, Mapping[str, Json]]]) -> None:
         self._link.ask("spans.say", events=encode(list(events)))
@@ -78,7 +88,20 @@ class RemoteSpans(SpanStore):
         return {trace: decode(Totals, one) for trace, one in found.items()}
 
     def lost(self, count: int, why: str) -> None:
-        self._link.ask("spans.lost", count=count, why=why)
+        """As in a folder. While the server cannot be told, the note waits in a file of this machine; who next reaches it tells."""
+        try:
+            self._link.ask("spans.lost", count=count, why=why)
+        except AfereError:
+            keep_note(self._untold.parent, self.project, count, why)
+
+    def _tell(self) -> None:
+        mine = self._untold.with_name(f"{self._untold.name}.{os.getpid()}")
+        with suppress(OSError):  # another process was quicker
+            self._untold.replace(mine)
+            for line in mine.read_text("utf-8").splitlines():
+                one = json.loads(line)
+                self.of(one["project"] or self.project).lost(one["count"], f"{one['why']} (at {one['at'][:19]}Z)")
+            mine.unlink()
 
     def losses(self) -> list[Loss]:
         return decode_list(Loss, self._link.ask("spans.losses"))
@@ -108,7 +131,18 @@ class RemoteSpans(SpanStore):
         raise AttributeError(name)
 
 
-def hurried(spans: SpanStore) -> None:
-    """The process ends: what waits is sent, but nobody waits long for a server that does not answer."""
-    if isinstance(spans, RemoteSpans):
-        spans._link.patience = min(spans._link.patience, 5.0)
+def keep_note(folder: Path, project: str | None, count: int, why: str) -> None:
+    """Keep a note of spans that were lost, in this machine's folder for a server, until it can be told."""
+    folder.mkdir(parents=True, exist_ok=True)
+    line = {"at": rfc3339(now_ns()), "project": project, "count": count, "why": why}
+    with (folder / _UNTOLD).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(line) + "\n")
+
+
+def untold(folder: Path) -> list[Loss]:
+    """What was lost by programs on this machine, and the server does not know yet."""
+    try:
+        lines = [json.loads(line) for line in (folder / _UNTOLD).read_text("utf-8").splitlines()]
+    except (OSError, ValueError):
+        return []
+    return [Loss(one["at"], one["count"], one["why"]) for one in lines]
