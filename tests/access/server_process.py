@@ -18,7 +18,17 @@ class ServerProcess:
         self.start()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "afere.cli.main", "ui", "--login", "--json", "--port", self._port, *self._options]
+        command = [
+            sys.executable,
+            "-m",
+            "afere.cli.main",
+            "ui",
+            "--login",
+            "--json",
+            "--port",
+            self._port,
+            *self._options,
+        ]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AFERE_")}
         self.process = subprocess.Popen(command, cwd=self._root, env=environment, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None

@@ -55,7 +55,9 @@ class Target:
         self._folder, self._project, self._policy = folder, project, policy
         self._session = session
         self._opening = threading.Lock()
-        self.away = "://" in folder or (session is not None and session.url is not None)  # a server, which may be gone for a while
+        self.away = "://" in folder or (
+            session is not None and session.url is not None
+        )  # a server, which may be gone for a while
 
     def session(self) -> Session:
         """The store, opened once."""

@@ -16,10 +16,16 @@ def check_server(project: Project) -> Iterator[Finding]:
     url = project.store
     try:
         with connect(url, project, None, None, patience=3.0) as session:
-            may = [scope for scope in ("ingest", "read", "write", "admin") if session.rights.may(scope, session.project)]
-            yield Finding("ok", "store", f"{url} lets in {session.actor}, to project {session.project} ({', '.join(may)})")
+            may = [
+                scope for scope in ("ingest", "read", "write", "admin") if session.rights.may(scope, session.project)
+            ]
+            yield Finding(
+                "ok", "store", f"{url} lets in {session.actor}, to project {session.project} ({', '.join(may)})"
+            )
             if "read" in may:
                 yield from lost(session.spans.losses())
     except AfereError as error:
-        yield Finding("error", "store", str(error), "What is written meanwhile waits in each program, up to 20,000 spans.")
+        yield Finding(
+            "error", "store", str(error), "What is written meanwhile waits in each program, up to 20,000 spans."
+        )
     yield from lost(untold(place_of(url, project)), " (this machine; the server has not been told yet)")
