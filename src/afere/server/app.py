@@ -98,10 +98,12 @@ ADDRESSES = (
 HOME = Address("", "home", home.page, "home.html", ("over",))
 
 
-def create_app(session: Session, *, asks: bool = False, hosts: Collection[str] = LOOPBACK) -> ASGIApp:
+def create_app(
+    session: Session, *, asks: bool = False, hosts: Collection[str] = LOOPBACK, intake: Intake | None = None
+) -> ASGIApp:
     """The application over an open store. Unless it `asks` for keys and log-ins, serve it on loopback only.
 
-    `hosts` are the names that one which does not ask answers to.
+    `hosts` are the names that one which does not ask answers to; `intake` takes OTLP where others share it.
     """
     sessions = Sessions(session)
     programs: list[Route] = []
@@ -116,7 +118,7 @@ def create_app(session: Session, *, asks: bool = False, hosts: Collection[str] =
     programs.append(_route("/{project}.json", partial(_answer, sessions, HOME, as_page=False)))
     people.append(_route("/", partial(_answer, sessions, HOME, as_page=True)))
     people.append(_route("/{project}", partial(_answer, sessions, HOME, as_page=True)))
-    received = doors(Intake(session))
+    received = doors(intake or Intake(session))
     fixed = [
         *(Route(path, door) for path, door in received.items()),
         _route("/healthz", _alive),

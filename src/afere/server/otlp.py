@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from starlette.datastructures import Headers
 
+from afere.base.actor import Actor
 from afere.base.errors import Refused
 from afere.server.auth import ACTOR, project_for
 from afere.server.intake import Full, Kept, Writer
+from afere.server.rpc_status import CODES, INTERNAL, as_json, as_protobuf
 from afere.tracing import otlp
 from afere.tracing.otlp import Batch, Malformed, TooMuch
 from afere.tracing.otlp.batch import BadSpan, check_project
@@ -35,20 +38,20 @@ MOST = 64 * 2**20  # bytes of a body, compressed and unpacked
 HELD = 256 * 2**20  # bytes of all bodies in work
 _QUICK = 2**20  # bytes of a body that others may wait for
 _SILENCE = 15.0  # seconds without a byte
-_WHOLE = 120.0  # seconds for a body
+WHOLE = 120.0  # seconds for a body
 _FORMS: Mapping[str, otlp.Form] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 PATHS = ("/v1/traces", "/v1/logs", "/api/public/otel/v1/traces", "/api/public/otel/v1/logs")
 
-# google.rpc.Code, as the body of an error names it
-_CODES = {400: 3, 401: 16, 403: 7, 405: 12, 408: 4, 413: 8, 415: 3, 503: 14}
-
 
 class Failed(Exception):
-    """The request is answered with this status and sentence."""
+    """The request is answered with this HTTP status and sentence; `retry` is after how many seconds to send again."""
 
-    def __init__(self, status: int, why: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(
+        self, status: int, why: str, headers: tuple[tuple[str, str], ...] = (), *, retry: int | None = None
+    ) -> None:
         super().__init__(why)
-        self.status, self.why, self.headers = status, why, headers
+        self.status, self.why, self.retry = status, why, retry
+        self.headers = headers if retry is None else (*headers, ("retry-after", str(retry)))
 
 
 class Door:
@@ -64,11 +67,11 @@ class Door:
         try:
             kept = await self._intake.take(scope, form, headers, receive, logs=self._logs)
         except Failed as failed:
-            body = _status(_CODES.get(failed.status, 13), failed.why, form)
+            body = _status(failed.status, failed.why, form)
             await _answer(send, failed.status, body, form, failed.headers)
             return
         if kept is not None:
-            await _answer(send, 200, _success(kept, form, logs=self._logs), form)
+            await _answer(send, 200, success(kept, form, logs=self._logs), form)
 
 
 class Intake:
@@ -84,26 +87,46 @@ class Intake:
     async def take(
         self, scope: Scope, form: otlp.Form | None, headers: Headers, receive: Receive, *, logs: bool
     ) -> Kept | None:
-        """What was kept of a request; None where the sender went away. Raises Failed."""
-        encoding, project = _check(scope["method"], form, headers)
-        try:
-            project = project_for(scope[ACTOR], project, self._session.project)
-        except Refused as error:
-            raise Failed(403, str(error)) from None
-        holding = _Holding(self)
-        try:
+        """What was kept of a request over HTTP; None where the sender went away. Raises Failed."""
+        encoding = _check(scope["method"], form, headers)
+        project = self.project(scope[ACTOR], headers.get("afere-project"))
+        with self.holding() as holding:
             body = await _received(receive, holding)
             if body is None or form is None:
                 return None
-            batch, size = await self._decoded(body, encoding, form, logs=logs)
-            holding.add(size, bounded=False)
-            if batch.rejected and not batch.accepted:
-                raise Failed(400, f"Nothing of this request can be kept: {batch.why}.")
-            return await asyncio.wrap_future(self._writer.put(batch, project))
-        except Full as error:
-            raise Failed(503, str(error), (("retry-after", str(error.wait)),)) from None
+            return await self.keep(body, encoding, form, project, holding, logs=logs)
+
+    def project(self, actor: Actor, asked: str | None) -> str | None:
+        """Where what an actor sends goes; None: each item may say. Raises Failed."""
+        try:
+            named = None if asked is None else check_project(asked, "header afere-project")
+            return project_for(actor, named, self._session.project)
+        except BadSpan as error:
+            raise Failed(400, f"{error}.") from None
+        except Refused as error:
+            raise Failed(403, str(error)) from None
+
+    @contextmanager
+    def holding(self) -> Generator[Holding]:
+        """What a request holds of memory is counted while the block runs."""
+        holding = Holding(self)
+        try:
+            yield holding
         finally:
             holding.release()
+
+    async def keep(
+        self, body: bytes, encoding: str, form: otlp.Form, project: str | None, holding: Holding, *, logs: bool
+    ) -> Kept:
+        """What was kept of a whole body: on disk when this returns. Raises Failed."""
+        batch, size = await self._decoded(body, encoding, form, logs=logs)
+        holding.add(size, bounded=False)
+        if batch.rejected and not batch.accepted:
+            raise Failed(400, f"Nothing of this request can be kept: {batch.why}.")
+        try:
+            return await asyncio.wrap_future(self._writer.put(batch, project))
+        except Full as error:
+            raise Failed(503, str(error), retry=error.wait) from None
 
     async def _decoded(self, body: bytes, encoding: str, form: otlp.Form, *, logs: bool) -> tuple[Batch, int]:
         def work(most: int) -> tuple[Batch, int]:
@@ -124,7 +147,7 @@ class Intake:
             raise Failed(400, str(error)) from None
 
 
-class _Holding:
+class Holding:
     """The bytes that one request holds."""
 
     def __init__(self, intake: Intake) -> None:
@@ -133,7 +156,7 @@ class _Holding:
 
     def add(self, count: int, *, bounded: bool = True) -> None:
         if bounded and self._intake._held + count > HELD:
-            raise Failed(503, "The server holds as much as it may; send again in a moment.", (("retry-after", "1"),))
+            raise Failed(503, "The server holds as much as it may; send again in a moment.", retry=1)
         self._bytes += count
         self._intake._held += count
 
@@ -142,8 +165,8 @@ class _Holding:
         self._bytes = 0
 
 
-def _check(method: str, form: otlp.Form | None, headers: Headers) -> tuple[str, str | None]:
-    """The encoding, and the project if one is named."""
+def _check(method: str, form: otlp.Form | None, headers: Headers) -> str:
+    """The encoding."""
     if method != "POST":
         raise Failed(405, f"OTLP is sent with POST, not {method}.", (("allow", "POST"),))
     if form is None:
@@ -157,17 +180,13 @@ def _check(method: str, form: otlp.Form | None, headers: Headers) -> tuple[str, 
     length = headers.get("content-length", "")
     if length.isdigit() and int(length) > MOST:
         raise Failed(413, f"The body has {int(length):,} bytes; at most {MOST:,} are taken. Send smaller batches.")
-    project = headers.get("afere-project")
-    try:
-        return encoding, None if project is None else check_project(project, "header afere-project")
-    except BadSpan as error:
-        raise Failed(400, f"{error}.") from None
+    return encoding
 
 
-async def _received(receive: Receive, holding: _Holding) -> bytes | None:
+async def _received(receive: Receive, holding: Holding) -> bytes | None:
     """The body as it was sent; None where the sender went away."""
     body = bytearray()
-    deadline = asyncio.get_running_loop().time() + _WHOLE
+    deadline = asyncio.get_running_loop().time() + WHOLE
     while True:
         left = min(_SILENCE, deadline - asyncio.get_running_loop().time())
         try:
@@ -187,7 +206,8 @@ async def _received(receive: Receive, holding: _Holding) -> bytes | None:
             return bytes(body)
 
 
-def _success(kept: Kept, form: otlp.Form | None, *, logs: bool) -> bytes:
+def success(kept: Kept, form: otlp.Form | None, *, logs: bool) -> bytes:
+    """The answer to what was kept, with what was not."""
     name, key = ("rejected_log_records", "rejectedLogRecords") if logs else ("rejected_spans", "rejectedSpans")
     if form == "json":
         partial = {"partialSuccess": {key: str(kept.rejected), "errorMessage": kept.why}} if kept.rejected else {}
@@ -199,13 +219,9 @@ def _success(kept: Kept, form: otlp.Form | None, *, logs: bool) -> bytes:
     return answer.SerializeToString()
 
 
-def _status(code: int, why: str, form: otlp.Form | None) -> bytes:
-    """google.rpc.Status: {1: code, 2: message}."""
-    if form != "protobuf":
-        return json.dumps({"code": code, "message": why}).encode()
-    text = why.encode("utf-8", "replace")[:4000].decode("utf-8", "ignore").encode()
-    size = bytes((len(text) & 0x7F | 0x80, len(text) >> 7)) if len(text) > 127 else bytes((len(text),))
-    return bytes((0x08, code, 0x12)) + size + text
+def _status(status: int, why: str, form: otlp.Form | None) -> bytes:
+    code = CODES.get(status, INTERNAL)
+    return as_protobuf(code, why) if form == "protobuf" else as_json(code, why)
 
 
 async def _answer(
@@ -225,7 +241,7 @@ def refused(status: int, why: str, headers: Headers) -> ASGIApp:
     said = (("www-authenticate", 'Bearer realm="afere"'),) if status == 401 else ()
 
     async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
-        await _answer(send, status, _status(_CODES.get(status, 13), why, form), form, said)
+        await _answer(send, status, _status(status, why, form), form, said)
 
     return answer
 

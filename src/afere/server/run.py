@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import signal
 import socket
 import threading
@@ -18,7 +19,10 @@ from afere.base.errors import BadInput, Refused, WorldFailed
 if TYPE_CHECKING:
     import uvicorn
 
+    from afere.server.otlp_grpc import Service
     from afere.store import Session
+
+_log = logging.getLogger("afere.server")
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # names that a server which does not ask answers to
 _TRIES = 50  # ports from the one asked for
@@ -27,12 +31,14 @@ _TRIES = 50  # ports from the one asked for
 @dataclass(frozen=True, slots=True)
 class Front:
     """How a server meets the world. `cert` and `key_file`: PEM files, for https. `proxy`: addresses (or networks, or "*")
-    of proxies in front, whose X-Forwarded-For and -Proto are believed. `login`: ask who one is on loopback too."""
+    of proxies in front, whose X-Forwarded-For and -Proto are believed. `login`: ask who one is on loopback too. `grpc`: the
+    port for OTLP over gRPC, 0 for any (extra `grpc`); None: not spoken."""
 
     cert: Path | None = None
     key_file: Path | None = None
     proxy: tuple[str, ...] = ()
     login: bool = False
+    grpc: int | None = None
 
 
 class Server:
@@ -63,6 +69,9 @@ class Server:
         shown = "localhost" if ip_address(name).is_unspecified else f"[{name}]" if ":" in name else name
         self.url = f"{scheme}://{shown}:{number}"
         self._hosts = {*_LOOPBACK, f"[{name}]" if ":" in name else name}
+        # grpcio takes a port, not a socket, and is imported later: so much for knowing the port before it runs.
+        self.grpc = None if front.grpc is None else _free(name, front.grpc)
+        self._service: Service | None = None
         self._uvicorn: uvicorn.Server | None = None
 
     def run(self, *, ready: Callable[[], None] | None = None) -> None:
@@ -72,15 +81,25 @@ class Server:
         import uvicorn
 
         from afere.server.app import create_app
+        from afere.server.auth import Access
+        from afere.server.otlp import Intake
         from afere.store.upkeep import keep_daily
 
+        intake, access = Intake(self._session), Access(self._session, self.asks)
         config = uvicorn.Config(
-            create_app(self._session, asks=self.asks, hosts=self._hosts), log_level="warning", access_log=False,
-            server_header=False, lifespan="off", timeout_graceful_shutdown=2, timeout_keep_alive=30, ws="none",
-            proxy_headers=bool(self._front.proxy), forwarded_allow_ips=list(self._front.proxy),
+            create_app(self._session, asks=self.asks, hosts=self._hosts, intake=intake), log_level="warning",
+            access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=2, timeout_keep_alive=30,
+            ws="none", proxy_headers=bool(self._front.proxy), forwarded_allow_ips=list(self._front.proxy),
             ssl_certfile=self._front.cert, ssl_keyfile=self._front.key_file,
         )  # fmt: skip
-        self._uvicorn = uvicorn.Server(config)
+        if self.grpc is None:
+            self._uvicorn = uvicorn.Server(config)
+        else:
+            from afere.server.beside import Beside
+            from afere.server.otlp_grpc import Service
+
+            self._service = Service(intake, access)
+            self._uvicorn = Beside(config, self._start_grpc, self._service.stop)
         stopped = threading.Event()
         keep_daily(self._session, stopped)
         if threading.current_thread() is threading.main_thread():
@@ -91,6 +110,18 @@ class Server:
         finally:
             stopped.set()
             self.socket.close()
+
+    async def _start_grpc(self) -> None:
+        """gRPC, too; a port that somebody took meanwhile is told, and HTTP goes on."""
+        cert, key = self._front.cert, self._front.key_file
+        pair = (key.read_bytes(), cert.read_bytes()) if cert and key else None
+        if self._service is None or self.grpc is None:
+            return
+        try:
+            await self._service.start(str(self.socket.getsockname()[0]), self.grpc, cert=pair)
+        except OSError as error:
+            self.grpc = None
+            _log.warning("OTLP over gRPC is not spoken: %s. OTLP over HTTP is, at %s", error, self.url)
 
     def stop(self) -> None:
         """Ask a server that runs in another thread to end."""
@@ -131,6 +162,20 @@ def bind(address: str, port: int) -> socket.socket:
             raise WorldFailed(f"Cannot listen on {address}:{candidate}: {error.strerror}.") from None
         return listener
     raise WorldFailed(f"No port from {port} to {port + _TRIES - 1} is free. Name another with --port, or 0 for any.")
+
+
+def _free(address: str, port: int) -> int | None:
+    """The port if it is free, or any free one for 0; None where it is taken."""
+    if not 0 <= port < 65536:
+        raise BadInput(f"gRPC port {port}: a number from 0 to 65535.")
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        try:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+            probe.listen(1)
+        except OSError:
+            return None
+        return int(probe.getsockname()[1])
 
 
 def open_browser(url: str) -> None:

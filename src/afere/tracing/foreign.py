@@ -65,9 +65,14 @@ class _ToOurs(SpanProcessor):
         attributes = cast("dict[str, Json]", captured.value)
         record.name, record.end = span.name, span.end_time
         record.attributes.update(attributes)
+        scope = span.instrumentation_scope
+        if scope is not None:
+            record.attributes["scope.name"] = scope.name  # which rules for scopes look at
         if captured.cut:
             record.marks.append("cut")
         _outcome(record, span)
+        if begun.target is not None:
+            record = begun.target.hidden(record)
         dialects.read(record)
         # What was said is in fields now, where redaction by structure reaches it.
         record.attributes = {name: said for name, said in record.attributes.items() if not dialects.is_content(name)}

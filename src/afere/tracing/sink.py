@@ -72,6 +72,10 @@ class Target:
         """Keep the spans, without what must not rest."""
         self.session().spans.write([self._policy.apply(span) for span in spans])
 
+    def hidden(self, span: Span) -> Span:
+        """The span without the values of keys that must not rest: before anything is read from its attributes."""
+        return self._policy.hidden(span)
+
     def lost(self, count: int, why: str) -> None:
         """Keep a note of spans that were lost."""
         if self.away and self._session is None:  # it could never be reached

@@ -1,0 +1,172 @@
+"""Rules of one's own under `redact:`: kinds, patterns, keys and scopes, by either way into the store."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.sdk.trace import TracerProvider
+
+import afere
+import afere.store
+from afere.base.errors import BadProject, MissingExtra
+from afere.base.redact import Redaction
+from afere.base.span import Span
+from afere.server.intake import Writer
+from afere.tracing import flush, otlp
+from afere.tracing.foreign import provider
+
+PATTERN = '{pattern: "ACME-[0-9]+", as: order}'
+
+
+def rules(project: Path, text: str) -> None:
+    (project / "afere.yaml").write_text(f"project: handbook\nredact: [{text}]\n")
+
+
+def stored(project: Path, trace_id: str) -> Span:
+    flush()
+    with afere.store.open(project / ".afere", project="handbook") as session:
+        trace = session.spans.trace(trace_id)
+    assert trace is not None
+    return trace.root
+
+
+def at_rest(project: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in (project / ".afere").glob("spans.db*"))
+
+
+def received(project: Path, attributes: dict[str, str], scope: str = "") -> Span:
+    """What a server keeps of a span that another program sent."""
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add().scope_spans.add()
+    group.scope.name = scope
+    group.spans.add(
+        trace_id=b"t" * 16, span_id=b"s" * 8, name="call", start_time_unix_nano=1, end_time_unix_nano=2,
+        attributes=[KeyValue(key=name, value=AnyValue(string_value=value)) for name, value in attributes.items()],
+    )  # fmt: skip
+    with afere.store.open(project / ".afere", project="handbook") as session:
+        writer = Writer(session)
+        writer.put(writer.understood(otlp.traces(request.SerializeToString(), "protobuf")), None).result(10)
+    return stored(project, (b"t" * 16).hex())
+
+
+def made(attributes: dict[str, str], scope: str) -> str:
+    """The trace of a span that an instrumentor in this program makes."""
+    mine: TracerProvider = provider()
+    with mine.get_tracer(scope).start_as_current_span("call", attributes=attributes) as span:
+        pass
+    return f"{span.get_span_context().trace_id:032x}"
+
+
+CHAT = {
+    "gen_ai.operation.name": "chat",
+    "gen_ai.request.model": "gpt-4o-mini",
+    "gen_ai.input.messages": json.dumps(
+        [{"role": "user", "parts": [{"type": "text", "content": "my private matter"}]}]
+    ),
+}
+
+
+def test_a_pattern_of_ones_own_is_taken_out_of_every_text(project: Path) -> None:
+    pytest.importorskip("re2")
+    rules(project, PATTERN)
+    with afere.span("mail ACME-77", note="ACME-1 and ACME-22") as live:
+        live.input({"ACME-3": ["ask for ACME-4", 5]})
+    span = stored(project, live.trace_id)
+    assert (span.name, span.attributes["note"]) == ("mail [order]", "[order] and [order]")
+    assert span.input == {"[order]": ["ask for [order]", 5]} and span.marks == ["redacted"]
+    assert re.search(rb"ACME-\d", at_rest(project)) is None
+
+
+def test_an_anchored_pattern_means_the_ends_of_each_text(project: Path) -> None:
+    pytest.importorskip("re2")
+    rules(project, '{pattern: "^[0-9]{4}$", as: pin}')
+    with afere.span("pay") as live:
+        live.input(["1234", "order 1234", "99"])
+    assert stored(project, live.trace_id).input == ["[pin]", "order 1234", "99"]
+
+
+def test_the_values_of_keys_go_wherever_the_key_is(project: Path) -> None:
+    rules(project, '{key: "*password*"}, {key: user.id, as: person}, {key: "attributes.tenant"}')
+    with afere.context(user="42"), afere.span("log in", tenant="shop", **{"db.password": "hunter2"}) as live:
+        live.input({"form": [{"Password": "hunter2", "name": "ana", "tenant": "shop"}]})
+        live.output('{"new_password": "hunter2", "ok": true}')
+    span = stored(project, live.trace_id)
+    assert span.user == "[person]" and span.attributes["tenant"] == "[redacted]"
+    assert span.input == {"form": [{"Password": "[redacted]", "name": "ana", "tenant": "shop"}]}
+    assert json.loads(str(span.output)) == {"new_password": "[redacted]", "ok": True}
+    assert b"hunter2" not in at_rest(project) and "redacted" in span.marks
+
+
+@pytest.mark.parametrize("way", ["sent", "instrumented"])
+def test_a_key_goes_before_anything_is_read_from_it(project: Path, way: str) -> None:
+    rules(project, "{key: gen_ai.input.messages}")
+    span = received(project, CHAT, "toy") if way == "sent" else stored(project, made(CHAT, "toy"))
+    assert span.model == "gpt-4o-mini" and "redacted" in span.marks
+    assert b"private matter" not in at_rest(project)
+
+
+@pytest.mark.parametrize("way", ["sent", "instrumented"])
+def test_of_a_scope_only_the_structure_rests(project: Path, way: str) -> None:
+    rules(project, '{scope: "open*.private", content: none}')
+    name = "openinference.private"
+    span = received(project, CHAT, name) if way == "sent" else stored(project, made(CHAT, name))
+    assert span.model == "gpt-4o-mini" and span.input_messages
+    assert b"private matter" not in at_rest(project)
+    other = stored(project, made(CHAT, "openinference.public"))
+    assert "my private matter" in json.dumps(other.input_messages)
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        ("emial", "emial"),
+        ("{pattern: '(', as: x}", "cannot be read"),
+        ("{pattern: 'a*'}", "empty text"),
+        ("{pattern: 'a', as: '1 x'}", "cannot name"),
+        ("{key: '******'}", "five"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused_with_the_file(
+    project: Path, entry: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("re2")
+    rules(project, entry)
+    with afere.store.open(project / ".afere") as session, pytest.raises(BadProject, match=why):
+        Writer(session)
+    with afere.span("goes on"):
+        pass
+    assert any(why in line.getMessage() and "afere.yaml" in line.getMessage() for line in caplog.records)
+
+
+def test_a_pattern_without_its_library_says_what_to_install(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "re2", None)
+    rules(project, PATTERN.replace("ACME", "OTHER"))
+    with afere.store.open(project / ".afere") as session, pytest.raises(MissingExtra, match=r"afere\[redact\]"):
+        Writer(session)
+
+
+texts = st.lists(
+    st.text(alphabet="a@.1234 -\0{}\"':pswrd\n", max_size=40)
+    | st.sampled_from(["ana@example.org", '{"password": 1}', "4111 1111 1111 1111", "ACME-7"]),
+    max_size=4,
+)
+
+
+@given(texts)
+def test_one_look_at_all_texts_finds_whatever_each_of_them_has(parts: list[str]) -> None:
+    pytest.importorskip("re2")
+    whole = Redaction(["email", "card", "phone", {"pattern": "ACME-[0-9]+"}, {"pattern": "^1+$"}, {"key": "*pass*"}])
+    narrowed = whole.narrowed(parts)
+    seen: Any = whole if narrowed is None else narrowed
+    for part in parts:
+        expected = whole.text(part, "input")
+        assert (part if narrowed is None else seen.text(part, "input")) == expected
