@@ -79,7 +79,7 @@ def once(model: Model, request: Request) -> Steps[tuple[Reply, bool]]:
         return reply_from_json(kept), True
     reply = yield from ask(model, request)
     memory.paid += reply.cost or 0.0
-    memory.cache.put_soon(key, reply_to_json(reply))
+    memory.cache.put(key, reply_to_json(reply))
     return reply, False
 
 

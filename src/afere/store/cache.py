@@ -7,7 +7,6 @@ import logging
 import sqlite3
 import sys
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
@@ -25,7 +24,7 @@ _SHORT = 2_000  # bytes that are not worth compressing
 _ZSTD = b"\x28\xb5\x2f\xfd"  # how what is compressed begins (RFC 8878); no JSON does
 
 _PUT = "INSERT OR REPLACE INTO answers VALUES (?,?,?)"
-_ENCODE = json.JSONEncoder(ensure_ascii=True, check_circular=False).encode
+_ENCODE = json.JSONEncoder(ensure_ascii=True, check_circular=False, allow_nan=False).encode
 
 _log = logging.getLogger("afere.cache")
 
@@ -43,16 +42,12 @@ class Cache:
         self.file = folder / "cache.db"
         self._database = self._open()
         self._told = False
-        self._soon: dict[str, Json] = {}  # put, and written at the end of this round of the event loop
-        self._on: object = None  # that event loop
 
     def _open(self) -> Database:
         return Database(self.file, (_first,), synchronous="OFF")
 
     def get(self, key: str) -> Json | None:
         """What was kept under `key`; None if nothing is, or it cannot be read."""
-        if key in self._soon:
-            return self._soon[key]
         try:
             for row in self._database.single("SELECT value FROM answers WHERE key=?", (key,)):
                 packed = bytes(row[0])
@@ -63,44 +58,15 @@ class Cache:
             return None
 
     def put(self, key: str, value: Json) -> None:
-        """Keep a value, if the disk lets us."""
-        self._write({key: plain(value)})
-
-    def put_soon(self, key: str, value: Json) -> None:
-        """Keep a value that is plain JSON, in one transaction with all that is put in this round of the event loop; where
-        none runs, at once. Calls that end together then cost one write, and none that has ended is lost to a kill.
-        """
-        asyncio = sys.modules.get("asyncio")  # it takes long to import, and no loop runs without it
+        """Keep a value, if the disk lets us. Once this returns, no kill of the process loses it; a power cut may."""
         try:
-            loop = asyncio.get_running_loop() if asyncio else None
-        except RuntimeError:
-            loop = None
-        if loop is None:
-            self._write({key: value})
-            return
-        if not self._soon or self._on is not loop:
-            self._on = loop
-            loop.call_soon(self._write_soon)
-        self._soon[key] = value
-
-    def _write_soon(self) -> None:
-        values, self._soon = self._soon, {}
-        self._write(values)
-
-    def _write(self, values: Mapping[str, Json]) -> None:
-        if not values:
-            return
-        now = int(time.time())
-        rows: list[tuple[str, bytes, int]] = []
-        for key, value in values.items():
             packed = _ENCODE(value).encode()
-            rows.append((key, zstd.compress(packed) if len(packed) > _SHORT else packed, now))
+        except (TypeError, ValueError):
+            packed = _ENCODE(plain(value)).encode()
+        if len(packed) > _SHORT:
+            packed = zstd.compress(packed)
         try:
-            if len(rows) == 1:
-                self._database.single(_PUT, rows[0], changes=True)
-            else:
-                with self._database.write() as connection:
-                    connection.executemany(_PUT, rows)
+            self._database.single(_PUT, (key, packed, int(time.time())), changes=True)
         except (StoreFailed, sqlite3.Error) as error:
             self._give_up(error)
 
@@ -112,7 +78,6 @@ class Cache:
 
     def close(self) -> None:
         """Close the file; the cache cannot be used after that."""
-        self._write_soon()
         self._database.close()
 
     def _give_up(self, error: Exception) -> None:

@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -53,8 +53,24 @@ class Database:
     def single(self, statement: str, values: Sequence[object] = (), *, changes: bool = False) -> list[sqlite3.Row]:
         """One statement that is a transaction of its own, at a quarter of the price of `read` or `write`; for files of
         which no newer layout is to be feared."""
-        with self._writing if changes else nullcontext(), self._borrowed() as connection:
+        if not changes:
+            return self._alone(statement, values)
+        with self._writing:
+            return self._alone(statement, values)
+
+    def _alone(self, statement: str, values: Sequence[object]) -> list[sqlite3.Row]:
+        # As in a block of `_borrowed`, which takes as long as the statement itself.
+        connection, once = self._taken(), False
+        try:
+            if connection is None:
+                with failing(self.file):
+                    connection, once = self._connected()
             return connection.execute(statement, values).fetchall()
+        except (sqlite3.Error, UnicodeEncodeError):
+            with failing(self.file):
+                raise
+        finally:
+            self._given_back(connection, once)
 
     @contextmanager
     def read(self) -> Generator[sqlite3.Connection]:
@@ -122,31 +138,44 @@ class Database:
 
     @contextmanager
     def _borrowed(self) -> Generator[sqlite3.Connection]:
-        me = threading.get_ident()
-        with self._condition:
-            self._condition.wait_for(lambda: not self._forking or me in self._busy)
-            if self._closed:
-                raise StoreFailed(f"{self.file} was closed in this program. Open it again with afere.open().")
-            connection = self._idle.pop() if self._idle else None
-            self._busy[me] = self._busy.get(me, 0) + 1
-        once = False  # a connection that assumes that nobody writes is not used again
+        connection, once = self._taken(), False
         try:
             with failing(self.file):
                 if connection is None:
-                    once = not self.writable
-                    connection = self._connect()
+                    connection, once = self._connected()
                 yield connection
         finally:
-            with self._condition:
-                self._busy[me] -= 1
-                if not self._busy[me]:
-                    del self._busy[me]
-                if connection is not None:
-                    if self._closed or connection.in_transaction or once:
-                        with suppress(sqlite3.Error):
-                            connection.close()
-                    else:
-                        self._idle.append(connection)
+            self._given_back(connection, once)
+
+    def _taken(self) -> sqlite3.Connection | None:
+        """A connection that waits; None: there is none, so one is to be made. Either way it counts as in use."""
+        me = threading.get_ident()
+        with self._condition:
+            if self._forking:
+                self._condition.wait_for(lambda: not self._forking or me in self._busy)
+            if self._closed:
+                raise StoreFailed(f"{self.file} was closed in this program. Open it again with afere.open().")
+            self._busy[me] = self._busy.get(me, 0) + 1
+            return self._idle.pop() if self._idle else None
+
+    def _connected(self) -> tuple[sqlite3.Connection, bool]:
+        """A new connection; True: it assumes that nobody writes, and is not to be used again."""
+        once = not self.writable
+        return self._connect(), once
+
+    def _given_back(self, connection: sqlite3.Connection | None, once: bool) -> None:
+        me = threading.get_ident()
+        with self._condition:
+            self._busy[me] -= 1
+            if not self._busy[me]:
+                del self._busy[me]
+            if connection is not None:
+                if self._closed or connection.in_transaction or once:
+                    with suppress(sqlite3.Error):
+                        connection.close()
+                else:
+                    self._idle.append(connection)
+            if self._forking:
                 self._condition.notify_all()
 
     def _connect(self) -> sqlite3.Connection:
