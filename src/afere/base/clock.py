@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def now_ns() -> int:
@@ -17,6 +18,16 @@ def rfc3339(ns: int) -> str:
     seconds, rest = divmod(ns, 1_000_000_000)
     stamp = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
     return f"{stamp}.{rest // 1000:06d}Z"
+
+
+def today(ns: int) -> str:
+    """The day, `2026-11-22` in UTC, of nanoseconds since 1970."""
+    return _day(ns // 86_400_000_000_000)
+
+
+@lru_cache(maxsize=64)
+def _day(number: int) -> str:
+    return datetime.fromtimestamp(number * 86_400, UTC).isoformat()[:10]
 
 
 def from_rfc3339(text: str) -> int:

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from afere.base.canonical import Json, canonical
 from afere.base.errors import BadInput
+from afere.base.once import Once
 
 _SCALARS: tuple[tuple[re.Pattern[str], Callable[[str], Json]], ...] = (
     (re.compile(r"~|null|Null|NULL|"), lambda _: None),
@@ -159,10 +160,13 @@ def _nearest(name: str, known: Sequence[str]) -> str:
 
 def schema_problem(value: Json, schema: Mapping[str, Json]) -> str | None:
     """What is wrong with `value` by the JSON Schema, in one line; None if nothing is."""
-    validator = _validator(canonical(dict(schema)))
+    validator = _validator_of(schema)
     if validator.is_valid(value):
         return None
     for problem in validator.iter_errors(value):
         path = ".".join(str(part) for part in problem.instance_path)
         return f"{path or 'value'}: {problem.message}"
     return None
+
+
+_validator_of: Once[Mapping[str, Json], Any] = Once(lambda schema: _validator(canonical(dict(schema))))

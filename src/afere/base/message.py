@@ -53,6 +53,8 @@ class Message:
     @property
     def text(self) -> str:
         """The text parts, joined; reasoning is not included."""
+        if len(self.parts) == 1 and self.parts[0].type == "text":
+            return self.parts[0].text
         return "".join(part.text for part in self.parts if part.type == "text")
 
     def to_json(self) -> Json:

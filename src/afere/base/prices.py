@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.clock import now_ns, rfc3339
+from afere.base.clock import now_ns, today
 from afere.base.errors import BadInput
 from afere.base.message import Usage
 
@@ -41,7 +41,7 @@ def price(
     """
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
-    prices = _own(overrides) if overrides else _prices(model, day or rfc3339(now_ns())[:10])
+    prices = _own(overrides) if overrides else _prices(model, day or today(now_ns()))
     if prices is None:
         return None
     cached = min(usage.cached_input_tokens or 0, usage.input_tokens)
@@ -95,6 +95,7 @@ def _own(overrides: Mapping[str, Json]) -> Mapping[str, _Price]:
     return cast("Mapping[str, _Price]", overrides)
 
 
+@lru_cache(maxsize=512)
 def _prices(model: str, day: str) -> Mapping[str, _Price] | None:
     entry = _find(model)
     in_force = [prices for start, prices in entry.prices if start <= day] if entry else []

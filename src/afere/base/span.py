@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from afere.base.canonical import Json
@@ -93,7 +94,7 @@ class Totals:
         }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Trace:
     """The spans of one run, in order of start. Scorers and pages read it."""
 
@@ -101,7 +102,7 @@ class Trace:
     spans: tuple[Span, ...]
     project: str = "default"
 
-    @property
+    @cached_property
     def root(self) -> Span:
         """The span without a parent here; the earliest one if there are several or none."""
         known = {span.span_id for span in self.spans}
@@ -116,7 +117,7 @@ class Trace:
         """The spans of that kind, in order."""
         return [span for span in self.spans if span.kind == kind]
 
-    @property
+    @cached_property
     def totals(self) -> Totals:
         """Sums of tokens and cost; an outer span that repeats the sums of its calls is not counted twice."""
         return totals(self.spans)

@@ -54,6 +54,11 @@ class Memory:
             nth = self._asked[digest] = self._asked.get(digest, 0) + 1
         return f"call/{digest}/{nth}"
 
+    def forget_asked(self) -> None:
+        """What is asked from now on is asked for the first time."""
+        with self._lock:
+            self._asked.clear()
+
 
 def remembering(memory: Memory) -> AbstractContextManager[None]:
     """Answer the model calls made inside from `memory`, and add to it."""
@@ -92,7 +97,7 @@ def answer(name: str, model: Model, request: Request) -> Steps[tuple[Reply, bool
         return reply, cached
     value, problem = read_value(reply.text, request.output)
     if problem is None:
-        return replace(reply, value=value), cached
+        return reply.holding(value), cached
     again = (
         f"That answer does not fit: {problem}. Answer again with nothing but JSON that fits this JSON Schema:\n"
         f"{json.dumps(dict(request.output), ensure_ascii=False)}"

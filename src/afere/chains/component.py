@@ -227,8 +227,11 @@ class Component:
     def _begin(
         self, live: LiveSpan, ready: Ready, inputs: Mapping[str, Any], more: tuple[Message, ...]
     ) -> dict[str, Json]:
-        live.input(inputs)  # so that a call with wrong inputs shows them
-        values = ready.prompt.values(inputs)
+        try:
+            values = ready.prompt.values(inputs)
+        except BadPrompt:
+            live.input(inputs)  # so that a call with wrong inputs shows them
+            raise
         live.input({**values, "messages": [said.to_json() for said in more]} if more else values)
         live.record.model, live.record.provider = ready.model.name, ready.model.provider
         for ref, hash_ in self._used(ready):
@@ -236,7 +239,7 @@ class Component:
         return values
 
     def _describe(self, live: LiveSpan, ready: Ready, request: Request) -> None:
-        live.record.input_messages = [said.to_json() for said in request.messages]
+        live.record.input_messages = request.said
         live.set(
             **{"gen_ai.prompt.name": ready.prompt.name},
             **{f"gen_ai.request.{k}": v for k, v in request.parameters.items()},

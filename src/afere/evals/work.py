@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
@@ -24,7 +22,7 @@ from afere.base.project import Project
 from afere.base.rule import BUILTIN
 from afere.base.score import Score
 from afere.base.span import Trace
-from afere.base.steps import Effect, Steps
+from afere.base.steps import Steps
 from afere.chains.calls import CACHED, Memory, remembering
 from afere.chains.chain import Gathered, settling_later
 from afere.chains.runner import Outcome, Progress, Purse, each, run_rows
@@ -43,6 +41,7 @@ from afere.evals.references import reference
 from afere.evals.results import Result, Results, lines, row_digest
 from afere.evals.scorers import Case, Judging, Scored, counted
 from afere.evals.scorers.measured import measured
+from afere.evals.scoring import Quick, Scoring
 from afere.evals.select import rows_where
 from afere.evals.subject import Subject
 from afere.evals.suite import Suite
@@ -51,9 +50,6 @@ from afere.store import Job, Session
 from afere.tracing import context
 from afere.tracing.scope import ABOUT, TARGET, About, about, entered
 from afere.tracing.sink import target
-
-if TYPE_CHECKING:
-    from afere.store.cache import Cache
 
 EVALUATION = "evaluation"  # the environment of spans that an evaluation runs
 
@@ -277,7 +273,7 @@ class Work:
         taken = self._taken(case)
         scorers = [one for one in self.plan.scorers if not isinstance(one, Judge) and one.name not in taken]
         answers: dict[str, dict[str, Scored]] = (
-            (yield _Scoring(scorers, case, cache, self.pool, self._quick)) if scorers else {}
+            (yield Scoring(scorers, case, cache, self.pool, self._quick)) if scorers else {}
         )
         answers |= taken
         for one in self.plan.scorers:
@@ -406,63 +402,8 @@ class Work:
 
 
 def _placed(scorer: Judging, project: Project) -> Judging:
-    """A judge that is of no project is of the one that evaluates: not looked for anew at every verdict."""
-    if is_dataclass(scorer) and not isinstance(scorer, type) and getattr(scorer, "project", project) is None:
-        return cast("Judging", replace(cast("Any", scorer), project=project))
-    return scorer
-
-
-class Quick:
-    """Which functions have shown that they take no time worth a change of thread, call after call."""
-
-    def __init__(self) -> None:
-        self._calls: dict[str, int] = {}  # that were quick; -1: one was not
-
-    def knows(self, scorer: Judging) -> bool:
-        return self._calls.get(scorer.name, 0) >= _QUICK_CALLS
-
-    def took(self, scorer: Judging, seconds: float) -> None:
-        count = self._calls.get(scorer.name, 0)
-        limit = _QUICK if count < _QUICK_CALLS else _SLOW
-        if seconds > limit or inspect.iscoroutinefunction(getattr(scorer, "function", None)):
-            count = -(2**60)
-        self._calls[scorer.name] = count + 1
-
-
-_QUICK, _QUICK_CALLS = 0.001, 3  # seconds of each of so many calls
-_SLOW = 0.02  # seconds of a call that show that it was not quick after all
-
-
-@dataclass(frozen=True, slots=True)
-class _Scoring(Effect):
-    """Functions on one case. Where a loop drives them: in a thread, since they may take long or block, but for those that
-    have shown to be quick."""
-
-    scorers: Sequence[Judging]
-    case: Case
-    cache: Cache
-    pool: ThreadPoolExecutor
-    quick: Quick
-
-    def run(self) -> dict[str, dict[str, Scored]]:
-        return {one.name: self._one(one) for one in self.scorers}
-
-    async def arun(self) -> dict[str, dict[str, Scored]]:
-        slow = [one for one in self.scorers if not self.quick.knows(one)]
-        if not slow:
-            return self.run()
-        later = asyncio.get_running_loop().run_in_executor(
-            self.pool, lambda: {one.name: self._one(one) for one in slow}
-        )
-        now = {one.name: self._one(one) for one in self.scorers if one not in slow}
-        return {**now, **await later}
-
-    def _one(self, scorer: Judging) -> dict[str, Scored]:
-        begun = time.perf_counter()
-        with remembering(Memory(self.cache, self.case.repeat)):
-            found = scorer.score(self.case)
-        self.quick.took(scorer, time.perf_counter() - begun)
-        return found
+    """A judge as it stands for one evaluation, which looks up its models once: of this project, if it is of none."""
+    return replace(scorer, project=scorer.project or project) if isinstance(scorer, Judge) else scorer
 
 
 def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Result:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol, TypeAlias
 
 from afere.base.canonical import Json
 from afere.base.message import Message, ToolCall, ToolSpec, Usage
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """One question to a model. `output` is a JSON Schema that the answer's text must fit, where the model can.
 
@@ -24,9 +25,14 @@ class Request:
     output: Mapping[str, Json] | None = None
     timed: bool = True
 
+    @cached_property
+    def said(self) -> list[Json]:
+        """The messages as JSON, made once: not to be changed."""
+        return [message.to_json() for message in self.messages]
+
     def to_json(self) -> dict[str, Json]:
         return {
-            "messages": [message.to_json() for message in self.messages], "parameters": dict(self.parameters),
+            "messages": self.said, "parameters": dict(self.parameters),
             "tools": [tool.to_json() for tool in self.tools],
             "output": None if self.output is None else dict(self.output),
         }  # fmt: skip
@@ -127,3 +133,10 @@ class Reply:
     value: Json = None
     first_token_seconds: float | None = None
     attempts: int = 1
+
+    def holding(self, value: Json) -> Reply:
+        """The same with its value."""
+        return Reply(
+            self.text, self.messages, self.calls, self.usage, self.cost, self.finish, self.model, value,
+            self.first_token_seconds, self.attempts,
+        )  # fmt: skip

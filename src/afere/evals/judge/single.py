@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -76,10 +77,20 @@ class Judge:
         return f"{model.provider}:{model.name}" if model else None
 
     def _model(self, name: str | None) -> Model | None:
+        if name in self._models:
+            return self._models[name]
         project = self.project or find_project()
         if name is None and "judge" not in project.section("models"):
             return None
-        return resolve(name or "judge", project)
+        model = resolve(name or "judge", project)
+        if self.project is not None:  # what it says does not change under us
+            self._models[name] = model
+        return model
+
+    @cached_property
+    def _models(self) -> dict[str | None, Model]:
+        """Those that were looked up."""
+        return {}
 
     def score(self, case: Case) -> dict[str, Scored]:
         return drive(self.steps(case))

@@ -11,6 +11,7 @@ from typing import Any, cast
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, ModelFailed
 from afere.base.message import Message, Part, ToolCall, Usage
+from afere.base.once import Once
 from afere.models.request import Called, Done, Event, Reasoning, Request, Text
 from afere.models.wire.sse import EventStream
 
@@ -35,11 +36,7 @@ def body(request: Request, model: str, *, stream: bool = True) -> dict[str, Json
     if request.tools:
         written["tools"] = [{"type": "function", "function": tool.to_json()} for tool in request.tools]
     if request.output is not None:
-        schema = dict(request.output)
-        written["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {"name": "output", "schema": schema, "strict": _strict(schema)},
-        }
+        written["response_format"] = _format(request.output)
     return written
 
 
@@ -96,6 +93,14 @@ def _strict(schema: Json) -> bool:
         if set(names) != set(cast("list[str]", required)):
             return False
     return all(_strict(part) for part in schema.values())
+
+
+def _format_of(output: Mapping[str, Json]) -> Json:
+    schema = dict(output)
+    return {"type": "json_schema", "json_schema": {"name": "output", "schema": schema, "strict": _strict(schema)}}
+
+
+_format = Once(_format_of)
 
 
 class Decoder:

@@ -1,0 +1,82 @@
+"""Scorers that are functions, run on one case: on the event loop where they have shown to be quick, else in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from afere.base.steps import Effect
+from afere.chains.calls import Memory, remembering
+from afere.evals.scorers import Case, Judging, Scored
+
+if TYPE_CHECKING:
+    from afere.store.cache import Cache
+
+_QUICK, _QUICK_CALLS = 0.001, 3  # seconds of a quick call; so many of them show that a scorer is quick
+_SLOW, _SLOW_CALLS = 0.02, 3  # seconds of a call that was slow after all; so many of them end it for good
+
+
+class Quick:
+    """Which functions have shown that they take no time worth a change of thread.
+
+    A busy machine makes some calls of any function slow, so it is the quick ones that count; what waits for a network or
+    a disk has none.
+    """
+
+    def __init__(self) -> None:
+        self._quick: dict[str, int] = {}
+        self._slow: dict[str, int] = {}
+
+    def knows(self, scorer: Judging) -> bool:
+        return self._quick.get(scorer.name, 0) >= _QUICK_CALLS
+
+    def took(self, scorer: Judging, seconds: float) -> None:
+        name = scorer.name
+        if not self.knows(scorer):
+            if seconds <= _QUICK and not self._never(scorer):
+                self._quick[name] = self._quick.get(name, 0) + 1
+        elif seconds > _SLOW:
+            self._slow[name] = self._slow.get(name, 0) + 1
+            self._quick[name] = 0
+
+    def _never(self, scorer: Judging) -> bool:
+        is_async = inspect.iscoroutinefunction(getattr(scorer, "function", None))
+        return is_async or self._slow.get(scorer.name, 0) >= _SLOW_CALLS
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring(Effect):
+    """The answers of several functions on one case, by scorer."""
+
+    scorers: Sequence[Judging]
+    case: Case
+    cache: Cache
+    pool: ThreadPoolExecutor
+    quick: Quick
+
+    def run(self) -> dict[str, dict[str, Scored]]:
+        return self._all(self.scorers)
+
+    async def arun(self) -> dict[str, dict[str, Scored]]:
+        slow = [one for one in self.scorers if not self.quick.knows(one)]
+        if not slow:
+            return self._all(self.scorers)
+        later = asyncio.get_running_loop().run_in_executor(self.pool, self._all, slow)
+        now = self._all([one for one in self.scorers if one not in slow])
+        return {**now, **await later}
+
+    def _all(self, scorers: Sequence[Judging]) -> dict[str, dict[str, Scored]]:
+        found: dict[str, dict[str, Scored]] = {}
+        memory = Memory(self.cache, self.case.repeat)
+        with remembering(memory):
+            for one in scorers:
+                memory.forget_asked()  # each is asked about on its own
+                begun = time.perf_counter()
+                found[one.name] = one.score(self.case)
+                self.quick.took(one, time.perf_counter() - begun)
+        return found
