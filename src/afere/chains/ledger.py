@@ -15,7 +15,7 @@ from afere.data import Row
 from afere.store import Job, Session
 from afere.tracing.sink import settle
 
-_TICK = 0.15  # seconds between two writings of what is finished
+_TICK = 0.25  # seconds between two writings of what is finished
 _GRACE = 2.0  # seconds that running rows have to end after Ctrl-C
 
 

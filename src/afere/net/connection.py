@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 IDLE = 30.0  # seconds that a connection waits for another request
 _UNREAD = 1024 * 1024  # bytes of a streamed answer that wait for its reader before the server has to
+_GATHER, _GATHER_MOST = 0.02, 0.02  # share of the time so far, and seconds, for which pieces of an answer gather
+_PIECE = 16 * 1024  # bytes at once that are no mere piece
 _RACE = 1.0  # seconds in which an idle connection that its server was closing shows that it was
 
 
@@ -117,9 +119,7 @@ class Connection(asyncio.Protocol):
         """The next bytes of a streamed body; None at its end."""
         while True:
             if pieces := exchange.reader.taken():
-                if self._paused and self._transport is not None:
-                    self._paused = False
-                    self._transport.resume_reading()
+                self._read_on()
                 exchange.silent_from = self.loop.time()
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
             if exchange.reader.done:
@@ -166,6 +166,22 @@ class Connection(asyncio.Protocol):
             self._paused = True
             self._transport.pause_reading()
         exchange.advanced()
+        if exchange.whole and reader.has_body and not reader.done and len(data) < _PIECE:
+            self._gather(exchange)
+
+    def _gather(self, exchange: Exchange) -> None:
+        """Let the pieces of an answer that nobody looks at before it is whole come together: a model writes hundreds, and
+        reading each costs as much as reading all. The answer ends later by at most that share of its time."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._paused = True
+        self._transport.pause_reading()
+        self.loop.call_later(min(_GATHER_MOST, _GATHER * (self.loop.time() - exchange.sent)), self._read_on)
+
+    def _read_on(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
 
     def eof_received(self) -> None:
         """The transport closes itself; `connection_lost` follows."""
@@ -192,9 +208,7 @@ class Connection(asyncio.Protocol):
         """The answer is whole: the connection may serve the next request."""
         self._exchange = None
         self.used += 1
-        if self._paused and self._transport is not None:
-            self._paused = False
-            self._transport.resume_reading()
+        self._read_on()
         if reader.keep and not reader.rest and self.usable:
             self._idle_from = self.loop.time()
             self._pool.take_back(self)

@@ -1,5 +1,6 @@
 """From the program to the store: a queue bounded by count and bytes, and one writer thread with group commit.
 
+<<<<<<< HEAD
 A span that was put here is on disk some 50 ms later (a root that only began: after half a second, or with the first that ended under it), or after `flush()`, or at exit; a killed process loses at most what
 was still waiting. While a server that is the store cannot be asked, spans wait for it in the queue. Whatever is lost is
 counted and said once through `logging`, never raised into the program.
@@ -34,6 +35,7 @@ SPANS = 20_000  # waiting at most
 BYTES = 64 * 2**20  # waiting at most, estimated
 BATCH = 1_000  # spans of one transaction
 LINGER = 0.05  # seconds: how long spans gather before they are written together
+BUSY, LONGER = 100, 0.2  # so many spans at once, and they gather longer: a transaction costs as much as many spans
 BEGUN = 0.5  # seconds before a root that runs is written as "running": most have ended by then, and are written once
 AGAIN = 5.0  # seconds until a server that could not be asked is asked again
 EACH = 600  # bytes of a span without its content, roughly
@@ -211,8 +213,9 @@ class Sink:
             if self._thread is None:
                 self._start()
 
-    def flush(self, timeout: float, *, begun: bool = True) -> Flushed:
-        """Wait until all that was put before is written or lost, at most `timeout` seconds; `begun`: roots that run too."""
+    def flush(self, timeout: float, *, begun: bool = True, hurry: bool = True) -> Flushed:
+        """Wait until all that was put before is written or lost, at most `timeout` seconds; `begun`: roots that run too;
+        `hurry`: what gathers is written at once."""
         deadline = time.monotonic() + timeout
         with self._progress:
             if begun:
@@ -224,7 +227,8 @@ class Sink:
                         self._begun[ids] = (math.inf, item)
             goal = self._taken
             while self._settled < goal and (left := deadline - time.monotonic()) > 0:
-                self._hurry.set()
+                if hurry:
+                    self._hurry.set()
                 self._wake.set()
                 self._progress.wait(left)
             return Flushed(self._written, self._ended - self._written - self._lost, self._lost)
@@ -253,14 +257,15 @@ class Sink:
             util.Finalize(None, self.exit, exitpriority=0)
 
     def _run(self) -> None:
+        linger = LINGER
         while True:
             if self._wake.wait(self._due()):
-                self._hurry.wait(LINGER)
+                self._hurry.wait(linger)
             if (pause := self._again - time.monotonic()) > 0:
                 self._hurry.wait(pause)
             self._hurry.clear()
             self._wake.clear()
-            self._drain()
+            linger = LONGER if self._drain() > BUSY else LINGER
 
     def _due(self) -> float | None:
         """Seconds until a root that runs is to be written; None if none waits for that."""
@@ -268,7 +273,9 @@ class Sink:
             oldest = min((since for since, _ in self._begun.values()), default=math.inf)
         return None if oldest == math.inf else max(0.0, oldest + BEGUN - time.monotonic())
 
-    def _drain(self) -> None:
+    def _drain(self) -> int:
+        """Write all that waits; returns how many records that were."""
+        count = 0
         with self._writing:
             self._again = 0.0
             while not self._again and (batch := self._take()):
@@ -278,6 +285,8 @@ class Sink:
                         grouped.setdefault(item.target, []).append(item)
                 for target, items in grouped.items():
                     self._write(target, items)
+                count += len(batch)
+        return count
 
     def _take(self) -> list[_Item]:
         with self._lock:
@@ -400,8 +409,8 @@ def flush(timeout: float = 5.0) -> Flushed:
 
 
 def settle(timeout: float = 5.0) -> Flushed:
-    """Like `flush`, for spans that have ended alone: cheaper while many run."""
-    return _sink.flush(timeout, begun=False)
+    """Like `flush`, for spans that have ended alone, and without hurry: cheaper while many run."""
+    return _sink.flush(timeout, begun=False, hurry=False)
 
 
 def _after_fork() -> None:
