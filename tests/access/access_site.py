@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 import urllib.error
@@ -19,6 +20,7 @@ class Site:
 
     url: str
     session: Session
+    tls: ssl.SSLContext | None = None  # whom to trust
 
     def key(self, *scopes: str, project: str = "handbook", seconds: float | None = None) -> str:
         return self.session.actors.create_key("ci", project=project, scopes=scopes or ("write",), seconds=seconds)[0]
@@ -29,7 +31,8 @@ class Site:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(self.url + path, body, sent, method=method)
         try:
-            with _opener.open(request, timeout=30) as answer:
+            opener = urllib.request.build_opener(_Stay, urllib.request.HTTPSHandler(context=self.tls))
+            with opener.open(request, timeout=30) as answer:
                 return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, {k.lower(): v for k, v in error.headers.items()}, error.read().decode()
@@ -40,18 +43,16 @@ class _Stay(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_opener = urllib.request.build_opener(_Stay)
-
-
 @dataclass
 class running:
     """Runs a server in a thread while the block lasts."""
 
     session: Session
     front: Front = field(default_factory=lambda: Front(login=True))
+    host: str = "127.0.0.1"
 
     def __enter__(self) -> Site:
-        self.server = Server(self.session, port=0, front=self.front)
+        self.server = Server(self.session, host=self.host, port=0, front=self.front)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
         return Site(self.server.url, self.session)

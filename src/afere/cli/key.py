@@ -71,7 +71,7 @@ def create(place: Place, name: str, scopes: tuple[str, ...], expires: str | None
 @key.command("list")
 @placed
 def list_keys(place: Place) -> None:
-    """All keys, newest first; never the keys themselves."""
+    """The keys of every project that you administer, newest first: what they may and how they are, not the keys themselves."""
     with place.session() as session:
         keys = session.actors.keys()
 
@@ -147,7 +147,7 @@ def add(place: Place, name: str, role: str, all_projects: bool, password: bool) 
 @user.command("list")
 @placed
 def list_users(place: Place) -> None:
-    """All accounts and their roles."""
+    """The accounts with a role in a project that you administer."""
     with place.session() as session:
         people = session.actors.people()
 

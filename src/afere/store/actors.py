@@ -21,7 +21,7 @@ from typing import cast
 from afere.base.actor import EVERY, ROLES, SCOPES, Actor, scopes
 from afere.base.canonical import Json, digest_of
 from afere.base.clock import now_ns, rfc3339
-from afere.base.errors import BadInput, NotFound
+from afere.base.errors import BadInput, NotFound, Refused
 from afere.store.audit import Fact, Stamp, record
 from afere.store.database import Database
 
@@ -122,9 +122,16 @@ class Actors:
         return key, _key(row)
 
     def keys(self) -> list[Key]:
-        """The keys of all projects that who asks administers, newest first."""
+        """The keys of all projects that who asks administers, newest first. Refused, where that is none."""
+        self._require_any()
         rows = self._database.single("SELECT * FROM keys ORDER BY at DESC, id")
         return [_key(dict(row)) for row in rows if self._asks.may("admin", row["project"])]
+
+    def _require_any(self) -> None:
+        if not any("admin" in given for _, given in self._asks.grants):
+            raise Refused(
+                f"{self._asks.id} administers no project, and sees no keys and accounts. Ask an administrator."
+            )
 
     def revoke(self, id_: str) -> Key:
         """End a key at once: it is refused from the next request on. One that is revoked already stays so."""
@@ -185,7 +192,8 @@ class Actors:
             _rewrite(connection, stamp, "roles", dict(known), row, said={"role": role})
 
     def people(self) -> list[Person]:
-        """The accounts, by name, with their roles in all projects that who asks administers."""
+        """The accounts, by name, with their roles in all projects that who asks administers. Refused, where that is none."""
+        self._require_any()
         rows = self._database.single("SELECT * FROM people WHERE removed IS NULL ORDER BY name")
         seen = self._asks.may("admin", EVERY)
         found: list[Person] = []

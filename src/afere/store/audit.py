@@ -224,11 +224,13 @@ Fact = tuple[str, str, str, str]  # project, action, subject, digest of the row
 
 
 def verify(
-    connection: sqlite3.Connection, facts: Iterator[Fact], head: tuple[int, str] | None, kept: str | None
-) -> list[str]:
+    connection: sqlite3.Connection, facts: Iterator[Fact], head: tuple[int, str] | None, kept: str | None,
+    sees: Callable[[str], bool] = lambda _: True,
+) -> list[str]:  # fmt: skip
     """Everything that is wrong with the log, in words; nothing if it is sound.
 
-    facts: what the tables say now. head: what `audit.head` says. kept: a hash that somebody wrote down earlier.
+    facts: what the tables say now. head: what `audit.head` says. kept: a hash that somebody wrote down earlier. sees: whose
+    subjects may be named, by project.
     """
     if kept is not None and not kept.removeprefix("sha256:").isalnum():
         raise BadInput(
@@ -246,7 +248,7 @@ def verify(
             problems.append(f"Audit line {row['seq']} was edited: its details are not JSON.")
             previous, expected = row["hash"], row["seq"] + 1
             continue
-        problems += _link_problems(line, previous, expected)
+        problems += _link_problems(line, previous, expected, sees)
         previous, expected = line.hash, line.seq + 1
         hashes[line.seq] = line.hash
         if "row" in line.details:
@@ -261,7 +263,7 @@ def verify(
     if kept is not None and "sha256:" + kept.removeprefix("sha256:") not in hashes.values():
         problems.append(f"The head {kept} that was kept is not in the log: lines were replaced or cut off.")
     counts.subtract(facts)
-    return problems + _row_problems(counts, recorded)
+    return problems + _row_problems(counts, recorded, sees)
 
 
 def _erased(line: AuditLine) -> Iterator[tuple[str, str]]:
@@ -271,14 +273,15 @@ def _erased(line: AuditLine) -> Iterator[tuple[str, str]]:
             yield str(row[0]), str(row[1])
 
 
-def _link_problems(line: AuditLine, previous: str, expected: int) -> list[str]:
+def _link_problems(line: AuditLine, previous: str, expected: int, sees: Callable[[str], bool]) -> list[str]:
     problems: list[str] = []
     if line.seq != expected:
         problems.append(f"Audit lines {expected} to {line.seq - 1} are missing.")
     if line.previous != previous:
         problems.append(f"Audit line {line.seq} does not follow the line before it: lines were removed or reordered.")
     if line.hash != line.expected_hash():
-        problems.append(f"Audit line {line.seq} ({line.action} {line.subject}) was edited.")
+        what = f"{line.action} {line.subject}" if sees(line.project) else "of another project"
+        problems.append(f"Audit line {line.seq} ({what}) was edited.")
     return problems
 
 
@@ -293,17 +296,23 @@ def _head_problems(hashes: Mapping[int, str], head: tuple[int, str] | None) -> l
     return []
 
 
-def _row_problems(counts: Counter[Fact], recorded: Mapping[Fact, int]) -> list[str]:
+def _row_problems(counts: Counter[Fact], recorded: Mapping[Fact, int], sees: Callable[[str], bool]) -> list[str]:
     """Rows that no line recorded, and lines whose row is gone; both for one subject means that it was changed."""
     gone = {fact[:3]: recorded[fact] for fact, n in counts.items() if n > 0}
     extra = {fact[:3] for fact, n in counts.items() if n < 0}
     problems: list[str] = []
     for (project, action, subject), seq in gone.items():
         how = "was changed after" if (project, action, subject) in extra else "is gone, though it is in"
-        problems.append(f"{_NOUNS.get(action, action)} {subject} of project {project} {how} audit line {seq}.")
-    for project, action, subject in extra - gone.keys():
-        problems.append(f"{_NOUNS.get(action, action)} {subject} of project {project} has no audit line.")
+        problems.append(f"{_described(project, action, subject, sees)} {how} audit line {seq}.")
+    for fact in extra - gone.keys():
+        problems.append(f"{_described(*fact, sees)} has no audit line.")
     return problems
+
+
+def _described(project: str, action: str, subject: str, sees: Callable[[str], bool]) -> str:
+    if not sees(project):
+        return "Something of another project"
+    return f"{_NOUNS.get(action, action)} {subject} of project {project}"
 
 
 _NOUNS = {

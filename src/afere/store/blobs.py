@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import sqlite3
 import tempfile
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from afere.base.canonical import digest
 from afere.base.errors import BadInput, NotFound, StoreFailed
 
 TEMPORARY = ".new-"  # files that were being written when a process died
+_DIGEST = re.compile("sha256:([0-9a-f]{64})")
 _TOMBSTONE = b"afere: what was here was erased\n"
 
 
@@ -19,6 +23,11 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._named: dict[str, Named] = {}
+
+    def named_in(self, project: str) -> Named:
+        """The digests that a project names."""
+        return self._named.setdefault(project, Named(project))
 
     def path(self, digest_: str) -> Path:
         """Where a blob rests."""
@@ -64,6 +73,33 @@ class Blobs:
     def leftovers(self) -> list[Path]:
         """Files that a process was writing when it died."""
         return sorted(self.folder.glob(f"*/{TEMPORARY}*"))
+
+
+class Named:
+    """The digests that artifacts and scores of one project name; it reads what came since it was asked last."""
+
+    _SOURCES = (("artifacts", "id", "coalesce(blob, '') || content"), ("scores", "seq", "data"))
+
+    def __init__(self, project: str) -> None:
+        self._project = project
+        self._digests: set[str] = set()
+        self._read = {table: 0 for table, _, _ in self._SOURCES}
+        self._lock = threading.Lock()
+
+    def require(self, digest_: str, connection: sqlite3.Connection) -> None:
+        """NotFound, unless the project names this digest."""
+        hex_ = digest_.removeprefix("sha256:")
+        with self._lock:
+            if hex_ not in self._digests:
+                for table, key, text in self._SOURCES:
+                    rows = connection.execute(
+                        f"SELECT {key}, {text} FROM {table} WHERE project=? AND {key}>? ORDER BY {key}",  # noqa: S608  our own names
+                        (self._project, self._read[table]),
+                    )
+                    for self._read[table], said in rows:
+                        self._digests.update(_DIGEST.findall(said))
+            if hex_ not in self._digests:
+                raise NotFound(f"Nothing in project {self._project!r} names the blob {digest_}.")
 
 
 def write_file(file: Path, data: bytes) -> None:

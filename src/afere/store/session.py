@@ -8,11 +8,12 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
+from functools import partial
 from pathlib import Path
 from sqlite3 import Connection
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
-from afere.base.actor import LOCAL, Actor
+from afere.base.actor import EVERY, LOCAL, Actor
 from afere.base.artifact import AliasMove, Artifact, Ref, Use
 from afere.base.canonical import Json, digest_of, plain
 from afere.base.clock import now_ns, rfc3339
@@ -166,8 +167,14 @@ class Session:
         return self._blobs.put(data)
 
     def blob(self, digest: str) -> bytes:
-        """The bytes with that digest, checked. StoreFailed names the file if it is damaged."""
+        """The bytes with that digest, checked. StoreFailed names the file if it is damaged.
+
+        Who may not read every project gets what something in this one names (NotFound otherwise).
+        """
         self.require("read")
+        if not self.rights.may("read", EVERY):
+            with self._database.read() as connection:
+                self._blobs.named_in(self.project).require(digest, connection)
         return self._blobs.get(digest)
 
     def up(self, ref: str | Ref) -> list[Edge]:
@@ -313,11 +320,12 @@ class Session:
     def verify(self, head: str | None = None) -> list[str]:
         """What is wrong with the audit log of the whole store, in words; empty if it is sound.
 
-        `head` is the hash of a line that you kept elsewhere: it must still be in the log.
+        `head` is the hash of a line that you kept elsewhere: it must still be in the log. What is wrong in projects that
+        who asks may not read is told without names.
         """
         written = self._head.read()  # before the log: it may only grow meanwhile
         with self._database.read() as connection:
-            return audit.verify(connection, _facts(connection), written, head)
+            return audit.verify(connection, _facts(connection), written, head, partial(self.rights.may, "read"))
 
     def head(self) -> tuple[int, str]:
         """Number and hash of the newest audit line, to be kept elsewhere."""
