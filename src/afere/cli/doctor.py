@@ -29,14 +29,21 @@ _MARKS = {
     is_flag=True,
     help="Save what can be read of a damaged afere.db into a new one; the damaged file is kept. Stop other programs first.",
 )
+@click.option(
+    "--verify", "deep", is_flag=True, help="Also read every blob and every tie between records; takes longer."
+)
 @placed
-def doctor(place: Place, repair: bool) -> int:
-    """Check the store, the project and this machine; say what to do. Exit status 4 if something is broken."""
+def doctor(place: Place, repair: bool, deep: bool) -> int:
+    """Check the store, the project and this machine; say what to do. Exit status 4 if something is broken.
+
+    Programs and servers may go on meanwhile.
+    """
     from pathlib import Path
 
     from afere.cli.machine import check_machine, check_project
     from afere.store.health import check_store, repair_database
     from afere.store.remote.health import check_server
+    from afere.store.verify import check_blobs, check_ties
 
     findings = check_machine()
     project_findings, project = check_project(place.here)
@@ -44,11 +51,13 @@ def doctor(place: Place, repair: bool) -> int:
     if project is not None:
         folder = Path(project.store)
         if "://" in project.store:
-            findings += check_server(project)
+            findings += check_server(project, deep=deep)
         else:
             if repair:
                 findings += repair_database(folder / "afere.db")
             findings += check_store(folder, project.name)
+            if deep and (folder / "afere.db").exists():
+                findings += [*check_ties(folder), *check_blobs(folder)]
     broken = any(finding.severity == "error" for finding in findings)
     value = {"ok": not broken, "findings": [finding.to_json() for finding in findings]}
     place.show(value, lambda console: _draw(console, findings))

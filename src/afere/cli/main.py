@@ -36,6 +36,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("afere.cli.key:key", "Keys for programs that talk to a server."),
     "user": ("afere.cli.key:user", "Accounts for people who open a server's pages."),
     "doctor": ("afere.cli.doctor:doctor", "Check the store, the project and this machine; say what to do."),
+    "backup": ("afere.cli.backup:backup", "All of the store in one file, while programs go on."),
+    "restore": ("afere.cli.backup:restore", "Make the store from a backup, after checking it."),
     "keep": ("afere.cli.keeping:keep", "Remove traces older than afere.yaml says."),
     "erase": ("afere.cli.keeping:erase", "Erase all that is known of a user, from every file."),
     "audit": ("afere.cli.doctor:audit", "Check the audit log for edits, gaps and a cut tail."),

@@ -66,6 +66,10 @@ class Blobs:
             )
         return data
 
+    def erased(self, file: Path) -> bool:
+        """Whether the file is what was put in the place of a blob."""
+        return file.read_bytes() == _TOMBSTONE
+
     def bury(self, digest_: str) -> None:
         """Put a tombstone in the place of a blob: what its digest was stays known, what was in it does not."""
         write_file(self.path(digest_), _TOMBSTONE)
@@ -108,14 +112,14 @@ def write_file(file: Path, data: bytes) -> None:
     try:
         if not file.parent.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
-            _sync_folder(file.parent.parent)
+            sync_folder(file.parent.parent)
         handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=file.parent)
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         Path(temporary).replace(file)
-        _sync_folder(file.parent)
+        sync_folder(file.parent)
     except OSError as error:
         raise StoreFailed(
             f"{file} could not be written: {error.strerror}. Nothing of it was kept. "
@@ -127,7 +131,7 @@ def write_file(file: Path, data: bytes) -> None:
                 Path(temporary).unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename durable, where the system lets a folder be synced."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)

@@ -65,7 +65,7 @@ def check_store(folder: Path, project: str) -> list[Finding]:
         return findings
     try:
         with Session(folder, project, "person:local") as session:
-            findings += _audit(session)
+            findings += audited(session)
             findings += _blobs(session)
             findings += _losses(session)
     except AfereError as error:
@@ -157,7 +157,8 @@ def _age(file: Path) -> float:
         return 0.0
 
 
-def _audit(session: Session) -> list[Finding]:
+def audited(session: Session) -> list[Finding]:
+    """Whether the audit log is sound."""
     problems = session.verify()
     if not problems:
         return [Finding("ok", "audit", f"{session.head()[0]} lines, sound")]

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 from afere.base.errors import AfereError
 from afere.base.project import Project
-from afere.store.health import Finding, lost
+from afere.store.health import Finding, audited, lost
 from afere.store.remote.session import connect, place_of
 from afere.store.remote.spans import untold
 
 
-def check_server(project: Project) -> Iterator[Finding]:
-    """Whether the server lets this machine in, what it may do there, and which spans never arrived."""
+def check_server(project: Project, *, deep: bool = False) -> Iterator[Finding]:
+    """Whether the server lets this machine in, what it may do there, and which spans never arrived.
+
+    deep: also its audit log; its files are looked through where they are.
+    """
     url = project.store
     try:
         with connect(url, project, None, None, patience=3.0) as session:
@@ -24,6 +27,8 @@ def check_server(project: Project) -> Iterator[Finding]:
             )
             if "read" in may:
                 yield from lost(session.spans.losses())
+            if "read" in may and deep:
+                yield from audited(session)
     except AfereError as error:
         yield Finding(
             "error", "store", str(error), "What is written meanwhile waits in each program, up to 20,000 spans."
