@@ -20,6 +20,7 @@ from afere.base.canonical import Json, canonical, digest_of
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput
 from afere.store.blobs import write_file
+from afere.store.database import insert_rows
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
 
 ERASE = "erase"  # its details name the rows that were erased: [subject, digest]
@@ -91,8 +92,9 @@ def record(
 
 def announce(connection: sqlite3.Connection, stamp: Stamp, what: str, *subjects: str) -> None:
     """Add steps to the change feed."""
-    connection.executemany(
-        "INSERT INTO changes (project, at, what, subject) VALUES (?,?,?,?)",
+    insert_rows(
+        connection,
+        "INSERT INTO changes (project, at, what, subject)",
         [(stamp.project, stamp.at, what, subject) for subject in subjects],
     )
 

@@ -21,6 +21,7 @@ from afere.base.errors import BadInput, StoreFailed, StoreIsNewer
 Migration = Callable[[sqlite3.Connection], None]
 BUSY_SECONDS = 20.0  # how long to wait for another process before giving up
 _BEFORE_FORK_SECONDS = 10.0
+_ROWS = 20  # of one INSERT, where there are many
 
 
 class Database:
@@ -333,6 +334,20 @@ def inserted(connection: sqlite3.Connection, table: str, values: Mapping[str, ob
     names, marks = ", ".join(values), ", ".join("?" * len(values))
     cursor = connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - names from our code
     return connection.execute(f"SELECT * FROM {table} WHERE rowid=?", (cursor.lastrowid,)).fetchone()  # noqa: S608 - as above
+
+
+def insert_rows(connection: sqlite3.Connection, insert: str, rows: Sequence[Sequence[object]]) -> None:
+    """Many rows by `INSERT INTO table (names)`, some in each statement. In each, another thread of Python takes its turn and
+    has to be waited for: `executemany` would wait at every row.
+    """
+    if not rows:
+        return
+    marks = f"({', '.join('?' * len(rows[0]))})"
+    whole = len(rows) - len(rows) % _ROWS
+    together = f"{insert} VALUES {', '.join([marks] * _ROWS)}"
+    for first in range(0, whole, _ROWS):
+        connection.execute(together, [value for row in rows[first : first + _ROWS] for value in row])
+    connection.executemany(f"{insert} VALUES {marks}", rows[whole:])
 
 
 def _sentence(error: sqlite3.Error, file: Path) -> str | None:

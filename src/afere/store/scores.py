@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.artifact import parse_ref
@@ -14,7 +15,7 @@ from afere.base.clock import from_rfc3339
 from afere.base.errors import BadInput, BadReference, NotFound
 from afere.base.score import Score
 from afere.store.audit import Fact, Stamp, announce, record
-from afere.store.database import inserted
+from afere.store.database import insert_rows, inserted
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ _MACHINES = ("scorer", "judge", "service")
 
 
 _COLUMNS = ("project", "id", "target", "name", "value", "by", "why", "at", "time", "data")
-_INSERT = f"INSERT INTO scores ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 - our own names
+_INSERT = f"INSERT INTO scores ({', '.join(_COLUMNS)})"
+_SOME = 20  # ids looked for at once
+_KNOWN = f"SELECT id, target, name, by, value FROM scores WHERE project=? AND id IN ({', '.join('?' * _SOME)})"  # noqa: S608 - question marks only
 
 
 def target_of(session: Session, text: str) -> str:
@@ -55,11 +58,10 @@ def target_of(session: Session, text: str) -> str:
 def append(connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score]) -> None:
     """Keep the scores. One whose id is known is the same score sent again, and changes nothing."""
     fresh: dict[str, tuple[object, ...]] = {}  # by id; those of machines, written together
+    here = _here(connection, stamp.project, [score.id for score in scores])
     for score in scores:
         value, data = json.dumps(score.value), json.dumps(plain(score.data, where=f"data of score {score.name!r}"))
-        known = connection.execute(
-            "SELECT target, name, by, value FROM scores WHERE project=? AND id=?", (stamp.project, score.id)
-        ).fetchone()  # fmt: skip
+        known = here.get(score.id)
         if known is not None or score.id in fresh:
             _check_same(known or dict(zip(_COLUMNS, fresh[score.id], strict=True)), score, value)
             continue
@@ -69,11 +71,20 @@ def append(connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score]
         if score.by.partition(":")[0] in _MACHINES:
             fresh[score.id] = row
             continue
-        written = inserted(connection, "scores", dict(zip(_COLUMNS, row, strict=True)))
+        written = here[score.id] = inserted(connection, "scores", dict(zip(_COLUMNS, row, strict=True)))
         record(connection, stamp, "score", score.id, {"row": _row_digest(written)})
         announce(connection, stamp, "score", score.id)
-    connection.executemany(_INSERT, fresh.values())
+    insert_rows(connection, _INSERT, list(fresh.values()))
     announce(connection, stamp, "score", *fresh)
+
+
+def _here(connection: sqlite3.Connection, project: str, ids: Sequence[str]) -> dict[str, sqlite3.Row]:
+    """Those that are here already, by id."""
+    found: dict[str, sqlite3.Row] = {}
+    for first in range(0, len(ids), _SOME):
+        some = [*ids[first : first + _SOME], *[""] * _SOME][:_SOME]  # always as many: the same statement
+        found.update((row["id"], row) for row in connection.execute(_KNOWN, (project, *some)))
+    return found
 
 
 def _check_same(row: sqlite3.Row | Mapping[str, Any], score: Score, value: str) -> None:
@@ -87,9 +98,12 @@ def _check_same(row: sqlite3.Row | Mapping[str, Any], score: Score, value: str) 
 
 def _time(score: Score) -> int:
     try:
-        return from_rfc3339(score.at)
+        return _moment(score.at)
     except ValueError:
         raise BadInput(f"Score {score.name!r}: at={score.at!r} is not a time such as 2026-11-22T14:32:07Z.") from None
+
+
+_moment = lru_cache(maxsize=64)(from_rfc3339)  # the scores of an evaluation are all of one
 
 
 def find(

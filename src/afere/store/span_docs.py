@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from afere.store.database import insert_rows
 from afere.store.span_rows import Chunks
 
 CHUNK_SPANS = 128  # at most in one chunk, so that one span of a huge trace is read without all of it
@@ -103,7 +104,7 @@ def forget(connection: sqlite3.Connection, chunk: int, chunks: Chunks) -> int | 
 def insert(connection: sqlite3.Connection, docs: Iterable[tuple[int, str]]) -> None:
     """Index documents, (number, text)."""
     # In order: the index writes out what it has gathered whenever a lower number comes.
-    connection.executemany("INSERT INTO words (rowid, said) VALUES (?, ?)", sorted(doc for doc in docs if doc[1]))
+    insert_rows(connection, "INSERT INTO words (rowid, said)", sorted(doc for doc in docs if doc[1]))
 
 
 def again(connection: sqlite3.Connection, doc: int, chunk: int, chunks: Chunks) -> None:

@@ -107,9 +107,9 @@ class Shares:
         """Bring the counts up to date, and their summary where the file has one."""
         if summary:
             _summarise(self._connection, self._project, self._cells)
-        rows = [
-            (self._series(*key[:4]), *key[4:], *map(_bounded, sums)) for key, sums in self._cells.items() if any(sums)
-        ]
+        kept = {key: sums for key, sums in self._cells.items() if any(sums)}
+        series = {said: self._series(*said) for said in dict.fromkeys(key[:4] for key in kept)}
+        rows = [(series[key[:4]], *key[4:], *map(_bounded, sums)) for key, sums in kept.items()]
         self._connection.executemany(
             """INSERT INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (series, hour, bucket) DO UPDATE SET count = count + excluded.count,

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from afere.base.canonical import Json
 from afere.store import span_docs
+from afere.store.database import insert_rows
 from afere.store.span_rows import Chunks
 
 DOCUMENT = "document:"  # before a document's id; an artifact's key is its hash
@@ -68,7 +69,7 @@ def insert(connection: sqlite3.Connection, project: str, found: Iterable[tuple[i
                 "int", connection.execute("INSERT INTO tied (project, key) VALUES (?, ?)", (project, text)).lastrowid
             )
         )
-    connection.executemany("INSERT OR IGNORE INTO ties VALUES (?, ?)", sorted((ids[key], doc) for doc, key in ties))
+    insert_rows(connection, "INSERT OR IGNORE INTO ties", sorted((ids[key], doc) for doc, key in ties))
 
 
 def of_lines(details: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -11,6 +11,7 @@ from afere.base.canonical import Json
 from afere.base.errors import BadInput
 from afere.base.span import Span
 from afere.store import span_docs, span_labels, span_ties
+from afere.store.database import insert_rows
 from afere.store.span_docs import CHUNK_SPANS
 from afere.store.span_rollup import Shares
 from afere.store.span_rows import COLUMNS, Chunking, Chunks, cells, detail
@@ -21,7 +22,15 @@ UNDER = "afere.under"  # the nearest span of ours above it, when a foreign span 
 
 _ID, _TRACE_ID = re.compile("[0-9a-f]{16}"), re.compile("[0-9a-f]{32}")
 _FEW = 400  # parameters of one statement
-_INSERT = f"INSERT OR REPLACE INTO spans (id, {', '.join(COLUMNS)}) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"  # noqa: S608  names of our own columns
+_INSERT = f"INSERT OR REPLACE INTO spans (id, {', '.join(COLUMNS)})"
+
+
+_SOME = 20  # traces looked for at once
+_HERE = (  # question marks only
+    f"WITH asked (trace) AS (VALUES {', '.join(['(?)'] * _SOME)})"  # noqa: S608
+    " SELECT trace, (SELECT coalesce(c.doc, -1) FROM spans s LEFT JOIN chunks c ON c.id = s.chunk"
+    " WHERE s.project = ? AND s.trace_id = trace LIMIT 1) AS doc FROM asked WHERE doc IS NOT NULL"
+)
 
 
 class Writing:
@@ -43,22 +52,29 @@ class Writing:
     def write(self, spans: Iterable[Span]) -> None:
         """All of them; the same span again replaces its earlier state."""
         late: list[_Late] = []
-        for trace_id, members in _by_trace(spans).items():
-            trace = bytes.fromhex(trace_id)
-            first = self._connection.execute(
-                "SELECT c.doc FROM spans s LEFT JOIN chunks c ON c.id = s.chunk WHERE s.project = ? AND s.trace_id = ? LIMIT 1",
-                (self._project, trace),
-            ).fetchone()
-            if first is None:
+        traces = {bytes.fromhex(trace_id): members for trace_id, members in _by_trace(spans).items()}
+        here = self._here(list(traces))
+        for trace, members in traces.items():
+            if trace not in here:
                 self._append(members, {span.span_id for span in members}, min(span.start for span in members) // 10**9)
                 self._count(members)
             else:
-                second = span_docs.second_of(first["doc"]) if first["doc"] is not None else members[0].start // 10**9
+                doc = here[trace]
+                second = span_docs.second_of(doc) if doc is not None else members[0].start // 10**9
                 late.append(self._join(trace, members, second))
         self._insert()
         for joined in late:
             self._settle(joined)
         self._shares.write()
+
+    def _here(self, traces: Sequence[bytes]) -> dict[bytes, int | None]:
+        """Of which of the traces there are spans already, each with the document of one."""
+        found: dict[bytes, int | None] = {}
+        for first in range(0, len(traces), _SOME):
+            some = [*traces[first : first + _SOME], *[b""] * _SOME][:_SOME]  # always as many: the same statement
+            rows = self._connection.execute(_HERE, (*some, self._project))
+            found.update((bytes(row["trace"]), row["doc"] if row["doc"] >= 0 else None) for row in rows)
+        return found
 
     def _append(self, spans: Sequence[Span], present: Set[str], second: int) -> None:
         """Gather spans of one trace, in chunks."""
@@ -79,8 +95,8 @@ class Writing:
                 self._labels += [(doc, span.attributes) for span in part]
 
     def _insert(self) -> None:
-        self._connection.executemany("INSERT INTO chunks (id, data, doc) VALUES (?, ?, ?)", self._new_chunks)
-        self._connection.executemany(_INSERT, self._rows)
+        insert_rows(self._connection, "INSERT INTO chunks (id, data, doc)", self._new_chunks)
+        insert_rows(self._connection, _INSERT, self._rows)
         span_docs.insert(self._connection, self._docs)
         span_labels.insert(self._connection, self._project, self._labelled, self._labels)
         span_ties.insert(self._connection, self._project, self._ties)
