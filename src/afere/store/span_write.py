@@ -14,11 +14,7 @@ from afere.store import span_docs, span_labels, span_ties
 from afere.store.database import insert_rows
 from afere.store.span_docs import CHUNK_SPANS
 from afere.store.span_rollup import Shares
-from afere.store.span_rows import COLUMNS, Chunking, Chunks, cells, detail
-
-# Attributes that say how a span hangs together where its parent is not one of ours.
-ENTRY = "afere.entry"  # true: its parent lives in another process or belongs to other tracing; it begins what we see
-UNDER = "afere.under"  # the nearest span of ours above it, when a foreign span stands between
+from afere.store.span_rows import COLUMNS, ENTRY, UNDER, Chunking, Chunks, cells, detail
 
 _ID, _TRACE_ID = re.compile("[0-9a-f]{16}"), re.compile("[0-9a-f]{32}")
 _FEW = 400  # parameters of one statement

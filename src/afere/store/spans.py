@@ -30,10 +30,10 @@ from afere.store.page import Page, check_limit, read_cursor, write_cursor
 from afere.store.span_filter import Where, register, sorting
 from afere.store.span_layout import MIGRATIONS
 from afere.store.span_list import Listing
-from afere.store.span_rows import Chunks, outlined, preview, read_row
+from afere.store.span_rows import ENTRY, OUTLINE, UNDER, Chunks, outlined, preview, read_row
 from afere.store.span_stats import facets, statistics
 from afere.store.span_ties import Ran
-from afere.store.span_write import ENTRY, UNDER, Writing
+from afere.store.span_write import Writing
 
 __all__ = ["SpanStore", "Loss", "died", "ENTRY", "UNDER", "PROCESS", "HOST", "MIGRATIONS"]
 
@@ -180,16 +180,18 @@ class SpanStore:
         """A page of the spans of one trace (all 32 digits) in order of start, without reading their contents.
 
         Inputs and outputs are cut to 300 characters of text; attributes, events, messages and artifacts are left out: `span`
-        has them. Marks are "orphan" only. Thirty thousand spans are a matter of pages.
+        has them. Marks are "orphan" only. Thirty thousand spans take some tenths of a second.
         """
         after = read_cursor(cursor, 2) or (-(2**63), 0)
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT * FROM spans WHERE project = ? AND trace_id = ? AND (start, id) > (?, ?) ORDER BY start, id LIMIT ?",
+                f"SELECT {OUTLINE} FROM spans s WHERE s.project = ? AND s.trace_id = ? AND (s.start, s.id) > (?, ?)"  # noqa: S608  our own words
+                " ORDER BY s.start, s.id LIMIT ?",
                 (self.project, bytes.fromhex(trace_id), *after, check_limit(limit) + 1),
             ).fetchall()
+            chunks = Chunks(connection)
+            items = tuple(outlined(row, chunks) for row in rows[:limit])
         last = rows[limit - 1] if len(rows) > limit else None
-        items = tuple(outlined(row) for row in rows[:limit])
         return Page(items, write_cursor(last["start"], last["id"]) if last is not None else None)
 
     def span(self, trace_id: str, span_id: str) -> Span | None:

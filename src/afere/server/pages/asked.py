@@ -46,8 +46,10 @@ class Asked:
 
 def as_json(value: Any) -> Json:
     """A page's value as JSON: what has `to_json` says itself, a dataclass gives its fields."""
+    if value is None or isinstance(value, str | int | float):
+        return value  # most of a large page
     if hasattr(value, "to_json"):
-        return as_json(value.to_json())
+        return cast("Json", value.to_json())
     if is_dataclass(value) and not isinstance(value, type):
         return {each.name: as_json(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, Mapping):

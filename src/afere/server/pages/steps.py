@@ -81,8 +81,8 @@ class Steps:
         begun = self.root.start
         return [
             [
-                span.span_id, depth, span.name, span.kind, span.response_model or span.model, (span.start - begun) / 1e9,
-                span.seconds, span.first_token_seconds, state_of(span, self.root), span.span_id in self.own,
+                span.span_id, depth, span.name, span.kind, span.response_model or span.model,
+                round((span.start - begun) / 1e9, 6), span.seconds, span.first_token_seconds, state_of(span, self.root), span.span_id in self.own,
                 is_late(span, self.root),
             ]
             for span, depth in self.ordered

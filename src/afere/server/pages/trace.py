@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
 from afere.base.errors import NotFound
-from afere.base.span import Span, Trace
+from afere.base.span import Span, Totals, Trace
 from afere.server import words
 from afere.server.pages.asked import Asked
 from afere.server.pages.span import SpanView, view
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 _ROWS = 500  # of the tree on one page
 _PREVIEW = 300
+_WHOLE = 2_000  # spans of a trace that is read with all its contents
+_OUTLINED = 20_000  # spans of a larger one that are read at once
+_CALLS = 50  # of a larger one that are read for what the trace lacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class TracePage:
     full: bool
     marks: tuple[tuple[str, int], ...]
     lacks: tuple[Lack, ...]
+    read: Callable[[Span], Span]  # a span of `steps` with its contents
 
     @property
     def total(self) -> int:
@@ -83,7 +88,7 @@ class TracePage:
         return f"{took}. Nobody has judged it yet."
 
     def to_json(self) -> Json:
-        spans: list[Json] = [_json(step.span, step.state, self.full) for step in self.steps]
+        spans: list[Json] = [_json(self.read(step.span), step.state, self.full) for step in self.steps]
         slow = self.tree.bottleneck
         bottleneck: Json = None
         if slow is not None:
@@ -96,20 +101,64 @@ class TracePage:
 
 def page(session: Session, asked: Asked) -> TracePage:
     """A trace by its id or a prefix. `?span=` chooses the span, `?from=` the first row of the tree, `?content=full` for JSON."""
-    trace = _trace(session, asked)
-    tree = steps(trace.spans, trace.root)
+    read = _read(session, asked)
+    spans, root = read.trace.spans, read.root
+    tree = steps(spans, root)
     chosen = asked.get("span") or _first_shown(tree)
     offset = _offset(tree, asked, chosen)
-    shown = next((span for span in trace.spans if span.span_id == chosen), None)
+    shown = next((span for span in spans if span.span_id == chosen), None)
     if shown is None:
-        raise NotFound(f"Trace {trace.trace_id[:8]} has no span {chosen!r}. Leave ?span= out to see all of them.")
-    about = summary(session, trace.root, trace.totals)
+        raise NotFound(f"Trace {root.trace_id[:8]} has no span {chosen!r}. Leave ?span= out to see all of them.")
+    about = summary(session, root, read.trace.totals)
     rows = tuple(tree.row(at) for at in range(offset, min(offset + _ROWS, len(tree.ordered))))
     return TracePage(
-        about, tree, rows, offset, view(shown, about.scores, state_of(shown, trace.root)),
-        sum(span.status == "error" for span in trace.spans), asked.get("content") == "full", _marks(trace.spans),
-        tuple(lacks(trace)),
+        about, tree, rows, offset, view(read.whole(shown), about.scores, state_of(shown, root)),
+        sum(span.status == "error" for span in spans), asked.get("content") == "full", _marks(spans), read.lacks(),
+        read.whole,
     )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A trace as it was read: a huge one in outline, its root whole; `whole` brings what a span held."""
+
+    trace: Trace
+    root: Span
+    whole: Callable[[Span], Span]
+    outlined: bool
+
+    def lacks(self) -> tuple[Lack, ...]:
+        """What is not told; of a huge trace judged by its first calls of models."""
+        if not self.outlined:
+            return tuple(lacks(self.trace))
+        calls = [span for span in self.trace.spans if span.kind == "llm" and span.status == "ok"][:_CALLS]
+        return tuple(lacks(Trace(self.trace.trace_id, (self.root, *map(self.whole, calls)), self.trace.project)))
+
+
+def _read(session: Session, asked: Asked) -> _Read:
+    """The trace that the address names. Thirty thousand spans with their contents would take seconds."""
+    wanted = str(asked.path["trace"]).lower()
+    if re.fullmatch("[0-9a-f]{32}", wanted) and session.spans.count([wanted]) > _WHOLE:
+        return _read_outline(session, wanted)
+    trace = session.spans.trace(wanted)
+    if trace is None:
+        raise NotFound(f"There is no trace {wanted} in project {session.project!r}. The newest ones: afere traces")
+    return _Read(trace, trace.root, lambda span: span, outlined=False)
+
+
+def _read_outline(session: Session, trace_id: str) -> _Read:
+    def whole(span: Span) -> Span:
+        return session.spans.span(trace_id, span.span_id) or span  # it was removed meanwhile
+
+    spans: list[Span] = []
+    cursor: str | None = None
+    while True:
+        part = session.spans.outline(trace_id, limit=_OUTLINED, cursor=cursor)
+        spans += part.items
+        if (cursor := part.next) is None:
+            break
+    trace = Trace(trace_id, tuple(spans), session.project)
+    return _Read(trace, whole(trace.root), whole, outlined=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +179,9 @@ class StepsPage:
 
 def steps_page(session: Session, asked: Asked) -> StepsPage:
     """All steps of a trace as a table: for a tree that is drawn as it is scrolled."""
-    trace = _trace(session, asked)
-    tree = steps(trace.spans, trace.root)
-    return StepsPage(trace.trace_id, COLUMNS, tree.table(), tree.whole / 1e9)
+    read = _read(session, asked)
+    tree = steps(read.trace.spans, read.root)
+    return StepsPage(read.trace.trace_id, COLUMNS, tree.table(), tree.whole / 1e9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,22 +196,26 @@ class SpanPage:
 
 
 def span_page(session: Session, asked: Asked) -> SpanPage:
-    """A span by its id."""
-    trace = _trace(session, asked)
+    """A span by its id, without reading the others of its trace."""
+    root = _root(session, str(asked.path["trace"]))
     wanted = str(asked.path["span"])
-    found = next((span for span in trace.spans if span.span_id == wanted), None)
+    found = session.spans.span(root.trace_id, wanted) if re.fullmatch("[0-9a-f]{16}", wanted) else None
     if found is None:
-        raise NotFound(f"Trace {trace.trace_id[:8]} has no span {wanted!r}.")
-    about = summary(session, trace.root, trace.totals)
-    return SpanPage(trace.trace_id, view(found, about.scores, state_of(found, trace.root)))
+        raise NotFound(f"Trace {root.trace_id[:8]} has no span {wanted!r}.")
+    scores = summary(session, root, Totals()).scores
+    return SpanPage(root.trace_id, view(found, scores, state_of(found, root)))
 
 
-def _trace(session: Session, asked: Asked) -> Trace:
-    wanted = str(asked.path["trace"])
+def _root(session: Session, wanted: str) -> Span:
+    """The first span of the trace that has this id or prefix, as lists show it."""
+    if re.fullmatch("[0-9a-fA-F]{32}", wanted):
+        found = session.spans.find(f"trace:{wanted}", limit=1).items
+        if found:
+            return found[0]
     trace = session.spans.trace(wanted)
     if trace is None:
         raise NotFound(f"There is no trace {wanted} in project {session.project!r}. The newest ones: afere traces")
-    return trace
+    return trace.root
 
 
 def _first_shown(tree: Steps) -> str:
