@@ -60,7 +60,7 @@ def test_a_judge_is_uncalibrated_until_people_scored_the_same_items(project: Pat
     # the judge says pass of r0 to r9, ana of r0 to r7: of 16 they differ on two
     assert found.judge.kappa.raw == 14 / 16
     assert found.judge.kappa.value == pytest.approx((14 / 16 - 0.5) / 0.5)
-    assert found.judge.kappa.by_label == {False: pytest.approx(12 / 14), True: pytest.approx(16 / 18)}
+    assert found.judge.kappa.by_label == {"fail": pytest.approx(12 / 14), "pass": pytest.approx(16 / 18)}
     assert found.corrected is not None
     assert found.corrected.estimate.low is not None
     assert found.corrected.estimate.value == pytest.approx(0.4, abs=0.06)  # not the judge's 0.5

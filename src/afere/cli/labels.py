@@ -98,7 +98,8 @@ def _labels(place: Place, which: str) -> Labels:
 
 
 def _draw(console: Console, found: Labels, table: list[Agreed]) -> None:
-    number = found.experiment.number
+    from afere.evals.report import interval, number
+
     if not found.sheets:
         console.print(
             f"{found.experiment.ref} has no judge and no human entry, so there is nothing to label.", markup=False
@@ -110,19 +111,23 @@ def _draw(console: Console, found: Labels, table: list[Agreed]) -> None:
         console.print(f"\n{one.name}: {one.labels} of {one.of} outputs labelled ({people or 'nobody'})", markup=False)
         for pair in [*([one.judge] if one.judge else []), *one.pairs]:
             console.print(f"  {_pair(pair, one.weighted)}", markup=False)
-        if one.alpha is not None and one.alpha.value is not None:
-            console.print(f"  all people: Krippendorff's alpha {_interval(one.alpha)}", markup=False)
+        for kind, all_ in (("Krippendorff's alpha", one.alpha), ("Fleiss' kappa", one.fleiss)):
+            if all_ is not None and all_.value is not None:
+                console.print(f"  all people: {kind} {_interval(all_)}, {all_.n} outputs", markup=False)
         if one.corrected is not None:
             e = one.corrected.estimate
             console.print(
-                f"  people would say {e.value:.3g} ({e.low:.3g} to {e.high:.3g}, 90%): {one.corrected.labels} labels and "
-                f"{one.corrected.judged} verdicts of the judge (PPI++)", markup=False,
-            )  # fmt: skip
-        if not one.decides:
+                f"  people would say {number(e.value)} ({interval(e.low, e.high)}, 90%): {one.corrected.rests_on}",
+                markup=False,
+            )
+        if one.labels and not one.decides:
             console.print("  under 50 labels: shown, not decided", markup=False)
     if not table:
         names = ", ".join(one.name for one in found.sheets)
-        console.print(f"nobody has labelled anything yet. Label {names} at /labels/{number} of: afere ui", markup=False)
+        console.print(
+            f"nobody has labelled anything yet. Label {names} at /labels/{found.experiment.number} of: afere ui",
+            markup=False,
+        )
 
 
 def _pair(pair: Pair, weighted: bool) -> str:

@@ -16,7 +16,7 @@ from afere.base.errors import BadInput, NotFound
 from afere.base.score import Score, Value
 from afere.evals.experiment import Experiment
 from afere.evals.judge.single import scale_of
-from afere.evals.people import scores_of_people
+from afere.evals.people import asks_people, newest, scores_of_people
 from afere.evals.results import Result
 from afere.store import Session
 
@@ -107,7 +107,7 @@ class Labels:
             content = cast("dict[str, Any]", self.session.get(said["ref"], kind=said["kind"]).content)
             if said["kind"] == "judge" and "to" not in content:
                 judges.append(_sheet(name, content, str(said["ref"])))
-            elif str(content.get("function", "")).endswith(".people:human"):
+            elif asks_people(self.session, said):
                 people.append(_sheet(name, cast("dict[str, Any]", content.get("options") or {}), None))
         return (*people, *judges)
 
@@ -153,15 +153,8 @@ class Labels:
     def of(self, name: str) -> dict[str, dict[str, Score]]:
         """The newest label of each person under a name, by target: `{target: {person: score}}`."""
         targets = {item.target for item in self.items}
-        found: dict[str, dict[str, Score]] = {}
-        for score in scores_of_people(self.session, name):
-            if score.target in targets:
-                found.setdefault(score.target, {}).setdefault(score.by, score)  # newest first
-        return {
-            target: kept
-            for target, by in found.items()
-            if (kept := {w: s for w, s in by.items() if s.value is not None})
-        }
+        found = newest(scores_of_people(self.session, name))
+        return {target: by for target, by in found.items() if target in targets}
 
     def put(
         self, name: str, key: str, value: Value, *, by: str, why: str = "", data: Mapping[str, Json] | None = None

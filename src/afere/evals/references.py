@@ -13,7 +13,7 @@ from afere.base.project import Project
 from afere.data.place import shown
 from afere.evals import baseline
 from afere.evals.gate import Missing
-from afere.evals.people import compared_with_people
+from afere.evals.people import compared_with_people, with_people
 from afere.evals.results import Results, from_lines
 from afere.store import Session
 
@@ -21,7 +21,7 @@ _PAGES = 20  # of a hundred experiments: further back nobody compares
 
 
 def results_of(artifact: Artifact, session: Session) -> Results:
-    """The results that an experiment holds."""
+    """The results that an experiment holds, and what people have said of its outputs since."""
     said = cast("dict[str, Json]", artifact.content)
     scorers = cast("dict[str, dict[str, Json]]", said["scorers"])
     target = cast("list[str] | None", said["target"])
@@ -39,7 +39,7 @@ def results_of(artifact: Artifact, session: Session) -> Results:
             if one["kind"] == "judge" and not compared_with_people(session, name, str(one["ref"]))
         ),
         bool(said["complete"]),
-        from_lines(session.blob(cast("str", artifact.blob))),
+        with_people(from_lines(session.blob(cast("str", artifact.blob))), session, dataset[0], scorers),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from afere.evals.stats.distributions import binomial_cdf, normal_cdf, normal_quantile
-from afere.evals.stats.interval import LEVEL, Estimate, clustered_mean
+from afere.evals.stats.interval import LEVEL, Estimate, clustered_mean, least_half
 
 
 def difference(
@@ -22,16 +22,17 @@ def difference(
     """The mean of after - before over paired cases, with its clustered t interval (Miller 2024).
 
     A `rate` gets two corrections, since few pairs that differ make a t interval too narrow on one side: the end in the
-    direction of the skew moves out by Johnson's (1978) term, and the half width is at least z^2/(C + z^2) for C clusters,
-    what Tango's (1998) score interval gives when no pair differs. Without them, 20 agreeing pairs would prove anything.
+    direction of the skew moves out by Johnson's (1978) term, and the half width is at least `least_half`, what Tango's (1998)
+    score interval gives when no pair differs. Without them, 20 agreeing pairs would prove anything.
     """
     changes = [b - a for a, b in zip(before, after, strict=True)]
     plain = clustered_mean(changes, clusters, weights=weights, level=level)
     if not rate or plain.value is None or plain.low is None or plain.high is None:
         return plain
     z2 = normal_quantile((1 + level) / 2) ** 2
-    least = z2 / (plain.clusters + z2)
-    shift = _skew_shift(changes, clusters, weights or [1.0] * len(changes), plain.value, z2)
+    weights = weights or [1.0] * len(changes)
+    least = least_half(changes, clusters, weights, level)
+    shift = _skew_shift(changes, clusters, weights, plain.value, z2)
     return Estimate(
         plain.value,
         max(-1.0, min(plain.low + min(0.0, shift), plain.value - least)),

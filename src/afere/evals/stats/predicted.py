@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 
 from afere.base.errors import BadInput
 from afere.evals.stats.distributions import normal_quantile, t_quantile
-from afere.evals.stats.interval import LEVEL, Estimate
+from afere.evals.stats.interval import LEVEL, Estimate, clustered_mean, least_half
 
 FEW_LABELS = 50  # with fewer, the interval is shown and nothing is decided by it
 
@@ -32,13 +32,17 @@ class Predicted:
 
 
 def prediction_powered(
-    human: Sequence[float], judge: Sequence[float], judge_only: Sequence[float], *, level: float = LEVEL
-) -> Predicted:
+    human: Sequence[float], judge: Sequence[float], judge_only: Sequence[float], *, level: float = LEVEL,
+    clusters: tuple[Sequence[Hashable], Sequence[Hashable]] | None = None, bounds: tuple[float, float] | None = None,
+) -> Predicted:  # fmt: skip
     """The mean that people would give: PPI++ (Angelopoulos, Duchi, Zrnic 2023), for means and paired differences.
 
     `human` and `judge` are of the same m labelled cases, a random sample; `judge_only` of the N others. weight =
     cov(y, f) / ((1 + m/N) var f) cut to 0..1, value = weight mean_N(f) + mean_m(y - weight f). Variances have m - 1 and
-    the interval t on m - 1 degrees: normal quantiles cover too little for small m. BadInput with fewer than 2 labels.
+    the interval t on m - 1 degrees: normal quantiles cover too little for small m. `clusters` of the labelled and of the
+    other cases: what each adds is summed by cluster before it is squared (as in `clustered_mean`), and t has one degree
+    less than there are labelled clusters. `bounds`, (0, 1) of a rate and (-1, 1) of a difference of rates, cut the ends and
+    keep them at least `least_half` of the labels apart from the value, as in `difference`. BadInput with fewer than 2 labels.
     """
     m, n = len(human), len(judge_only)
     if m != len(judge):
@@ -53,15 +57,36 @@ def prediction_powered(
         weight = min(1.0, max(0.0, _covariance(human, judge) / ((1 + m / n) * spread)))
     rest = [y - weight * f for y, f in zip(human, judge, strict=True)]
     value = _mean(rest) + (weight * _mean(judge_only) if weight else 0.0)
-    error = math.sqrt(_variance(rest) / m + (weight**2 * _variance(judge_only) / n if weight else 0.0))
-    half = t_quantile((1 + level) / 2, m - 1) * error
-    alone = t_quantile((1 + level) / 2, m - 1) * math.sqrt(_variance(human) / m)
-    by_hand = Estimate(_mean(human), _mean(human) - alone, _mean(human) + alone, m, m)
-    return Predicted(Estimate(value, value - half, value + half, m + n, m), weight, m, n, by_hand)
+    labelled, others = clusters or (range(m), range(m, m + n))
+    groups = len(set(labelled))
+    least = least_half(human, labelled, [1.0] * m, level)
+    by_hand = _bounded(clustered_mean(human, labelled, level=level), bounds, least)
+    if groups < 2:
+        return Predicted(Estimate(value, None, None, m + n, groups), weight, m, n, by_hand)
+    sums: dict[Hashable, float] = {}
+    for one, cluster in zip(rest, labelled, strict=True):
+        sums[cluster] = sums.get(cluster, 0.0) + math.sqrt(groups / (groups - 1)) * (one - _mean(rest)) / m
+    if weight:
+        middle, there = _mean(judge_only), len(set(others))
+        scale = math.sqrt(there / (there - 1)) if there > 1 else 1.0
+        for one, cluster in zip(judge_only, others, strict=True):
+            sums[cluster] = sums.get(cluster, 0.0) + scale * weight * (one - middle) / n
+    half = t_quantile((1 + level) / 2, groups - 1) * math.sqrt(math.fsum(one**2 for one in sums.values()))
+    found = _bounded(Estimate(value, value - half, value + half, m + n, groups), bounds, least)
+    return Predicted(found, weight, m, n, by_hand)
+
+
+def _bounded(found: Estimate, bounds: tuple[float, float] | None, least: float) -> Estimate:
+    """Of rates: within what is possible, and never without width, however well the labels agree."""
+    if bounds is None or found.value is None or found.low is None or found.high is None:
+        return found
+    value = min(bounds[1], max(bounds[0], found.value))
+    low, high = min(found.low, value - least), max(found.high, value + least)
+    return replace(found, value=value, low=max(bounds[0], low), high=min(bounds[1], high))
 
 
 def rogan_gladen(
-    positive: int, n: int, hits: int, true: int, rejections: int, false: int, *, level: float = LEVEL
+    positive: float, n: int, hits: int, true: int, rejections: int, false: int, *, level: float = LEVEL
 ) -> Estimate:
     """The true rate behind a judge's rate, by its errors on labelled cases (Rogan, Gladen 1978), cut to 0..1.
 
@@ -78,6 +103,9 @@ def rogan_gladen(
     rate = (q + sp - 1) / tells
     variance = (q * (1 - q) / n + rate**2 * se * (1 - se) / true + (1 - rate) ** 2 * sp * (1 - sp) / false) / tells**2
     half = normal_quantile((1 + level) / 2) * math.sqrt(variance)
+    # Judges that never erred on the few labels, or always said the same, leave the delta method without width.
+    least = normal_quantile((1 + level) / 2) ** 2
+    half = max(half, least / (min(n, true, false) + least))
     return Estimate(_cut(rate), _cut(rate - half), _cut(rate + half), n, n)
 
 
