@@ -177,3 +177,91 @@ def test_a_word_is_read_as_people_write_it() -> None:
     for bad in ("4", "", "none"):
         with pytest.raises(BadInput, match="scale: 1, 2, 3"):
             sheet.read(bad)
+
+
+def test_what_people_say_fills_the_column_that_only_they_answer(project: Path) -> None:
+    done = _evaluated(12)
+    assert [line.kind for line in done.table() if line.name == "style"] == ["empty"]
+    _labelled(done, "ana", "style", {f"r{i}": 1.0 if i < 6 else 0.0 for i in range(10)})
+    _labelled(done, "ben", "style", {f"r{i}": 0.5 for i in range(2)})  # of 1 and 0.5 the lower median is 0.5
+    again = experiment(done.ref)
+    line = next(line for line in again.table() if line.name == "style")
+    assert (line.value, line.n, line.missing) == (pytest.approx((2 * 0.5 + 4) / 10), 10, 2)
+    said = next(one for one in again.to_json()["measures"] if one["name"] == "style")  # type: ignore[union-attr,index]
+    assert (said["value"], said["n"]) == (line.value, 10)  # type: ignore[index,call-overload]
+    assert again.gate("style.mean >= 0.2").rules[0].n == 10
+    later = _evaluated(12)
+    _labelled(later, "ana", "style", {f"r{i}": 0.0 for i in range(10)})
+    change = next(one for one in afere.compare(done.ref, later.ref).measures if one.name == "style").difference
+    assert change is not None  # rows that give their outputs are the same items, so the newest label counts for both
+    assert change.estimate.value == 0.0
+
+
+def test_what_people_would_say_tells_how_the_labelled_outputs_came_about(project: Path) -> None:
+    done = _evaluated(40)
+    labels = Labels(done)
+    order = [item.key for item in labels.shuffled]
+    _labelled(done, "ana", "polite", {key: int(key[1:]) < 16 for key in order[:20]})
+    found = agreed(labels, labels.sheet("polite")).corrected
+    assert found is not None
+    assert (found.method, found.labels, found.judged, found.sample) == ("PPI++", 20, 20, "random")
+    assert found.rests_on == "20 labels and 20 verdicts of the judge (PPI++); labelled in random order"
+    _labelled(done, "ana", "polite", {order[-1]: True})  # one that was looked up
+    chosen = agreed(labels, labels.sheet("polite")).corrected
+    assert chosen is not None
+    assert chosen.sample == "chosen"
+    assert "NOT taken in random order" in chosen.rests_on
+    assert not chosen.decides
+    _labelled(done, "ana", "polite", dict.fromkeys(order, True))
+    whole = agreed(labels, labels.sheet("polite")).corrected
+    assert whole is not None
+    assert (whole.sample, whole.judged, whole.estimate.value) == ("all", 0, 1.0)
+    assert whole.estimate.low is not None
+    assert whole.estimate.low < 0.95  # forty labels that agree are no proof
+
+
+def test_a_judge_with_known_errors_is_corrected_where_nobody_has_labelled(project: Path) -> None:
+    done = _evaluated(40)
+    _labelled(done, "ana", "polite", {f"r{i}": i < 24 if i >= 10 else i < 8 for i in range(40)})
+    rows = [{"id": f"n{i}", "input": {"q": f"{i}?"}, "output": f"kind {i}"} for i in range(30)]
+    ScriptedModel(
+        "judge",
+        says=lambda request: {"why": "so", "verdict": "pass" if "kind 1" in request.messages[1].text else "fail"},  # type: ignore[attr-defined]
+    )
+    later = afere.evaluate(None, rows, scorers=[POLITE])
+    (found,) = agreements(Labels(later))
+    assert (found.labels, found.judge) == (0, None)
+    assert found.corrected is not None
+    # the judge passed r0 to r19; people passed r0 to r7 and r10 to r23: 18 of 22 hit, 16 of 18 rejected; 11 of 30 pass here
+    sensitivity, specificity = 18 / 22, 16 / 18
+    assert found.corrected.method == "Rogan-Gladen"
+    assert found.corrected.labels == 40
+    assert found.corrected.estimate.value == pytest.approx(
+        (11 / 30 + specificity - 1) / (sensitivity + specificity - 1)
+    )
+    assert "errs here as it did there" in found.corrected.rests_on
+    assert not agreements(Labels(_evaluated(5, ({**POLITE, "rubric": "Other?"},))))
+
+
+def test_three_people_have_all_three_coefficients(project: Path) -> None:
+    done = _evaluated(10)
+    for who, shift in (("ana", 0), ("ben", 0), ("cem", 1)):
+        _labelled(done, who, "style", {f"r{i}": (0.0, 0.5, 1.0)[(i + (shift and i % 5 == 0)) % 3] for i in range(10)})
+    found = agreed(Labels(done), Labels(done).sheet("style"))
+    assert len(found.pairs) == 3
+    assert found.fleiss is not None
+    assert found.alpha is not None
+    said = [[str((0, 0.5, 1)[(i + (s and i % 5 == 0)) % 3]) for s in (0, 0, 1)] for i in range(10)]
+    assert found.fleiss.value == pytest.approx(_fleiss_by_hand(said))
+    assert set(found.fleiss.by_label) == {"rude", "dry", "warm"}
+    told = json.loads(CliRunner().invoke(command, ["1", "--json"]).output)["items"][0]
+    assert told["fleiss"]["value"] == found.fleiss.value
+    assert "Fleiss' kappa" in CliRunner().invoke(command, ["1"]).output
+
+
+def _fleiss_by_hand(units: list[list[str]]) -> float:
+    labels = sorted({label for unit in units for label in unit})
+    agree = sum(sum(unit.count(label) * (unit.count(label) - 1) for label in labels) / 6 for unit in units) / len(units)
+    shares = [sum(unit.count(label) for unit in units) / (3 * len(units)) for label in labels]
+    chance = sum(share**2 for share in shares)
+    return (agree - chance) / (1 - chance)

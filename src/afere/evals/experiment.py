@@ -23,6 +23,7 @@ from afere.evals import baseline, recorded
 from afere.evals.gate import Missing, check, decide
 from afere.evals.known import Known, day, joined, known_from, today
 from afere.evals.known import findings as known_findings
+from afere.evals.people import asks_people
 from afere.evals.recorded import recorded_beside
 from afere.evals.references import reference, results_of
 from afere.evals.results import Difference, Result, Results, difference
@@ -116,6 +117,38 @@ class Experiment:
             raise NotFound(f"{self.ref} cannot be compared with {against}: {before.why}.")
         rows = rows_where(where, self.examples) if where else None
         return measures(self.results, None if isinstance(before, Missing) else before, rows=rows)
+
+    @cached_property
+    def measures(self) -> list[dict[str, Any]]:
+        """The table as it is kept, as JSON, with what people have said since: their own entries, and which judges were
+        compared with them."""
+        kept = cast("list[dict[str, Any]]", self.content["measures"])
+        people = {
+            name
+            for name, said in cast("dict[str, Any]", self.content["scorers"]).items()
+            if asks_people(self.session, said)
+        }
+        uncalibrated = self.results.judged
+        said: list[dict[str, Any]] = [
+            {**one, "calibrated": one["calibrated"] or not _of(str(one["name"]), uncalibrated)} for one in kept
+        ]
+        if not people:
+            return said
+        now = [cast("dict[str, Any]", one.to_json()) for one in self._against_kept() if _of(one.name, people)]
+        first = next(i for i, one in enumerate(said) if _of(str(one["name"]), people))
+        rest = [one for one in said[first:] if not _of(str(one["name"]), people)]
+        return [*said[:first], *now, *rest]
+
+    def _against_kept(self) -> list[Measure]:
+        """The table, with differences to the experiment that it was compared with."""
+        compared = self.content["compared"]
+        try:
+            other = (
+                self.session.get(str(compared), kind="experiment") if str(compared).startswith("experiment:") else None
+            )
+        except NotFound:
+            other = None
+        return measures(self.results, results_of(other, self.session) if other else None)
 
     @property
     def known(self) -> tuple[Known, ...]:
@@ -213,6 +246,7 @@ class Experiment:
     def to_json(self) -> dict[str, Json]:
         return {
             "ref": self.ref, "at": self.artifact.at, "by": self.artifact.by, "hash": self.artifact.hash, **self.content,
+            "measures": cast("Json", self.measures),
         }  # fmt: skip
 
     def to_pandas(self) -> Any:
@@ -269,6 +303,11 @@ class Experiment:
         return (
             f"<table><caption>{html.escape(self.ref)} {html.escape(self.name)}</caption><tr>{head}</tr>{rows}</table>"
         )
+
+
+def _of(measure: str, names: Collection[str]) -> bool:
+    """Whether a measure is one of those, or a part of it."""
+    return any(measure == name or measure.startswith(f"{name}.") for name in names)
 
 
 def _number(value: float | None) -> str:

@@ -83,7 +83,10 @@ def list_page(session: Session, asked: Asked) -> ExperimentsPage:
     """All experiments, newest first, with the answer of the newest decision on each."""
     found = session.find("artifacts", kind="experiment", limit=asked.limit, cursor=asked.cursor)
     answers = _answers(session)
-    items = tuple(Listed(one, answers.get(one.ref, ""), _shown(_lines(one, ()))) for one in found.items)
+    items = tuple(
+        Listed(one, answers.get(one.ref, ""), _shown(_lines(cast("Mapping[str, Any]", one.content)["measures"], ())))
+        for one in found.items
+    )
     return ExperimentsPage(items, found.next)
 
 
@@ -220,24 +223,13 @@ def page(session: Session, asked: Asked) -> ExperimentPage:
     labels = Labels(experiment)
     agreed = tuple(agreements(labels))
     return ExperimentPage(
-        experiment, _calibrated(_lines(experiment.artifact, rulings, before), agreed), decision, tuple(_ruled(one, experiment.results.lower) for one in rulings),
+        experiment, _lines(experiment.measures, rulings, before), decision, tuple(_ruled(one, experiment.results.lower) for one in rulings),
         tuple((name, _shown([_line(one, ()) for one in below])) for name, below in slices.items()),
         measure_names(experiment)[:SHOWN_MEASURES], tuple((name, sum(_fits(case, name) for case in cases)) for name in SHOWS), show,
         offset, len(chosen), sides(session, experiment, chosen[offset : offset + _PAGE], before),
         compared if isinstance(compared, str) else None, tuple((use.role, use.ref) for use in experiment.artifact.uses),
         agreed, bool(labels.sheets), tuple(confusions(experiment.results)),
     )  # fmt: skip
-
-
-def _calibrated(lines: Sequence[Line], agreed: Sequence[Agreed]) -> tuple[Line, ...]:
-    """A judge that has been compared with people since the experiment was made is not uncalibrated any more."""
-    known = {one.name for one in agreed if one.judge is not None}
-    return tuple(
-        replace(line, calibrated=True)
-        if any(line.name == name or line.name.startswith(f"{name}.") for name in known)
-        else line
-        for line in lines
-    )
 
 
 def _before(session: Session, compared: str) -> Experiment | None:
@@ -271,12 +263,11 @@ def _fits(case: Case, show: str) -> bool:
 
 
 def _lines(
-    artifact: Artifact, rulings: Sequence[Mapping[str, Any]], before: Experiment | None = None
+    measures: Sequence[Mapping[str, Any]], rulings: Sequence[Mapping[str, Any]], before: Experiment | None = None
 ) -> tuple[Line, ...]:
-    """The table as the artifact keeps it, with what the measures were before."""
-    content = cast("Mapping[str, Any]", artifact.content)
-    earlier = {one["name"]: one["value"] for one in cast("list[Any]", before.content["measures"])} if before else {}
-    return tuple(_since(_line(one, rulings), earlier.get(one["name"])) for one in content["measures"])
+    """The table, with what the measures were before."""
+    earlier = {one["name"]: one["value"] for one in before.measures} if before else {}
+    return tuple(_since(_line(one, rulings), earlier.get(one["name"])) for one in measures)
 
 
 def _since(line: Line, own: float | None) -> Line:
