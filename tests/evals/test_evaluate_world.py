@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import afere
+from afere.base.project import find_project
+from afere.chains.runner import Progress
+from afere.evals import Plan, perform, read_suite
 from afere.models import Request
-from afere.testing import Answer, OpenAIServer
+from afere.testing import Answer, Fault, OpenAIServer
 
 PROGRAM = """
 import sys, afere
@@ -59,3 +67,142 @@ def test_after_kill_9_only_calls_that_were_under_way_are_made_again(project: Pat
     assert before < 300 and len(set(asked)) == 300
     assert len(asked) - 300 <= 25, "an answer that had come was asked for again"
     assert afere.open().verify() == []
+
+
+APP = """
+import afere
+
+answer = afere.prompt("prompts/answer.md")
+
+@afere.chain
+async def qa(q: str) -> str:
+    return await answer.aio(q=q)
+"""
+SUITE = """
+name: qa
+target: qa
+data: data/qa.jsonl
+scorers:
+  - exact
+  - {name: right, kind: judge, rubric: "Is it right?", model: answer}
+"""
+
+
+@pytest.fixture
+def suite(project: Path) -> Callable[..., Path]:
+    """A project with a suite of so many rows, whose model is a server."""
+
+    def make(server: OpenAIServer, count: int, retries: int = 3) -> Path:
+        model = {"model": server.name, "retries": retries}
+        said = {"project": "handbook", "chains": {"qa": "app:qa"}, "models": {"answer": model}}
+        (project / "afere.yaml").write_text(json.dumps(said))
+        for folder in ("prompts", "data", "evals"):
+            (project / folder).mkdir()
+        (project / "prompts/answer.md").write_text("{{ q }}")
+        lines = [json.dumps({"id": f"r{i}", "input": {"q": f"question {i}."}, "expected": "yes"}) for i in range(count)]
+        (project / "data/qa.jsonl").write_text("\n".join(lines))
+        (project / "app.py").write_text(APP)
+        (project / "evals/qa.yaml").write_text(SUITE)
+        return project
+
+    return make
+
+
+def evaluated(watch: Callable[[str, Progress], None] | None = None, *, concurrency: int = 20, resume: bool = False):
+    project = find_project()
+    plan = Plan.of(read_suite(project.root / "evals/qa.yaml", project))
+    return perform(plan, project, concurrency=concurrency, watch=watch, resume=resume)
+
+
+class Narrow:
+    """A server that takes so many calls at once, and refuses all others."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.active, self.refused, self.served = most, 0, 0, 0
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> Answer | Fault:
+        with self._lock:
+            if self.active >= self.most:
+                self.refused += 1
+                return Fault("status", status=429, retry_after=0.05)
+            self.active += 1
+        time.sleep(0.03)
+        with self._lock:
+            self.active -= 1
+            self.served += 1
+        said = _says(request)
+        return Answer(said.text)
+
+
+def test_a_server_that_refuses_gets_fewer_calls_at_once(suite: Callable[..., Path]) -> None:
+    narrow, seen = Narrow(4), list[int | None]()
+    with OpenAIServer(narrow) as server:
+        suite(server, 100)
+        made = evaluated(lambda _, now: seen.append(now.at_once))
+    assert made.complete
+    assert {one.name: (one.value, one.missing) for one in made.table()}["right"] == (1.0, 0)
+    assert narrow.served == 200
+    assert narrow.refused < 100, "it went on with as many calls as before"
+    assert any(one is not None and one <= 10 for one in seen), seen
+
+
+def test_a_model_that_is_down_for_a_while_is_waited_for(
+    suite: Callable[..., Path], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("afere.models.retry.LONGEST_PAUSE", 0.5)
+    down = threading.Event()
+    count = 0
+
+    def says(request: Request) -> Answer | Fault:
+        nonlocal count
+        count += 1
+        if count == 60:
+            down.set()
+            threading.Timer(6.0, down.clear).start()
+        return Fault("status", status=502) if down.is_set() else _says(request)
+
+    waited = list[str]()
+    with OpenAIServer(says) as server:
+        suite(server, 60, retries=1)
+        made = evaluated(lambda _, now: waited.append(now.waiting))
+    assert made.complete
+    values = {one.name: (one.value, one.n, one.missing) for one in made.table()}
+    assert (values["exact"], values["right"]) == ((1.0, 60, 0), (1.0, 60, 0))
+    assert any(server.url in one for one in waited)
+    assert "does not answer; calls wait for it" in caplog.text
+    assert "answers again" in caplog.text
+
+
+def test_a_model_that_does_not_come_back_ends_the_run_and_resume_finishes_it(
+    suite: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("afere.models.pace.GONE", 0.5)
+    monkeypatch.setattr("afere.models.pace.PATIENCE", 1.0)
+    asked, down = 0, True
+
+    def says(request: Request) -> Answer | Fault:
+        nonlocal asked
+        asked += 1
+        return Fault("status", status=503) if down and asked > 40 else _says(request)
+
+    with OpenAIServer(says) as server:
+        suite(server, 200, retries=1)
+        made = evaluated()
+        assert not made.complete
+        assert asked < 300, "rows were begun after the model was given up"
+        runs = made.results.runs
+        assert len(runs) == 200
+        lost = [run for run in runs if run.world]
+        assert 100 < len(lost) < 200
+        assert all(run.scores["exact"][0] is None or run.scores["right"][0] is None for run in lost), (
+            "a fault became a score"
+        )
+        assert any(
+            "had not answered for" in run.scores["exact"][1] and "resume to go on" in run.scores["exact"][1]
+            for run in runs
+        )
+        down = False
+        done = evaluated(resume=True)
+    assert done.complete
+    assert {one.name: (one.value, one.n) for one in done.table()}["right"] == (1.0, 200)

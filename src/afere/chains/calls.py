@@ -20,7 +20,7 @@ from afere.base.document import schema_problem
 from afere.base.errors import ModelFailed
 from afere.base.message import Message, Part, ToolCall, Usage, message
 from afere.base.steps import Steps
-from afere.models import Model, Reply, Request, ask
+from afere.models import Model, Paces, Reply, Request, ask
 
 if TYPE_CHECKING:
     from afere.store.cache import Cache
@@ -40,6 +40,7 @@ class Memory:
 
     cache: Cache
     repeat: int = 1
+    paces: Paces | None = None  # of the run
     paid: float = 0.0  # USD of the calls that were really made
     served: int = 0  # calls answered from the cache
     _asked: dict[str, int] = field(default_factory=dict[str, int])
@@ -82,7 +83,7 @@ def once(model: Model, request: Request) -> Steps[tuple[Reply, bool]]:
     if isinstance(kept, dict):
         memory.served += 1
         return reply_from_json(kept), True
-    reply = yield from ask(model, request)
+    reply = yield from ask(model, request, paces=memory.paces)
     memory.paid += reply.cost or 0.0
     memory.cache.put(key, reply_to_json(reply))
     return reply, False

@@ -12,6 +12,7 @@ from typing import Any, cast
 from afere.base.canonical import Json
 from afere.chains.outcome import Outcome, Progress, Purse
 from afere.data import Row
+from afere.models import Paces
 from afere.store import Job, Session
 from afere.tracing.sink import settle
 
@@ -23,10 +24,10 @@ class Ledger:
     """What is finished: in memory, in the job, and told to whoever watches. Written by one thread, a few times a second."""
 
     def __init__(
-        self, rows: Sequence[Row], repeats: int, *, session: Session, job: Job | None, purse: Purse,
+        self, rows: Sequence[Row], repeats: int, *, session: Session, job: Job | None, purse: Purse, paces: Paces,
         progress: Callable[[Progress], None] | None,
     ) -> None:  # fmt: skip
-        self._rows, self._repeats, self._job, self._purse = rows, repeats, job, purse
+        self._rows, self._repeats, self._job, self._purse, self._paces = rows, repeats, job, purse, paces
         self._progress = progress
         self._lock = threading.Lock()
         self._fresh: list[Outcome] = []
@@ -39,6 +40,7 @@ class Ledger:
             self.done[outcome.row.id, outcome.repeat] = outcome
             self._errors += outcome.error is not None
         self._resumed = len(self.done)
+        self._why = ""  # nothing more is begun
 
     @property
     def total(self) -> int:
@@ -59,7 +61,15 @@ class Ledger:
     @property
     def stopped(self) -> bool:
         """Whether no more rows are to be started."""
-        return self._halted or self._enough or self._purse.empty
+        return self._halted or self._enough or self._purse.empty or self._away
+
+    @property
+    def _away(self) -> bool:
+        """Whether a model or target has been down for too long; it stays so."""
+        gone = self._paces.gone
+        if gone is not None and not self._why:
+            self._why = f"not run: {gone.place} had not answered for {gone.down:.0f} s; resume to go on"
+        return bool(self._why)
 
     def enough(self) -> None:
         """Start no more rows: what is not begun is not wanted any more."""
@@ -99,7 +109,9 @@ class Ledger:
 
     def outcomes(self) -> list[Outcome]:
         """All outcomes in order; a row that was not started says why."""
-        why = f"not run: max_cost of {self._purse.limit} USD was reached ({self._purse.paid:.4f} USD paid); resume to go on"
+        why = self._why or (
+            f"not run: max_cost of {self._purse.limit} USD was reached ({self._purse.paid:.4f} USD paid); resume to go on"
+        )
         keys = [(row, repeat) for row in self._rows for repeat in range(1, self._repeats + 1)]
         return [
             self.done.get((row.id, repeat)) or Outcome(row, repeat, error=why, world=True)
@@ -120,7 +132,8 @@ class Ledger:
         done = len(self.done)
         new = done - self._resumed
         left = (time.monotonic() - self._begun) / new * (self.total - done) if new else None
-        return Progress(done, self.total, self._purse.paid, left, self._errors, _busy())
+        paces = self._paces
+        return Progress(done, self.total, self._purse.paid, left, self._errors, _busy(), paces.limit, paces.waiting)
 
 
 def _key(row: Row, repeat: int) -> str:

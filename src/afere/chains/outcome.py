@@ -39,7 +39,8 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is. `cost`: USD paid so far; `seconds_left` None until a row is done; `busy`: other programs hold
-    the processors, so that times are upper bounds.
+    the processors, so that times are upper bounds. `at_once`: calls of a model at once, where its server asked for fewer;
+    `waiting`: the model that is down and waited for.
     """
 
     done: int
@@ -48,6 +49,8 @@ class Progress:
     seconds_left: float | None
     errors: int
     busy: bool
+    at_once: int | None = None
+    waiting: str = ""
 
 
 class Purse:

@@ -25,6 +25,7 @@ from afere.chains.outcome import Outcome, Progress, Purse
 from afere.chains.target import Target, as_json, is_world, target_of
 from afere.chains.waiting import background
 from afere.data import Row
+from afere.models import Paces
 from afere.net import HostFailed
 from afere.store import Job, Session
 from afere.tracing import Collected
@@ -36,14 +37,14 @@ T = TypeVar("T")
 
 
 _ATTEMPTS = 2  # of a row whose model, network or disk failed (each call has its own retries before that)
-_PAUSE = 1.0  # seconds before the second
+_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # seconds before the second, doubled each time; more are made while all rows fail
 
 
 def run_rows(
     target: Callable[..., Any] | str, rows: Sequence[Row], *, session: Session, job: Job | None = None, repeats: int = 1,
     concurrency: int = 8, max_cost: float | Purse | None = None, progress: Callable[[Progress], None] | None = None,
     then: Callable[[Outcome], Steps[None]] | None = None, stop: Callable[[Outcome], bool] | None = None,
-    seed: int | None = None,
+    seed: int | None = None, paces: Paces | None = None,
 ) -> list[Outcome]:  # fmt: skip
     """Run `target` on every row, `repeats` times; outcomes in the order of rows, then repeats.
 
@@ -53,7 +54,8 @@ def run_rows(
     a row one after the other.
 
     `then` is what follows each outcome, that of an earlier run too (its scores), in the place of the row that ran: after
-    it the outcome's trace is let go, so that memory does not grow with the rows. A `Purse` is shared with what it pays.
+    it the outcome's trace is let go, so that memory does not grow with the rows. A `Purse` is shared with what it pays,
+    `paces` with the models that it asks.
 
     Blocks, also inside a notebook's running loop. With a `job`, finished rows are kept as they finish and not run again
     by the next call with that job. `max_cost` (USD) starts no new row once it is reached: what is left is an outcome
@@ -66,11 +68,14 @@ def run_rows(
     found = target_of(target)
     inputs = {row.id: row.bind(found.parameters) for row in rows}  # every row is checked before anything is paid
     purse = max_cost if isinstance(max_cost, Purse) else Purse(max_cost)
-    ledger = Ledger(rows, repeats, session=session, job=job, purse=purse, progress=progress)
+    paces = paces or Paces()
+    ledger = Ledger(rows, repeats, session=session, job=job, purse=purse, paces=paces, progress=progress)
     waiting = deque(
         one for one in _order(rows, repeats, seed) if then or stop or (one[0].id, one[1]) not in ledger.done
     )
-    run = _Run(found, inputs, waiting, ledger, session, then, _Told(stop, ledger, list(waiting)) if stop else None)
+    run = _Run(
+        found, inputs, waiting, ledger, session, then, paces, _Told(stop, ledger, list(waiting)) if stop else None
+    )
     workers = min(concurrency, len(waiting))
     if workers:
         with still(), resting_here():
@@ -118,6 +123,7 @@ class _Run:
     ledger: Ledger
     session: Session
     then: Callable[[Outcome], Steps[None]] | None
+    paces: Paces
     told: _Told | None
 
     def next(self) -> tuple[Row, int] | None:
@@ -143,18 +149,24 @@ class _Run:
 
     def _outcome(self, row: Row, repeat: int) -> Steps[Outcome]:
         """Only errors of the world are tried again; finished calls then come from the cache."""
-        outcome, error, paid = yield from self._attempt(row, repeat)
-        for _ in range(_ATTEMPTS - 1):
-            if error is None or not outcome.world or not _may_pass(error):
-                break
-            yield _Pause(_PAUSE)
+        pace, paid, number = self.paces.of(self.target.name), 0.0, 1
+        while True:
+            begun = time.monotonic()
             outcome, error, cost = yield from self._attempt(row, repeat)
             paid += cost
+            if error is None or not outcome.world or not _may_pass(error):
+                pace.worked()
+                break
+            pace.failed(None, begun, first=number == 1)
+            if self.paces.gone or (number >= _ATTEMPTS and not pace.may_come_back):
+                break
+            yield _Pause(min(_PAUSE * 2 ** (number - 1), _LONGEST_PAUSE))
+            number += 1
         self.ledger.add(outcome, paid)
         return outcome
 
     def _attempt(self, row: Row, repeat: int) -> Steps[tuple[Outcome, BaseException | None, float]]:
-        memory = Memory(self.session.cache, repeat)
+        memory = Memory(self.session.cache, repeat, self.paces)
         output: Json = None
         error: BaseException | None = None
         collected = Collected(self.session.project)

@@ -39,6 +39,8 @@ def progress(*, quiet: bool) -> Generator[Callable[[str, Now], None] | None]:
             said = [f"${now.cost:.4f}"] if now.cost else []
             said += [f"{now.seconds_left:.0f} s left"] if now.seconds_left is not None else []
             said += [f"{now.errors} errors"] if now.errors else []
+            said += [f"waiting for {now.waiting}"] if now.waiting else []
+            said += [f"{now.at_once} calls at once, as its server asks"] if now.at_once is not None else []
             said += ["(this machine is busy)"] if now.busy else []
             bar.update(tasks[stage], total=now.total, completed=now.done, said="  ".join(said), visible=True)
 

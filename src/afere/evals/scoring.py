@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from afere.base.steps import Effect
 from afere.chains.calls import Memory, remembering
 from afere.evals.scorers import Case, Judging, Scored
+from afere.models import Paces
 
 if TYPE_CHECKING:
     from afere.store.cache import Cache
@@ -56,6 +57,7 @@ class Scoring(Effect):
     scorers: Sequence[Judging]
     case: Case
     cache: Cache
+    paces: Paces
     pool: ThreadPoolExecutor
     quick: Quick
 
@@ -72,7 +74,7 @@ class Scoring(Effect):
 
     def _all(self, scorers: Sequence[Judging]) -> dict[str, dict[str, Scored]]:
         found: dict[str, dict[str, Scored]] = {}
-        memory = Memory(self.cache, self.case.repeat)
+        memory = Memory(self.cache, self.case.repeat, self.paces)
         with remembering(memory):
             for one in scorers:
                 memory.forget_asked()  # each is asked about on its own

@@ -46,6 +46,7 @@ from afere.evals.select import rows_where
 from afere.evals.subject import Subject
 from afere.evals.suite import Suite
 from afere.evals.table import measures
+from afere.models import Paces
 from afere.store import Job, Session
 from afere.tracing import context
 from afere.tracing.scope import ABOUT, TARGET, About, about, entered
@@ -105,6 +106,7 @@ class Work:
         self.session = session
         self.data = data
         self.purse = purse
+        self.paces = Paces()
         self.watch = watch
         self.begun = time.monotonic()
         self.pool = ThreadPoolExecutor(max(1, concurrency), "afere-score")  # its threads start as they are needed
@@ -173,6 +175,7 @@ class Work:
                     plan.subject.run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
                     concurrency=concurrency, max_cost=self.purse, progress=self._running, then=self.score,
                     stop=(lambda one: stop(self.made[one.row.id, one.repeat])) if stop else None, seed=seed,
+                    paces=self.paces,
                 )  # fmt: skip
             except BadData as problem:
                 raise BadData(f"{self._written_at(str(problem))}: {problem}") from problem.__cause__
@@ -248,7 +251,8 @@ class Work:
         if self.watch is not None:
             done, total = len(self.made), len(self.data)
             left = (time.monotonic() - self.begun) / done * (total - done)
-            self.watch("scoring", Progress(done, total, self.purse.paid, left, 0, False))
+            now = Progress(done, total, self.purse.paid, left, 0, False, self.paces.limit, self.paces.waiting)
+            self.watch("scoring", now)
 
     def score(self, outcome: Outcome) -> Steps[None]:
         """Every scorer on one outcome; verdicts of judges come from the cache where the same was judged before."""
@@ -273,7 +277,7 @@ class Work:
         taken = self._taken(case)
         scorers = [one for one in self.plan.scorers if not isinstance(one, Judge) and one.name not in taken]
         answers: dict[str, dict[str, Scored]] = (
-            (yield Scoring(scorers, case, cache, self.pool, self._quick)) if scorers else {}
+            (yield Scoring(scorers, case, cache, self.paces, self.pool, self._quick)) if scorers else {}
         )
         answers |= taken
         for one in self.plan.scorers:
@@ -282,7 +286,7 @@ class Work:
                     why = f"not judged: max_cost of {self.purse.limit} USD was reached; resume to go on"
                     answers[one.name] = {one.name: Scored(None, why, world=True)}
                     continue
-                with remembering(Memory(cache, repeat)):
+                with remembering(Memory(cache, repeat, self.paces)):
                     answers[one.name] = yield from one.steps(case)
             costs = _costs(answers[one.name])
             self.judging += costs

@@ -8,6 +8,7 @@ from afere.models.embedding import Embedder as Embedder
 from afere.models.embedding import embedder as embedder
 from afere.models.openai import LocalServer as LocalServer
 from afere.models.openai import find_local_server as find_local_server
+from afere.models.pace import Paces as Paces
 from afere.models.request import Called as Called
 from afere.models.request import Done as Done
 from afere.models.request import Event as Event

@@ -12,14 +12,18 @@ from afere.base.errors import ModelFailed
 from afere.base.message import Message, Part, ToolCall, Usage
 from afere.base.prices import price
 from afere.base.steps import Steps, adrive, drive
+from afere.models.pace import Paces
 from afere.models.request import AtOnce, Called, Done, Event, Model, Reasoning, Reply, Request, Text
 from afere.models.retry import retrying
 
 ABANDONED = "abandoned"  # the finish of a stream that was left before its end
 
 
-def ask(model: Model, request: Request, *, on_event: Callable[[Event], None] | None = None) -> Steps[Reply]:
+def ask(
+    model: Model, request: Request, *, on_event: Callable[[Event], None] | None = None, paces: Paces | None = None
+) -> Steps[Reply]:
     """The model's whole answer. `on_event` sees each event as it comes; once it has seen one, nothing is retried.
+    `paces` are those of a run, which makes fewer calls at once where a server asks for it, and waits for one that is down.
 
     Drive it with `base.steps.drive` or `adrive`. Raises ModelFailed or one of its kinds after the last attempt.
     """
@@ -29,9 +33,11 @@ def ask(model: Model, request: Request, *, on_event: Callable[[Event], None] | N
     def attempt(number: int) -> _Whole:
         return _Whole(model, request, answer.begin(number), on_event)
 
+    where = place(model)
     yield from retrying(
-        place(model), model.settings, attempt, again=lambda: on_event is None or answer.first_seconds is None
-    )
+        where, model.settings, attempt, again=lambda: on_event is None or answer.first_seconds is None,
+        pace=None if paces is None else paces.of(where, model.settings.retries),
+    )  # fmt: skip
     return answer.reply()
 
 
@@ -197,7 +203,7 @@ def with_defaults(model: Model, request: Request) -> Request:
 
 def place(model: Model) -> str:
     """What shares one limit of requests per minute."""
-    return f"{model.provider} {model.settings.base_url or ''} {model.name}"
+    return " ".join(filter(None, (model.provider, model.settings.base_url, model.name)))
 
 
 @dataclass(frozen=True, slots=True)

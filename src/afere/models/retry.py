@@ -11,10 +11,11 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from afere.base.errors import ModelFailed, ModelUnreachable
 from afere.base.steps import Effect, Steps
+from afere.models.pace import Pace, Turn
 from afere.models.request import Settings
 from afere.net import HostFailed
 
@@ -27,11 +28,13 @@ T = TypeVar("T")
 
 
 def retrying(
-    place: str, settings: Settings, attempt: Callable[[int], Effect], *, again: Callable[[], bool] = lambda: True
-) -> Steps[T]:
+    place: str, settings: Settings, attempt: Callable[[int], Effect], *, again: Callable[[], bool] = lambda: True,
+    pace: Pace | None = None,
+) -> Steps[T]:  # fmt: skip
     """The value of the first attempt that works. `attempt(number)` makes the effect, counting from 1.
 
     `place` names what shares one `requests_per_minute`. `again` can forbid another attempt (something was handed on).
+    With a `pace`, no more calls are under way than it lets, and a place that is down is waited for.
     """
     number = 1
     while True:
@@ -39,9 +42,11 @@ def retrying(
         if wait > 0:
             yield _Sleep(wait)
         try:
-            return (yield attempt(number))
+            return (yield from _paced(attempt(number), number, pace))
         except ModelFailed as error:
-            if number > settings.retries or not _may_pass(error) or not again():
+            if not _may_pass(error) or not again():
+                raise
+            if number > settings.retries and not (pace is not None and pace.may_come_back):
                 raise
             pause = error.retry_after
             if pause is not None and pause > LONGEST_RETRY_AFTER:
@@ -50,6 +55,25 @@ def retrying(
             pause = random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (number - 1)))  # noqa: S311 - not a secret
         yield _Sleep(pause)
         number += 1
+
+
+def _paced(attempt: Effect, number: int, pace: Pace | None) -> Steps[Any]:
+    """One attempt, in its turn."""
+    if pace is None:
+        return (yield attempt)
+    if not pace.free():
+        yield Turn(pace)
+    begun = time.monotonic()
+    try:
+        value = yield attempt
+    except ModelFailed as error:
+        if _may_pass(error):
+            pace.failed(error.status, begun, first=number == 1)
+        raise
+    finally:
+        pace.leave()
+    pace.worked()
+    return value
 
 
 def _may_pass(error: ModelFailed) -> bool:
