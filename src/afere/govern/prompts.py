@@ -50,6 +50,7 @@ class PromptText:
     model: str | None = None
     inputs: tuple[str, ...] | None = None
     input_lines: Mapping[str, int] = field(default_factory=dict[str, int])
+    field_lines: Mapping[str, int] = field(default_factory=dict[str, int])
     fields: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
     versions: tuple[PromptVersion, ...] = ()
 
@@ -109,6 +110,7 @@ def read_prompt(path: Path, shown: str) -> PromptText:
     lines = text.split("\n")
     fields: Mapping[str, Json] = {}
     input_lines: dict[str, int] = {}
+    field_lines: dict[str, int] = {}
     first = 1
     if lines[0].rstrip() == "---":
         end = next((number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
@@ -119,13 +121,14 @@ def read_prompt(path: Path, shown: str) -> PromptText:
         input_lines = {
             str(path[1]): line for path, line in document.lines.items() if len(path) == 2 and path[0] == "inputs"
         }
+        field_lines = {str(path[0]): line for path, line in document.lines.items() if len(path) == 1}
         first, text = end + 2, "\n".join(lines[end + 1 :])
     inputs = fields.get("inputs")
     name = fields.get("name")
     return PromptText(
         str(name) if isinstance(name, str) else re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-"), text, shown, first,
         _word(fields.get("owner")), _word(fields.get("model")), tuple(inputs) if isinstance(inputs, dict) else None,
-        input_lines, fields,
+        input_lines, field_lines, fields,
     )  # fmt: skip
 
 

@@ -141,6 +141,25 @@ class Facts:
     def by_people(self) -> list[Score]:
         return [score for score in self.scores if score.by.startswith(("person:", "user:"))]
 
+    @cached_property
+    def _calls(self) -> dict[str, list[Ran]]:
+        found: dict[str, list[Ran]] = {}
+        for span in self.spans:
+            if span.kind == "llm":
+                for name in span.prompts:
+                    found.setdefault(name, []).append(span)
+        return found
+
+    def calls_of(self, prompt: str) -> list[Ran]:
+        """The model calls made with a prompt."""
+        return self._calls.get(prompt, [])
+
+    @cached_property
+    def names_owners(self) -> bool:
+        """Whether this project cares for owners at all: it names a team or people, or an owner of anything."""
+        named = [self.project.config.get("people"), self.project.config.get("team")]
+        return any(named) or any(one.owner for one in (*self.prompts, *self.tools))
+
     def known_owner(self, owner: str | None) -> bool:
         """Whether an owner is somebody: a team or a person who has not left. Anything goes where no people are declared."""
         if not owner:

@@ -201,7 +201,7 @@ def unowned(facts: Facts) -> Iterator[Finding]:
             f"its owner {card.owner} left on {gone.left}." if gone else f"its owner {card.owner} is nobody in people: of afere.yaml." if card.owner else "nobody owns it."
         )  # fmt: skip
         yield Finding(
-            rule.id, rule.severity, card.name, why, f"write an owner (a team or a person who is here) into {card.place or 'its declaration'}: owner: NAME",
+            rule.id, rule.severity if facts.names_owners else "note", card.name, why, f"write an owner (a team or a person who is here) into {card.place or 'its declaration'}: owner: NAME",
             (card.place,) if card.place else (), gone.left if gone else card.added,
             Cost(calls=len(facts.tool_calls.get(card.name, ()))),
         )  # fmt: skip

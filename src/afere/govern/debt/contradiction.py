@@ -1,0 +1,253 @@
+"""Instructions of one prompt that cannot both be followed: values that exclude each other, opposite polarity, other numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import combinations
+
+from afere.govern.debt.likeness import Likeness
+from afere.govern.debt.wording import Sentence, content, pattern, plain, stem, words
+
+_NEXT = 1  # a condition that follows a ban at once reads as its exception
+_MOST = 400  # instructions of one prompt that are held against each other
+_SURER = 0.15  # how much more alike two must be that each have words of their own
+_AWAY = 90  # characters between a word of denial and what it denies
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Two sentences that exclude each other, and on what."""
+
+    first: Sentence
+    second: Sentence
+    on: str
+
+
+def clashes(sentences: Sequence[Sentence], likeness: Likeness, least: float) -> Iterator[Clash]:
+    """Every pair that clashes, each sentence's first clash only. `least`: how alike two must be by meaning."""
+    asked = [one for one in sentences if one.role in ("system", "user")]
+    told = [_read(one) for one in asked if one.instructs or _read(one).values or _read(one).limits][:_MOST]
+    met: set[int] = set()
+    for a, b in combinations(told, 2):
+        if b.said.number in met or not _together(a.said, b.said):
+            continue
+        on = _by_axis(a, b) or _by_number(a, b) or _by_polarity(a, b, likeness, least)
+        if on:
+            met.add(b.said.number)
+            yield Clash(a.said, b.said, on)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    said: Sentence
+    values: frozenset[tuple[str, str, bool]]  # (axis, value, whether it is asked for)
+    limits: tuple[_Limit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """`side` is -1 for at most, 1 for at least, 0 for exactly."""
+
+    number: float
+    unit: str
+    side: int
+
+
+@cache
+def _read(said: Sentence) -> _Told:
+    return _Told(said, frozenset(_values(said)), tuple(_limits(said.main)))
+
+
+@cache
+def _axes() -> list[tuple[str, str, re.Pattern[str]]]:
+    return [
+        (axis, value, re.compile(form))
+        for axis, entry in words()["axes"].items()
+        for value, form in entry["values"].items()
+    ]
+
+
+def _values(said: Sentence) -> Iterator[tuple[str, str, bool]]:
+    """What a sentence asks for or forbids on each axis. A word of denial before the value, in its clause, forbids it."""
+    text = said.main
+    denial = pattern(said.language, "negative")
+    for axis, value, form in _axes():
+        found = form.search(text)
+        if found is None:
+            continue
+        before = re.split(
+            r"[,;:]| but | and instead | mas | pero ", text[max(0, found.start() - _AWAY) : found.start()]
+        )[-1]
+        denied = bool(denial.search(before))
+        if axis in ("unknown", "pace"):  # their phrases hold their own denial
+            denied = False
+        yield axis, value, not denied
+
+
+def _together(a: Sentence, b: Sentence) -> bool:
+    """Whether both hold at once: same branch of the template, no exceptions, no two different conditions or occasions."""
+    if a.branch != b.branch or a.excepted or b.excepted:
+        return False
+    if a.heading != b.heading and (_occasion(a) or _occasion(b)):
+        return False
+    if a.condition and b.condition:
+        ours, theirs = content(a.condition), content(b.condition)
+        return bool(ours) and len(ours & theirs) / len(ours | theirs) >= 0.5
+    if a.condition or b.condition:
+        bare = b if a.condition else a
+        return bare.strong and abs(a.number - b.number) > _NEXT
+    return True
+
+
+def _occasion(said: Sentence) -> bool:
+    return bool(pattern(said.language, "scope").search(plain(said.heading)))
+
+
+def _by_axis(a: _Told, b: _Told) -> str | None:
+    for axis, value, asked in sorted(a.values):
+        exclusive = bool(words()["axes"][axis].get("exclusive"))
+        for other_axis, other, also in sorted(b.values):
+            if axis != other_axis:
+                continue
+            if value == other and asked != also and _subject(a.said, b.said):
+                return f"{axis}: {value}"
+            if exclusive and value != other and asked and also and not _both(axis, a, b) and _object(a.said, b.said):
+                return f"{axis}: {value} or {other}"
+    return None
+
+
+def _both(axis: str, a: _Told, b: _Told) -> bool:
+    """Whether one of the two names both values itself, so that it has thought of both."""
+    return any(len({value for of, value, _ in told.values if of == axis}) > 1 for told in (a, b))
+
+
+_OBJECTS = re.compile(
+    r"\b(?:summar\w+|resum\w+|title\w*|titulo\w*|subject\w*|assunto\w*|asunto\w*|email\w*|e-mail\w*|correo\w*|greeting\w*|saudac\w+|saludo\w*|"
+    r"introduc\w+|reason\w*|ration\w+|log\w*|note\w*|notas?|comment\w*|comentari\w+|code|codigo|report\w*|relatorio\w*|informe\w*|"
+    r"headline\w*|caption\w*|descri\w+|header\w*|footer\w*|bullet\w*|step\w*|passo\w*|paso\w*|sms|chat|ticket\w*|query|queries|sql|translation\w*|traduc\w+|"
+    r"customer\w* name|first message|follow-up\w*|thought\w*|analysis|analise|analisis|tool call\w*|argument\w*)\b"
+)
+
+
+def _object(a: Sentence, b: Sentence) -> bool:
+    """Whether both speak of the same thing to be written: the answer, or the same part of it."""
+    ours, theirs = ({stem(word) for word in _OBJECTS.findall(one.main)} for one in (a, b))
+    return ours == theirs or bool(ours & theirs) or not (ours or theirs)
+
+
+def _subject(a: Sentence, b: Sentence) -> bool:
+    """Whether nothing sets the two apart: one has no words of its own, or they share most of them."""
+    ours, theirs = a.content - b.content, b.content - a.content
+    shared = a.content & b.content
+    return _object(a, b) and (
+        len(ours) <= 2 or len(theirs) <= 2 or len(shared) >= 0.5 * min(len(a.content), len(b.content))
+    )
+
+
+@cache
+def _numbered() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
+    limits = words()["limits"]
+    number = rf"(?P<number>\d+(?:[.,]\d+)?|{'|'.join(limits['numbers'])})"
+    units = rf"(?P<unit>{limits['units']})"
+    return (
+        re.compile(rf"(?<![\w.,-]){number}[\s-]*(?:\w+\s+)?{units}(?!\w)"),
+        re.compile(rf"(?<!\w)(?:{limits['most']})(?!\w)"),
+        re.compile(rf"(?<!\w)(?:{limits['least']})(?!\w)"),
+    )
+
+
+def _limits(text: str) -> Iterator[_Limit]:
+    number, most, least = _numbered()
+    names = words()["limits"]["numbers"]
+    for found in number.finditer(text):
+        said = found["number"]
+        value = float(names[said]) if said in names else float(said.replace(",", "."))
+        around = text[max(0, found.start() - 30) : found.start()] + " # " + text[found.end() : found.end() + 12]
+        lower = [one.end() for one in least.finditer(around)]
+        upper = [one.end() for one in most.finditer(around)]
+        side = -1 if upper and (not lower or max(upper) >= max(lower)) else 1 if lower else 0
+        yield _Limit(value, stem(found["unit"].split()[-1]), side)
+
+
+def _by_number(a: _Told, b: _Told) -> str | None:
+    for ours in a.limits:
+        for theirs in b.limits:
+            if _length(ours) and _length(theirs):
+                if _object(a.said, b.said) and _apart(ours, theirs) and _told_length(a.said) and _told_length(b.said):
+                    return "length"
+            elif ours.unit == theirs.unit and _apart(ours, theirs) and _same_fact(a.said, b.said):
+                return f"{ours.number:g} or {theirs.number:g} {ours.unit}"
+    for limited, other in ((a, b), (b, a)):
+        short = any(_length(one) and one.side <= 0 and _size(one) <= 40 for one in limited.limits)
+        long = any(_length(one) and one.side >= 0 and _size(one) >= 100 for one in limited.limits)
+        asked = {value for axis, value, wanted in other.values if axis == "length" and wanted}
+        opposed = (short and asked == {"long"}) or (long and asked == {"short"})
+        if opposed and _told_length(limited.said) and _object(a.said, b.said):
+            return "length"
+    return None
+
+
+def _length(limit: _Limit) -> bool:
+    return limit.unit in _sizes()
+
+
+@cache
+def _sizes() -> dict[str, float]:
+    return {stem(name): float(size) for name, size in words()["limits"]["sizes"].items()}
+
+
+def _size(limit: _Limit) -> float:
+    """About how many words it allows or demands."""
+    return limit.number * _sizes()[limit.unit]
+
+
+def _told_length(said: Sentence) -> bool:
+    return said.instructs or said.role == "system"
+
+
+def _apart(ours: _Limit, theirs: _Limit) -> bool:
+    """Whether no number fits both."""
+    a, b = sorted((ours, theirs), key=lambda one: one.side)
+    same = ours.unit == theirs.unit
+    small, large = (a.number, b.number) if same else (_size(a), _size(b) * 0.6)
+    return large > small if a.side < b.side else same and a.number != b.number
+
+
+def _same_fact(a: Sentence, b: Sentence) -> bool:
+    """Whether two sentences state the same fact but for its number."""
+    ours = {word for word in a.content if not word.isdigit()}
+    theirs = {word for word in b.content if not word.isdigit()}
+    numbers = {stem(word) for word in words()["limits"]["numbers"]}
+    ours, theirs = ours - numbers, theirs - numbers
+    if not ours or not theirs:
+        return False
+    shared = len(ours & theirs)
+    own = (len(ours - theirs), len(theirs - ours))
+    return shared >= 2 and shared / min(len(ours), len(theirs)) >= 0.6 and min(own) <= 1
+
+
+def _by_polarity(a: _Told, b: _Told, likeness: Likeness, least: float) -> str | None:
+    if a.said.negative == b.said.negative:
+        return None
+    ours, theirs = a.said.content, b.said.content
+    shared = ours & theirs
+    if not shared:
+        return None
+    small = min(len(ours), len(theirs))
+    only = min(len(ours - theirs), len(theirs - ours))
+    inside = len(shared) / small
+    name = ", ".join(sorted(word.lstrip("=") for word in shared))
+    if inside == 1.0 and (small >= 2 or (small == 1 and max(len(ours), len(theirs)) <= 3)):
+        return name
+    if likeness.meaning and ((only <= 1 and inside >= 0.5 and len(shared) >= 2) or inside >= 0.3):
+        alike = likeness.between(_unsigned(a.said), _unsigned(b.said))
+        return name if alike >= (least if only <= 1 else least + _SURER) else None
+    return None
+
+
+def _unsigned(said: Sentence) -> str:
+    """Without the words that forbid or demand."""
+    return " ".join(pattern(said.language, "negative").sub(" ", said.main).split())
