@@ -109,6 +109,10 @@ def test_side_by_side_is_blind_random_and_recorded(labelled: tuple[str, afere.st
     html = asked(f"{url}/labels/1?with=2&by=ben")[1]
     assert "experiment:2" not in html.split("label-case")[1].split("</form>")[0]
     assert asked(f"{url}/labels/1?with=1")[0] == 400
+    (ranked,) = value(f"{url}/compare/1/2.json")["ranking"]
+    assert (ranked["by"], ranked["games"], ranked["position"]["value"]) == ("people", 6, 1.0)  # always the left one
+    assert "Preferred by people" in asked(f"{url}/compare/1/2")[1]
+    assert asked(f"{url}/compare/1/2?several=no")[0] == 400
 
 
 @pytest.mark.browser
@@ -159,6 +163,7 @@ def test_the_pages_of_labels_fit_and_have_no_barrier(
     for i in range(3):
         for who in ("ana", "ben"):
             _labels(session).put("style", f"r{i}", "warm" if i else "dry", by=f"person:{who}")
+        asked(f"{url}/labels/1", {"case": f"r{i}", "word": "left", "with": "2", "by": "ana"})
     for page in opened(browser, url, viewport={"width": width, "height": 844}, color_scheme=scheme):
         for path in (
             "/labels/1",
@@ -166,6 +171,7 @@ def test_the_pages_of_labels_fit_and_have_no_barrier(
             "/labels/1?name=polite&by=ana",
             "/labels/1?case=r0&by=ana",
             "/experiments/1",
+            "/compare/1/2?several=bh",
         ):
             page.goto(path)
             assert barriers(page) == [], path

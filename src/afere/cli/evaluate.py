@@ -8,14 +8,14 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from afere.base.errors import BadInput, Exit, StoreFailed
 from afere.base.rule import parse_rule
 from afere.cli.common import Place, placed
-from afere.cli.judged import draw_comparison, draw_decision, draw_experiment, progress
+from afere.cli.judged import draw_comparison, draw_decision, draw_experiment, draw_preferred, progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -214,20 +214,45 @@ def accept(
 @click.command()
 @click.argument("a")
 @click.argument("b")
+@click.argument("more", nargs=-1, metavar="[C...]")
+@click.option(
+    "--several", type=click.Choice(["holm", "bh"]), default="holm", show_default=True,
+    help="How p-values of several measures hold together: no false finding (holm), or few among the findings (bh).",
+)  # fmt: skip
 @click.option(
     "--markdown", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write it for a pull request."
 )
 @placed
-def compare(place: Place, a: str, b: str, *, markdown: Path | None) -> None:
-    """Compare experiments A and B, paired by case: differences with 90% intervals, and the cases that changed."""
+def compare(
+    place: Place, a: str, b: str, more: tuple[str, ...], *, several: Literal["holm", "bh"], markdown: Path | None
+) -> None:
+    """Compare experiments A and B, paired by case: differences with 90% intervals, and the cases that changed.
+
+    With C and more, each is compared with A. Where people read two of them side by side, or a pairwise judge did, all are
+    ranked by who was preferred (Bradley-Terry).
+    """
     from afere import evals
     from afere.evals import report
+    from afere.evals.preferred import preferred
 
     project = place.here()
-    found = evals.compare(evals.experiment(a, project=project), evals.experiment(b, project=project))
+    first, *others = (evals.experiment(one, project=project) for one in dict.fromkeys((a, b, *more)))
+    found = [evals.compare(first, other) for other in others]
+    ranked = preferred([first, *others])
     if markdown:
-        _write(markdown, report.comparison_markdown(found))
-    place.show(found.to_json(), lambda console: draw_comparison(console, found))
+        _write(markdown, "\n".join(report.comparison_markdown(one, several=several) for one in found))
+    said: dict[str, Json] = {"ranking": [one.to_json() for one in ranked], "several": several}
+    value: dict[str, Json] = {**found[0].to_json(), **said} if len(found) == 1 else {
+        "experiments": [first.ref, *(one.ref for one in others)],
+        "comparisons": [one.to_json() for one in found], **said,
+    }  # fmt: skip
+
+    def draw(console: Console) -> None:
+        for one in found:
+            draw_comparison(console, one, several)
+        draw_preferred(console, ranked)
+
+    place.show(value, draw)
 
 
 def _next(made: Experiment, decision: Decision | None, suite: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from afere.base.rule import BUILTIN
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from afere.base.decision import Decision
     from afere.chains.runner import Progress as Now
     from afere.evals import Comparison, Experiment
+    from afere.evals.preferred import Preferred
     from afere.evals.table import Measure
 
 _ANSWERS = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "red"), "open": ("◌ open", "yellow")}
@@ -150,7 +151,7 @@ def draw_decision(console: Console, decision: Decision, *, told: Sequence[str] =
     console.print(Text.assemble(f"{decision.subject}: ", (word, f"bold {style}"), (f"  {decision.ref}", "dim")))
 
 
-def draw_comparison(console: Console, found: Comparison) -> None:
+def draw_comparison(console: Console, found: Comparison, several: Literal["holm", "bh"] = "holm") -> None:
     from rich.markup import escape
     from rich.table import Table
     from rich.text import Text
@@ -159,13 +160,14 @@ def draw_comparison(console: Console, found: Comparison) -> None:
 
     console.print(Text(f"{found.a.ref} -> {found.b.ref}", "bold"))
     table = Table(box=None, pad_edge=False)
-    for name in ("measure", "before", "after", "difference", "90% interval", "won/lost", "p (Holm)"):
+    for name in ("measure", "before", "after", "difference", "90% interval", "won/lost", report.FAMILIES[several]):
         table.add_column(name, justify="left" if name == "measure" else "right", no_wrap=True)
     for one in found.measures:
         d = one.difference
+        p = one.adjusted if several == "holm" else one.screened
         change = (
             [report.number(d.estimate.value), report.interval(d.estimate.low, d.estimate.high), f"{d.wins}/{d.losses}",
-             f"{one.adjusted:.3f}" if one.adjusted is not None else ""] if d else [escape(one.unlike), "", "", ""]
+             f"{p:.3f}" if p is not None else ""] if d else [escape(one.unlike), "", "", ""]
         )  # fmt: skip
         table.add_row(escape(one.name), report.number(one.before), report.number(one.after), *change)
     console.print(table)
@@ -177,3 +179,25 @@ def draw_comparison(console: Console, found: Comparison) -> None:
         console.print(Text.assemble((f"  {row} ", "bold"), f"{name}: {report.number(x)} -> {report.number(y)}"))
     if len(changed) > _CASES:
         console.print(f"  and {len(changed) - _CASES} more: --json shows all", style="dim")
+
+
+def draw_preferred(console: Console, found: Sequence[Preferred]) -> None:
+    """Who was preferred, strongest first."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from afere.evals import report
+
+    for one in found:
+        console.print(
+            f"\nPreferred by {one.by}: {one.games} comparisons on {one.prompts} cases (Bradley-Terry)", markup=False
+        )
+        table = Table(box=None, pad_edge=False)
+        for name in ("experiment", "strength", "90% interval", "beats the average in", "comparisons"):
+            table.add_column(name, justify="left" if name == "experiment" else "right", no_wrap=True)
+        for each in one.ranking.strengths:
+            ends = report.interval(each.low, each.high)
+            table.add_row(escape(each.name), f"{each.value:+.2f}", ends, f"{each.wins:.0%}", str(each.games))
+        console.print(table)
+        for line in one.about_position:
+            console.print(line, style="dim", markup=False)

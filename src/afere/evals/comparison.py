@@ -23,11 +23,15 @@ class Compared:
     difference: Difference | None
     unlike: str = ""
     adjusted: float | None = None  # p after Holm, where the family is all measures of the comparison that have one
+    screened: float | None = (
+        None  # the same after Benjamini and Hochberg: of what is below 5%, about 5% are false findings
+    )
 
     def to_json(self) -> dict[str, Json]:
         return {
             "name": self.name, "before": self.before, "after": self.after,
             "difference": self.difference.to_json() if self.difference else None, "unlike": self.unlike, "p_holm": self.adjusted,
+            "p_bh": self.screened,
             "changed": [
                 {"row": row, "before": x, "after": y} for row, x, y in (self.difference.changed if self.difference else ())
             ],
@@ -80,9 +84,9 @@ def _measures(a: Experiment, b: Experiment) -> list[Compared]:
 def _adjusted(found: list[Compared]) -> list[Compared]:
     """With p-values that hold for all of them together: of 20 measures one is below 5% by chance alone."""
     tested = [i for i, one in enumerate(found) if one.difference is not None and one.difference.p is not None]
-    together = stats.holm([cast("Difference", found[i].difference).p or 0.0 for i in tested])
-    adjusted = dict(zip(tested, together, strict=True))
-    return [replace(one, adjusted=adjusted.get(i)) for i, one in enumerate(found)]
+    alone = [cast("Difference", found[i].difference).p or 0.0 for i in tested]
+    holm, screened = (dict(zip(tested, of(alone), strict=True)) for of in (stats.holm, stats.benjamini_hochberg))
+    return [replace(one, adjusted=holm.get(i), screened=screened.get(i)) for i, one in enumerate(found)]
 
 
 def _compared(name: str, word: str | None, a: Experiment, b: Experiment) -> Compared:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 from xml.etree import ElementTree as Xml
 
 from afere.base.canonical import Json
@@ -16,6 +16,7 @@ from afere.evals.table import Measure
 
 MARKS = {"pass": "✅", "fail": "❌", "open": "⚪"}
 INTERVALS = "Intervals are 90%: their ends are the one-sided 95% bounds by which rules decide."
+FAMILIES = {"holm": "p (Holm)", "bh": "p (BH)"}  # how several p-values hold together
 _CHANGED = 20  # cases listed in a pull request
 
 
@@ -137,10 +138,11 @@ def _worse(table: Sequence[Measure]) -> list[str]:
     return [*lines, "", "</details>"]
 
 
-def comparison_markdown(found: Comparison) -> str:
+def comparison_markdown(found: Comparison, several: Literal["holm", "bh"] = "holm") -> str:
     """Two experiments for a pull request."""
     lines = [f"**{found.a.ref} → {found.b.ref}** ({_cell(found.b.name)})", ""]
-    lines += ["| measure | before | after | difference (90%) | won / lost | p (Holm) |", "|---|---|---|---|---|---|"]
+    p = FAMILIES[several]
+    lines += [f"| measure | before | after | difference (90%) | won / lost | {p} |", "|---|---|---|---|---|---|"]
     for one in found.measures:
         d = one.difference
         if d is None:
@@ -149,8 +151,9 @@ def comparison_markdown(found: Comparison) -> str:
             )
             continue
         value = f"{number(d.estimate.value)} ({interval(d.estimate.low, d.estimate.high)})"
+        together = one.adjusted if several == "holm" else one.screened
         lines.append(
-            f"| {_cell(one.name)} | {number(one.before)} | {number(one.after)} | {value} | {d.wins} / {d.losses} | {number(one.adjusted) if one.adjusted is not None else ''} |"
+            f"| {_cell(one.name)} | {number(one.before)} | {number(one.after)} | {value} | {d.wins} / {d.losses} | {number(together) if together is not None else ''} |"
         )
     return "\n".join([*lines, "", INTERVALS, *(f"- {_cell(note)}" for note in found.notes)]) + "\n"
 

@@ -88,7 +88,7 @@ ADDRESSES = (
     Address("/datasets/{name}/{version}", "datasets", datasets.page, "dataset.html", _PAGED),
     Address("/experiments", "experiments", experiments.list_page, "experiments.html", _PAGED),
     Address("/experiments/{number}", "experiments", experiments.page, "experiment.html", ("show", "cursor", "sort")),
-    Address("/compare/{a}/{b}", "experiments", compare.page, "compare.html"),
+    Address("/compare/{a}/{b}", "experiments", compare.page, "compare.html", ("with", "several")),
     Address("/labels/{number}", "experiments", labels.page, "labels.html", ("name", "case", "with", "by")),
     Address("/artifacts", "artifacts", artifacts.list_page, "artifacts.html", ("kind", "name", *_PAGED)),
     Address("/artifacts/{ref}", "artifacts", artifacts.page, "artifact.html"),

@@ -64,7 +64,7 @@ class Pairwise(Judge):
         why = f"it went with the place ({one.word} both times): {one.why}" if flipped else one.why
         return {
             self.name: Scored(1.0 if won else 0.0 if lost else 0.5, why, data=data),
-            f"{self.name}.flipped": Scored(flipped),
+            f"{self.name}.flipped": Scored(flipped, f"{one.word}, {swapped.word}"),  # read by `evals.preferred`
             f"{self.name}.draw": Scored(not won and not lost),
         }
 

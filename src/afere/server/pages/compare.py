@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING
 
 from afere.base.artifact import Artifact
 from afere.base.canonical import Json
-from afere.base.errors import NotFound
+from afere.base.errors import BadInput, NotFound
 from afere.evals import Comparison, Experiment
 from afere.evals import compare as compare_experiments
+from afere.evals.preferred import Preferred, preferred
+from afere.evals.report import FAMILIES
 from afere.server import figures, words
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.cases import SHOWN_MEASURES, Case, Sides, cases_of, measure_names, sides
 from afere.server.pages.experiments import open_experiment
 
 if TYPE_CHECKING:
-    from afere.evals import Difference
+    from afere.evals.comparison import Compared
+    from afere.evals.results import Difference
     from afere.store import Session
 
 _PAGE = 25  # cases of each direction
@@ -33,6 +36,7 @@ class Moved:
     unlike: str
     better: bool | None
     figure: figures.Interval | None
+    p: float | None  # among all measures of the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,9 @@ class ComparePage:
     better: tuple[Sides, ...]
     worse_count: int
     better_count: int
+    ranked: tuple[Preferred, ...]  # by people who read two side by side, and by pairwise judges
+    others: tuple[int, ...]
+    several: str
 
     @property
     def a(self) -> Experiment:
@@ -63,6 +70,10 @@ class ComparePage:
     @property
     def b(self) -> Experiment:
         return self.comparison.b
+
+    @property
+    def family(self) -> str:
+        return FAMILIES[self.several]
 
     @property
     def verdict(self) -> str:
@@ -88,6 +99,7 @@ class ComparePage:
     def to_json(self) -> Json:
         return {
             **self.comparison.to_json(), "changed": as_json(self.changed), "better": self.better_count, "worse": self.worse_count,
+            "ranking": [one.to_json() for one in self.ranked], "several": self.several,
             "cases": [one.case.to_json() for one in (*self.worse, *self.better)],
         }  # fmt: skip
 
@@ -100,7 +112,10 @@ def _ends(found: Difference, name: str) -> str:
 
 
 def page(session: Session, asked: Asked) -> ComparePage:
-    """Experiment `a` is before, `b` after."""
+    """Experiment `a` is before, `b` after. `?with=3,4` ranks more beside them; `?several=bh` takes p-values of a screen."""
+    several, others = asked.get("several") or "holm", tuple(one for one in asked.get("with").split(",") if one)
+    if several not in FAMILIES:
+        raise BadInput(f"several={several!r}: one of {', '.join(FAMILIES)}.")
     a, b = (open_experiment(session, asked.path[side]) for side in ("a", "b"))
     comparison = compare_experiments(a, b)
     cases = cases_of(b, a)
@@ -108,9 +123,10 @@ def page(session: Session, asked: Asked) -> ComparePage:
     better = sorted((case for case in cases if case.moved > 0), key=_change, reverse=True)
     changed, same = _changed(session, a, b)
     return ComparePage(
-        comparison, tuple(_moved(one.name, one.before, one.after, one.difference, one.unlike, b) for one in comparison.measures),
+        comparison, tuple(_moved(one, b, several) for one in comparison.measures),
         changed, same, measure_names(b)[:SHOWN_MEASURES], len(cases), sides(session, b, worse[:_PAGE], a),
         sides(session, b, better[:_PAGE], a), len(worse), len(better),
+        tuple(preferred([a, b, *(open_experiment(session, one) for one in others)])), tuple(map(int, others)), several,
     )  # fmt: skip
 
 
@@ -119,9 +135,8 @@ def _change(case: Case) -> float:
     return max(changes, key=abs, default=0.0)
 
 
-def _moved(
-    name: str, before: float | None, after: float | None, found: Difference | None, unlike: str, b: Experiment
-) -> Moved:
+def _moved(one: Compared, b: Experiment, several: str) -> Moved:
+    found, name = one.difference, one.name
     better, figure = None, None
     if (
         found is not None
@@ -134,7 +149,8 @@ def _moved(
             better = (low > 0) != b.results.lower_is_better(name)
         answer = "" if better is None else "pass" if better else "fail"
         figure = figures.interval(found.estimate.value, low, high, answer=answer, limit=0.0)
-    return Moved(name, before, after, found, unlike, better, figure)
+    p = one.adjusted if several == "holm" else one.screened
+    return Moved(name, one.before, one.after, found, one.unlike, better, figure, p)
 
 
 def _changed(session: Session, a: Experiment, b: Experiment) -> tuple[tuple[Changed, ...], int]:
