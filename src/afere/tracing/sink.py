@@ -1,6 +1,5 @@
 """From the program to the store: a queue bounded by count and bytes, and one writer thread with group commit.
 
-<<<<<<< HEAD
 A span that was put here is on disk some 50 ms later (a root that only began: after half a second, or with the first that ended under it), or after `flush()`, or at exit; a killed process loses at most what
 was still waiting. While a server that is the store cannot be asked, spans wait for it in the queue. Whatever is lost is
 counted and said once through `logging`, never raised into the program.
