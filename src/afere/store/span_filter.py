@@ -172,10 +172,16 @@ _SUM = f"(SELECT trace_sum('{{}}', t.span_id, t.parent_id, t.input_tokens, t.out
 def sorting(name: str, *, roots: bool) -> str:
     """The SQL of what a list is sorted by: a whole number, as its cursor takes, 0 where it is unknown."""
     cost = _SUM.format("cost") if roots else "s.cost"
+    tokens = (
+        _SUM.format("tokens")
+        if roots
+        else "coalesce(s.input_tokens + s.output_tokens, s.input_tokens, s.output_tokens)"
+    )
     known = {
         "start": "s.start",
         "latency": 'max(coalesce(s."end" - s.start, -1), -1) + 1',
         "cost": f"CAST(min(max(coalesce({cost} * 1e9, -1), -1), 9e18) AS INTEGER) + 1",
+        "tokens": f"max(coalesce({tokens}, -1), -1) + 1",
     }
     if name not in known:
         raise BadInput(f"Lists cannot be sorted by {name!r}. By: {', '.join(known)}.")

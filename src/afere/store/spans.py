@@ -140,7 +140,7 @@ class SpanStore:
     ) -> Page[Span]:
         """Spans that match, newest first, with inputs and outputs cut to 300 characters of text.
 
-        sort: start, latency or cost, the largest first and what is unknown last. The latter two look at all that match; a
+        sort: start, latency, cost or tokens, the largest first and what is unknown last. All but start look at all that match; a
         cursor goes on with the sort that it came from.
         roots=True: the first span of each trace. Then latency, status, user, session, environment and chain are asked of it,
         tokens and cost of the whole trace, and the others of any span in the trace.

@@ -16,6 +16,7 @@ _PARAMETERS = (
     "temperature", "top_p", "max_tokens", "seed", "frequency_penalty", "presence_penalty", "stop_sequences",
 )  # fmt: skip
 _PREFIX = "gen_ai.request."
+_ROLES = ("system", "user", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,50 +29,46 @@ class Snippet:
 
 
 def snippets(span: Span) -> tuple[Snippet, ...]:
-    """What can be copied of this span. A call of a model without its messages cannot be made again, so it has only a row."""
+    """What can be copied of this span. A call of a model without its messages cannot be made again, so it has only a row.
+
+    Python is for what the public names do: a component of ours by its version, a call of plain messages as a prompt file,
+    a whole run as a replay. Messages that carry calls of tools have only curl.
+    """
     made: list[Snippet] = []
     if span.kind == "llm" and span.input_messages:
-        made += [Snippet("python", "Python", _python(span)), Snippet("curl", "curl", _curl(span))]
+        python = _component(span) or _python(span)
+        made += [Snippet("python", "Python", python)] if python else []
+        made.append(Snippet("curl", "curl", _curl(span)))
     elif span.parent_id is None and span.kind in ("chain", "agent"):
         made.append(Snippet("python", "Python", _again(span)))
     return (*made, Snippet("row", "Dataset row", json.dumps(_row(span), ensure_ascii=False)))
 
 
-def _python(span: Span) -> str:
+def _component(span: Span) -> str | None:
+    """The component that ran, in the version that ran, on the same inputs."""
+    ref = next((ref for ref, _ in span.artifacts if ref.startswith("component:")), None)
+    if ref is None or not isinstance(span.input, dict) or "messages" in span.input:
+        return None
+    return f"import afere\n\nanswer = afere.prompt({ref!r})\nprint(answer(**{span.input!r}))"
+
+
+def _python(span: Span) -> str | None:
+    """A prompt file with a place for each message: what was said is handed in, so that none of it is read as a template."""
+    messages = _messages(span)
+    if any(said["role"] not in _ROLES or "tool_calls" in said for said in messages):
+        return None
+    template = "".join(f"# {said['role']}\n{{{{ m{nth} }}}}\n" for nth, said in enumerate(messages, 1))
+    inputs = "".join(f"    m{nth}={said['content']!r},\n" for nth, said in enumerate(messages, 1))
     model = f"{_provider(span)}:{span.model or span.response_model}"
-    lines = "".join(f"    {_message(message)},\n" for message in _messages(span))
-    parameters = _parameters(span)
-    given = f", {parameters!r}" if parameters else ""
-    imported = "ToolCall, message" if "ToolCall(" in lines else "message"
+    given = "".join(f", {name}={value!r}" for name, value in _parameters(span).items())
     return (
-        f"from afere.base.message import {imported}\n"
-        "from afere.base.steps import drive\n"
-        "from afere.models import Request, ask, resolve\n\n"
-        f"messages = (\n{lines})\n"
-        f"reply = drive(ask(resolve({model!r}), Request(messages{given})))\n"
-        "print(reply.text)"
+        "from pathlib import Path\n\n"
+        "import afere\n\n"
+        f'file = Path("call-{span.span_id[:6]}.md").resolve()\n'
+        f"file.write_text({template!r})\n"
+        f"answer = afere.prompt(file, model={model!r}{given})\n"
+        f"print(answer(\n{inputs}))"
     )
-
-
-def _message(said: dict[str, Any]) -> str:
-    given = [repr(said["role"]), repr(said["content"] or "")]
-    calls = [
-        f"ToolCall({call['id']!r}, {call['function']['name']!r}, {_arguments(call['function']['arguments'])!r})"
-        for call in said.get("tool_calls", ())
-    ]
-    if calls:
-        given.append(f"calls=({', '.join(calls)},)")
-    if "tool_call_id" in said:
-        given.append(f"call_id={said['tool_call_id']!r}")
-    return f"message({', '.join(given)})"
-
-
-def _arguments(text: str) -> Any:
-    try:
-        value: Any = json.loads(text)
-    except ValueError:
-        return text
-    return cast("Any", value) if isinstance(value, dict) else text
 
 
 def _curl(span: Span) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _COUNTED = 1000  # newest traces that are counted
 _SLOTS = 48
 _TOP = 8  # values of a facet
+VERSIONS = ("service.version", "resource.service.version", "release")  # attributes that say which version ran
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,10 @@ class Facet:
     field: str
     of: str
     values: tuple[Value, ...]
+
+    @property
+    def title(self) -> str:
+        return self.field.rpartition("service.")[2].removeprefix("attr.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +142,16 @@ def drawn(slots: Sequence[Slot], since: int, before: int) -> figures.Histogram:
     return figures.histogram([slot.count for slot in slots], [slot.failed for slot in slots], [*ends, last], label)
 
 
-def _version(span: Span) -> str | None:
-    said = (span.attributes.get(name) for name in ("service.version", "resource.service.version", "release"))
-    return next((str(value) for value in said if value), None)
+def _said(name: str) -> Callable[[Span], str | None]:
+    """The attribute of that name, as the filter asks for it."""
+
+    def read(span: Span) -> str | None:
+        value = span.attributes.get(name)
+        return (
+            str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "" else None
+        )
+
+    return read
 
 
 _OF_ROOT: tuple[tuple[str, Callable[[Span], str | None]], ...] = (
@@ -149,7 +161,7 @@ _OF_ROOT: tuple[tuple[str, Callable[[Span], str | None]], ...] = (
     ("user", lambda span: span.user),
     ("session", lambda span: span.session),
     ("environment", lambda span: span.environment),
-    ("attr.service.version", _version),
+    *((f"attr.{name}", _said(name)) for name in VERSIONS),
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -135,7 +136,7 @@ def new_page(session: Session, asked: Asked) -> NewTraces:
 
 def chip(field: str, value: str) -> str:
     """A term that asks for exactly this value."""
-    plain = value.isascii() and value.replace("-", "").replace("_", "").replace(".", "").isalnum()
+    plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@~-]*", value) is not None
     return str(Term(field, ":", value, quoted=not plain))
 
 

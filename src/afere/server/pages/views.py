@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from afere.base.artifact import Artifact
     from afere.store import Session
 
-SORTS = ("start", "latency", "cost")
+SORTS = ("start", "latency", "cost", "tokens")
 _SHOWN = 200  # artifacts looked through
 
 
