@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, urlencode
 
 import pytest
@@ -94,7 +94,7 @@ def test_facets_count_and_each_of_their_filters_finds_what_they_counted(busy: tu
     }
 
     class Links(HTMLParser):
-        found: list[str] = []
+        found: ClassVar[list[str]] = []
 
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             self.found += [value for name, value in attrs if name == "href" and value and "traces?q=" in value]
@@ -196,7 +196,7 @@ def test_the_python_that_is_copied_says_the_same_again(project: Path, tmp_path: 
     assert "afere.base" not in python.text
     assert "afere.models" not in python.text
     with OpenAIServer("Again.", models=["gpt-x"]) as server:
-        ran = subprocess.run([sys.executable, "-c", python.text], cwd=project, capture_output=True, text=True, timeout=60, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "k"})  # fmt: skip
+        ran = subprocess.run([sys.executable, "-c", python.text], check=False, cwd=project, capture_output=True, text=True, timeout=60, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "OPENAI_BASE_URL": server.url, "OPENAI_API_KEY": "k"})  # fmt: skip
         assert (ran.stdout.strip(), ran.returncode) == ("Again.", 0), ran.stderr
         body = server.requests[-1].body
     assert [(said["role"], said["content"]) for said in body["messages"]] == [(said["role"], said["text"]) for said in _said()]  # fmt: skip
