@@ -26,7 +26,8 @@ The attributes themselves stay as they came; a field is filled by the first dial
 
 `a.*` is `a.0.x`, `a.1.x` and so on; `a > b.c` is a place inside the JSON of an attribute; `a + b` is their sum.
 Messages in span events and log records are read for every dialect: `gen_ai.system.message`, `gen_ai.user.message`, `gen_ai.assistant.message`, `gen_ai.tool.message`,
-`gen_ai.choice`, `gen_ai.client.inference.operation.details`. A cost that nobody says is taken from the table of prices.
+`gen_ai.choice`, `gen_ai.client.inference.operation.details`. What another afere sends says its fields itself, where the conventions have no word
+for them (`afere.kind`, `afere.input`, `afere.cost`, `afere.artifacts`, ...), and goes before all others. A cost that nobody says is taken from the table of prices.
 
 ## What real libraries send, and what of it is read
 

@@ -91,6 +91,24 @@ PROJECT_SCHEMA: dict[str, Json] = {
         },
         "redact": {"type": "array", "items": ENTRY_SCHEMA},
         "content": {"enum": ["all", "none"]},
+        "forward": {
+            "type": "array",
+            "maxItems": 8,
+            "items": {
+                "type": "object",
+                "required": ["url"],
+                "additionalProperties": False,
+                "properties": {
+                    "url": {"type": "string", "pattern": "^https?://"},
+                    "headers": {
+                        "type": "object",
+                        "additionalProperties": {"type": "string"},
+                        "description": "names of the environment variables that hold their values",
+                    },
+                    "protocol": {"enum": ["http"]},
+                },
+            },
+        },
         "keep": {
             "type": "object",
             "additionalProperties": False,

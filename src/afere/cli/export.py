@@ -1,4 +1,4 @@
-"""Traces into a file, one at a time: JSON lines as the pages give them, or a Parquet table of spans."""
+"""`afere export`: traces out, one at a time: into a file (JSON lines, Parquet), or as OTLP to any collector."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import click
+
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, MissingExtra, WorldFailed
+from afere.cli.common import Place, placed
 from afere.cli.drawing import trace_json
 
 if TYPE_CHECKING:
+    from afere.base.span import Trace
     from afere.store import Session
 
 _BATCH = 2_000  # spans in one group of rows
@@ -25,6 +29,46 @@ _WHOLE = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tok
 _NESTED = (
     "input", "output", "input_messages", "output_messages", "tool", "documents", "attributes", "events", "artifacts", "marks",
 )  # fmt: skip
+
+
+# As for `afere traces`: `-user:42` is a term of the filter.
+@click.command("export", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
+@click.argument("filter", nargs=-1, type=click.UNPROCESSED)
+@click.option("--to", "target", required=True, metavar="URL|FILE", help="A collector, FILE.jsonl or FILE.parquet.")
+@click.option(
+    "--header", "headers", multiple=True, metavar="NAME=VARIABLE",
+    help="A header for the collector, with the value of an environment variable. May be repeated.",
+)  # fmt: skip
+@placed
+def export_(place: Place, filter: tuple[str, ...], target: str, headers: tuple[str, ...]) -> None:
+    """Send the traces that match FILTER, whole, to a collector by OTLP, or write them to a file.
+
+    \b
+      afere export since:7d --to https://otel.example.org --header authorization=OTEL_KEY
+      afere export 'chain:qa status:error' --to errors.jsonl
+
+    What came over OTLP leaves as it came; spans of afere's own speak the GenAI convention, and afere.* beside it. Sending
+    again is harmless where a collector knows a span by its ids. Spans that still run are left out.
+    """
+    words = " ".join(filter)
+    with place.session() as session:
+        if "://" not in target:
+            if headers:
+                raise BadInput("--header is for a collector; a file takes none.")
+            count = export(session, words, Path(target))
+            place.show(
+                {"traces": count, "file": target},
+                lambda console: console.print(f"{count:,} traces in {target}", markup=False),
+            )
+            return
+        from afere.cli.sending import send
+
+        sent = send(session, words, target, headers, told=None if place.json else _told)
+    place.show(sent, lambda console: console.print(sent.said, markup=False))
+
+
+def _told(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def export(session: Session, filter: str, file: Path) -> int:
@@ -50,16 +94,22 @@ def export(session: Session, filter: str, file: Path) -> int:
     return count
 
 
-def _traces(session: Session, filter: str) -> Iterator[dict[str, Json]]:
+def whole_traces(session: Session, filter: str) -> Iterator[Trace]:
+    """All that match, newest first, one at a time."""
     cursor: str | None = None
     while True:
         page = session.spans.find(filter, limit=200, cursor=cursor)
         for root in page.items:
             trace = session.spans.trace(root.trace_id)
             if trace is not None:  # else it was removed meanwhile
-                yield trace_json(trace, session.find("scores", target_prefix=trace.trace_id, limit=1000).items)
+                yield trace
         if (cursor := page.next) is None:
             return
+
+
+def _traces(session: Session, filter: str) -> Iterator[dict[str, Json]]:
+    for trace in whole_traces(session, filter):
+        yield trace_json(trace, session.find("scores", target_prefix=trace.trace_id, limit=1000).items)
 
 
 def _write_lines(traces: Iterable[dict[str, Json]], file: Path) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import socket
@@ -12,13 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from afere.base.canonical import Json
-from afere.base.clock import now_ns
 from afere.base.errors import ModelFailed, ModelTimedOut, ModelUnreachable
 from afere.base.message import Usage
 from afere.base.prices import provider_of
 from afere.models.request import Event, Request, Settings
 from afere.models.wire import openai as wire
-from afere.net import Answer, Call, HostFailed, HostTimedOut, HostUnreachable, asend, astream, send, stream
+from afere.net import Answer, Call, HostFailed, HostTimedOut, HostUnreachable, asend, astream, retry_after, send, stream
 
 OPENAI_URL = "https://api.openai.com/v1"
 _WRITE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
@@ -166,7 +164,7 @@ class OpenAIModel:
             to = answer.headers.get("location", "somewhere else")
             return ModelUnreachable(f"{where} redirects to {to[:200]}. Set base_url to where it is.", status=status)
         return ModelFailed(
-            f"{where} answered {status}: {says}.", status=status, retry_after=_retry_after(answer.headers)
+            f"{where} answered {status}: {says}.", status=status, retry_after=retry_after(answer.headers)
         )
 
     def _without_key(self, text: str) -> str:
@@ -226,22 +224,3 @@ def _local_server(port: int) -> LocalServer | None:
 def _is_stream(headers: Mapping[str, str]) -> bool:
     kind = headers.get("content-type", "")
     return "json" not in kind and "html" not in kind  # not every server names the kind of its streams
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds or a date, RFC 9110, 10.2.3)."""
-    try:
-        if "retry-after-ms" in headers:
-            seconds = float(headers["retry-after-ms"]) / 1000
-        else:
-            seconds = float(headers["retry-after"])
-    except KeyError:
-        return None
-    except ValueError:
-        from email.utils import parsedate_to_datetime
-
-        try:
-            seconds = parsedate_to_datetime(headers["retry-after"]).timestamp() - now_ns() / 1e9
-        except (KeyError, ValueError):
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None

@@ -6,6 +6,7 @@ from afere.net.call import Call as Call
 from afere.net.call import HostFailed as HostFailed
 from afere.net.call import HostTimedOut as HostTimedOut
 from afere.net.call import HostUnreachable as HostUnreachable
+from afere.net.call import retry_after as retry_after
 from afere.net.client import AsyncStreamedAnswer as AsyncStreamedAnswer
 from afere.net.client import StreamedAnswer as StreamedAnswer
 from afere.net.client import asend as asend

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from afere.base.clock import now_ns
 from afere.base.errors import WorldFailed
 
 
@@ -50,3 +52,22 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds or a date, RFC 9110, 10.2.3)."""
+    try:
+        if "retry-after-ms" in headers:
+            seconds = float(headers["retry-after-ms"]) / 1000
+        else:
+            seconds = float(headers["retry-after"])
+    except KeyError:
+        return None
+    except ValueError:
+        from email.utils import parsedate_to_datetime
+
+        try:
+            seconds = parsedate_to_datetime(headers["retry-after"]).timestamp() - now_ns() / 1e9
+        except (KeyError, ValueError):
+            return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None

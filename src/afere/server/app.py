@@ -18,6 +18,7 @@ from afere.base.errors import AfereError
 from afere.server import changes, login, store_api
 from afere.server.assets import serve_asset
 from afere.server.auth import Access, actor_in, login_of
+from afere.server.metrics import metrics
 from afere.server.openapi import describe
 from afere.server.otlp import PATHS, Intake, doors, refused
 from afere.server.pages import (
@@ -118,11 +119,13 @@ def create_app(
     programs.append(_route("/{project}.json", partial(_answer, sessions, HOME, as_page=False)))
     people.append(_route("/", partial(_answer, sessions, HOME, as_page=True)))
     people.append(_route("/{project}", partial(_answer, sessions, HOME, as_page=True)))
-    received = doors(intake or Intake(session))
+    intake = intake or Intake(session)
+    received = doors(intake)
     fixed = [
         *(Route(path, door) for path, door in received.items()),
         _route("/healthz", _alive),
         _route("/readyz", partial(_ready, session)),
+        _route("/metrics", partial(metrics, intake)),
         _route("/openapi.json", _described),
         _route("/static/{version}/{name}", serve_asset),
         Route("/settings", changes.set_theme, methods=["POST"]),

@@ -20,7 +20,9 @@ from starlette.datastructures import Headers
 
 from afere.base.actor import Actor
 from afere.base.errors import Refused
+from afere.base.project import find_project
 from afere.server.auth import ACTOR, project_for
+from afere.server.forward import HOPS, Forward
 from afere.server.intake import Full, Kept, Writer
 from afere.server.rpc_status import CODES, INTERNAL, as_json, as_protobuf
 from afere.tracing import otlp
@@ -40,6 +42,7 @@ _QUICK = 2**20  # bytes of a body that others may wait for
 _SILENCE = 15.0  # seconds without a byte
 WHOLE = 120.0  # seconds for a body
 _FORMS: Mapping[str, otlp.Form] = {"application/x-protobuf": "protobuf", "application/json": "json"}
+_TYPES = {form: kind for kind, form in _FORMS.items()}
 PATHS = ("/v1/traces", "/v1/logs", "/api/public/otel/v1/traces", "/api/public/otel/v1/logs")
 
 
@@ -83,6 +86,12 @@ class Intake:
         self._quick = ThreadPoolExecutor(1, "afere-otlp")
         self._slow = ThreadPoolExecutor(1, "afere-otlp-large")
         self._held = 0  # bytes; changed on the event loop only
+        self.forward = Forward.of(find_project(), session.folder)
+        self.kept = self.refused = 0  # spans and events; changed on the event loop only
+
+    def close(self) -> None:
+        """Send on what waits for other collectors, for a few seconds."""
+        self.forward.end()
 
     async def take(
         self, scope: Scope, form: otlp.Form | None, headers: Headers, receive: Receive, *, logs: bool
@@ -94,7 +103,8 @@ class Intake:
             body = await _received(receive, holding)
             if body is None or form is None:
                 return None
-            return await self.keep(body, encoding, form, project, holding, logs=logs)
+            hops = headers.get(HOPS, "")
+            return await self.keep(body, encoding, form, project, holding, logs=logs, hops=hops)
 
     def project(self, actor: Actor, asked: str | None) -> str | None:
         """Where what an actor sends goes; None: each item may say. Raises Failed."""
@@ -116,17 +126,30 @@ class Intake:
             holding.release()
 
     async def keep(
-        self, body: bytes, encoding: str, form: otlp.Form, project: str | None, holding: Holding, *, logs: bool
+        self,
+        body: bytes,
+        encoding: str,
+        form: otlp.Form,
+        project: str | None,
+        holding: Holding,
+        *,
+        logs: bool,
+        hops: str = "",
     ) -> Kept:
-        """What was kept of a whole body: on disk when this returns. Raises Failed."""
+        """What was kept of a whole body: on disk when this returns. Raises Failed. `hops`: who has sent it on until now."""
         batch, size = await self._decoded(body, encoding, form, logs=logs)
         holding.add(size, bounded=False)
         if batch.rejected and not batch.accepted:
             raise Failed(400, f"Nothing of this request can be kept: {batch.why}.")
         try:
-            return await asyncio.wrap_future(self._writer.put(batch, project))
+            kept = await asyncio.wrap_future(self._writer.put(batch, project))
         except Full as error:
             raise Failed(503, str(error), retry=error.wait) from None
+        self.kept += batch.accepted
+        self.refused += kept.rejected
+        sent = {"content-type": _TYPES[form], **({"content-encoding": encoding} if encoding else {})}
+        self.forward.put(body, sent, batch.accepted, logs=logs, hops=hops)
+        return kept
 
     async def _decoded(self, body: bytes, encoding: str, form: otlp.Form, *, logs: bool) -> tuple[Batch, int]:
         def work(most: int) -> tuple[Batch, int]:
@@ -227,7 +250,7 @@ def _status(status: int, why: str, form: otlp.Form | None) -> bytes:
 async def _answer(
     send: Send, status: int, body: bytes, form: otlp.Form | None, headers: tuple[tuple[str, str], ...] = ()
 ) -> None:
-    kind = "application/x-protobuf" if form == "protobuf" else "application/json"
+    kind = _TYPES[form or "json"]
     said = [("content-type", kind), ("content-length", str(len(body))), *headers]
     await send(
         {"type": "http.response.start", "status": status, "headers": [(k.encode(), v.encode()) for k, v in said]}

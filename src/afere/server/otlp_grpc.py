@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.errors import MissingExtra
 from afere.server.auth import Access, Refusal
+from afere.server.forward import HOPS
 from afere.server.otlp import MOST, WHOLE, Failed, Intake, success
 from afere.server.rpc_status import CODES, INTERNAL, as_protobuf
 
@@ -105,7 +106,8 @@ class Service:
             raise Failed(429, f"The server takes {TOGETHER} calls at a time; send again in a moment.", retry=1)
         body = await _received(messages)
         holding.add(len(body))
-        kept = await self._intake.keep(body, _encoding(body), "protobuf", project, holding, logs=logs)
+        hops = metadata.get(HOPS, "")
+        kept = await self._intake.keep(body, _encoding(body), "protobuf", project, holding, logs=logs, hops=hops)
         return success(kept, "protobuf", logs=logs)
 
 

@@ -109,6 +109,7 @@ class Server:
             self._uvicorn.run(sockets=[self.socket])
         finally:
             stopped.set()
+            intake.close()
             self.socket.close()
 
     async def _start_grpc(self) -> None:

@@ -19,6 +19,7 @@ from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import AfereError, StoreFailed
 from afere.store import artifacts
 from afere.store.blobs import Blobs
+from afere.store.forwarding import Forwarded
 from afere.store.schema import MIGRATIONS
 from afere.store.session import Session
 from afere.store.spans import Loss
@@ -61,6 +62,7 @@ def check_store(folder: Path, project: str) -> list[Finding]:
         if (folder / name).exists():
             findings.append(_integrity(folder / name, purpose))
     findings += _leftovers(folder)
+    findings += map(_forwarded, Forwarded.read(folder))
     if not (folder / "afere.db").exists() or any(f.severity == "error" and f.about == "afere.db" for f in findings):
         return findings
     try:
@@ -181,6 +183,19 @@ def _blobs(session: Session) -> list[Finding]:
                 Finding("error", "blobs", f"{ref}: {error}", "Restore the file from a backup, or make it again.")
             )
     return findings or [Finding("ok", "blobs", f"{len(named)} named by artifacts, all whole")]
+
+
+def _forwarded(target: Forwarded) -> Finding:
+    what = f"{target.sent:,} spans sent on to {target.target}, {target.waiting:,} wait"
+    if target.lost:
+        why = f"; the last problem, at {target.problem_at[:19]}: {target.problem}"
+        return Finding(
+            "warning", "forward", f"{what}, {target.lost:,} lost{why}",
+            "They are in this store: send them again with afere export FILTER --to URL.",
+        )  # fmt: skip
+    if target.waiting and target.problem:
+        return Finding("warning", "forward", f"{what}: {target.problem}", "They are sent again until it takes them.")
+    return Finding("ok", "forward", what)
 
 
 def _losses(session: Session) -> Iterator[Finding]:

@@ -251,9 +251,9 @@ class Sink:
         except RuntimeError:  # the interpreter is ending, or no more threads: write here and now
             self._exiting = True
             self._drain()
-        util = sys.modules.get("multiprocessing.util")
-        if util is not None:  # such processes end without atexit
-            util.Finalize(None, self.exit, exitpriority=0)
+        finalize = getattr(sys.modules.get("multiprocessing.util"), "Finalize", None)  # not yet, while it is imported
+        if finalize is not None:  # such processes end without atexit
+            finalize(None, self.exit, exitpriority=0)
 
     def _run(self) -> None:
         linger = LINGER

@@ -5,7 +5,19 @@ Each dialect is a file in `maps/`: which attribute holds what. `reader` follows 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from afere.tracing.dialects import own
 from afere.tracing.dialects.maps import MAPS, Dialect
 from afere.tracing.dialects.reader import is_content, read, without_content
 
-__all__ = ["read", "is_content", "without_content", "MAPS", "Dialect"]
+if TYPE_CHECKING:
+    from afere.base.canonical import Json
+    from afere.base.span import Span
+
+__all__ = ["read", "written", "is_content", "without_content", "MAPS", "Dialect"]
+
+
+def written(span: Span) -> dict[str, Json]:
+    """The attributes that say what the span's fields hold and its own attributes do not: GenAI convention, else `afere.*`."""
+    return own.attributes(span, span.attributes, read)

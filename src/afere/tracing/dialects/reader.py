@@ -13,7 +13,7 @@ from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.message import Usage
 from afere.base.prices import price
 from afere.base.span import Span
-from afere.tracing.dialects import shapes
+from afere.tracing.dialects import own, shapes
 from afere.tracing.dialects.maps import MAPS, Rule
 
 _TEXTS = ("model", "response_model", "provider", "session", "user", "environment")
@@ -33,7 +33,7 @@ _PRICED_AS = {
     "aws.bedrock": "aws", "bedrock": "aws", "az.ai.openai": "azure", "azure.ai.openai": "azure", "azure.ai.inference": "azure",
     "mistral_ai": "mistral", "mistralai": "mistral", "x_ai": "x-ai", "xai": "x-ai",
 }  # fmt: skip
-_CONTENT = tuple(name for dialect in MAPS for name in dialect.content)
+_CONTENT = (*own.CONTENT, *(name for dialect in MAPS for name in dialect.content))
 _MESSAGES = {
     "input_messages": "input",
     "output_messages": "output",
@@ -61,6 +61,7 @@ class _Plan:
         tuple[str, Mapping[str, str] | str], ...
     ]  # an attribute and its values, or how a name begins and the kind
     numbered: Mapping[str, tuple[str, ...]]  # prefix -> names of its kin
+    own: tuple[str, ...]  # attributes in which another afere says what its fields are
 
 
 _PLANS: dict[tuple[str, ...], _Plan] = {}
@@ -119,12 +120,14 @@ def _plan(names: tuple[str, ...]) -> _Plan:
         kinds += [(name, values) for name, values in dialect.kinds.items() if name in there]
         kinds += dialect.named.items()
     timed = any(field.startswith("first_token_") for field in rules)
-    return _Plan(len(spoken) > 1, timed, rules, messages, tuple(kinds), numbered)
+    return _Plan(len(spoken) > 1, timed, rules, messages, tuple(kinds), numbered, own.names(names))
 
 
 def read(span: Span) -> None:
     """Fill the fields that the span's attributes and events speak of. Never raises for what they hold; repeating it is harmless."""
     plan = _planned(tuple(span.attributes))
+    if plan.own:
+        own.read(span, plan.own)
     reading = _Reading(span, plan)
     if plan.rich or any(str(_name(event)).startswith("gen_ai.") for event in span.events):
         reading.everything()
@@ -132,6 +135,8 @@ def read(span: Span) -> None:
         reading.facts(_TEXTS[3:])
     reading.named(_ORIGIN)
     reading.outcome()
+    if plan.own:
+        own.read(span, plan.own)  # its word goes before what was read from others
 
 
 class _Reading:

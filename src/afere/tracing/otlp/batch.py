@@ -24,8 +24,8 @@ _PROJECT = re.compile(r"[a-z][a-z0-9._-]{0,99}")
 _LATEST = 2**63  # nanoseconds; SQLite keeps no larger number
 _AHEAD = 600 * 10**9  # nanoseconds that a sender's clock may be ahead
 _LATE = 3600 * 10**9  # nanoseconds between a span's end and its arrival
-_KINDS = ("", "internal", "server", "client", "producer", "consumer")
-_REMOTE = 0x300  # flags of a span: it is known whether its parent is in another process, and it is
+KINDS = ("", "internal", "server", "client", "producer", "consumer")
+REMOTE = 0x300  # flags of a span: it is known whether its parent is in another process, and it is
 
 
 class Malformed(BadInput):
@@ -149,8 +149,8 @@ def span(sent: Sent, source: Source) -> Span:
         made.status, made.error = "error", sent.message[:2000] or None
     elif sent.message:
         made.attributes["otel.status_message"] = sent.message
-    if 1 < sent.kind < len(_KINDS):
-        made.attributes["otel.kind"] = _KINDS[sent.kind]
+    if 1 < sent.kind < len(KINDS):
+        made.attributes["otel.kind"] = KINDS[sent.kind]
     if sent.state:
         made.attributes["otel.trace_state"] = sent.state
     if sent.links:
@@ -186,7 +186,7 @@ def _place(made: Span, sent: Sent) -> None:
         made.marks.append("orphan")
         return
     made.parent_id = sent.parent_id
-    if sent.flags & _REMOTE == _REMOTE or sent.kind in (2, 5):
+    if sent.flags & REMOTE == REMOTE or sent.kind in (2, 5):
         made.attributes[ENTRY] = True
 
 
