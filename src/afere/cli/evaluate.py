@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,15 @@ import click
 from afere.base.errors import BadInput, Exit, StoreFailed
 from afere.base.rule import parse_rule
 from afere.cli.common import Place, placed
-from afere.cli.judged import draw_comparison, draw_decision, draw_experiment, draw_preferred, progress
+from afere.cli.judged import (
+    draw_comparison,
+    draw_decision,
+    draw_experiment,
+    draw_forecast,
+    draw_preferred,
+    forecast_line,
+    progress,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
     from afere.base.canonical import Json
     from afere.base.decision import Decision, Ruling
     from afere.evals import Experiment
+    from afere.evals.forecast import Forecast
     from afere.evals.stopping import Kind
     from afere.evals.work import Work
 
@@ -97,6 +107,13 @@ def _write(file: Path, text: str) -> None:
 @click.option("--repeats", type=click.IntRange(1, 1000), help="Run every row so many times.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True, help="Rows at once.")
 @click.option("--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Start no new row once this is spent.")
+@click.option(
+    "--dry-run", is_flag=True, help="Only say how many calls and tokens, what cost and time it takes; call nothing."
+)
+@click.option(
+    "--ask-above", type=click.FloatRange(min=0), metavar="USD", default=5.0, show_default=True,
+    help="At a terminal, ask first where it may cost more and there is no --max-cost.",
+)  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on with an interrupted evaluation; finished rows are not paid again.")
 @click.option("--allow-open", is_flag=True, help="Exit with 0 where there is not enough evidence, but some.")
 @click.option(
@@ -109,7 +126,7 @@ def _write(file: Path, text: str) -> None:
 @placed
 def eval_(
     place: Place, suite: str, *, against: str | None, repeats: int | None, concurrency: int, max_cost: float | None,
-    resume: bool, allow_open: bool, stop: Kind | None, recorded: bool, reports: Reports,
+    dry_run: bool, ask_above: float, resume: bool, allow_open: bool, stop: Kind | None, recorded: bool, reports: Reports,
 ) -> int:  # fmt: skip
     """Evaluate SUITE: a file such as evals/qa.yaml, or its name there. The exit status is its gate's.
 
@@ -117,6 +134,7 @@ def eval_(
     """
     from afere.data.place import shown
     from afere.evals import Plan, find_suite, perform, read_suite
+    from afere.evals.evaluation import forecast_of
     from afere.evals.recorded import read, recorded_beside
 
     project = place.here()
@@ -125,9 +143,16 @@ def eval_(
     taken = read(answers, shown(answers, project.root)) if recorded else None
     plan = Plan.of(read_, against=against, repeats=repeats, stop=stop, recorded=taken)
 
+    if dry_run:
+        found = forecast_of(plan, project, concurrency)
+        place.show(found, lambda console: draw_forecast(console, found))
+        return Exit.DONE
+
     def begins(work: Work) -> None:
         for line in () if place.json else work.outlook:
             click.echo(str(line), err=True)
+        if max_cost is None and not place.json and sys.stdin.isatty() and sys.stderr.isatty():
+            _ask(work.forecast(concurrency), ask_above)
 
     with progress(quiet=place.json) as watch:
         made = perform(
@@ -144,6 +169,12 @@ def eval_(
 
     place.show(_experiment_json(made, decision), draw)
     return _status(made, decision, allow_open=allow_open)
+
+
+def _ask(found: Forecast, limit: float) -> None:
+    """Let a person say no, before more is spent than they may expect."""
+    if found.cost.high is not None and found.cost.high > limit:
+        click.confirm(f"{forecast_line(found)}. Begin?", abort=True, err=True)
 
 
 @click.command()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from afere.chains.runner import Progress as Now
     from afere.evals import Comparison, Experiment
     from afere.evals.preferred import Preferred
+    from afere.evals.forecast import Forecast, Range
     from afere.evals.table import Measure
 
 _ANSWERS = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "red"), "open": ("◌ open", "yellow")}
@@ -201,3 +202,35 @@ def draw_preferred(console: Console, found: Sequence[Preferred]) -> None:
         console.print(table)
         for line in one.about_position:
             console.print(line, style="dim", markup=False)
+
+
+def draw_forecast(console: Console, found: Forecast) -> None:
+    """What an evaluation would take: one line a caller, then all together."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("who", "calls", "tokens in", "tokens out", "USD", "by"):
+        table.add_column(name, justify="left" if name in ("who", "by") else "right")
+    for one in found.parts:
+        cells = (_between(one.calls), _between(one.input_tokens), _between(one.output_tokens), _between(one.cost, 4))
+        table.add_row(escape(one.name), *cells, escape(one.source))
+    console.print(table)
+    console.print(f"\n{forecast_line(found)}", markup=False)
+
+
+def forecast_line(found: Forecast) -> str:
+    """`200 cases: 400 calls, $0.10 to $0.25, 20 to 40 s at 8 rows at once; less where answers are in the cache`"""
+    cost = _between(found.cost, 4)
+    repeats = f" x {found.repeats} repeats" if found.repeats > 1 else ""
+    calls = "calls not known" if found.calls.high is None else f"{_between(found.calls)} calls"
+    paid = "cost not known" if found.cost.high is None else f"${cost}"
+    seconds = "" if found.seconds.high is None else f", {_between(found.seconds)} s at {found.concurrency} rows at once"
+    return f"{found.cases} cases{repeats}: {calls}, {paid}{seconds}; less where answers are in the cache"
+
+
+def _between(span: Range, digits: int = 0) -> str:
+    if span.low is None or span.high is None:
+        return "?"
+    low, high = f"{span.low:,.{digits}f}", f"{span.high:,.{digits}f}"
+    return low if low == high else f"{low} to {high}"

@@ -17,6 +17,7 @@ from afere.data import Dataset, Row
 from afere.data import dataset as dataset_of
 from afere.data.place import calling_project, session_of
 from afere.evals.experiment import Experiment
+from afere.evals.forecast import Forecast
 from afere.evals.references import check_words, rules_before
 from afere.evals.results import Result
 from afere.evals.scorers import Judging, named
@@ -60,6 +61,12 @@ def evaluate(
         subject.name, subject, data, tuple(judges), project.root / "evals" / f"{subject.name}.baseline.json", repeats, against
     )  # fmt: skip
     return perform(plan, project, concurrency=concurrency, max_cost=max_cost, resume=resume)
+
+
+def forecast_of(plan: Plan, project: Project, concurrency: int) -> Forecast:
+    """How many calls and tokens a plan takes, what it costs and how long; nothing is called."""
+    data = dataset_of(cast("str", plan.data))
+    return Work(plan, project, session_of(project), data, Purse(), None, concurrency).forecast(concurrency)
 
 
 def perform(

@@ -31,6 +31,7 @@ from afere.data.place import shown
 from afere.data.reading import read_file
 from afere.evals import stopping
 from afere.evals.baseline import known_in
+from afere.evals.forecast import Forecast, forecast
 from afere.evals.gate import Missing
 from afere.evals.judge import Judge
 from afere.evals.known import known_from
@@ -181,6 +182,15 @@ class Work:
                 raise BadData(f"{self._written_at(str(problem))}: {problem}") from problem.__cause__
         self._settle(ran)
         return outcomes
+
+    def forecast(self, concurrency: int) -> Forecast:
+        """What all of it will take, said before anything is paid."""
+        plan = self.plan
+        subject = plan.subject if plan.recorded is None else replace(plan.subject, run=None)
+        scorers = plan.scorers if plan.recorded is None else ()
+        return forecast(
+            subject, self.data, scorers, plan.name, self.session, repeats=plan.repeats, concurrency=concurrency
+        )
 
     @cached_property
     def outlook(self) -> list[Outlook]:

@@ -12,6 +12,7 @@ from afere.evals.judge.asking import Question, Verdict, asked, paid
 from afere.evals.judge.single import NO_MODEL, Judge
 from afere.evals.scorers.case import Case
 from afere.evals.scorers.declare import Scored
+from afere.models import Model, Request
 
 if TYPE_CHECKING:
     from afere.evals.experiment import Experiment
@@ -33,6 +34,13 @@ class Pairwise(Judge):
     @property
     def content(self) -> dict[str, Json]:
         return {**self._said, "model": self.model_name, "to": self.to, "words": list(WORDS)}
+
+    def asks(self, case: Case) -> list[tuple[Model, Request]]:
+        model, other = self._model(self.model), self._other(case)
+        if model is None or isinstance(other, Scored):
+            return []
+        pairs = (self._pair(case, case.output, other[0]), self._pair(case, other[0], case.output))
+        return [(model, pair.request) for pair in pairs]
 
     def _of(self, case: Case) -> Steps[dict[str, Scored]]:
         model = self._model(self.model)

@@ -12,6 +12,7 @@ from afere.evals.judge.asking import Verdict, asked, paid
 from afere.evals.judge.single import Judge
 from afere.evals.scorers.case import Case
 from afere.evals.scorers.declare import Scored
+from afere.models import Model, Request
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Panel(Judge):
     @property
     def content(self) -> dict[str, Json]:
         return {**self._said, "models": _names(self, self.models), "take": self.take}
+
+    def asks(self, case: Case) -> list[tuple[Model, Request]]:
+        return self._asks(case, self.models)
 
     def _of(self, case: Case) -> Steps[dict[str, Scored]]:
         verdicts: list[Verdict] = []
@@ -68,6 +72,9 @@ class Cascade(Judge):
     @property
     def content(self) -> dict[str, Json]:
         return {**self._said, "models": _names(self, self.models)}
+
+    def asks(self, case: Case) -> list[tuple[Model, Request]]:
+        return self._asks(case, self.models)
 
     def _of(self, case: Case) -> Steps[dict[str, Scored]]:
         verdicts: list[Verdict] = []

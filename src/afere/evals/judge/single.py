@@ -22,7 +22,7 @@ from afere.data.place import calling_project
 from afere.evals.judge.asking import SYSTEM, Question, Verdict, asked
 from afere.evals.scorers.case import Case
 from afere.evals.scorers.declare import Better, Scored, averaged
-from afere.models import Model, resolve
+from afere.models import Model, Request, resolve
 
 NO_MODEL = "no judge model: set models.judge in afere.yaml"
 SEES = ("input", "output", "expected", "context")
@@ -110,6 +110,16 @@ class Judge:
             except ModelFailed as problem:  # the model's name, or its settings
                 found.append({self.name: Scored(None, str(problem), world=True)})
         return averaged(found)
+
+    def asks(self, case: Case) -> list[tuple[Model, Request]]:
+        """What it would ask about a case, and whom; of a cascade, all that it may ask."""
+        return self._asks(case, (self.model,))
+
+    def _asks(self, case: Case, names: Sequence[str | None]) -> list[tuple[Model, Request]]:
+        if "expected" in self.sees and case.row.expected is None:
+            return []
+        models = [model for name in names if (model := self._model(name)) is not None]
+        return [(model, self._question(case).request) for model in models]
 
     def _of(self, case: Case) -> Steps[dict[str, Scored]]:
         """The verdict on one case. Panels and cascades ask otherwise."""
