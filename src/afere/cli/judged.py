@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from afere.base.decision import Decision
     from afere.chains.runner import Progress as Now
     from afere.evals import Comparison, Experiment
-    from afere.evals.preferred import Preferred
     from afere.evals.forecast import Forecast, Range
+    from afere.evals.preferred import Preferred
     from afere.evals.table import Measure
 
 _ANSWERS = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "red"), "open": ("◌ open", "yellow")}
