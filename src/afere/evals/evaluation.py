@@ -21,6 +21,7 @@ from afere.evals.forecast import Forecast
 from afere.evals.references import check_words, rules_before
 from afere.evals.results import Result
 from afere.evals.scorers import Judging, named
+from afere.evals.spread import spread
 from afere.evals.stability import stability
 from afere.evals.stopping import SEED
 from afere.evals.subject import importable, subject_of
@@ -111,6 +112,7 @@ def perform(
     content |= {"seconds": round(time.monotonic() - begun, 3), "cost": sum(costs) if costs else None}
     content["outlook"] = [cast("Json", one.to_json()) for one in work.outlook]
     content["stability"] = [cast("Json", one.to_json()) for one in stability(results)] if plan.repeats > 1 else []
+    content["spread"] = [cast("Json", one.to_json()) for one in spread(results)]
     content["stop"] = looked.content(results) if looked else None
     content["from_cache"] = 0 < len(results.runs) == len(work.cached)
     artifact = work.put(content, results)

@@ -77,6 +77,7 @@ def _steady(said: Mapping[str, Json]) -> list[str]:
         flaky = [str(case) for case, _, _ in one["cases"][:5]]
         more = ", ..." if one["flaky"] > len(flaky) else ""
         found.append(f"{text}; {one['flaky']} flaky{': ' + ', '.join(flaky) + more if flaky else ''}")
+    found += [f"{one['measure']}: {one['says']}" for one in cast("list[dict[str, Any]]", said.get("spread") or [])]
     return found
 
 

@@ -34,6 +34,7 @@ class Result:
     error: str | None = None
     world: bool = False
     counts: Mapping[str, Pooled] = field(default_factory=dict[str, "Pooled"])  # what pooled measures are made of
+    verdicts: Mapping[str, tuple[float, ...]] = field(default_factory=dict[str, tuple[float, ...]])  # each, of a panel
 
     @property
     def cluster(self) -> str:
@@ -45,6 +46,7 @@ class Result:
             "row": self.row, "digest": self.digest, "repeat": self.repeat, "group": self.group, "weight": self.weight,
             "trace": self.trace, "error": self.error, "world": self.world,
             "scores": {name: {"value": value, "why": why} for name, (value, why) in self.scores.items()},
+            **({"verdicts": {name: list(said) for name, said in self.verdicts.items()}} if self.verdicts else {}),
             **({"counts": {name: [pool, dict(sums)] for name, (pool, sums) in self.counts.items()}} if self.counts else {}),
         }  # fmt: skip
 
@@ -52,10 +54,11 @@ class Result:
 def result_from_json(said: Mapping[str, Json]) -> Result:
     """The result that `Result.to_json` wrote."""
     scores = cast("dict[str, dict[str, Json]]", said["scores"])
-    fields = {name: value for name, value in said.items() if name not in ("scores", "counts")}
+    fields = {name: value for name, value in said.items() if name not in ("scores", "counts", "verdicts")}
     counts = cast("dict[str, Pooled]", said.get("counts") or {})
     read = {name: (cast("Value", one["value"]), str(one["why"])) for name, one in scores.items()}
-    return Result(**cast("dict[str, object]", fields), scores=read, counts=counts)  # pyright: ignore[reportArgumentType] - our own file
+    verdicts = {name: tuple(one) for name, one in cast("dict[str, list[float]]", said.get("verdicts") or {}).items()}
+    return Result(**cast("dict[str, object]", fields), scores=read, counts=counts, verdicts=verdicts)  # pyright: ignore[reportArgumentType] - our own file
 
 
 def row_digest(row: Row) -> str:

@@ -11,6 +11,7 @@ from afere.base.rule import BUILTIN
 from afere.evals import stats
 from afere.evals.outlook import tries_of
 from afere.evals.results import Results
+from afere.evals.spread import ABOUT_JUDGING
 from afere.evals.stats import Estimate, Variance
 
 _FLAKY = 50  # cases that are listed
@@ -42,7 +43,7 @@ def stability(results: Results) -> list[Stability]:
     found: list[Stability] = []
     for name in results.names:
         series = results.series(name)
-        if name in BUILTIN or series.kind != "rate":
+        if name in BUILTIN or name.endswith(ABOUT_JUDGING) or series.kind != "rate":
             continue
         tries = tries_of(results, name)
         k = min(len(one) for one in tries)

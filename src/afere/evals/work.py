@@ -426,7 +426,8 @@ def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Resu
     scores |= measured(outcome)
     world = outcome.world or any(one.world for one in found.values())
     return Result(
-        row.id, digest_, outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world, counted(found)
+        row.id, digest_, outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world, counted(found),
+        {name: tuple(said) for name, one in found.items() if (said := cast("list[float]", one.data.get("verdicts")))},
     )  # fmt: skip
 
 

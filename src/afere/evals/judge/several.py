@@ -17,7 +17,10 @@ from afere.models import Model, Request
 
 @dataclass(frozen=True)
 class Panel(Judge):
-    """Every model judges; `take` the majority or the mean. `NAME.split` is the rate of cases on which they disagreed."""
+    """Every model judges; `take` the majority or the mean. `NAME.split` is the rate of cases on which they disagreed.
+
+    A model that is named twice is asked twice: how far its verdicts on one answer differ is the judge's own noise.
+    """
 
     models: tuple[str, ...] = ()
     take: Literal["majority", "mean"] = "majority"
@@ -42,6 +45,8 @@ class Panel(Judge):
         if broken is not None:  # the others' verdicts are kept, and not paid again
             return {self.name: Scored(None, broken.why, True, data)}
         words = [one.word for one in verdicts if one.word is not None]
+        values = [value for word in words if (value := self.value_of(word)) is not None and not isinstance(value, str)]
+        data["verdicts"] = [float(value) for value in values]
         if len(words) * 2 <= len(self.models):
             return {
                 self.name: Scored(
