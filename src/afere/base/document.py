@@ -133,7 +133,8 @@ def check(document: Document, schema: Mapping[str, Json], *, error: type[BadInpu
                 f"{_nearest(name, fields)}{' Fields: ' + ', '.join(fields) + '.' if fields else ''}"
             )
         if not unknown:
-            problems.append(f"{document.at(path)}: {where or 'the top'}: {problem.message}")
+            said = _choices(schema, cast("list[str | int]", list(problem.schema_path)), problem.instance)
+            problems.append(f"{document.at(path)}: {where or 'the top'}: {said or problem.message}")
         if len(problems) >= 5:
             break
     if problems:
@@ -151,6 +152,26 @@ def _fields(schema: Mapping[str, Json], path: Sequence[str | int]) -> list[str]:
     if not isinstance(found, Mapping):
         return []
     return list(cast("Mapping[str, Mapping[str, Json]]", found).get("properties") or ())
+
+
+_TYPES = {"object": "a mapping", "array": "a list", "string": "a text", "null": "nothing", "boolean": "true or false"}
+
+
+def _choices(schema: Mapping[str, Json], path: Sequence[str | int], value: Any) -> str | None:
+    """What fits where a value fits none of several forms; None where it is another problem."""
+    if not path or path[-1] != "anyOf":
+        return None
+    found: Any = schema
+    for part in path:
+        try:
+            found = found[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    words = [str(word) for one in found for word in one.get("enum", ())]
+    forms = [_TYPES.get(one["type"], f"a {one['type']}") for one in found if isinstance(one.get("type"), str)]
+    shown = value if isinstance(value, str | int | float) else _TYPES["array" if isinstance(value, list) else "object"]
+    near = _nearest(value, words) if isinstance(value, str) else ""
+    return f"{shown!r} does not fit.{near} Write {', or '.join([', '.join(words)] * bool(words) + forms)}."
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

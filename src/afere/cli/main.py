@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "promote": ("afere.cli.artifacts:promote", "Move an alias, such as production, to a version."),
     "rollback": ("afere.cli.artifacts:rollback", "Move an alias back to where it was."),
     "replay": ("afere.cli.run:replay", "Run a trace again from its record, with one part swapped."),
+    "lineage": ("afere.cli.lineage:lineage", "Where something comes from, and what it touched."),
+    "impact": ("afere.cli.lineage:impact", "What a change of a file or version would touch."),
     "index": ("afere.cli.index:index", "Build or refresh an index of documents."),
     "key": ("afere.cli.key:key", "Keys for programs that talk to a server."),
     "user": ("afere.cli.key:user", "Accounts for people who open a server's pages."),

@@ -29,6 +29,7 @@ from afere.server.pages import (
     experiments,
     home,
     labels,
+    lineage,
     over,
     prompts,
     spans,
@@ -93,6 +94,7 @@ ADDRESSES = (
     Address("/labels/{number}", "experiments", labels.page, "labels.html", ("name", "case", "with", "by")),
     Address("/artifacts", "artifacts", artifacts.list_page, "artifacts.html", ("kind", "name", *_PAGED)),
     Address("/artifacts/{ref}", "artifacts", artifacts.page, "artifact.html"),
+    Address("/lineage", "lineage", lineage.page, "lineage.html", ("of", "direction")),
     Address("/scores", "traces", artifacts.scores_page, None, ("target", "name", "by", *_PAGED)),
     Address("/audit", "audit", audit.page, "audit.html", _PAGED),
 )

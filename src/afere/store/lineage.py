@@ -98,20 +98,24 @@ def walk(connection: sqlite3.Connection, starts: Iterable[int], *, up: bool) -> 
 class Reached:
     """What a walk met, as it is shown: the nearest artifacts with their distance, and the edges between these.
 
-    `counts` says of each kind how many were met in all, `aliases` which of them point to any of these now, `hashes` the
-    hashes of all that can run, by which traces are found.
+    `counts` says of each kind how many were met in all, `aliases` which aliases point to any of these or once did, `hashes`
+    the hashes of all that can run, by which traces are found.
     """
 
     nodes: tuple[tuple[Node, int], ...]
     edges: tuple[Edge, ...]
     counts: dict[str, int]
-    aliases: tuple[tuple[str, str, str], ...]  # (kind:name@alias, reference, moved at)
+    aliases: tuple[
+        tuple[str, str, str, bool], ...
+    ]  # (kind:name@alias, reference, moved at, whether it still points there)
     hashes: tuple[str, ...]
 
 
 _COUNTS = "SELECT a.kind, count(*) FROM json_each(?) AS j JOIN artifacts AS a ON a.id = j.value GROUP BY a.kind ORDER BY a.kind"
-_ALIASES = """SELECT v.kind, v.name, v.alias, a.version, a.hash, m.at FROM json_each(?) AS j JOIN aliases AS v ON v.target = j.value
-    JOIN artifacts AS a ON a.id = v.target JOIN moves AS m ON m.id = v.move ORDER BY v.kind, v.name, v.alias"""
+_ALIASES = """SELECT m.kind, m.name, m.alias, a.version, a.hash, max(m.at),
+        EXISTS (SELECT 1 FROM aliases AS v WHERE v.target = a.id AND v.kind = m.kind AND v.name = m.name AND v.alias = m.alias)
+    FROM json_each(?) AS j JOIN moves AS m ON m.target = j.value JOIN artifacts AS a ON a.id = m.target
+    GROUP BY m.kind, m.name, m.alias, a.id ORDER BY m.kind, m.name, m.alias, a.id DESC"""
 _RUN = ("prompt", "component", "chain", "tool", "model", "index", "judge", "scorer")
 _HASHES = f"""SELECT a.hash FROM json_each(?) AS j JOIN artifacts AS a ON a.id = j.value
     WHERE a.kind IN ({", ".join(repr(kind) for kind in _RUN)})"""  # noqa: S608 - our own words
@@ -131,8 +135,8 @@ def reached(connection: sqlite3.Connection, starts: Iterable[int], *, up: bool, 
         tuple((known[id_], found.depth[id_]) for id_ in near), edges,
         dict(_rows(connection, _COUNTS, found.depth)),
         tuple(
-            (f"{kind}:{name}@{alias}", ref_text(kind, name, version, hash_), at)
-            for kind, name, alias, version, hash_, at in _rows(connection, _ALIASES, found.depth)
+            (f"{kind}:{name}@{alias}", ref_text(kind, name, version, hash_), at, bool(now))
+            for kind, name, alias, version, hash_, at, now in _rows(connection, _ALIASES, found.depth)
         ),
         tuple(hash_ for (hash_,) in _rows(connection, _HASHES, found.depth)),
     )  # fmt: skip

@@ -47,15 +47,15 @@ GROUPS = (
         ),
     ),
     Group("Evaluate", (Entry("experiments", "Experiments", "/experiments", "experiment"),)),
-    Group("Govern", (Entry("audit", "Audit log", "/audit", "audit"),)),
+    Group("Govern", (Entry("lineage", "Lineage", "/lineage", "lineage"), Entry("audit", "Audit log", "/audit", "audit"))),
 )
 # First words of addresses that no project is called by, since they are, or will be, pages and doors of the server.
 UNBUILT = frozenset({
-    "api", "chains", "monitors", "alerts", "jobs", "lineage", "debt", "release", "gateway", "review", "models", "tools",
+    "api", "chains", "monitors", "alerts", "jobs", "debt", "release", "gateway", "review", "models", "tools",
     "docs",
 })  # fmt: skip
 BUILT = frozenset({
-    "v1", "traces", "sessions", "users", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "labels", "audit", "settings",
+    "v1", "traces", "sessions", "users", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "labels", "lineage", "audit", "settings",
     "static", "login", "logout", "invitation", "metrics",
 })  # fmt: skip
 _NEXT = {"": "light", "light": "dark", "dark": "system"}

@@ -138,7 +138,7 @@ class RemoteSession(Session):
         return Reached(
             tuple((Node(*node), distance) for node, distance in said["nodes"]),
             tuple(Edge(*one) for one in said["edges"]), said["counts"],
-            tuple((name, ref, at) for name, ref, at in said["aliases"]), tuple(said["hashes"]),
+            tuple((name, ref, at, now) for name, ref, at, now in said["aliases"]), tuple(said["hashes"]),
         )  # fmt: skip
 
     # aliases, scores, jobs
