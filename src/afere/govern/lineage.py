@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from afere.base.artifact import KINDS
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
-from afere.base.errors import NotFound
+from afere.base.errors import BadReference, NotFound
 from afere.evals.references import results_of
 from afere.evals.results import Result
 
@@ -104,16 +104,15 @@ def lineage(session: Session, what: str, *, up: bool = True, down: bool = True, 
         return _of_trace(session, trace, up=up, down=down, most=most)
     if slash and what.startswith("dataset:"):
         return _of_row(session, what, up=up, down=down)
-    if session.spans.ran([f"document:{what}"], limit=1).count:
-        return _of_document(session, what, up=up, down=down)
-    if found := _of_model(session, what, most=most):
-        return found
     try:
         artifact = session.get(what)
-    except NotFound as problem:
-        raise NotFound(
-            f"{problem} Nor did any trace here read a document of that name, or ask a model of it."
-        ) from None
+    except (NotFound, BadReference) as problem:
+        if session.spans.ran([f"document:{what}"], limit=1).count:
+            return _of_document(session, what, up=up, down=down)
+        if found := _of_model(session, what, most=most):
+            return found
+        more = "Nor did any trace here read a document of that name, or ask a model of it."
+        raise type(problem)(f"{problem} {more}") from None
     subject = Item(artifact.ref, artifact.kind, 0, artifact.at, artifact.why)
     return Lineage(
         subject,
