@@ -31,7 +31,9 @@ def main() -> None:
                 # Some parts are used by nearly everything, most by few.
                 used = {below[int(len(below) * chance.random() ** 4)] for _ in range(3)} if below else set()
                 uses = [Use(f"part {i}", ref, hash_) for i, (ref, hash_) in enumerate(sorted(used))]
-                one = session.put(kind, None if kind == "experiment" else f"n{number}", {"n": number, "k": kind}, uses=uses)
+                one = session.put(
+                    kind, None if kind == "experiment" else f"n{number}", {"n": number, "k": kind}, uses=uses
+                )
                 made.append((one.ref, one.hash))
             layers.append(made)
             print(f"{len(made):,} {kind}s", flush=True)
@@ -54,7 +56,10 @@ def main() -> None:
                 times.append(time.process_time() - begun)
             side = found.up if up else found.down
             assert side is not None
-            print(f"{title:32} {sum(side.counts.values()):>8,} reached  {min(times) * 1000:6.0f} ms  {side.counts}", flush=True)
+            print(
+                f"{title:32} {sum(side.counts.values()):>8,} reached  {min(times) * 1000:6.0f} ms  {side.counts}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

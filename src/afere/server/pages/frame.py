@@ -47,7 +47,9 @@ GROUPS = (
         ),
     ),
     Group("Evaluate", (Entry("experiments", "Experiments", "/experiments", "experiment"),)),
-    Group("Govern", (Entry("lineage", "Lineage", "/lineage", "lineage"), Entry("audit", "Audit log", "/audit", "audit"))),
+    Group(
+        "Govern", (Entry("lineage", "Lineage", "/lineage", "lineage"), Entry("audit", "Audit log", "/audit", "audit"))
+    ),
 )
 # First words of addresses that no project is called by, since they are, or will be, pages and doors of the server.
 UNBUILT = frozenset({
