@@ -130,6 +130,14 @@ class Redaction:
         """Whether there are keys whose values go."""
         return bool(self._keys)
 
+    def spares(self, whole: str) -> bool:
+        """Whether no rule can find anything in a text in which all others stand: never wrongly True."""
+        alone = self._functions or self._keys or any(one.anchored for one in self._patterns)
+        if alone or detect.possible(whole, self.kinds):
+            return False
+        data = whole.encode("utf-8", "surrogatepass") if self._patterns else b""
+        return not any(one.possible(data, ()) for one in self._patterns)
+
     def narrowed(self, texts: Sequence[str]) -> Redaction | None:
         """The rules that may find something in any of these texts, keys among them; None if none can.
 

@@ -38,12 +38,14 @@ class Database:
         *,
         synchronous: Literal["FULL", "NORMAL", "OFF"] = "FULL",
         checkpoint_pages: int = 1000,
+        cache_pages: int = 500,
     ) -> None:
         self.file = file
         self._paths = str(file), str(file.parent)
         self._migrations = migrations
         self._synchronous = synchronous
         self._checkpoint_pages = checkpoint_pages
+        self._cache_pages = cache_pages
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         self._ready = False
@@ -187,6 +189,7 @@ class Database:
             _use_wal(connection)
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(f"PRAGMA wal_autocheckpoint={self._checkpoint_pages}")
+            connection.execute(f"PRAGMA cache_size={self._cache_pages}")
             if not self._ready:
                 self._migrate(connection)
                 self._ready = True

@@ -11,6 +11,7 @@ import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -62,16 +63,39 @@ def strings(details: Mapping[str, Any]) -> list[str]:
 
 def words(spans: Iterable[Mapping[str, Any]]) -> str:
     """The text of a document, of the details of its spans."""
+    return joined(map(strings, spans))
+
+
+def joined(spans: Iterable[list[str]]) -> str:
+    """The same of the texts of its spans."""
     found: dict[str, None] = {}
-    for details in spans:
-        found.update(dict.fromkeys(strings(details)))
+    for texts in spans:
+        found.update(dict.fromkeys(texts))
     text = _BETWEEN.join(found)
     return text.encode("utf-8", "replace").decode() if found else ""
 
 
 def _strings(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value[:_INDEXED]]
+    found: list[str] = []
+    with suppress(RecursionError):
+        _walk((value,), found)
+        if sum(map(len, found)) <= _INDEXED:
+            return found
+    return _cut(value)
+
+
+def _walk(values: Iterable[Any], found: list[str]) -> None:
+    for value in values:
+        if isinstance(value, str):
+            found.append(value)
+        elif isinstance(value, dict):
+            _walk(cast("dict[str, Any]", value).values(), found)
+        elif isinstance(value, list):
+            _walk(cast("list[Any]", value), found)
+
+
+def _cut(value: Any) -> list[str]:
+    """The same of what is long, or deep."""
     found: list[str] = []
     room = _INDEXED
     stack = [value]
@@ -81,7 +105,7 @@ def _strings(value: Any) -> list[str]:
             found.append(item[:room])
             room -= len(item)
         elif isinstance(item, dict):
-            stack.extend(reversed(list(cast("dict[str, Any]", item).values())))
+            stack.extend(reversed(cast("dict[str, Any]", item).values()))
         elif isinstance(item, list):
             stack.extend(reversed(cast("list[Any]", item)))
     return found

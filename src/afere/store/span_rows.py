@@ -6,6 +6,7 @@ import json
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 from afere.base.canonical import Json
@@ -39,23 +40,25 @@ _DETAILS = (
     "marks", "finish_reason", "first_token_seconds",
 )  # fmt: skip
 _SAID = ("input", "output", "first_token_seconds")
+_details_of, _texts_of, _counts_of = attrgetter(*_DETAILS), attrgetter(*_TEXTS), attrgetter(*_COUNTS)
 
 
 def detail(span: Span) -> dict[str, Json]:
     """What is not in columns; empty fields are left out."""
     # An output of [] is an answer; no events are no news.
-    return {name: value for name in _DETAILS if (value := getattr(span, name)) or (value is not None and name in _SAID)}
+    found = zip(_DETAILS, _details_of(span), strict=True)
+    return {name: value for name, value in found if value or (value is not None and name in _SAID)}
 
 
 def cells(span: Span, *, project: str, root: int, chunk: int | None, line: int) -> list[Any]:
     """The values of `COLUMNS`, in their order."""
     parent = span.parent_id
-    said = [_text(getattr(span, name)) for name in _TEXTS]
-    counts = [_count(getattr(span, name)) for name in _COUNTS]
+    said = [value if value is None else _text(value) for value in _texts_of(span)]
+    counts = [value if value is None else _count(value) for value in _counts_of(span)]
     return [
         project, bytes.fromhex(span.trace_id), bytes.fromhex(span.span_id), bytes.fromhex(parent) if parent else None,
         root, _text(span.name), _text(span.kind), span.start, span.end, span.seconds, span.status, *said, _chain(span),
-        *counts, span.cost, _text(_glance(span.input, span.input_messages)), _text(_glance(span.output, span.output_messages)),
+        *counts, span.cost, _glance(span.input, span.input_messages), _glance(span.output, span.output_messages),
         chunk, line,
     ]  # fmt: skip
 
@@ -124,21 +127,21 @@ class Chunking:
     def __init__(self) -> None:
         self._compress = zstd.ZstdCompressor().compress  # a new one for every chunk would cost as much again
 
-    def encode(self, details: Sequence[Mapping[str, Json]]) -> bytes:
-        """A chunk: one line of JSON for each span, compressed."""
-        text = "\n".join(map(_line, details))
+    def encode(self, details: Sequence[Mapping[str, Json]], texts: Sequence[list[str]]) -> bytes:
+        """A chunk: one line of JSON for each span, compressed; `texts` is what each says."""
+        text = "\n".join(map(_line, details, texts))
         return self._compress(text.encode("utf-8", "surrogatepass"), zstd.ZstdCompressor.FLUSH_FRAME)
 
 
-def _line(details: Mapping[str, Json]) -> str:
-    short = {name: _shortened(value) if name in _MESSAGES else value for name, value in details.items()}
-    line = _IN_ASCII(short)
-    # Twice as quick as the other, but it writes what is not English in six signs each.
-    return _IN_FULL(short) if "\\u" in line else line
+def _line(details: Mapping[str, Json], texts: list[str]) -> str:
+    if "input_messages" in details or "output_messages" in details:
+        details = {name: _shortened(value) if name in _MESSAGES else value for name, value in details.items()}
+    # The first is twice as quick, but it writes what is not English in six signs each.
+    return (_IN_ASCII if "".join(texts).isascii() else _IN_FULL)(details)
 
 
-_IN_ASCII = json.JSONEncoder(separators=(",", ":"), default=str).encode
-_IN_FULL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+_IN_ASCII = json.JSONEncoder(separators=(",", ":"), default=str, check_circular=False).encode
+_IN_FULL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str, check_circular=False).encode
 _MESSAGES = ("input_messages", "output_messages")
 _SAME = 1  # in the place of the parts of a message that has nothing but its text
 
@@ -205,7 +208,7 @@ def _glance(value: Json, messages: list[Json]) -> str | None:
     if value is None:
         return None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= PREVIEW else text[: PREVIEW - 1] + "…"
+    return _text(text if len(text) <= PREVIEW else text[: PREVIEW - 1] + "…")
 
 
 def _chain(span: Span) -> str | None:
@@ -215,11 +218,11 @@ def _chain(span: Span) -> str | None:
     return _text(span.name) if span.kind == "chain" else None
 
 
-def _text(value: str | None) -> str | None:
+def _text(value: str) -> str:
     # Half of a surrogate pair is not text for SQLite.
-    return value if value is None or value.isascii() else value.encode("utf-8", "replace").decode()
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
-def _count(value: int | None) -> int | None:
+def _count(value: int) -> int | None:
     # Beyond is nonsense that some program reported; sums of what is kept must fit into SQLite's 64 bits.
-    return value if value is None or -(2**48) <= value < 2**48 else None
+    return value if -(2**48) <= value < 2**48 else None

@@ -79,13 +79,14 @@ class Writing:
             details = [detail(span) for span in part]
             self._chunk += 1
             doc = span_docs.number(second, self._span + 1)
-            self._new_chunks.append((self._chunk, self._chunking.encode(details), doc))
             for line, span in enumerate(part):
                 self._span += 1
                 row = cells(span, project=self._project, root=_root(span, present), chunk=self._chunk, line=line)
                 self._rows.append([self._span, *row])
-            ended = (told for told, span in zip(details, part, strict=True) if span.status != "running")
-            self._docs.append((doc, span_docs.words(ended)))
+            texts = [span_docs.strings(told) for told in details]
+            ended = (said for said, span in zip(texts, part, strict=True) if span.status != "running")
+            self._docs.append((doc, span_docs.joined(ended)))
+            self._new_chunks.append((self._chunk, self._chunking.encode(details, texts), doc))
             self._ties.update((doc, key) for span in part for key in span_ties.keys(span.artifacts, span.documents))
             if self._labelled:
                 self._labels += [(doc, span.attributes) for span in part]

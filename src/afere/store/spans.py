@@ -40,6 +40,7 @@ __all__ = ["SpanStore", "Loss", "died", "ENTRY", "UNDER", "PROCESS", "HOST", "MI
 PROCESS, HOST = "process.pid", "host.name"  # who runs a root, so that a crash can be told from a long run
 
 _CHECKPOINT_PAGES = 20_000  # SQLite's default of 1,000 makes ingestion several times slower
+_CACHE_PAGES = 4_000  # 16 MB, of each connection: a transaction that does not fit is written out twice
 _LOSSES_KEPT = 1_000
 _SAID_KEPT = 2 * 86_400 * 10**9  # nanoseconds that events wait for their span, or for it to be sent again
 
@@ -64,7 +65,9 @@ class SpanStore:
         self.project = project
         self._actor = actor
         self._filterable = frozenset(filterable)
-        whole = Database(self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES)
+        whole = Database(
+            self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES, cache_pages=_CACHE_PAGES
+        )
         self._database = Limited(whole, actor, project, writing="ingest")
 
     def of(self, project: str, actor: Actor | None = None) -> SpanStore:

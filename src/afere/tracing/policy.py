@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 from afere.base.canonical import Json
@@ -25,6 +26,8 @@ _CONTENT: dict[str, frozenset[str]] = {
 }
 _SAID = frozenset({"arguments", "result", "response", "metadata"})  # below these all is content
 _ALSO = ("attributes", "events", "error", "name", "user", "session", "environment", "model", "response_model")
+_CONTENT_OF = attrgetter(*_CONTENT)
+_ALSO_OF = attrgetter(*(name for name in _ALSO if name not in ("attributes", "name")))
 _OWN = "afere"  # the scope of spans that no other library made
 # What a key is called where it is a field of the span.
 _FIELDS = {"user": ("user.id", "user"), "session": ("session.id", "session")}
@@ -85,6 +88,9 @@ class Policy:
 
     def _needed(self, span: Span) -> Redaction | None:
         """The rules that each text has to be held to: found in one look at all of them together."""
+        whole = _at_a_glance(span)
+        if whole is not None and self.redaction.spares(whole):
+            return None
         texts: list[str] = [*_FIELDS]
         for name in (*_CONTENT, *_ALSO):
             value = getattr(span, name)
@@ -104,6 +110,26 @@ def written(project: Project) -> list[Json]:
     except BadInput as problem:
         raise BadProject(f"{project.root / FILE}: {problem}") from None
     return entries
+
+
+def _at_a_glance(span: Span) -> str | None:
+    """All texts of the span in one, made without walking through it; None where that could hide something, or is long."""
+    said = [span.name, *_FIELDS, *span.attributes, *map(str, span.attributes.values())]
+    said += map(str, filter(None, _ALSO_OF(span)))
+    if "scope.name" not in span.attributes:
+        said += map(str, filter(None, _CONTENT_OF(span)))
+    else:  # what was read from the attributes is part of them, but several parts of a message are one text
+        said += (str(one) for one in (*span.input_messages, *span.output_messages) if not _is_one_text(one))
+        said.append(str(span.tool or ""))
+    whole = "\0".join(said)
+    # Python and JSON write a sign that could be mistaken with a backslash.
+    return whole if "\\" not in whole and len(whole) <= LONGEST else None
+
+
+def _is_one_text(message: Json) -> bool:
+    said = cast("dict[str, Json]", message) if isinstance(message, dict) else {}
+    parts = said.get("parts")
+    return isinstance(parts, list) and len(parts) == 1 and not said.get("tool_calls")
 
 
 def _gather(value: Json, texts: list[str]) -> None:

@@ -60,7 +60,7 @@ class _Plan:
     kinds: tuple[
         tuple[str, Mapping[str, str] | str], ...
     ]  # an attribute and its values, or how a name begins and the kind
-    numbered: Mapping[str, tuple[str, ...]]  # prefix -> names of its kin
+    numbered: Mapping[str, shapes.Tree]  # prefix -> where each of its kin goes
     own: tuple[str, ...]  # attributes in which another afere says what its fields are
 
 
@@ -84,14 +84,14 @@ def _plan(names: tuple[str, ...]) -> _Plan:
     words = {name.partition(".")[0] for name in names}
     spoken = [dialect for dialect in MAPS if not dialect.signs or not dialect.signs.isdisjoint(words)]
     there = set(names)
-    numbered: dict[str, tuple[str, ...]] = {}
+    numbered: dict[str, shapes.Tree] = {}
 
     def useful(rule: Rule) -> bool:
         if not rule.numbered:
             return all(name in there for name, _ in rule.terms)
         prefix = rule.terms[0][0]
         if prefix not in numbered:
-            numbered[prefix] = tuple(name for name in names if name.startswith(f"{prefix}."))
+            numbered[prefix] = shapes.tree(names, prefix)
         return bool(numbered[prefix])
 
     rules = {
@@ -161,18 +161,15 @@ class _Reading:
 
     def facts(self, names: Sequence[str]) -> None:
         """Texts that are known from one attribute."""
-        for name in names:
-            if name in self._plan.rules and getattr(self._span, name) is None:
+        for name in filter(self._plan.rules.__contains__, names):
+            if getattr(self._span, name) is None:
                 setattr(self._span, name, self._text(name))
 
     def named(self, fields: Mapping[str, str]) -> None:
         """Facts that have no field of a span, under the one name that everybody looks for."""
-        for field, name in fields.items():
-            if (
-                field in self._plan.rules
-                and name not in self._span.attributes
-                and (value := self._text(field)) is not None
-            ):
+        for field in filter(self._plan.rules.__contains__, fields):
+            name = fields[field]
+            if name not in self._span.attributes and (value := self._text(field)) is not None:
                 self._span.attributes[name] = value
 
     def outcome(self) -> None:
@@ -213,13 +210,13 @@ class _Reading:
 
     def _numbers(self) -> None:
         span = self._span
-        for name in _COUNTS:
-            if name in self._plan.rules and getattr(span, name) is None:
+        for name in filter(self._plan.rules.__contains__, _COUNTS):
+            if getattr(span, name) is None:
                 setattr(span, name, next(filter(_known, map(_count, self._found(name))), None))
         # Some leave out of the input what the cache answered.
         if span.cached_input_tokens and span.input_tokens is not None and span.cached_input_tokens > span.input_tokens:
             span.input_tokens += span.cached_input_tokens
-        if span.cost is None:
+        if span.cost is None and "cost" in self._plan.rules:
             span.cost = next(filter(_known, map(_amount, self._found("cost"))), None)
         if span.cost == 0:
             span.cost = None  # said of a call that failed, and of models that the sender's own table of prices lacks
@@ -241,12 +238,13 @@ class _Reading:
         system = self._spoken_of("system", "system") if given else []
         if system and not any(_role(message) == "system" for message in given):
             given = [*system, *given]
-        heard, answered, finish = _from_events(span.events)
+        heard, answered, finish = _from_events(span.events) if span.events else ([], [], None)
         span.input_messages = given or heard or span.input_messages
         span.output_messages = made or answered or span.output_messages
         if span.finish_reason is None:
-            reasons = map(_finish, [*self._values("finish_reason"), finish])
-            span.finish_reason = next(filter(_known, reasons), None)
+            if finish is not None or "finish_reason" in self._plan.rules:
+                reasons = map(_finish, [*self._values("finish_reason"), finish])
+                span.finish_reason = next(filter(_known, reasons), None)
             if span.finish_reason is None and span.kind == "llm":
                 span.finish_reason = self._last_finish()
 
@@ -298,12 +296,17 @@ class _Reading:
                 yield value
 
     def _first(self, field: str) -> Json:
-        return next((value for value in self._found(field) if value != ""), None)
+        for name, rule in self._plan.rules.get(field, ()):
+            value = self._span.attributes[name] if name else self._value(rule)
+            if value is not None and value != "":
+                return value
+        return None
 
     def _text(self, field: str) -> str | None:
-        for value in self._found(field):
-            plain = shapes.loaded(value)  # MLflow writes texts as JSON
-            said = str(plain) if isinstance(plain, str | int) and not isinstance(plain, bool) else ""
+        attributes = self._span.attributes
+        for name, rule in self._plan.rules.get(field, ()):
+            plain = shapes.loaded(attributes[name] if name else self._value(rule))  # MLflow writes texts as JSON
+            said = plain if isinstance(plain, str) else str(plain) if type(plain) is int else ""
             if said and not said.startswith(_SCRUBBED):
                 return said[:1000]
         return None
@@ -331,9 +334,7 @@ class _Reading:
 
     def _numbered(self, prefix: str) -> Json:
         if f"{prefix}.*" not in self._parsed:
-            attributes = self._span.attributes
-            kin = {name: attributes[name] for name in self._plan.numbered[prefix]}
-            self._parsed[f"{prefix}.*"] = shapes.numbered(kin, prefix) or None
+            self._parsed[f"{prefix}.*"] = shapes.grown(self._plan.numbered[prefix], self._span.attributes) or None
         return self._parsed[f"{prefix}.*"]
 
     def _json(self, name: str) -> Json:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias, cast
 
 from afere.base.canonical import Json
 
@@ -37,17 +37,18 @@ _RESULTS = frozenset({"tool_call_response", "tool-result", "tool_result", "funct
 _PARTS = _CALLS | _RESULTS | {"text", "reasoning", "thinking", "image", "image_url", "blob", "uri", "file"}
 
 
+_JSON = ("{", "[", '"')
 _READ = json.JSONDecoder(parse_constant=str).decode  # json.loads would make one for every text
 
 
 def loaded(value: Any) -> Json:
     """What a text that is JSON holds; other values, and texts that are none, as they are."""
-    if isinstance(value, str) and value[:1] in ("{", "[", '"'):
+    if type(value) is str and value.startswith(_JSON):
         try:
             return _READ(value)
         except (ValueError, RecursionError):
             return value
-    return cast("Json", value)
+    return value
 
 
 def messages(value: Any, role: str) -> list[Json]:
@@ -60,7 +61,9 @@ def messages(value: Any, role: str) -> list[Json]:
 def _collect(value: Json, role: str, found: list[Json], depth: int) -> None:
     if value is None or value == "" or depth > _DEEPEST:
         return
-    if isinstance(value, list):
+    if (plain := _plain(value)) is not None:
+        found.append(plain)
+    elif isinstance(value, list):
         if value and all(_is_part(item) for item in value):
             found.append(_message({"parts": value}, role))
         else:
@@ -72,6 +75,20 @@ def _collect(value: Json, role: str, found: list[Json], depth: int) -> None:
         found.append(_message(value, role))
     else:
         _open(value, role, found, depth)
+
+
+def _plain(value: Json) -> Json:
+    """A message of nothing but a known role and a text, as most are: the same as `_message` makes, sooner."""
+    if not isinstance(value, dict):
+        return None
+    if len(value) == 1 and isinstance(inside := value.get("message"), dict):
+        value = inside
+    role, text = value.get("role"), value.get("content")
+    if len(value) != 2 or not isinstance(role, str) or role not in _KNOWN:
+        return None
+    if not isinstance(text, str) or not text or text.startswith(_JSON):
+        return None
+    return {"role": role, "text": text, "parts": [{"type": "text", "text": text}], "tool_calls": []}
 
 
 def _open(value: dict[str, Json], role: str, found: list[Json], depth: int) -> None:
@@ -305,32 +322,44 @@ def documents(value: Any) -> list[Json]:
     return found
 
 
-def numbered(attributes: Mapping[str, Json], prefix: str) -> list[Json]:
-    """`prefix.0.a.b`, `prefix.1.a.b` as [{a: {b}}, {a: {b}}], and so below."""
-    tree: dict[str, Any] = {}
-    start = f"{prefix}."
-    for name, value in attributes.items():
-        if name.startswith(start):
-            at = tree
-            *path, last = name[len(start) :].split(".", 12)
-            for word in path:
-                below = at.setdefault(word, {})
-                if not isinstance(below, dict):
-                    break
-                at = cast("dict[str, Any]", below)
-            else:
-                at.setdefault(last, value)
-    listed = _listed({word: value for word, value in tree.items() if word.isdecimal()})
+# What numbered names make: a list, an object, or the name of an attribute whose value goes there.
+Tree: TypeAlias = "str | list[Tree] | dict[str, Tree]"
+
+
+def tree(names: Iterable[str], prefix: str) -> Tree:
+    """Where the values of `prefix.0.a.b`, `prefix.1.a.b` go: [{a: {b}}, {a: {b}}]; empty if there are none."""
+    start, made = f"{prefix}.", dict[str, Any]()
+    for name in names:
+        first, *path = name[len(start) :].split(".", 13) if name.startswith(start) else [""]
+        if not first.isdecimal():
+            continue
+        at: Any = made
+        for word in (first, *path[:-1]) if path else ():
+            at = at.setdefault(word, {}) if isinstance(at, dict) else at
+        if isinstance(at, dict):  # else a shorter name has the place
+            cast("dict[str, Any]", at).setdefault(path[-1] if path else first, name)
+    listed = _listed(made)
     return listed if isinstance(listed, list) else []
 
 
-def _listed(value: Any) -> Json:
+def _listed(value: Any) -> Tree:
     if not isinstance(value, dict):
-        return value
+        return cast("str", value)
     said = cast("dict[str, Any]", value)
     if said and all(word.isdecimal() and len(word) < 10 for word in said):
         return [_listed(said[word]) for word in sorted(said, key=int)]
-    return {word: _listed(below) if isinstance(below, dict) else below for word, below in said.items()}
+    return {word: _listed(below) for word, below in said.items()}
+
+
+def grown(tree: Tree, attributes: Mapping[str, Json]) -> Json:
+    """What a tree makes of the attributes that it was made for."""
+    if isinstance(tree, str):
+        return attributes[tree]
+    if isinstance(tree, list):
+        return [grown(below, attributes) for below in tree]
+    return {
+        word: attributes[below] if isinstance(below, str) else grown(below, attributes) for word, below in tree.items()
+    }
 
 
 def _object(value: Any) -> dict[str, Any]:

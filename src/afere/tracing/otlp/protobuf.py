@@ -106,17 +106,16 @@ class Values:
 
     def attributes(self, found: Iterable[Any], depth: int = 0) -> dict[str, Json]:
         """Pairs as a mapping; of the same key twice the last."""
-        made: dict[str, Json] = {}
-        for pair in found:
-            value = pair.value
-            made[pair.key] = value.string_value or self.value(value, depth)  # most are texts, and most time goes here
-        return made
+        # Most are texts, and most time goes here.
+        return {pair.key: (value := pair.value).string_value or self.value(value, depth) for pair in found}
 
     def value(self, value: Any, depth: int) -> Json:
         """Any value."""
         kind = value.WhichOneof("value")
         made: Json = None  # also for a kind of value that is newer than this program
-        if kind in ("string_value", "int_value", "bool_value"):
+        if kind == "int_value":
+            return value.int_value
+        if kind in ("string_value", "bool_value"):
             made = getattr(value, kind)
         elif kind == "double_value":
             made = number(value.double_value)

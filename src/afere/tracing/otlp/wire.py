@@ -31,7 +31,10 @@ def fields(data: bytes | memoryview) -> Iterator[tuple[int, bytes | memoryview]]
         room -= 1
         if room < 0:
             raise TooMuch(f"The body has a message of more than {_FIELDS:,} fields. Send smaller batches.")
-        key, at = _varint(data, at, end)
+        if (key := data[at]) < 0x80:
+            at += 1
+        else:
+            key, at = _varint(data, at, end)
         kind = key & 7
         if kind == 2:
             size, at = _varint(data, at, end)
