@@ -335,7 +335,7 @@ def tree(names: Iterable[str], prefix: str) -> Tree:
             continue
         at: Any = made
         for word in (first, *path[:-1]) if path else ():
-            at = at.setdefault(word, {}) if isinstance(at, dict) else at
+            at = cast("dict[str, Any]", at).setdefault(word, {}) if isinstance(at, dict) else at
         if isinstance(at, dict):  # else a shorter name has the place
             cast("dict[str, Any]", at).setdefault(path[-1] if path else first, name)
     listed = _listed(made)
