@@ -115,9 +115,9 @@ def written(project: Project) -> list[Json]:
 def _at_a_glance(span: Span) -> str | None:
     """All texts of the span in one, made without walking through it; None where that could hide something, or is long."""
     said = [span.name, *_FIELDS, *span.attributes, *map(str, span.attributes.values())]
-    said += [str(value) for value in cast("tuple[Any, ...]", _ALSO_OF(span)) if value]
+    said += [str(value) for value in _ALSO_OF(span) if value]
     if "scope.name" not in span.attributes:
-        said += [str(value) for value in cast("tuple[Any, ...]", _CONTENT_OF(span)) if value]
+        said += [str(value) for value in _CONTENT_OF(span) if value]
     else:  # what was read from the attributes is part of them, but several parts of a message are one text
         said += (str(one) for one in (*span.input_messages, *span.output_messages) if not _is_one_text(one))
         said.append(str(span.tool or ""))
