@@ -24,8 +24,9 @@ _TRACE = re.compile(r"[0-9a-f]{6,32}")
 
 @click.command()
 @click.argument("what", metavar="REF|TRACE")
+@click.option("--messages", is_flag=True, help="Of a trace: what each step was given and said, not only that it ran.")
 @placed
-def show(place: Place, what: str) -> None:
+def show(place: Place, what: str, *, messages: bool) -> None:
     """Show an artifact, such as prompt:answer@production, or a trace by the first digits of its id."""
     from afere.cli.drawing import chain_json, draw_artifact, draw_trace, trace_json
 
@@ -34,7 +35,7 @@ def show(place: Place, what: str) -> None:
         if trace is not None:
             scores = session.find("scores", target_prefix=trace.trace_id, limit=1000).items
             value = trace_json(trace, scores) if place.json else None
-            place.show(value, lambda console: draw_trace(console, trace, scores))
+            place.show(value, lambda console: draw_trace(console, trace, scores, messages=messages))
             return
         try:
             artifact = _meant(what, session, place.here())

@@ -17,6 +17,7 @@ from afere.base.clock import rfc3339
 from afere.base.decision import Decision, Ruling
 from afere.base.score import Score
 from afere.base.span import Span, Trace
+from afere.store.spans import died
 
 if TYPE_CHECKING:
     from afere.chains.revision import Change
@@ -115,8 +116,8 @@ def _block(console: Console, title: str, text: str) -> None:
         console.print(Text(f"  ... {len(lines) - _MAX_LINES} more lines: --json shows all", "dim"))
 
 
-def draw_trace(console: Console, trace: Trace, scores: Sequence[Score]) -> None:
-    """The tree of spans with time, tokens, cost and errors; then what is thought of it."""
+def draw_trace(console: Console, trace: Trace, scores: Sequence[Score], *, messages: bool = False) -> None:
+    """The tree of spans with time, tokens, cost and errors, and what they said if asked; then what is thought of it."""
     root, totals = trace.root, trace.totals
     console.print(
         Text.assemble(
@@ -142,6 +143,11 @@ def draw_trace(console: Console, trace: Trace, scores: Sequence[Score]) -> None:
         console.print(
             Text(f"{totals.spans} spans, {_spent(totals.input_tokens, totals.output_tokens, totals.cost)}", "dim")
         )
+    if messages:
+        for span in trace.spans:
+            _draw_said(console, span)
+    elif any(span.input_messages or span.tool or span.documents for span in trace.spans):
+        console.print(Text(f"What was said: afere show {trace.trace_id[:12]} --messages", "dim"))
     for score in scores:
         on = score.target.removeprefix(trace.trace_id).removeprefix("/")
         why = f": {score.why}" if score.why else ""
@@ -154,9 +160,46 @@ def draw_trace(console: Console, trace: Trace, scores: Sequence[Score]) -> None:
         )
 
 
+def _draw_said(console: Console, span: Span) -> None:
+    """What one step was given and what it said: messages, tool, documents, input and output."""
+    lines = _said(span)
+    if not lines:
+        return
+    console.print(Text.assemble((f"\n{span.name}", "bold"), (f" {span.kind} {span.span_id}", "dim")))
+    for who, text in lines:
+        plain = "".join(sign for sign in text if sign.isprintable() or sign in "\n\t")  # no codes for the terminal
+        console.print(Text.assemble((f"  {who}  ", "cyan"), plain.replace("\n", "\n    ")))
+
+
+def _said(span: Span) -> list[tuple[str, str]]:
+    from afere.server.pages.span import view
+
+    seen = view(span, (), span.status)
+    found = [("input", _text(seen.given))] if seen.given is not None else []
+    for one in seen.messages:
+        parts = [one.text, *(call.text for call in one.calls), *one.attached]
+        found.append((one.name or one.role, "\n".join(part for part in parts if part)))
+    if seen.call is not None:
+        found += [("call", seen.call.text), ("result", "none" if seen.result is None else _text(seen.result))]
+    for document in seen.documents:
+        score = "" if document.score is None else f" {document.score:.3g}"
+        found.append((f"{document.id}{score}", document.text))
+    return [*found, ("output", _text(seen.made))] if seen.made is not None else found
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def _span_line(span: Span) -> Text:
     took = (
-        "running" if span.status == "running" else f"{span.seconds:.3f} s" if span.seconds is not None else "not ended"
+        "died"
+        if died(span)
+        else "running"
+        if span.status == "running"
+        else f"{span.seconds:.3f} s"
+        if span.seconds is not None
+        else "not ended"
     )
     line = Text.assemble((span.name, "bold"), (f" {span.kind}", "dim"), f"  {took}")
     if span.model:
@@ -186,8 +229,7 @@ def _known(number: int | None) -> str:
 
 
 def _cut(value: Json) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = " ".join(text.split())
+    text = " ".join(_text(value).split())
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
 
 
@@ -197,7 +239,7 @@ def trace_json(trace: Trace, scores: Sequence[Score]) -> dict[str, Json]:
     chain = next((ref for span in trace.spans for ref, _ in span.artifacts if ref.startswith("chain:")), None)
     return {
         "trace_id": trace.trace_id, "project": trace.project, "name": root.name, "start": rfc3339(root.start),
-        "seconds": root.seconds, "status": root.status, "error": root.error, "input": root.input, "output": root.output,
+        "seconds": root.seconds, "status": "died" if died(root) else root.status, "error": root.error, "input": root.input, "output": root.output,
         "session": root.session, "user": root.user, "environment": root.environment, "chain": chain,
         "totals": trace.totals.to_json(), "scores": [score.to_json() for score in scores],
         "spans": [span.to_json() for span in trace.spans], "next": None,

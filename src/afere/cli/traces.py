@@ -18,14 +18,25 @@ from afere.cli.common import Place, placed
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from afere.store import Session
+
+
+_LONGEST = 60  # characters of a value that is counted
+
 
 # `-user:42` is a term of the filter: this command has no short options, not even -h, so that it is never read as one.
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("filter", nargs=-1, type=click.UNPROCESSED)
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many at most.")
 @click.option(
-    "--sort", default="start", show_default=True, type=click.Choice(["start", "latency", "cost"]), help="The largest first."
+    "--sort", default="start", show_default=True, type=click.Choice(["start", "latency", "cost", "tokens"]), help="The largest first."
 )  # fmt: skip
+@click.option(
+    "--view", metavar="NAME", help="A saved view: its filter, and its sort unless --sort is given; FILTER narrows it."
+)
+@click.option(
+    "--facets", is_flag=True, help="Instead of the list: how many by status, chain, user, version, model and more."
+)
 @click.option("--cursor", metavar="NEXT", help="Go on from `next` of the page before.")
 @click.option(
     "--export", "file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path),
@@ -33,8 +44,9 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @placed
 def traces(
-    place: Place, filter: tuple[str, ...], limit: int, cursor: str | None, *, sort: str, file: Path | None
-) -> None:
+    place: Place, filter: tuple[str, ...], limit: int, cursor: str | None, *, sort: str, file: Path | None, view: str | None,
+    facets: bool,
+) -> None:  # fmt: skip
     """List traces, newest first, or sorted.
 
     FILTER narrows the list; all terms must hold, and words alone are searched in inputs and outputs:
@@ -47,15 +59,27 @@ def traces(
     Put > and < in quotes, or the shell takes them. Fields: trace, name, kind, status, model, provider, user, session,
     error, latency, cost, tokens, input_tokens, output_tokens, environment, since, before, text, chain, attr.KEY.
     """
-    if file is not None:
-        _export(place, " ".join(filter), file)
-        return
     with place.session() as session:
-        page = session.spans.find(" ".join(filter), limit=limit, cursor=cursor, sort=sort)
+        query = " ".join(filter)
+        if view is not None:
+            query, sort = _viewed(session, view, query, sort)
+        if file is not None:
+            _export(place, session, query, file)
+            return
+        if facets:
+            _facets(place, session, query)
+            return
+        page = session.spans.find(query, limit=limit, cursor=cursor, sort=sort)
         sums = session.spans.totals(root.trace_id for root in page.items)
     items: list[Json] = [_line(root, sums[root.trace_id], session.project) for root in page.items]
 
-    words = ["afere", "traces", *filter, *(["--sort", sort] if sort != "start" else [])]
+    words = [
+        "afere",
+        "traces",
+        *filter,
+        *(["--view", view] if view else []),
+        *(["--sort", sort] if sort != "start" else []),
+    ]
     words += ["--limit", str(limit)] if limit != 20 else []
 
     def draw(console: Console) -> None:
@@ -70,11 +94,37 @@ def traces(
     place.show({"items": items, "next": page.next}, draw)
 
 
-def _export(place: Place, filter: str, file: Path) -> None:
+def _viewed(session: Session, view: str, query: str, sort: str) -> tuple[str, str]:
+    from afere.server.pages.views import named
+
+    found = named(session, view)
+    given = click.get_current_context().get_parameter_source("sort")
+    chosen = sort if given is not None and given.name != "DEFAULT" else found.sort
+    return f"{found.filter} {query}".strip(), chosen
+
+
+def _facets(place: Place, session: Session, query: str) -> None:
+    from rich.text import Text
+
+    from afere.server.pages.asked import Asked
+    from afere.server.pages.over import page
+
+    over = page(session, Asked(query={"q": query}))
+
+    def draw(console: Console) -> None:
+        console.print(Text(over.verdict))
+        for facet in over.facets:
+            console.print(Text.assemble((facet.title, "bold"), ("  of spans" if facet.of == "spans" else "", "dim")))
+            for one in facet.values:
+                console.print(Text(f"{one.count:>8,}  {one.name[:_LONGEST]}"))
+
+    place.show(over, draw)
+
+
+def _export(place: Place, session: Session, filter: str, file: Path) -> None:
     from afere.cli.export import export
 
-    with place.session() as session:
-        count = export(session, filter, file)
+    count = export(session, filter, file)
     place.show(
         {"traces": count, "file": str(file)}, lambda console: console.print(f"{count:,} traces in {file}", markup=False)
     )
@@ -122,6 +172,7 @@ def _line(root: Span, sums: Totals, project: str) -> Json:
     return {
         "project": project,
         **{name: span[name] for name in kept},
+        "status": _status(root),
         "error": root.error or ("the process that ran it is gone" if _status(root) == "died" else None),
         "environment": root.environment,
         "totals": sums.to_json(),

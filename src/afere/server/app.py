@@ -22,6 +22,7 @@ from afere.server.metrics import metrics
 from afere.server.openapi import describe
 from afere.server.otlp import PATHS, Intake, doors, refused
 from afere.server.pages import (
+    against,
     artifacts,
     audit,
     compare,
@@ -72,6 +73,7 @@ ADDRESSES = (
     Address("/traces", "traces", traces.page, "traces.html", ("q", "sort", "view", *_PAGED)),
     Address("/traces/new", "traces", traces.new_page, "traces_new.html", ("q", "after", "watch")),
     Address("/traces/over", "traces", over.page, "traces_over.html", ("q",)),
+    Address("/traces/against", "traces", against.page, "traces_against.html", ("q", "against")),
     Address("/traces/{trace}", "traces", trace.page, "trace.html", ("cursor", "content")),
     Address("/traces/{trace}/steps", "traces", trace.steps_page, None),
     Address("/traces/{trace}/spans/{span}", "traces", trace.span_page, "span_page.html"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, cast
 
 from afere.base.canonical import Json
@@ -14,10 +16,12 @@ from afere.base.errors import BadInput
 from afere.base.filter import Term
 from afere.store.span_filter import Where, register, row_condition, time_of
 from afere.store.span_rollup import COUNTED, HOUR, SHARE, names_are_whole
+from afere.store.span_rows import Chunks
 
 _COLUMNS = (
     "model", "response_model", "name", "kind", "status", "provider", "user", "session", "environment", "chain",
 )  # fmt: skip
+_SAID = ("component", "version", "prompt")  # what a span's details say
 _TIMES = {"hour": "%Y-%m-%dT%H:00:00Z", "day": "%Y-%m-%d"}
 _COUNTED_BY = frozenset({"model", "name", "kind", "status"})  # what a series of counts knows
 _SUMS = ("input_tokens", "output_tokens", "cost")
@@ -31,7 +35,8 @@ def statistics(
     """See `SpanStore.stats`."""
     for name in by:
         _check(name)
-    register(connection)
+    chunks = register(connection)
+    connection.create_function("said", 3, partial(_said, chunks))
     asked = {*by, *(term.field for term in terms)}
     counted = asked <= _COUNTED_BY | {"hour", "day", "since", "before"} and (
         "name" not in asked or names_are_whole(connection, project)
@@ -162,12 +167,38 @@ def _series_conditions(terms: Sequence[Term]) -> tuple[str, list[Any]]:
     return "".join(parts), values
 
 
+def _said(chunks: Chunks, chunk: int, line: int, what: str) -> str | None:
+    """The component or prompt that ran, or the version of the program, as the span's artifacts and attributes say."""
+    details = chunks.detail(chunk, line)
+    uses = cast("list[Any]", details.get("artifacts") or [])
+    ran = [str(cast("list[Any]", use)[0]) for use in uses if isinstance(use, list) and use]
+    attributes = details.get("attributes")
+    said = cast("dict[str, object]", attributes) if isinstance(attributes, dict) else {}
+    if what == "version":
+        return next((str(said[name]) for name in _VERSIONS if said.get(name)), None) or _first(ran, "chain:")
+    found = _first(ran, f"{what}:")
+    if what == "component":
+        return found and re.split("[@~]", found)[0]
+    named = [said.get(f"gen_ai.prompt.{part}") for part in ("name", "version")]
+    return found or "@".join(str(part) for part in named if part is not None) or None
+
+
+_VERSIONS = ("service.version", "resource.service.version", "release")
+
+
+def _first(refs: Sequence[str], kind: str) -> str | None:
+    return next((ref.removeprefix(kind) for ref in refs if ref.startswith(kind)), None)
+
+
 def _group(name: str, hour: str, row: str) -> str:
+    if name in _SAID:
+        found = f"said({row}.chunk, {row}.line, '{name}')"
+        return f"coalesce({found}, {row}.name)" if name == "component" else found
     return f"strftime('{_TIMES[name]}', {hour} * 3600, 'unixepoch')" if name in _TIMES else f"{row}.{name}"
 
 
 def _check(name: str) -> None:
-    known = (*_COLUMNS, *_TIMES)
+    known = (*_COLUMNS, *_SAID, *_TIMES)
     if name not in known:
         near = get_close_matches(name, known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -10,6 +10,8 @@ from afere.evals.stats.agreement import cohen as cohen
 from afere.evals.stats.agreement import dawid_skene as dawid_skene
 from afere.evals.stats.agreement import fleiss as fleiss
 from afere.evals.stats.agreement import krippendorff as krippendorff
+from afere.evals.stats.apart import apart as apart
+from afere.evals.stats.apart import p_apart as p_apart
 from afere.evals.stats.bootstrap import bca as bca
 from afere.evals.stats.bootstrap import quantile_difference as quantile_difference
 from afere.evals.stats.decide import Verdict as Verdict

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 _COUNTED = 1000  # newest traces that are counted
 _SLOTS = 48
+_VERSIONS = ("service.version", "resource.service.version", "release")  # attributes that say which version ran
 _TOP = 8  # values of a facet
-VERSIONS = ("service.version", "resource.service.version", "release")  # attributes that say which version ran
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ _OF_ROOT: tuple[tuple[str, Callable[[Span], str | None]], ...] = (
     ("user", lambda span: span.user),
     ("session", lambda span: span.session),
     ("environment", lambda span: span.environment),
-    *((f"attr.{name}", _said(name)) for name in VERSIONS),
+    *((f"attr.{name}", _said(name)) for name in _VERSIONS),
 )  # fmt: skip
 
 

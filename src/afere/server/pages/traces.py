@@ -67,6 +67,11 @@ class TracesPage:
         return self.first and self.sort == "start" and not self.problem
 
     @property
+    def timed(self) -> bool:
+        """Whether it is of a period, so that there is one before it."""
+        return any(token.field == "since" for token in self.tokens)
+
+    @property
     def slowest(self) -> float:
         """Seconds, for the bars."""
         return max((one.root.seconds or 0.0 for one in self.items), default=0.0)
