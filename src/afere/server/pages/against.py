@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
-from afere.base.errors import BadInput
+from afere.base.errors import BadInput, BadRule
 from afere.base.filter import Term, parse_filter
 from afere.base.span import Span, Totals
 from afere.evals.stats import Estimate, apart, clustered_mean, clustered_rate, p_apart, quantile
@@ -103,11 +103,15 @@ class AgainstPage:
     against: str
     before: Side
     after: Side
-    measures: tuple[Measure, ...]
+    measures: tuple[Measure, ...] = ()
+    problem: str = ""
+    status: int = 200
 
     @property
     def verdict(self) -> str:
         """What is proven to have changed, in a sentence."""
+        if self.problem:
+            return "These two cannot be compared."
         if not self.before.count or not self.after.count:
             return f"No trace matches {(self.after if not self.after.count else self.before).query or 'here'}: nothing to compare."
         changed = [
@@ -125,7 +129,12 @@ class AgainstPage:
 
 def page(session: Session, asked: Asked) -> AgainstPage:
     """The traces of `?q=` against those of `?against=`: a filter whose terms take the place of its own, or `previous`."""
-    return compared(session, asked.get("q").strip(), asked.get("against", PREVIOUS).strip())
+    query, against = asked.get("q").strip(), asked.get("against", PREVIOUS).strip()
+    try:
+        return compared(session, query, against)
+    except (BadRule, BadInput) as problem:
+        nothing = Side("", 0, False, 0)
+        return AgainstPage(query, against, nothing, nothing, problem=str(problem), status=400)
 
 
 def compared(session: Session, query: str, against: str) -> AgainstPage:
