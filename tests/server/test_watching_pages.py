@@ -344,3 +344,37 @@ def test_seeded_texts_of_all_scripts_are_on_the_pages_of_their_users(site: str) 
         status, _, html = ask(site, f"/users/{quote(text[:40], safe='')}")
         assert status == 200
         assert text[:20] in html
+
+
+def test_home_counts_a_whole_week_and_leaves_evaluations_out(fresh: tuple[str, Session]) -> None:
+    """Of more requests and spans than one page of either would hold."""
+    url, session = fresh
+    for first in range(0, 2_600, 650):
+        session.spans.write(
+            [
+                span
+                for nth in range(first + 1, first + 651)
+                for span in trace(
+                    nth, ago=nth * 200, status="error" if nth % 50 == 0 else "ok", environment="production"
+                )
+            ]
+        )
+
+    def home() -> tuple[Any, dict[str, tuple[Any, ...]]]:
+        page = read(url, "/home.json?over=7d")
+        return page, {one["name"]: (one["calls"], one["errors"]) for one in page["components"]}
+
+    page, components = home()
+    assert (page["requests"], page["failed"], page["more"], page["more_spans"]) == (2600, 52, False, False)
+    assert components == {"qa": (2600, 52), "answer": (2600, 0)}
+    assert page["cost"] == pytest.approx(sum(range(1, 2601)) / 1000)
+    assert page["p95"]["value"] == pytest.approx(1.6)
+    assert page["error_rate"]["low"] < 0.02 < page["error_rate"]["high"]
+    rows = [
+        Span(one.trace_id, one.span_id, one.name, one.start, one.parent_id, one.kind, one.end, "error", environment="evaluation", cost=5.0)
+        for one in trace(9_000)
+    ]  # fmt: skip
+    session.spans.write(rows)
+    with_rows, same = home()
+    assert (with_rows["requests"], with_rows["evaluated"], same) == (2600, 1, components)
+    assert with_rows["cost"] == pytest.approx(page["cost"])

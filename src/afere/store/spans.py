@@ -29,7 +29,7 @@ from afere.store.database import Database
 from afere.store.page import Page, check_limit, read_cursor, write_cursor
 from afere.store.span_filter import Where, register, sorting
 from afere.store.span_layout import MIGRATIONS
-from afere.store.span_list import Listing
+from afere.store.span_list import Listing, Run, runs
 from afere.store.span_rows import ENTRY, OUTLINE, UNDER, Chunks, outlined, preview, read_row
 from afere.store.span_stats import facets, statistics
 from afere.store.span_ties import Ran
@@ -159,6 +159,15 @@ class SpanStore:
             rows, following = listing.page(check_limit(limit), after)
             items = tuple(preview(row, chunks.detail(row["chunk"], row["line"])) for row in rows)
         return Page(items, write_cursor(*following) if following is not None else None)
+
+    def runs(self, filter: str = "", *, limit: int = 50_000) -> list[Run]:
+        """As `find` lists traces, newest first, but each as no more than its start, seconds, status, session and user."""
+        with self._database.read() as connection:
+            register(connection)
+            where = Where(connection, self.project, roots=True)
+            for term in parse_filter(filter).terms:
+                where.ask(term)
+            return runs(connection, where, check_limit(limit))
 
     def stats(self, filter: str = "", *, by: Sequence[str] = ()) -> list[dict[str, Json]]:
         """Count, errors, p50, p95 and p99 of seconds, tokens and cost (US dollars) of the spans that match, grouped by `by`.

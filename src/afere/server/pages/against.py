@@ -128,8 +128,9 @@ class AgainstPage:
 
 
 def page(session: Session, asked: Asked) -> AgainstPage:
-    """The traces of `?q=` against those of `?against=`: a filter whose terms take the place of its own, or `previous`."""
-    query, against = asked.get("q").strip(), asked.get("against", PREVIOUS).strip()
+    """The traces of `?q=` against those of `?against=`: a filter whose terms take the place of its own, or `previous`. Without either, a day and the day before."""
+    against = asked.get("against", PREVIOUS).strip()
+    query = asked.get("q").strip() or ("since:24h" if against == PREVIOUS else "")
     try:
         return compared(session, query, against)
     except (BadRule, BadInput) as problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from afere.base.clock import now_ns
 from afere.base.errors import BadInput
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from afere.base.artifact import Artifact
     from afere.base.score import Score
     from afere.store import Session
+    from afere.store.span_list import Run
 
 WINDOWS = {"1h": 3600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
-_COUNTED = 2000  # newest requests that the figures are over
-_SPANS = 5000  # newest spans, for cost and components
+_COUNTED = 50_000  # newest requests that the figures are over
+_LOOKED = 200_000  # spans that are looked through where evaluations are among them; of more, the newest:
+_SPANS = 5000
 _SCORED = 1000  # newest scores, likewise
 _FEW = 8
 _LIVE = "-environment:evaluation"  # what evaluations run is apart
@@ -68,7 +70,8 @@ class Latest:
 class HomePage:
     """`requests` are the first spans of traces; `more`: there were more, and the figures are over the newest.
 
-    Rows of evaluations and their judges are apart: `evaluated` of them, at least.
+    Rows of evaluations and their judges are apart: `evaluated` of them, at least. `more_spans`: cost and components are of
+    the newest spans alone.
     """
 
     over: str
@@ -144,22 +147,28 @@ def page(session: Session, asked: Asked) -> HomePage:
     if over not in (*WINDOWS, "all"):
         raise BadInput(f"over={over!r}: one of {', '.join(WINDOWS)} or all.")
     since = f"since:{over}" if over in WINDOWS else ""
-    found = session.spans.find(f"{since} {_LIVE}", limit=_COUNTED)
-    evaluated = session.spans.find(f"{since} environment:evaluation", limit=_COUNTED)
-    requests = found.items
-    seconds = [span.seconds for span in requests if span.seconds is not None]
-    failed = sum(span.status == "error" for span in requests)
-    spans = session.spans.find(f"{since} {_LIVE}", limit=_SPANS, roots=False)
-    start = now_ns() - WINDOWS[over] * 10**9 if over in WINDOWS and not found.next else None
+    requests = session.spans.runs(f"{since} {_LIVE}", limit=_COUNTED + 1)
+    more, requests = len(requests) > _COUNTED, requests[:_COUNTED]
+    evaluated = len(session.spans.runs(f"{since} environment:evaluation", limit=_COUNTED))
+    timed = [(run.seconds, _whose(nth, run)) for nth, run in enumerate(requests) if run.seconds is not None]
+    seconds, whose = [took for took, _ in timed], [one for _, one in timed]
+    failed = sum(run.status == "error" for run in requests)
+    cost, components, cut = _components(session, since, evaluated)
+    start = now_ns() - WINDOWS[over] * 10**9 if over in WINDOWS and not more else None
     return HomePage(
-        over, len(evaluated.items), len(requests), found.next is not None, failed,
-        clustered_rate([float(span.status == "error") for span in requests], range(len(requests))),
-        quantile(seconds, 0.5).value, quantile(seconds, 0.95),
-        totals(spans.items).cost, spans.next is not None,
-        _spark(requests, start), _chart(requests, start), _qualities(session, over), _components(spans.items),
-        summaries(session, requests[:_FEW]), _latest(session, "experiment"), _latest(session, "decision"),
+        over, evaluated, len(requests), more, failed,
+        clustered_rate([float(run.status == "error") for run in requests], [_whose(*one) for one in enumerate(requests)]),
+        quantile(seconds, 0.5).value, quantile(seconds, 0.95, clusters=whose), cost, cut,
+        _spark(requests, start), _chart(requests, start), _qualities(session, over), components,
+        summaries(session, session.spans.find(f"{since} {_LIVE}", limit=_FEW).items),
+        _latest(session, "experiment"), _latest(session, "decision"),
         sum(loss.count for loss in session.spans.losses()), bool(requests) or bool(session.spans.find(limit=1).items),
     )  # fmt: skip
+
+
+def _whose(nth: int, run: Run) -> str | int:
+    """What is independent of each other: sessions, else users, else single requests."""
+    return run.session or run.user or nth
 
 
 def _window(session: Session) -> str:
@@ -168,10 +177,31 @@ def _window(session: Session) -> str:
     )
 
 
-def _components(spans: Sequence[Span]) -> tuple[Component, ...]:
-    """Spans by name and kind, the most frequent first."""
+def _components(session: Session, since: str, evaluated: int) -> tuple[float | None, tuple[Component, ...], bool]:
+    """What all cost, spans by name and kind (the most frequent first), and whether these are of the newest alone.
+
+    A window that holds no evaluations is read from the counts by hour. They do not know what was evaluated, so where there
+    are some the spans are looked through, or where those would be too many, the newest.
+    """
+    if evaluated and int(str(session.spans.stats(since)[0]["count"])) > _LOOKED:
+        return _newest(session, since)
+    asked = f"{since} {_LIVE}" if evaluated else since
+    rows = session.spans.stats(asked, by=("name", "kind"))
+    whole = session.spans.stats(asked)[0]
+    found = tuple(
+        Component(
+            str(row["name"]), str(row["kind"]), cast("int", row["count"]), cast("int", row["errors"]),
+            cast("float | None", row["p95_seconds"]), cast("float | None", row["cost"]),
+        )
+        for row in sorted(rows, key=lambda row: -cast("int", row["count"]))[: 2 * _FEW]
+    )  # fmt: skip
+    return cast("float | None", whole["cost"]), found, False
+
+
+def _newest(session: Session, since: str) -> tuple[float | None, tuple[Component, ...], bool]:
+    spans = session.spans.find(f"{since} {_LIVE}", limit=_SPANS, roots=False)
     named: dict[tuple[str, str], list[Span]] = {}
-    for span in spans:
+    for span in spans.items:
         named.setdefault((span.name, span.kind), []).append(span)
     found: list[Component] = []
     for (name, kind), own in named.items():
@@ -180,10 +210,11 @@ def _components(spans: Sequence[Span]) -> tuple[Component, ...]:
         failed = sum(span.status == "error" for span in own)
         p95 = quantile(seconds, 0.95).value
         found.append(Component(name, kind, len(own), failed, p95, sum(costs) if costs else None))
-    return tuple(sorted(found, key=lambda one: -one.calls)[: 2 * _FEW])
+    ordered = tuple(sorted(found, key=lambda one: -one.calls)[: 2 * _FEW])
+    return totals(spans.items).cost, ordered, spans.next is not None
 
 
-def _spark(requests: Sequence[Span], since: int | None) -> figures.Spark | None:
+def _spark(requests: Sequence[Run], since: int | None) -> figures.Spark | None:
     """Requests in 24 slots of the window."""
     if len(requests) < 2:
         return None
@@ -194,7 +225,7 @@ def _spark(requests: Sequence[Span], since: int | None) -> figures.Spark | None:
     return figures.spark(slots)
 
 
-def _chart(requests: Sequence[Span], since: int | None) -> figures.Histogram | None:
+def _chart(requests: Sequence[Run], since: int | None) -> figures.Histogram | None:
     """Requests over the window; None for fewer than two."""
     if len(requests) < 2:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
@@ -122,7 +122,16 @@ def _stretch(terms: Sequence[Term], spans: Sequence[Span]) -> tuple[int, int]:
     return (max(since, oldest) if len(spans) >= _COUNTED else since), before
 
 
-def slots_of(spans: Sequence[Span], since: int, before: int) -> tuple[Slot, ...]:
+class Began(Protocol):
+    """What has a start (ns) and a status: a span, or a run."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+
+
+def slots_of(spans: Sequence[Began], since: int, before: int) -> tuple[Slot, ...]:
     """The traces that begin with these spans, by time."""
     width = max((before - since) // _SLOTS, 1)
     counts, failed = [0] * _SLOTS, [0] * _SLOTS
