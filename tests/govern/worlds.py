@@ -38,6 +38,7 @@ class Planted:
 
     rule: str
     places: frozenset[str]
+    must: bool = True  # else it may be found, and need not be
 
 
 @dataclass
@@ -48,8 +49,8 @@ class World:
     planted: list[Planted] = field(default_factory=list)
     config: dict = field(default_factory=lambda: {"project": "shop", "team": "support", "people": PEOPLE})
 
-    def plant(self, rule: str, *places: str) -> None:
-        self.planted.append(Planted(rule, frozenset(places)))
+    def plant(self, rule: str, *places: str, must: bool = True) -> None:
+        self.planted.append(Planted(rule, frozenset(places), must))
 
     def write(self, name: str, text: str) -> None:
         path = self.root / name
@@ -196,7 +197,7 @@ def one_request(
 
 
 def judged(
-    spans: Sequence[Span], *, every: int = 20, reviewers: Sequence[str] = ("bruno.costa", "carla.souza")
+    spans: Sequence[Span], *, every: int = 19, reviewers: Sequence[str] = ("bruno.costa", "carla.souza")
 ) -> list[Score]:
     """Feedback of users and reviews of people for every n-th request."""
     roots = [span for span in spans if span.parent_id is None]
@@ -222,14 +223,16 @@ def hits(found: Audit, planted: Sequence[Planted], rule: str) -> tuple[int, int,
     of_rule = [one for one in planted if one.rule == rule]
     findings = [one for one in found.findings if one.rule == rule]
     missed = [
-        f"{sorted(one.places)}" for one in of_rule if not any(_at(finding.place, one.places) for finding in findings)
+        str(sorted(one.places))
+        for one in of_rule
+        if one.must and not any(_at(finding.place, one.places) for finding in findings)
     ]
     wrong = [
         f"{finding.place}: {finding.why}"
         for finding in findings
         if not any(_at(finding.place, one.places) for one in of_rule)
     ]
-    return len(of_rule) - len(missed), len(findings) - len(wrong), missed, wrong
+    return sum(one.must for one in of_rule) - len(missed), len(findings) - len(wrong), missed, wrong
 
 
 def _at(place: str, places: frozenset[str]) -> bool:

@@ -99,14 +99,15 @@ def _listed(project: Project, said: Json, problems: list[str]) -> Iterator[ToolC
         problems.append(f"{document.file}: tools are a list of {{name, description, owner, permissions, parameters}}.")
         return
     for number, one in enumerate(value):
-        card = _card(one, document.at((number,)) if document.lines else document.at(("tools", number)))
+        card = read_card(one, document.at((number,)) if document.lines else document.at(("tools", number)))
         if card is None:
             problems.append(f"{document.at((number,))}: a tool needs a name.")
         else:
             yield card
 
 
-def _card(said: Json, place: str) -> ToolCard | None:
+def read_card(said: Json, place: str) -> ToolCard | None:
+    """A tool as any of the protocols writes it; None for what has no name."""
     if isinstance(said, str):
         return ToolCard(said, place=place)
     if not isinstance(said, dict):
@@ -117,7 +118,12 @@ def _card(said: Json, place: str) -> ToolCard | None:
     name = said.get("name")
     if not isinstance(name, str) or not name:
         return None
-    parameters = said.get("parameters") or said.get("inputSchema") or said.get("input_schema")
+    parameters = (
+        said.get("parameters")
+        or said.get("inputSchema")
+        or said.get("input_schema")
+        or said.get("parameters_json_schema")
+    )
     return ToolCard(
         name, str(said.get("description") or ""), _text(said.get("owner")), _texts(said.get("permissions")),
         parameters if isinstance(parameters, dict) else {}, _text(said.get("added")), place,
@@ -129,7 +135,7 @@ def _kept(session: Session) -> Iterator[ToolCard]:
     while True:
         page = session.find("artifacts", kind="tool", latest=True, limit=200, cursor=cursor)
         for artifact in page.items:
-            card = _card({"name": artifact.name, **cast("dict[str, Json]", artifact.content or {})}, artifact.ref)
+            card = read_card({"name": artifact.name, **cast("dict[str, Json]", artifact.content or {})}, artifact.ref)
             if card is not None:
                 yield card
         if (cursor := page.next) is None:

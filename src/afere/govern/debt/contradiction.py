@@ -29,7 +29,7 @@ class Clash:
 def clashes(sentences: Sequence[Sentence], likeness: Likeness, least: float) -> Iterator[Clash]:
     """Every pair that clashes, each sentence's first clash only. `least`: how alike two must be by meaning."""
     asked = [one for one in sentences if one.role in ("system", "user")]
-    told = [_read(one) for one in asked if one.instructs or _read(one).values or _read(one).limits][:_MOST]
+    told = [_read(one) for one in asked[:_MOST]]
     met: set[int] = set()
     for a, b in combinations(told, 2):
         if b.said.number in met or not _together(a.said, b.said):
@@ -176,7 +176,7 @@ def _by_number(a: _Told, b: _Told) -> str | None:
     for ours in a.limits:
         for theirs in b.limits:
             if _length(ours) and _length(theirs):
-                if _object(a.said, b.said) and _apart(ours, theirs) and _told_length(a.said) and _told_length(b.said):
+                if _object(a.said, b.said) and _apart(ours, theirs):
                     return "length"
             elif ours.unit == theirs.unit and _apart(ours, theirs) and _same_fact(a.said, b.said):
                 return f"{ours.number:g} or {theirs.number:g} {ours.unit}"
@@ -185,7 +185,7 @@ def _by_number(a: _Told, b: _Told) -> str | None:
         long = any(_length(one) and one.side >= 0 and _size(one) >= 100 for one in limited.limits)
         asked = {value for axis, value, wanted in other.values if axis == "length" and wanted}
         opposed = (short and asked == {"long"}) or (long and asked == {"short"})
-        if opposed and _told_length(limited.said) and _object(a.said, b.said):
+        if opposed and _object(a.said, b.said):
             return "length"
     return None
 
@@ -202,10 +202,6 @@ def _sizes() -> dict[str, float]:
 def _size(limit: _Limit) -> float:
     """About how many words it allows or demands."""
     return limit.number * _sizes()[limit.unit]
-
-
-def _told_length(said: Sentence) -> bool:
-    return said.instructs or said.role == "system"
 
 
 def _apart(ours: _Limit, theirs: _Limit) -> bool:

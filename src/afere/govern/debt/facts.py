@@ -17,6 +17,7 @@ from afere.base.span import Span
 from afere.data.reading import read_file
 from afere.data.rows import RowProblem, read_row
 from afere.govern.debt.finding import Rules
+from afere.govern.offered import Offered
 from afere.govern.prompts import PromptText, read_prompts
 from afere.govern.tools import AgentCard, ToolCard, declared
 
@@ -184,14 +185,17 @@ def read_facts(session: Session, project: Project, *, as_of: int, rules: Rules |
     until = rfc3339(as_of)
     facts.prompts, problems = read_prompts(session, project, until=until)
     tools = declared(session, project)
-    facts.tools, facts.agents = tools.tools, tools.agents
+    facts.agents = tools.agents
     facts.problems += [*problems, *tools.problems]
     facts.people = tuple(_people(project))
     facts.scores = [score for score in _all(session, "scores") if score.at <= until]
     facts.moves = [move for move in _all(session, "aliases") if move.at <= until]
-    facts.spans = [
-        _ran(span) for span in session.spans.scan(as_of - int(WINDOW.total_seconds()) * 10**9, as_of, most=_MOST)
-    ]
+    offered = Offered()
+    for span in session.spans.scan(as_of - int(WINDOW.total_seconds()) * 10**9, as_of, most=_MOST):
+        facts.spans.append(_ran(span))
+        offered.look(span.attributes, facts.spans[-1].day)
+    named = {card.name for card in tools.tools}
+    facts.tools = (*tools.tools, *(card for card in offered.cards if card.name not in named))
     facts.spans.sort(key=lambda span: span.start)
     facts.authors = _authors(session)
     facts.cases = list(_cases(session, project, facts.problems))

@@ -18,7 +18,7 @@ from afere.govern.debt.finding import Cost, Finding
 from afere.govern.debt.jobs import jobs
 from afere.govern.debt.likeness import Likeness
 from afere.govern.debt.stale import overtaken, retired
-from afere.govern.debt.wording import Sentence, content, plain, sentences
+from afere.govern.debt.wording import Sentence, content, plain, sentences, words
 from afere.govern.prompts import PromptText, PromptVersion
 from afere.models.tokens import count_tokens
 
@@ -153,7 +153,8 @@ def _repeats(a: Sentence, b: Sentence, likeness: Likeness, least: float) -> bool
 
 
 def _digits(said: Sentence) -> frozenset[str]:
-    return frozenset(word for word in said.plain.split() if any(letter.isdigit() for letter in word))
+    numbers = words()["limits"]["numbers"]
+    return frozenset(word for word in said.plain.split() if word in numbers or any(letter.isdigit() for letter in word))
 
 
 def dead_variables(facts: Facts, prompt: PromptText) -> Iterator[Finding]:
@@ -265,7 +266,7 @@ def untested(facts: Facts, said: dict[str, list[Sentence]], likeness: Likeness) 
         general = _general(said[prompt.name], known)
         for one in said[prompt.name]:
             occasion = one.occasion - general or one.occasion
-            if not occasion or any(_touches(occasion, words) for words in known):
+            if not occasion or any(_touches(occasion, known_words) for known_words in known):
                 continue
             (vector,) = likeness.vectors([one.condition])
             nearest = max((sum(x * y for x, y in zip(vector, other, strict=True)) for other in vectors), default=0.0)
@@ -302,8 +303,8 @@ def _general(told: Sequence[Sentence], cases: Sequence[frozenset[str]]) -> froze
 
 
 def _touches(subject: frozenset[str], words: frozenset[str]) -> bool:
-    """Whether a case speaks of what an instruction is about: of half of its words, at least."""
-    return len(subject & words) >= max(1, (len(subject) + 1) // 2)
+    """Whether a case speaks of what an instruction is about: of half of its words, rounded down, and one at least."""
+    return len(subject & words) >= max(1, len(subject) // 2)
 
 
 def _states(prompt: PromptText) -> list[tuple[PromptVersion, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import combinations
 from statistics import median
 
@@ -70,7 +70,7 @@ def overlap(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
     """Pairs that a model can hardly tell apart: alike by description and name, and by parameters."""
     rule = facts.rules["tools.overlap"]
     cards = [card for card in facts.tools if card.description]
-    likeness.learn([card.description for card in cards])
+    likeness.learn([text for card in cards for text in (card.description, _purpose(card))])
     for a, b in combinations(cards, 2):
         if a.agents and b.agents and not set(a.agents) & set(b.agents):
             continue  # no model ever sees both
@@ -88,17 +88,41 @@ def overlap(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
 
 
 def sameness(a: ToolCard, b: ToolCard, likeness: Likeness) -> float:
-    """From 0 to 1: descriptions by meaning, raised by shared words of the names and by shared parameters.
+    """From 0 to 1: what they are for by meaning, raised by shared words of the names and by parameters of one kind.
 
-    Parameters are compared by name and type (Jaccard), names by their words; a tool without parameters is judged by the rest.
+    What a description says before its first full stop or semicolon is what the tool is for; the rest is how to use it.
     """
     words = _jaccard(_words(a.name), _words(b.name))
-    meaning = likeness.between(a.description, b.description)
-    said = _jaccard(_stems(a.description), _stems(b.description))
+    ours, theirs = _purpose(a), _purpose(b)
+    meaning = max(
+        likeness.between(a.description, b.description),
+        likeness.between(ours, theirs),
+        _jaccard(_stems(ours), _stems(theirs)),
+    )
+    if a.parameters or b.parameters:
+        return min(1.0, 0.7 * meaning + 0.1 * words + 0.25 * _fit(a, b))
+    return min(1.0, 0.85 * meaning + 0.2 * words)
+
+
+def _purpose(card: ToolCard) -> str:
+    return re.split(r"[.;]\s", card.description, maxsplit=1)[0]
+
+
+def _fit(a: ToolCard, b: ToolCard) -> float:
+    """How far two tools take the same parameters: the same name and type 1, a shared word of the name 0.8, the type alone 0.5."""
     ours, theirs = _shape(a), _shape(b)
-    if ours or theirs:
-        return min(1.0, 0.62 * max(meaning, said) + 0.13 * words + 0.35 * _jaccard(ours, theirs))
-    return min(1.0, 0.8 * max(meaning, said) + 0.25 * words)
+    total, free = 0.0, dict(theirs)
+    for name, kind in ours.items():
+        scores = {
+            other: 1.0 if name == other else 0.8 if _words(name) & _words(other) else 0.5
+            for other in free
+            if free[other] == kind
+        }
+        if scores:
+            best = max(scores, key=lambda other: scores[other])
+            total += scores[best]
+            del free[best]
+    return total / max(len(ours), len(theirs), 1)
 
 
 def ambiguous(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
@@ -116,7 +140,7 @@ def ambiguous(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
     for members in alike:
         calls = [recent[index][1] for index in members]
         tools = Counter(call.tool or "" for call in calls)
-        if len(calls) < max(_NEAR, rule["calls"]) or len(tools) < 2:
+        if len(calls) < max(_NEAR, rule["calls"]) or len(tools) < 2 or _told_apart(recent[index] for index in members):
             continue
         (one, _), (other, count) = tools.most_common(2)
         if count / len(calls) >= rule["minority"]:
@@ -130,6 +154,15 @@ def ambiguous(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
             f"say in both descriptions which requests are whose (\"use {other} only when ...\"), and add such requests to a suite with the tool that is expected",
             tuple(dict.fromkeys(call.trace for call in calls))[:_EVIDENCE], calls[0].day, Cost(calls=len(calls)),
         )  # fmt: skip
+
+
+def _told_apart(asked: Iterable[tuple[str, Ran]]) -> bool:
+    """Whether the words decide: each request that came more than once, in the same words, always went to the same tool."""
+    chosen: dict[frozenset[str], Counter[str]] = defaultdict(Counter)
+    for text, call in asked:
+        chosen[frozenset(_WORD.findall(text.lower()))][call.tool or ""] += 1
+    again = [tools for tools in chosen.values() if tools.total() > 1]
+    return len(again) > 1 and all(len(tools) == 1 for tools in again)
 
 
 def failing(facts: Facts) -> Iterator[Finding]:
@@ -201,7 +234,7 @@ def unowned(facts: Facts) -> Iterator[Finding]:
             f"its owner {card.owner} left on {gone.left}." if gone else f"its owner {card.owner} is nobody in people: of afere.yaml." if card.owner else "nobody owns it."
         )  # fmt: skip
         yield Finding(
-            rule.id, rule.severity if facts.names_owners else "note", card.name, why, f"write an owner (a team or a person who is here) into {card.place or 'its declaration'}: owner: NAME",
+            rule.id, rule.severity if facts.names_owners and card.place else "note", card.name, why, f"write an owner (a team or a person who is here) into {card.place or 'its declaration'}: owner: NAME",
             (card.place,) if card.place else (), gone.left if gone else card.added,
             Cost(calls=len(facts.tool_calls.get(card.name, ()))),
         )  # fmt: skip
@@ -295,13 +328,13 @@ def _deed(words: set[str]) -> str:
     return "make" if words & making else "undo" if words & _OPPOSITES[0] else "write"
 
 
-def _shape(card: ToolCard) -> set[str]:
-    """Parameters as `name:type`; synonyms are not known."""
+def _shape(card: ToolCard) -> dict[str, str]:
+    """The type of each parameter, by name."""
     properties = card.parameters.get("properties", card.parameters)
     if not isinstance(properties, dict):
-        return set()
+        return {}
     return {
-        f"{name.lower().replace('_', '')}:{said.get('type') if isinstance(said, dict) else said}"
+        name: str(said.get("type") if isinstance(said, dict) else said)
         for name, said in properties.items()
         if name not in ("type", "required", "additionalProperties", "$schema", "title", "description")
     }

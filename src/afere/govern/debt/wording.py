@@ -94,6 +94,11 @@ def content(text: str) -> frozenset[str]:
 
 
 @cache
+def _demands() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{words()['demands']['forms']})(?!\w)")
+
+
+@cache
 def _manner() -> frozenset[str]:
     """Stems of words about how to answer."""
     return frozenset(_same().get(stem(word), stem(word)) for word in words()["manner"]["words"].split())
@@ -125,7 +130,8 @@ class Sentence:
     def main(self) -> str:
         """Without its conditional clause."""
         condition = self.condition
-        return self.plain.replace(condition, " ").strip(" ,.;") if condition else self.plain
+        text = self.plain.replace(condition, " ").strip(" ,.;") if condition else self.plain
+        return _demands().sub(" ", text).strip()
 
     @cached_property
     def condition(self) -> str:
@@ -214,7 +220,7 @@ def _sentences(text: str, first_line: int) -> tuple[Sentence, ...]:
     found: list[Sentence] = []
     for line, role, heading, branch, block in _blocks(text, first_line, tongue):
         for offset, said in _split(block):
-            if len(content(plain(said))) or len(said.split()) > 2:
+            if len(said.split()) > 1:  # a lone word is a field, or a label
                 found.append(
                     Sentence(line + block.count("\n", 0, offset), " ".join(said.split()), role, heading, branch, tongue, len(found))
                 )  # fmt: skip
