@@ -147,7 +147,7 @@ def test_a_repeat_asks_again_but_the_same_repeat_does_not(answer: afere.Componen
 
 
 def test_wrong_rows_are_told_before_anything_is_paid(answer: afere.Component, model: ScriptedModel) -> None:
-    bad = [*rows(2), Row("r9", {"q": "x", "questoin": "y"})]
+    bad = [Row("r9", {"q": "x", "questoin": "y"}), Row("r10", {"p": "x"})]
     with pytest.raises(BadData, match=r"row r9: the target takes q, but .*'questoin'"):
         run_rows(answer, bad, session=afere.open())
     with pytest.raises(BadInput, match="same id"):

@@ -206,3 +206,23 @@ def test_a_model_that_does_not_come_back_ends_the_run_and_resume_finishes_it(
         done = evaluated(resume=True)
     assert done.complete
     assert {one.name: (one.value, one.n) for one in done.table()}["right"] == (1.0, 200)
+
+
+def test_a_judge_that_answers_prose_on_some_cases_keeps_the_others(suite: Callable[..., Path]) -> None:
+    def says(request: Request) -> Answer:
+        judged = request.output is not None
+        odd = any(f"question {n}." in request.messages[-1].text for n in (3, 5))
+        return Answer("I think it is fine.") if judged and odd else _says(request)
+
+    with OpenAIServer(says) as server:
+        suite(server, 20)
+        made = evaluated()
+        asked = len(server.requests)
+    table = {one.name: one for one in made.table()}
+    assert made.complete
+    assert asked == 20 + 18 + 2 * 2, "an odd answer is asked for once more"
+    assert (table["exact"].n, table["exact"].missing) == (20, 0)
+    assert (table["right"].value, table["right"].n, table["right"].missing) == (1.0, 18, 2)
+    why = {run.row: run.scores["right"][1] for run in made.results.runs}
+    assert why["r3"].startswith("the judge gave no verdict: right: the model 'test-model' answered twice")
+    assert "I think it is fine." in why["r5"]

@@ -331,3 +331,25 @@ def test_it_draws_itself_without_running_what_it_shows(project: Path) -> None:
     assert "<script>" not in made._repr_html_()
     value: Any = json.loads(json.dumps(made.to_json()))
     assert value["measures"][0]["name"] == "kind.<script>alert(1)</script>"
+
+
+def test_rows_that_do_not_fit_the_target_are_told_counted_and_left_out(project: Path) -> None:
+    lines = [{"id": f"r{i}", "input": {"q": str(i)}, "expected": str(i)} for i in range(20)]
+    lines[3]["input"] = {"q": "3", "z": 1}
+    lines[7]["input"] = {"qq": "7"}
+    (project / "rows.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    asked: list[str] = []
+
+    def same(q: str) -> str:
+        asked.append(q)
+        return q
+
+    made = afere.evaluate(same, "rows.jsonl", scorers=["exact"])
+    assert made.complete
+    assert len(asked) == 18
+    table = {one.name: one for one in made.table()}
+    assert (table["exact"].value, table["exact"].n, table["exact"].missing) == (1.0, 18, 2)
+    why = {run.row: run.scores["exact"][1] for run in made.results.runs}
+    assert why["r3"] == "rows.jsonl:4: row r3: the target takes q, but the row's input also has 'z'."
+    assert why["r7"].startswith("rows.jsonl:8: row r7: the target takes q, but the row's input has 'qq', and no 'q'.")
+    assert (made.content["unfit"], made.content["errors"]) == (2, 0)

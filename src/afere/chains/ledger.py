@@ -54,6 +54,12 @@ class Ledger:
             self._fresh.append(outcome)
             self._errors += outcome.error is not None
 
+    def pass_over(self, outcome: Outcome) -> None:
+        """Take a row that nothing ran for; the next run looks at it again."""
+        with self._lock:
+            self.done[outcome.row.id, outcome.repeat] = outcome
+            self._errors += 1
+
     def let_go(self, outcome: Outcome) -> None:
         """Keep no trace of an outcome in memory."""
         self.done[outcome.row.id, outcome.repeat] = replace(outcome, trace=None)

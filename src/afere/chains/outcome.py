@@ -15,7 +15,7 @@ class Outcome:
     """What one row gave in one repeat.
 
     `error` with `world`: the model, the network or the disk failed, or the row was not run; never a score. `error`
-    without it: the user's code raised. `seconds` is None where an answer came from the cache. `cost` is in USD.
+    without it: the user's code raised; with `unfit`, nothing ran, since the row does not fit the target. `seconds` is None where an answer came from the cache. `cost` is in USD.
     """
 
     row: Row
@@ -27,6 +27,7 @@ class Outcome:
     trace_id: str | None = None
     seconds: float | None = None
     cost: float | None = None
+    unfit: bool = False
 
     def to_json(self) -> dict[str, Json]:
         """What a job keeps of it."""

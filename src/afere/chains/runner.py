@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from afere.base.canonical import Json
-from afere.base.errors import BadInput, ModelUnreachable
+from afere.base.errors import BadData, BadInput, ModelUnreachable
 from afere.base.span import totals
 from afere.base.steps import Effect, Steps, adrive, drive
 from afere.chains.calls import CACHED, Memory, with_memory
@@ -50,7 +50,8 @@ def run_rows(
 
     `stop` is told every outcome, after `then`, in the order in which rows were begun: one that ended before an earlier one
     waits for it, so that quick rows do not count before slow ones. Once it answers True no more rows are begun; what runs
-    goes on to its end, and what was not begun is in no outcome. With a `seed` rows are begun in random order, the repeats of
+    goes on to its end, and what was not begun is in no outcome. A row that does not fit the target is an outcome that says so
+    (`unfit`), unless none fits: BadData then. With a `seed` rows are begun in random order, the repeats of
     a row one after the other.
 
     `then` is what follows each outcome, that of an earlier run too (its scores), in the place of the row that ran: after
@@ -66,7 +67,7 @@ def run_rows(
     if len({row.id for row in rows}) < len(rows):
         raise BadInput("Two rows have the same id. Give each row an id of its own, or none.")
     found = target_of(target)
-    inputs = {row.id: row.bind(found.parameters) for row in rows}  # every row is checked before anything is paid
+    inputs, unfit = _bound(rows, found)  # before anything is paid
     purse = max_cost if isinstance(max_cost, Purse) else Purse(max_cost)
     paces = paces or Paces()
     ledger = Ledger(rows, repeats, session=session, job=job, purse=purse, paces=paces, progress=progress)
@@ -74,13 +75,35 @@ def run_rows(
         one for one in _order(rows, repeats, seed) if then or stop or (one[0].id, one[1]) not in ledger.done
     )
     run = _Run(
-        found, inputs, waiting, ledger, session, then, paces, _Told(stop, ledger, list(waiting)) if stop else None
+        found,
+        inputs,
+        unfit,
+        waiting,
+        ledger,
+        session,
+        then,
+        paces,
+        _Told(stop, ledger, list(waiting)) if stop else None,
     )
     workers = min(concurrency, len(waiting))
     if workers:
         with still(), resting_here():
             (_in_loop if found.is_async else _in_threads)(run, workers, ledger)
     return ledger.outcomes()
+
+
+def _bound(rows: Sequence[Row], target: Target) -> tuple[dict[str, dict[str, Json]], dict[str, str]]:
+    """The input of each row, and what is wrong with those that do not fit the target. BadData if none fits."""
+    inputs: dict[str, dict[str, Json]] = {}
+    unfit: dict[str, str] = {}
+    for row in rows:
+        try:
+            inputs[row.id] = row.bind(target.parameters)
+        except BadData as problem:
+            if not inputs and len(unfit) == len(rows) - 1:
+                raise BadData(next(iter(unfit.values()), str(problem))) from None
+            unfit[row.id] = str(problem)
+    return inputs, unfit
 
 
 def _order(rows: Sequence[Row], repeats: int, seed: int | None) -> list[tuple[Row, int]]:
@@ -119,6 +142,7 @@ class _Run:
 
     target: Target
     inputs: Mapping[str, dict[str, Json]]
+    unfit: Mapping[str, str]
     waiting: deque[tuple[Row, int]]
     ledger: Ledger
     session: Session
@@ -138,6 +162,9 @@ class _Run:
     def row(self, row: Row, repeat: int) -> Steps[None]:
         """One row to its outcome, and what follows it."""
         outcome = self.ledger.done.get((row.id, repeat))
+        if row.id in self.unfit:
+            outcome = Outcome(row, repeat, error=self.unfit[row.id], unfit=True)
+            self.ledger.pass_over(outcome)
         if outcome is None:
             outcome = yield from self._outcome(row, repeat)
         if self.then is not None:

@@ -50,6 +50,8 @@ def notes(experiment: Experiment) -> list[str]:
         )
     if said["errors"]:
         found.append(f"the target raised an error in {said['errors']} of {said['runs']} runs")
+    if said.get("unfit"):
+        found.append(f"{said['unfit']} of {said['runs']} runs did not begin: {said['unfit_why']}")
     if said.get("from_cache"):
         found.append("all answers came from the cache; nothing was paid")
     if isinstance(stop := said.get("stop"), dict):

@@ -26,7 +26,7 @@ from afere.base.steps import Steps
 from afere.chains.calls import CACHED, Memory, remembering
 from afere.chains.chain import Gathered, settling_later
 from afere.chains.runner import Outcome, Progress, Purse, each, run_rows
-from afere.data import Dataset
+from afere.data import Dataset, Row
 from afere.data.place import shown
 from afere.data.reading import read_file
 from afere.evals import stopping
@@ -179,7 +179,8 @@ class Work:
                     paces=self.paces,
                 )  # fmt: skip
             except BadData as problem:
-                raise BadData(f"{self._written_at(str(problem))}: {problem}") from problem.__cause__
+                first = next((row for row in self.data.rows if str(problem).startswith(f"row {row.id}: ")), None)
+                raise BadData(f"{self._place_of(first)}: {problem}") from problem.__cause__
         self._settle(ran)
         return outcomes
 
@@ -223,15 +224,18 @@ class Work:
         why = "the row has no output, and there is no target to make one"
         return [Outcome(row, 1, row.output, None if row.output is not None else why) for row in self.data.rows]
 
-    def _written_at(self, problem: str) -> str:
-        """Where the row that a problem begins with was written, `data/qa.jsonl:3`; else the dataset's reference."""
+    def _place_of(self, row: Row | None) -> str:
+        """Where a row was written, `data/qa.jsonl:3`; else the dataset's reference."""
+        return self._places.get(row.id if row else "", self.data.ref)
+
+    @cached_property
+    def _places(self) -> dict[str, str]:
         source = self.plan.data
         file = self.project.path(source) if isinstance(source, str | Path) else None
         if file is None or not file.is_file():
-            return self.data.ref
-        name = shown(file, self.project.root)
-        rows = zip(self.data.rows, read_file(file, name), strict=False)
-        return next((place for row, (place, _) in rows if problem.startswith(f"row {row.id}: ")), name)
+            return {}
+        read = read_file(file, shown(file, self.project.root))
+        return {row.id: place for row, (place, _) in zip(self.data.rows, read, strict=False)}
 
     def _settle(self, ran: Gathered) -> None:
         """What ran without being part of a revision joins it, once, and is said: the experiment is of that revision."""
@@ -266,6 +270,8 @@ class Work:
 
     def score(self, outcome: Outcome) -> Steps[None]:
         """Every scorer on one outcome; verdicts of judges come from the cache where the same was judged before."""
+        if outcome.unfit:
+            outcome = replace(outcome, error=f"{self._place_of(outcome.row)}: {outcome.error}")
         if outcome.error is not None:
             found = self._unscored(outcome)
         else:
@@ -279,7 +285,7 @@ class Work:
 
     def _unscored(self, outcome: Outcome) -> dict[str, Scored]:
         why = outcome.error or ""
-        why = why if outcome.world else f"the target raised {why}"
+        why = why if outcome.world or outcome.unfit else f"the target raised {why}"
         return {one.name: Scored(None, why, outcome.world) for one in self.plan.scorers}
 
     def _found(self, case: Case) -> Steps[dict[str, Scored]]:
@@ -352,13 +358,15 @@ class Work:
             }
             for one in plan.scorers
         }
+        unfit = sum(map(_is_unfit, results.runs))
         scorers |= {name: {"ref": None, "hash": "", "kind": "built-in", "better": "lower"} for name in BUILTIN}
         return {
             "name": plan.name, "target": list(results.target) if results.target else None,
             "dataset": list(results.dataset), "scorers": scorers,
             "names": list(results.scorers), "repeats": plan.repeats,
             "cases": len({run.row for run in results.runs}), "runs": len(results.runs),
-            "errors": sum(run.error is not None and not run.world for run in results.runs),
+            "errors": sum(run.scores["errors"][0] is True for run in results.runs),
+            "unfit": unfit, "unfit_why": next((run.error for run in results.runs if _is_unfit(run)), None),
             "unfinished": sum(run.world for run in results.runs), "complete": results.complete,
             "against": plan.against, "compared": compared.ref if compared else None,
             "uncompared": against.why if isinstance(against, Missing) else None,
@@ -429,6 +437,11 @@ def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Resu
         row.id, digest_, outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world, counted(found),
         {name: tuple(said) for name, one in found.items() if (said := cast("list[float]", one.data.get("verdicts")))},
     )  # fmt: skip
+
+
+def _is_unfit(run: Result) -> bool:
+    """Whether nothing ran, since the row did not fit the target."""
+    return run.error is not None and not run.world and run.scores["errors"][0] is None
 
 
 def _costs(found: Mapping[str, Scored]) -> list[float]:

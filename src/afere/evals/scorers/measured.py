@@ -8,12 +8,12 @@ from afere.chains.runner import Outcome
 
 def measured(outcome: Outcome) -> dict[str, tuple[Value, str]]:
     """The built-in measures of one run, each with the reason where it is unknown. A crash of the user's code is an error, and its
-    time and cost do not count; a run that the world broke is nothing at all.
+    time and cost do not count; a run that the world broke, or whose row did not fit, is nothing at all.
     """
     names = ("seconds", "cost", "input_tokens", "output_tokens", "first_token_seconds")
     if outcome.error is not None:
         unknown: dict[str, tuple[Value, str]] = dict.fromkeys(names, (None, outcome.error))
-        return {**unknown, "errors": (None, outcome.error) if outcome.world else (True, outcome.error)}
+        return {**unknown, "errors": (None if outcome.world or outcome.unfit else True, outcome.error)}
     trace = outcome.trace
     totals = trace.totals if trace else None
     first = [s.first_token_seconds for s in trace.spans if s.first_token_seconds is not None] if trace else []

@@ -149,6 +149,8 @@ class ExperimentPage:
             parts.append(
                 f"It is not complete: {words.many(content['unfinished'], 'run')} of {content['runs']} are unfinished."
             )
+        if content.get("unfit"):
+            parts.append(f"{words.many(content['unfit'], 'run')} did not begin: {content['unfit_why']}")
         if content["errors"]:
             parts.append(f"{words.many(content['errors'], 'run')} failed in the code that was evaluated.")
         return " ".join(parts)
