@@ -211,7 +211,7 @@ def test_a_model_that_does_not_come_back_ends_the_run_and_resume_finishes_it(
 def test_a_judge_that_answers_prose_on_some_cases_keeps_the_others(suite: Callable[..., Path]) -> None:
     def says(request: Request) -> Answer:
         judged = request.output is not None
-        odd = any(f"question {n}." in request.messages[-1].text for n in (3, 5))
+        odd = any(f"question {n}." in said.text for said in request.messages for n in (3, 5))
         return Answer("I think it is fine.") if judged and odd else _says(request)
 
     with OpenAIServer(says) as server:
