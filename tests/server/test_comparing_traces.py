@@ -132,6 +132,10 @@ def test_views_facets_and_sorts_are_those_of_the_page(place: tuple[str, Session]
     newest = run(session, "traces", "--view", "slow", "--sort", "start", "user:user:3")["items"]
     assert {one["user"] for one in newest} == {"user:3"}
     assert [one["start"] for one in newest] == sorted((one["start"] for one in newest), reverse=True)
+    assert run(session, "traces", "user:user:4", "--sort", "cost", "--save", "dear") | {"at": ""} == {
+        "name": "dear", "filter": "user:user:4", "sort": "cost", "by": session.actor, "at": "", "why": "",
+    }  # fmt: skip
+    assert {one["user"] for one in run(session, "traces", "--view", "dear")["items"]} == {"user:4"}
     told = run(session, "traces", "--facets", "chain:qa~bbbbbb")
     assert told["facets"]["status"] == [{"value": "ok", "count": 160}, {"value": "error", "count": 40}]
     assert told["facets"] == read(url, "/traces/over.json?q=chain:qa~bbbbbb")["facets"]

@@ -35,6 +35,9 @@ _LONGEST = 60  # characters of a value that is counted
     "--view", metavar="NAME", help="A saved view: its filter, and its sort unless --sort is given; FILTER narrows it."
 )
 @click.option(
+    "--save", metavar="NAME", help="Keep FILTER and sort as a view of that name, for everybody in the project."
+)
+@click.option(
     "--facets", is_flag=True, help="Instead of the list: how many by status, chain, user, version, model and more."
 )
 @click.option("--cursor", metavar="NEXT", help="Go on from `next` of the page before.")
@@ -45,7 +48,7 @@ _LONGEST = 60  # characters of a value that is counted
 @placed
 def traces(
     place: Place, filter: tuple[str, ...], limit: int, cursor: str | None, *, sort: str, file: Path | None, view: str | None,
-    facets: bool,
+    save: str | None, facets: bool,
 ) -> None:  # fmt: skip
     """List traces, newest first, or sorted.
 
@@ -63,6 +66,12 @@ def traces(
         query = " ".join(filter)
         if view is not None:
             query, sort = _viewed(session, view, query, sort)
+        if save is not None:
+            from afere.server.pages.views import save as keep
+
+            kept = keep(session, save, query, sort)
+            place.show(kept, lambda console: console.print(f"view {kept.name}: {kept.filter or 'all'}", markup=False))
+            return
         if file is not None:
             _export(place, session, query, file)
             return
