@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ui": ("afere.cli.ui:ui", "Everything in the browser."),
     "traces": ("afere.cli.traces:traces", "List traces, newest first; takes a filter."),
     "export": ("afere.cli.export:export_", "Send traces to any collector by OTLP, or into a file."),
+    "sql": ("afere.cli.sql:sql", "Ask a snapshot of the spans in SQL."),
     "stats": ("afere.cli.stats:stats", "How often, how fast and how much, by model, hour and more."),
     "show": ("afere.cli.artifacts:show", "Show an artifact or a trace."),
     "score": ("afere.cli.traces:score", "Record what somebody thinks of a trace or artifact."),
