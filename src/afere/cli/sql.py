@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 from contextlib import contextmanager
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -136,9 +136,8 @@ def _asked(engine: Any, connection: Any, query: str, limit: int) -> tuple[list[s
         statements = connection.extract_statements(query)
         kinds = [str(getattr(one.type, "name", one.type)).removeprefix("StatementType.") for one in statements]
         if len(kinds) != 1 or kinds[0] != "SELECT":  # EXPLAIN ANALYZE runs what it explains
-            raise BadInput(
-                f"One question, please, such as SELECT ... FROM spans; this is {' and '.join(kinds) or 'nothing'}."
-            )
+            said = " and ".join(kinds) or "nothing"
+            raise BadInput(f"One question, please, such as `SELECT * FROM spans LIMIT 5`; this is {said}.")
         result = connection.execute(statements[0])
         names = _unlike([str(column[0]) for column in result.description])
         return names, result.fetchmany(limit + 1)
@@ -171,22 +170,18 @@ def _unlike(names: list[str]) -> list[str]:
 
 def _plain(value: Any) -> Json:
     match value:
-        case None | bool() | int() | str():
+        case float() if value - value != 0:  # NaN, or endless
+            return None
+        case None | bool() | int() | str() | float():
             return value
-        case float():
-            return value if value - value == 0 else None  # neither NaN nor endless
         case Decimal():
             return int(value) if value == int(value) else float(value)
-        case datetime():
-            return value.isoformat() + ("Z" if value.tzinfo is None else "")
-        case date():
-            return value.isoformat()
         case list() | tuple():
             return [_plain(one) for one in cast("list[Any]", value)]
         case dict():
             return {str(name): _plain(one) for name, one in cast("dict[Any, Any]", value).items()}
-        case _:
-            return str(value)
+        case _:  # a time has no zone in the file: it is UTC
+            return f"{value.isoformat()}Z" if isinstance(value, datetime) and value.tzinfo is None else str(value)
 
 
 def _draw(console: Console, names: list[str], rows: list[tuple[Any, ...]], limit: int) -> None:
