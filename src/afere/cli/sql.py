@@ -137,7 +137,7 @@ def _asked(engine: Any, connection: Any, query: str, limit: int) -> tuple[list[s
         kinds = [str(getattr(one.type, "name", one.type)).removeprefix("StatementType.") for one in statements]
         if len(kinds) != 1 or kinds[0] != "SELECT":  # EXPLAIN ANALYZE runs what it explains
             said = " and ".join(kinds) or "nothing"
-            raise BadInput(f"One question, please, such as `SELECT * FROM spans LIMIT 5`; this is {said}.")
+            raise BadInput(f"One question, please, such as: SELECT name FROM spans; this is {said}.")  # noqa: S608  no query
         result = connection.execute(statements[0])
         names = _unlike([str(column[0]) for column in result.description])
         return names, result.fetchmany(limit + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -46,18 +47,18 @@ def instrument(*libraries: str) -> list[str]:
         os.environ.setdefault(variable, value)
     with _lock:
         for name in libraries or sorted(found):
-            if name not in _done and _start(found[name], provider):
+            if name not in _done and any(_start(point, provider) for point in found[name]):
                 _done.add(name)
         return sorted(_done.intersection(libraries or found))
 
 
-def _found() -> dict[str, EntryPoint]:
-    """Library -> its best instrumentor."""
-    found: dict[str, EntryPoint] = {}
+def _found() -> dict[str, list[EntryPoint]]:
+    """Library -> its instrumentors, the best first: the next is tried where one does not know the installed version."""
+    found: dict[str, list[EntryPoint]] = {}
     points = [(_family(point), point) for point in entry_points(group="opentelemetry_instrumentor")]
     for family, point in sorted((pair for pair in points if pair[0] is not None), key=lambda pair: str(pair[0])):
         if family is not None and point.dist is not None:
-            found.setdefault(_plain(point.dist.name).removeprefix(_FAMILIES[family]), point)
+            found.setdefault(_plain(point.dist.name).removeprefix(_FAMILIES[family]), []).append(point)
     return found
 
 
@@ -74,7 +75,12 @@ def _start(point: EntryPoint, provider: TracerProvider) -> bool:
     instrumentor: Any = point.load()()
     if instrumentor.is_instrumented_by_opentelemetry:  # by somebody else: theirs
         return False
-    instrumentor.instrument(tracer_provider=provider)
+    told = logging.getLogger("opentelemetry.instrumentation.instrumentor")
+    before, told.disabled = told.disabled, True  # it logs an error where the library is not there, which is our answer
+    try:
+        instrumentor.instrument(tracer_provider=provider)
+    finally:
+        told.disabled = before
     return bool(instrumentor.is_instrumented_by_opentelemetry)  # false where the library itself is not installed
 
 
