@@ -41,6 +41,7 @@ The tokens of a trace count each call once, also where an outer span repeats the
 - The anthropic SDK (2.12 and later) makes spans of its own once the program has a global tracer provider. Inside OpenInference's or genai-anthropic's span they are counted once; beside Traceloop's they are a
   trace of their own. `ANTHROPIC_OPEN_TELEMETRY=false` turns them off.
 - Logfire's span of a streamed call ends before the stream: its answer and tokens are in a second span beside it, and both are shown.
+- genai-langchain (1.3b0) says nothing of a LangGraph interrupt: such a run looks done. OpenInference, Traceloop and LangSmith say it, and the step, with what it is part of, is *paused*.
 - A cost of 0 is taken for unknown, and the table of prices is asked: OpenLIT writes it when it cannot fetch its own.
 
 ## The maps

@@ -38,6 +38,7 @@ def read(name: str) -> list[Span]:
     found = spans(name)
     for span in found:
         dialects.read(span)
+    dialects.pause_above(found)
     return found
 
 

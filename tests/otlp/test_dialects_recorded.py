@@ -113,7 +113,13 @@ def test_prompt_and_release_are_named() -> None:
     assert {span.environment for span in langfuse} == {"staging"}
 
 
-@pytest.mark.parametrize("name", ["openinference-langgraph-interrupt", "traceloop-langgraph"])
+@pytest.mark.parametrize(
+    "name", ["openinference-langgraph-interrupt", "traceloop-langgraph", "langsmith-langgraph-interrupt"]
+)
 def test_a_graph_that_waits_for_a_person_is_paused_and_not_failed(name: str) -> None:
-    paused = [span for span in recordings.read(name) if span.status == "paused"]
-    assert [(span.name.rpartition(" ")[2], span.error) for span in paused] == [("ask", None)]
+    read = recordings.read(name)
+    paused = [span for span in read if span.status == "paused"]
+    assert {span.error for span in paused} == {None} and paused[-1].name.rpartition(" ")[2] == "ask"
+    assert "approval" in paused[0].name and paused[0].parent_id is None and len({span.trace_id for span in paused}) == 1
+    resumed = [span for span in read if "approval" in span.name and span.parent_id is None and span not in paused]
+    assert [(span.status, span.session) for span in resumed] == [("ok", paused[0].session)] and paused[0].session

@@ -66,9 +66,10 @@ class Writer:
         """The batch with what its spans mean read into their fields, and without what must not rest."""
         for spans in batch.spans.values():
             for place, sent in enumerate(spans):
-                span = self._policy.hidden(sent)
-                _read(span)
-                spans[place] = self._policy.apply(span)
+                spans[place] = self._policy.hidden(sent)
+                _read(spans[place])
+            dialects.pause_above(spans)
+            spans[:] = map(self._policy.apply, spans)
         for said in batch.events.values():
             said[:] = [replace(one, event=self._policy.event(one.event, one.scope)) for one in said]
         return batch

@@ -35,6 +35,7 @@ class _ToOurs(SpanProcessor):
 
     def __init__(self) -> None:
         self._begun: dict[int, _Begun] = {}  # by span id
+        self._waiting: dict[int, set[str]] = {}  # by span id: steps right below it that wait for a person
 
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
         context = otel.get_current() if parent_context is None else parent_context
@@ -76,9 +77,22 @@ class _ToOurs(SpanProcessor):
         dialects.read(record)
         # What was said is in fields now, where redaction by structure reaches it.
         record.attributes = {name: said for name, said in record.attributes.items() if not dialects.is_content(name)}
+        self._pause(span, record)
         for collected in begun.collectors:
             collected.add(record)
         sink.put(begun.target, record, captured.size)
+
+    def _pause(self, span: ReadableSpan, record: Span) -> None:
+        """What a step that waits for a person is part of waits too, unless the same step went on later."""
+        own, outer = span.get_span_context(), span.parent
+        if own is not None and self._waiting.pop(own.span_id, None) and record.status == "ok":
+            record.status = "paused"
+        if outer is None or outer.span_id not in self._begun:
+            return
+        if record.status == "paused":
+            self._waiting.setdefault(outer.span_id, set()).add(record.name)
+        elif outer.span_id in self._waiting:
+            self._waiting[outer.span_id].discard(record.name)
 
 
 def _outcome(record: Span, span: ReadableSpan) -> None:

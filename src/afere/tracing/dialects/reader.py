@@ -179,9 +179,7 @@ class _Reading:
         if span.attributes.get("langfuse.observation.level") == "ERROR" or (isinstance(kind, str) and kind):
             span.status = "error" if span.status == "ok" else span.status
         raised = [_said(event) for event in span.events if _name(event) == "exception"]
-        if any(
-            str(one.get("exception.type")).endswith("GraphInterrupt") for one in raised
-        ):  # LangGraph waits for a person
+        if any(map(_waits, raised)):  # LangGraph waits for a person
             if span.status in ("ok", "error"):
                 span.status, span.error = "paused", None
             return
@@ -387,6 +385,11 @@ def _since(start: int, moment: Json) -> float | None:
     except (ValueError, OverflowError):
         return None
     return (at - start) / 1e9 if at >= start else None
+
+
+def _waits(raised: Mapping[str, Json]) -> bool:
+    kind, message = str(raised.get("exception.type")), str(raised.get("exception.message"))
+    return kind.endswith("GraphInterrupt") or message.startswith("GraphInterrupt(")  # LangSmith calls all "Exception"
 
 
 def _said(event: Json) -> dict[str, Json]:
