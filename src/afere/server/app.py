@@ -18,7 +18,7 @@ from afere.base.errors import AfereError
 from afere.server import changes, login, store_api
 from afere.server.assets import serve_asset
 from afere.server.auth import Access, actor_in, login_of
-from afere.server.metrics import metrics
+from afere.server.metrics import Metrics, Requests
 from afere.server.openapi import describe
 from afere.server.otlp import PATHS, Intake, doors, refused
 from afere.server.pages import (
@@ -123,13 +123,13 @@ def create_app(
     programs.append(_route("/{project}.json", partial(_answer, sessions, HOME, as_page=False)))
     people.append(_route("/", partial(_answer, sessions, HOME, as_page=True)))
     people.append(_route("/{project}", partial(_answer, sessions, HOME, as_page=True)))
-    intake = intake or Intake(session)
+    intake, requests = intake or Intake(session), Requests()
     received = doors(intake)
     fixed = [
         *(Route(path, door) for path, door in received.items()),
         _route("/healthz", _alive),
         _route("/readyz", partial(_ready, session)),
-        _route("/metrics", partial(metrics, intake)),
+        _route("/metrics", Metrics(sessions, intake, requests).answer),
         _route("/openapi.json", _described),
         _route("/static/{version}/{name}", serve_asset),
         Route("/settings", changes.set_theme, methods=["POST"]),
@@ -142,10 +142,12 @@ def create_app(
         Route("/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
         Route("/{project}/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
     ]
-    fixed += [*login.routes(session), *store_api.routes(sessions)]
+    fixed += [*login.routes(session), *store_api.routes(sessions, intake.writer)]
     # Names never end in .json, so the addresses of programs come first.
     app = Starlette(routes=[*fixed, *programs, *people], exception_handlers={HTTPException: _no_such_page})
-    return Guard(app, Access(session, asks), large=(*PATHS, store_api.PATH), hosts=hosts, refuse=refused)
+    return Guard(
+        app, Access(session, asks), large=(*PATHS, store_api.PATH), hosts=hosts, refuse=refused, note=requests.note
+    )
 
 
 def _route(path: str, endpoint: Callable[..., Any]) -> Route:

@@ -61,6 +61,18 @@ class Writer:
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
         self._stores: dict[str, SpanStore] = {}
+        self.accepted = self.refused = 0  # spans since this began
+
+    @property
+    def waiting(self) -> int:
+        """Spans that nobody has begun to write."""
+        with self._lock:
+            return sum(item.batch.accepted for item in self._waiting)
+
+    def refuse(self, count: int) -> None:
+        """Count spans that were refused before they came here."""
+        with self._lock:
+            self.refused += count
 
     def understood(self, batch: Batch) -> Batch:
         """The batch with what its spans mean read into their fields, and without what must not rest."""
@@ -112,7 +124,14 @@ class Writer:
                 self._one_by_one(items[0])
         else:
             for item in items:
-                item.done.set_result(Kept(item.batch.rejected.total(), item.batch.why))
+                self._done(item)
+
+    def _done(self, item: _Waiting, late: int = 0) -> None:
+        """It is kept, but for what was refused; `late`: by the store."""
+        with self._lock:
+            self.accepted += item.batch.accepted - late
+            self.refused += item.batch.rejected.total()
+        item.done.set_result(Kept(item.batch.rejected.total(), item.batch.why))
 
     def _keep(self, items: Sequence[_Waiting]) -> None:
         spans: dict[str, list[Span]] = {}
@@ -163,7 +182,7 @@ class Writer:
                 except Exception as error:
                     refused[f"the store cannot keep it ({type(error).__name__})"] += 1
         item.batch.rejected.update(refused)
-        item.done.set_result(Kept(item.batch.rejected.total(), item.batch.why))
+        self._done(item, refused.total())
 
     def _project(self, item: _Waiting, named: str | None) -> str:
         return item.project or named or self._session.project

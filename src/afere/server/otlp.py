@@ -82,12 +82,11 @@ class Intake:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._writer = Writer(session)
+        self.writer = Writer(session)
         self._quick = ThreadPoolExecutor(1, "afere-otlp")
         self._slow = ThreadPoolExecutor(1, "afere-otlp-large")
-        self._held = 0  # bytes; changed on the event loop only
+        self.held = 0  # bytes; changed on the event loop only
         self.forward = Forward.of(find_project(), session.folder)
-        self.kept = self.refused = 0  # spans and events; changed on the event loop only
 
     def close(self) -> None:
         """Send on what waits for other collectors, for a few seconds."""
@@ -140,13 +139,12 @@ class Intake:
         batch, size = await self._decoded(body, encoding, form, logs=logs)
         holding.add(size, bounded=False)
         if batch.rejected and not batch.accepted:
+            self.writer.refuse(batch.rejected.total())
             raise Failed(400, f"Nothing of this request can be kept: {batch.why}.")
         try:
-            kept = await asyncio.wrap_future(self._writer.put(batch, project))
+            kept = await asyncio.wrap_future(self.writer.put(batch, project))
         except Full as error:
             raise Failed(503, str(error), retry=error.wait) from None
-        self.kept += batch.accepted
-        self.refused += kept.rejected
         sent = {"content-type": _TYPES[form], **({"content-encoding": encoding} if encoding else {})}
         self.forward.put(body, sent, batch.accepted, logs=logs, hops=hops)
         return kept
@@ -154,7 +152,7 @@ class Intake:
     async def _decoded(self, body: bytes, encoding: str, form: otlp.Form, *, logs: bool) -> tuple[Batch, int]:
         def work(most: int) -> tuple[Batch, int]:
             plain = otlp.unpack(body, encoding, most=most)
-            return self._writer.understood((otlp.logs if logs else otlp.traces)(plain, form)), len(plain)
+            return self.writer.understood((otlp.logs if logs else otlp.traces)(plain, form)), len(plain)
 
         loop = asyncio.get_running_loop()
         try:
@@ -178,13 +176,13 @@ class Holding:
         self._bytes = 0
 
     def add(self, count: int, *, bounded: bool = True) -> None:
-        if bounded and self._intake._held + count > HELD:
+        if bounded and self._intake.held + count > HELD:
             raise Failed(503, "The server holds as much as it may; send again in a moment.", retry=1)
         self._bytes += count
-        self._intake._held += count
+        self._intake.held += count
 
     def release(self) -> None:
-        self._intake._held -= self._bytes
+        self._intake.held -= self._bytes
         self._bytes = 0
 
 

@@ -8,6 +8,7 @@ alone, without one of them, changes nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
@@ -51,14 +52,18 @@ class Guard:
 
     def __init__(
         self, app: ASGIApp, access: Access, *, large: Collection[str] = (), hosts: Collection[str] = LOOPBACK,
-        refuse: Callable[[int, str, Headers], ASGIApp],
+        refuse: Callable[[int, str, Headers], ASGIApp], note: Callable[[str, int, float], None],
     ) -> None:  # fmt: skip
-        """`large` are the beginnings of paths that bound what they take themselves; `refuse` answers for OTLP there."""
+        """`large` are the beginnings of paths that bound what they take themselves; `refuse` answers for OTLP there.
+
+        `note` is told path, status and seconds of every request.
+        """
         self.app = app
         self._access = access
         self._large = tuple(large)
         self._hosts = frozenset(hosts)
         self._refuse = refuse
+        self._note = note
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -67,8 +72,12 @@ class Guard:
                 await self.app(scope, receive, send)
             return
 
+        began, status = time.perf_counter(), 499  # as the log of nginx says it: who asked went away
+
         async def marked(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers[name] = value
@@ -76,7 +85,10 @@ class Guard:
             await send(message)
 
         answer = self._refusal(scope, Headers(scope=scope))
-        await (answer or self.app)(scope, receive, marked)
+        try:
+            await (answer or self.app)(scope, receive, marked)
+        finally:
+            self._note(str(scope["path"]), status, time.perf_counter() - began)
 
     def _refusal(self, scope: Scope, headers: Headers) -> ASGIApp | None:
         """The answer to a request that is not let in; one that is has its actor in the scope."""

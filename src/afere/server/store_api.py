@@ -113,9 +113,9 @@ METHODS: Mapping[str, Callable[[Session, _Arguments], object]] = {
 }
 
 
-def routes(sessions: Sessions) -> list[Route]:
-    """The addresses of the store's API."""
-    api = _Api(sessions)
+def routes(sessions: Sessions, writer: Writer) -> list[Route]:
+    """The addresses of the store's API. `writer` is that of the server's other doors for spans."""
+    api = _Api(sessions, writer)
     return [
         Route(PATH + "blobs/{digest}", api.blob, methods=["GET"]),
         Route(PATH + "put_blob", api.put_blob, methods=["POST"]),
@@ -126,9 +126,9 @@ def routes(sessions: Sessions) -> list[Route]:
 
 
 class _Api:
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, writer: Writer) -> None:
         self._sessions = sessions
-        self._writer = Writer(sessions.first)
+        self._writer = writer
         self._policy = Policy.of(find_project(), content=True, redact=())
         self._held = 0
 

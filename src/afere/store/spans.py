@@ -242,6 +242,14 @@ class SpanStore:
             ).fetchall()
         return [Loss(rfc3339(row["at"]), row["count"], row["why"]) for row in rows]
 
+    def projects(self) -> list[str]:
+        """The projects of this file that who asks may read, by name."""
+        with self._database.whole.read() as connection:
+            rows = connection.execute(
+                "SELECT project FROM summary UNION SELECT project FROM losses ORDER BY 1"
+            ).fetchall()
+        return [str(project) for (project,) in rows if self._actor.may("read", str(project))]
+
     # keeping and erasing
 
     def keep(self, seconds: float | None = None) -> int:
