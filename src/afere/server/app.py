@@ -18,6 +18,7 @@ from afere.base.errors import AfereError
 from afere.server import changes, login, store_api
 from afere.server.assets import serve_asset
 from afere.server.auth import Access, actor_in, login_of
+from afere.server.changes import theme_of
 from afere.server.metrics import Metrics, Requests
 from afere.server.openapi import describe
 from afere.server.otlp import PATHS, Intake, doors, refused
@@ -187,12 +188,6 @@ FAILED = (
 def _path_of(request: Request) -> str:
     """Path and query of what was asked, for forms that come back here."""
     return request.url.path + ("?" + request.url.query if request.url.query else "")
-
-
-def theme_of(request: Request) -> str:
-    """light, dark, or nothing for what the system says."""
-    chosen = request.cookies.get("afere-theme", "")
-    return chosen if chosen in changes.THEMES else ""
 
 
 def _alive(_request: Request) -> Response:

@@ -32,6 +32,12 @@ _MAX_TEXT = 10_000
 THEMES = ("light", "dark")
 
 
+def theme_of(request: Request) -> str:
+    """light, dark, or nothing for what the system says."""
+    chosen = request.cookies.get("afere-theme", "")
+    return chosen if chosen in THEMES else ""
+
+
 async def set_theme(request: Request) -> Response:
     """`POST /settings`: the theme, for browsers without script; with script the same cookie is written there."""
     form = await read_form(request)

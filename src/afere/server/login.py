@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from afere.base.errors import AfereError, BadInput
 from afere.server.auth import COOKIE, Failures, TooOften, login_of
-from afere.server.changes import read_form, safe_path
+from afere.server.changes import read_form, safe_path, theme_of
 from afere.server.problem import problem, status_of
 from afere.server.render import render
 from afere.store.actors import LOGIN_SECONDS, SHORTEST, password_fits
@@ -47,12 +47,12 @@ def routes(session: Session) -> list[Route]:
     ]
 
 
-def _drawn(form: Form, status: int = 200) -> Response:
-    return HTMLResponse(render("login.html", page=form), status)
+def _drawn(request: Request, form: Form, status: int = 200) -> Response:
+    return HTMLResponse(render("login.html", page=form, theme=theme_of(request)), status)
 
 
 async def _show(request: Request) -> Response:
-    return _drawn(Form("Log in", "/login", safe_path(request.query_params.get("back", "/"))))
+    return _drawn(request, Form("Log in", "/login", safe_path(request.query_params.get("back", "/"))))
 
 
 async def _enter(session: Session, failures: Failures, request: Request) -> Response:
@@ -66,13 +66,13 @@ async def _enter(session: Session, failures: Failures, request: Request) -> Resp
     try:
         failures.check(name, address)
     except TooOften as error:
-        refused = _drawn(_wrong(asked, str(error)), 429)
+        refused = _drawn(request, _wrong(asked, str(error)), 429)
         refused.headers["retry-after"] = str(error.wait)
         return refused
     hashed = session.actors.password_of(name)
     if not await run_in_threadpool(password_fits, given.get("password", ""), hashed):
         failures.note(name, address)
-        return _drawn(_wrong(asked, "This name and password do not belong together."), 401)
+        return _drawn(request, _wrong(asked, "This name and password do not belong together."), 401)
     failures.forget(name, address)
     return await _let_in(session, request, name, back)
 
@@ -110,7 +110,7 @@ async def _invited(session: Session, request: Request) -> Response:
     name = session.actors.invited(request.path_params["invitation"])
     if name is None:
         return problem(404, _GONE, request.headers.get("accept", ""))
-    return _drawn(Form("Choose a password", request.url.path, name=name, invited=True))
+    return _drawn(request, Form("Choose a password", request.url.path, name=name, invited=True))
 
 
 async def _choose(session: Session, request: Request) -> Response:
@@ -121,7 +121,7 @@ async def _choose(session: Session, request: Request) -> Response:
     except BadInput as error:
         known = session.actors.invited(invitation)
         return _drawn(
-            Form("Choose a password", request.url.path, name=known or "", invited=True, wrong=str(error)), 400
+            request, Form("Choose a password", request.url.path, name=known or "", invited=True, wrong=str(error)), 400
         )
     except AfereError as error:
         return problem(status_of(error), str(error), accept)
