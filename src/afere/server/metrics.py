@@ -101,6 +101,7 @@ class Metrics:
                 *self._process(),
                 *self._requests.text(),
                 *self._spans(),
+                *self._forward(),
                 *self._store(session),
                 *self._models(session),
             ]
@@ -127,7 +128,9 @@ class Metrics:
         """Counts that go on from the server before."""
         states = [({"target": one.state.target}, one.state) for one in self._intake.forward.targets]
         if states:
-            sent, lost, waiting = ([(to, float(getattr(one, name))) for to, one in states] for name in ("sent", "lost", "waiting"))
+            sent, lost, waiting = (
+                [(to, float(getattr(one, name))) for to, one in states] for name in ("sent", "lost", "waiting")
+            )
             yield from _family("afere_forward_sent_total", "counter", "Spans and events sent on.", sent)
             yield from _family("afere_forward_lost_total", "counter", "Spans and events never sent on.", lost)
             yield from _family("afere_forward_waiting", "gauge", "Spans and events that wait to be sent on.", waiting)
