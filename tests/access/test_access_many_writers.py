@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -192,6 +193,17 @@ def test_what_a_program_could_not_send_before_it_ended_is_told_later(
         assert [loss.count for loss in session.spans.losses()] == [1]
         assert session.spans.stats()[0]["count"] == 1
     assert next(one for one in _doctor(folder, server)[1] if one["about"] == "store")["severity"] == "ok"
+
+
+def test_a_program_ends_though_the_server_takes_and_never_answers(project: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environment = {**os.environ, "AFERE_STORE": url, "AFERE_KEY": "afere_0_0"}
+        code = f"import time\n{_ENDS}time.sleep(1)\n"
+        done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, timeout=45, check=False)
+    assert done.returncode == 0
+    noted = [json.loads(line) for line in next((tmp_path / ".afere").rglob("losses.jsonl")).read_text().splitlines()]
+    assert [one["count"] for one in noted] == [1]
 
 
 def test_one_span_that_cannot_be_kept_takes_no_other_with_it(

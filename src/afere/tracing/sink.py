@@ -36,6 +36,7 @@ BATCH = 1_000  # spans of one transaction
 LINGER = 0.05  # seconds: how long spans gather before they are written together
 BUSY, LONGER = 100, 0.2  # so many spans at once, and they gather longer: a transaction costs as much as many spans
 BEGUN = 0.5  # seconds before a root that runs is written as "running": most have ended by then, and are written once
+LAST = 5.0  # seconds that a program which ends waits for a server that does not answer
 AGAIN = 5.0  # seconds until a server that could not be asked is asked again
 EACH = 600  # bytes of a span without its content, roughly
 
@@ -80,11 +81,15 @@ class Target:
     def lost(self, count: int, why: str) -> None:
         """Keep a note of spans that were lost."""
         if self.away and self._session is None:  # it could never be reached
-            from afere.store.remote import note_lost
-
-            note_lost(self._folder, self._project, count, why)
+            self.note(count, why)
         else:
             self.session().spans.lost(count, why)
+
+    def note(self, count: int, why: str) -> None:
+        """The same on this machine, until a server can be told."""
+        from afere.store.remote import note_lost
+
+        note_lost(self._folder, self._project, count, why)
 
 
 class _Settings:
@@ -235,11 +240,25 @@ class Sink:
     def exit(self) -> None:
         """Write what waits, in this thread; spans that end later are written at once."""
         self._exiting = True
-        if any(target is not None and target.away for target in list(_settings.targets.values())):
+        away = next((one for one in list(_settings.targets.values()) if one is not None and one.away), None)
+        if away is not None:
             from afere.store.remote import hurry
 
             hurry()
+            if not self._writing.acquire(timeout=LAST):  # the server took spans, and does not answer
+                self._leave(away)
+                return
+            self._writing.release()
         self._drain()
+
+    def _leave(self, target: Target) -> None:
+        """Count what is not known to be written as lost."""
+        with self._lock:
+            left = self._ended - self._written - self._lost
+            self._lost += left
+            self._waiting.clear()
+        if left:
+            target.note(left, "the program ended while the server did not answer")
 
     def _start(self) -> None:
         with self._lock:
