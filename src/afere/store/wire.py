@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from afere.base.artifact import AliasMove, Artifact, Use
@@ -41,23 +42,33 @@ _HOLDS: dict[str, tuple[type, ...]] = {
 
 def encode(value: object) -> Json:
     """A value of the store, or a list or mapping of such, as JSON."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: encode(getattr(value, one.name)) for one in fields(value) if not one.name.startswith("_")}
+    if type(value) in _PLAIN:  # most of what there is
+        return cast("Json", value)
     if isinstance(value, Mapping):
         return {str(key): encode(below) for key, below in cast("Mapping[object, object]", value).items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [encode(below) for below in cast("Sequence[object]", value)]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {name: encode(getattr(value, name)) for name, _ in _fields(type(value))}
     return cast("Json", value)
+
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
+@cache
+def _fields(kind: type) -> tuple[tuple[str, str], ...]:
+    """Name and declared type of what is kept of a kind."""
+    return tuple((one.name, str(one.type)) for one in fields(kind) if not one.name.startswith("_"))
 
 
 def decode(kind: type[T], value: Json) -> T:
     """A value of that kind from JSON. BadInput where it is none; fields that are not known here are left out."""
     if not isinstance(value, dict):
         raise BadInput(f"A {kind.__name__} is a JSON object, not {type(value).__name__}.")
-    given: dict[str, Any] = {}
-    for one in fields(cast("Any", kind)):
-        if one.name in value and not one.name.startswith("_"):
-            given[one.name] = _field(kind, one.name, str(one.type), value[one.name])
+    given: dict[str, Any] = {
+        name: _field(kind, name, declared, value[name]) for name, declared in _fields(kind) if name in value
+    }
     try:
         return kind(**given)
     except TypeError as error:
