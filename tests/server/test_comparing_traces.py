@@ -123,6 +123,19 @@ def test_statistics_are_by_what_ran(place: tuple[str, Session]) -> None:
     assert [(row["component"], row["model"], row["cost"]) for row in rows] == [("answer", "m", pytest.approx(0.4))]
 
 
+def test_statistics_have_a_page_and_json_of_the_same_numbers(place: tuple[str, Session]) -> None:
+    url, session = place
+    for by in ("component", "version,kind", "chain", "hour", "user"):
+        page = read(url, f"/stats.json?q=kind:chain&by={by}")["items"]
+        assert page == run(session, "stats", "kind:chain", "--by", by)["items"]
+    html = ask(url, "/stats?q=kind:chain&by=chain")[2]
+    assert "20.0%" in html
+    assert "q=kind%3Achain+chain%3Aqa~bbbbbb" in html or "q=kind%3Achain%20chain%3Aqa~bbbbbb" in html
+    status, _, wrong = ask(url, "/stats?q=stauts:ok&by=componnet")
+    assert status == 400
+    assert "Did you mean" in wrong
+
+
 def test_views_facets_and_sorts_are_those_of_the_page(place: tuple[str, Session]) -> None:
     url, session = place
     viewed = run(session, "traces", "--view", "slow", "--limit", "5")["items"]
@@ -204,6 +217,7 @@ def test_from_the_list_to_the_comparison_of_its_period(
     for page in opened(browser, place[0], viewport={"width": width, "height": 844}, color_scheme=scheme):
         page.goto("/traces?q=since:24h")
         page.click("text=Against the time before")
+        page.wait_for_selector("h1 >> text=Compared")
         assert "Proven: failed 18.0 points more" in page.locator(".verdict").inner_text()
         assert sideways(page) <= 0
         assert barriers(page) == []
@@ -212,6 +226,24 @@ def test_from_the_list_to_the_comparison_of_its_period(
         page.wait_for_selector("text=Did you mean chain?")
         assert page.locator("pre >> text=chian:<b>x").count() == 1
         assert barriers(page) == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
+def test_statistics_fit_have_no_barrier_and_lead_to_their_traces(
+    browser: Browser,  # noqa: F811
+    place: tuple[str, Session],
+    width: int,
+    scheme: Any,
+) -> None:
+    for page in opened(browser, place[0], viewport={"width": width, "height": 844}, color_scheme=scheme):
+        page.goto("/stats?q=since:7d&by=user")
+        assert barriers(page) == []
+        assert sideways(page) <= 0
+        page.click("p[aria-label='Group by'] >> text=chain")
+        page.click("td >> text=qa~bbbbbb")
+        page.wait_for_selector("h1 >> text=Traces")
+        assert page.locator("tr[data-trace]").count() == 50
 
 
 def test_a_comparison_of_nothing_says_so(place: tuple[str, Session]) -> None:

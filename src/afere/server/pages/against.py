@@ -151,7 +151,8 @@ def other_query(query: str, against: str) -> str:
     if against == PREVIOUS:
         since, before = _period(terms)
         rest = without(terms, "since", "before")
-        return f"{rest} since:{rfc3339(2 * since - before)} before:{rfc3339(since)}".strip()
+        begin, end = (at // 10**9 * 10**9 for at in (2 * since - before, since))  # whole seconds read better
+        return f"{rest} since:{rfc3339(begin)} before:{rfc3339(end)}".strip()
     others = parse_filter(against).terms
     if not others:
         raise BadInput("against: a filter such as chain:qa~1f2e3d or 'since:48h before:24h', or the word previous.")

@@ -36,6 +36,7 @@ GROUPS = (
             Entry("traces", "Traces", "/traces", "trace"),
             Entry("sessions", "Sessions", "/sessions", "review"),
             Entry("users", "Users", "/users", "person"),
+            Entry("stats", "Statistics", "/stats", "monitor"),
         ),
     ),
     Group(
@@ -57,7 +58,7 @@ UNBUILT = frozenset({
     "docs",
 })  # fmt: skip
 BUILT = frozenset({
-    "v1", "traces", "sessions", "users", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "labels", "lineage", "audit", "settings",
+    "v1", "traces", "sessions", "users", "stats", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "labels", "lineage", "audit", "settings",
     "static", "login", "logout", "invitation", "metrics",
 })  # fmt: skip
 _NEXT = {"": "light", "light": "dark", "dark": "system"}
