@@ -1,8 +1,9 @@
 """What the evaluation runner costs: N cases of one call to an application, three cheap scorers and one call of a judge,
 50 at a time, against a provider on this machine that takes 50 ms to answer. Beside it, in the same run, the bare HTTP
-client with the same calls and nothing else.
+client with the same calls and nothing else; and, where the environment of that interpreter has it, pydantic-evals with
+the same cases, scorers and calls (pip install pydantic-evals "pydantic-ai-slim[openai]" openai).
 
-python benchmarks/eval_runner.py [CASES]
+python benchmarks/eval_runner.py [CASES [PYTHON]]
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 LATENCY = 0.05  # seconds
 CONCURRENCY = 50
@@ -38,10 +40,11 @@ class Provider(asyncio.Protocol):
             body, self.waiting = json.loads(rest[:size]), rest[size:]
             asyncio.get_running_loop().call_later(LATENCY, self._answer, _reply(body))
 
-    def _answer(self, reply: bytes) -> None:
+    def _answer(self, reply: tuple[bytes, bytes]) -> None:
         assert isinstance(self.transport, asyncio.Transport)
+        kind, body = reply
         self.transport.write(
-            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n%b" % (len(reply), reply)
+            b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (kind, len(body), body)
         )
 
 
@@ -49,23 +52,40 @@ def _headers(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
     return [line.lower().partition(b": ") for line in head.split(b"\r\n")[1:]]
 
 
-def _reply(asked: dict[str, object]) -> bytes:
-    """The answer in sixteen pieces, or a verdict."""
-    text = (
-        json.dumps({"why": "It says what is expected.", "verdict": "pass"})
-        if "response_format" in asked
-        else "Paris. " * 9
-    )
+VERDICT = {"why": "It says what is expected.", "verdict": "pass", "reason": "right", "pass": True, "score": 1.0}
+USAGE = {"prompt_tokens": 40, "completion_tokens": 16, "total_tokens": 56}
+
+
+def _reply(asked: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The answer, or a verdict in the way it was asked for: in sixteen pieces where a stream is."""
+    if "response_format" in asked:
+        wanted = asked["response_format"]["json_schema"]["schema"]["properties"]
+        text = json.dumps({name: value for name, value in VERDICT.items() if name in wanted})
+    else:
+        text = "Paris. " * 9
+    if not asked.get("stream"):
+        return b"application/json", json.dumps(_whole(asked, text)).encode()
     step = max(1, len(text) // 16)
     deltas: list[dict[str, object]] = [
         {"choices": [{"delta": {"content": text[i : i + step]}}]} for i in range(0, len(text), step)
     ]
-    last: dict[str, object] = {
-        "choices": [{"delta": {}, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 40, "completion_tokens": 16},
-    }
+    last: dict[str, object] = {"choices": [{"delta": {}, "finish_reason": "stop"}], "usage": USAGE}
     lines = [json.dumps({"id": "1", "model": "gpt-x", **delta}) for delta in (*deltas, last)]
-    return "".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")).encode()
+    return b"text/event-stream", "".join(f"data: {line}\n\n" for line in (*lines, "[DONE]")).encode()
+
+
+def _whole(asked: dict[str, Any], text: str) -> dict[str, Any]:
+    """An answer in one piece; where tools are offered, a call of the first."""
+    said: dict[str, Any] = {"role": "assistant", "content": text}
+    if asked.get("tools"):
+        function = asked["tools"][0]["function"]
+        wanted = function["parameters"]["properties"]
+        given = json.dumps({name: value for name, value in VERDICT.items() if name in wanted})
+        call = {"id": "call_1", "type": "function", "function": {"name": function["name"], "arguments": given}}
+        said |= {"content": None, "tool_calls": [call]}
+    finish = "tool_calls" if asked.get("tools") else "stop"
+    choice = {"index": 0, "message": said, "finish_reason": finish}
+    return {"id": "1", "object": "chat.completion", "created": 1, "model": "gpt-x", "choices": [choice], "usage": USAGE}
 
 
 async def provide() -> None:
@@ -123,12 +143,45 @@ def evaluation(cases: int) -> None:
     assert made.complete and (values["names"], values["right"]) == (1.0, 1.0), values
 
 
-def measured(mode: str, cases: int, port: str) -> tuple[float, float, float]:
+def peer(cases: int) -> None:
+    """The same with pydantic-evals, as its documentation shows it; what it measures is not kept anywhere."""
+    from dataclasses import dataclass
+
+    from openai import AsyncOpenAI  # pyright: ignore[reportMissingImports] - of the peer's environment
+    from pydantic_ai.models.openai import OpenAIChatModel  # pyright: ignore[reportMissingImports]
+    from pydantic_evals import Case, Dataset  # pyright: ignore[reportMissingImports]
+    from pydantic_evals.evaluators import EqualsExpected, Evaluator, LLMJudge  # pyright: ignore[reportMissingImports]
+
+    client: Any = AsyncOpenAI()
+
+    @dataclass
+    class Names(Evaluator):  # pyright: ignore[reportUntypedBaseClass]
+        def evaluate(self, ctx: Any) -> bool:
+            return "Paris" in ctx.output
+
+    @dataclass
+    class Short(Evaluator):  # pyright: ignore[reportUntypedBaseClass]
+        def evaluate(self, ctx: Any) -> bool:
+            return len(ctx.output) < 500
+
+    async def qa(question: str) -> str:
+        said = [{"role": "user", "content": question}]
+        return (await client.chat.completions.create(model="gpt-x", messages=said)).choices[0].message.content
+
+    rows = [Case(name=str(n), inputs=f"{n}: the capital of France?", expected_output="Paris") for n in range(cases)]
+    judge = LLMJudge(rubric="The answer is right", model=OpenAIChatModel("gpt-x"), include_input=True)
+    data: Any = Dataset(name="cases", cases=rows, evaluators=[Names(), Short(), EqualsExpected(), judge])
+    report = asyncio.run(data.evaluate(qa, max_concurrency=CONCURRENCY, progress=False))
+    verdicts = [one.value for case in report.cases for name, one in case.assertions.items() if name == "LLMJudge"]
+    assert len(verdicts) == cases and all(verdicts), f"{len(verdicts)} verdicts of {cases}"
+
+
+def measured(mode: str, cases: int, port: str, python: str = sys.executable) -> tuple[float, float, float]:
     """Seconds, CPU seconds and peak memory in MB of one child, its start and imports included."""
     with tempfile.TemporaryDirectory() as folder:
         address = {"OPENAI_BASE_URL": f"http://127.0.0.1:{port}/v1", "OPENAI_API_KEY": "none"}
         begun = time.monotonic()
-        command = [sys.executable, str(Path(__file__).resolve()), mode, str(cases)]
+        command = [python, str(Path(__file__).resolve()), mode, str(cases)]
         child = subprocess.run(
             command, cwd=folder, env=os.environ | address, check=True, capture_output=True, text=True
         )
@@ -144,16 +197,16 @@ def usage() -> str:
     return f"{used.ru_utime + used.ru_stime:.3f} {used.ru_maxrss * unit / 1e6:.1f}"
 
 
-def main(cases: int) -> None:
-    """Print one line for the bare client and one for the runner."""
+def main(cases: int, python: str | None = None) -> None:
+    """Print a line for the bare client, one for the runner, and one for the peer of that interpreter."""
     ideal = 2 * cases * LATENCY / CONCURRENCY
-    provider = subprocess.Popen([sys.executable, __file__, "provide", "0"], stdout=subprocess.PIPE, text=True)
+    provider = subprocess.Popen([sys.executable, __file__, "provide"], stdout=subprocess.PIPE, text=True)
     try:
         assert provider.stdout is not None
         port = provider.stdout.readline().strip()
         print(f"{cases} cases, ideal {ideal:.1f} s, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-        for mode in ("bare", "evaluation"):
-            seconds, cpu, peak = measured(mode, cases, port)
+        for mode in ("bare", "evaluation", *(["peer"] if python else [])):
+            seconds, cpu, peak = measured(mode, cases, port, python if mode == "peer" and python else sys.executable)
             print(
                 f"{mode:>10}: {seconds:6.1f} s ({seconds / ideal:.2f} x ideal), {cpu / cases * 1e3:.2f} ms of CPU a case, "
                 f"{peak:.0f} MB"
@@ -164,11 +217,12 @@ def main(cases: int) -> None:
 
 
 if __name__ == "__main__":
-    mode, count = sys.argv[1:] if len(sys.argv) == 3 else ["main", *sys.argv[1:], "1000"][:2]
-    if mode == "main":
-        main(int(count))
-    elif mode == "provide":
+    words = sys.argv[1:] or ["1000"]
+    if words[0].isdecimal():
+        main(int(words[0]), *words[1:2])
+    elif words[0] == "provide":
         asyncio.run(provide())
     else:
-        asyncio.run(bare(int(count))) if mode == "bare" else evaluation(int(count))
+        count = int(words[1])
+        asyncio.run(bare(count)) if words[0] == "bare" else {"evaluation": evaluation, "peer": peer}[words[0]](count)
         print(usage())
