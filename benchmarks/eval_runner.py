@@ -147,20 +147,20 @@ def peer(cases: int) -> None:
     """The same with pydantic-evals, as its documentation shows it; what it measures is not kept anywhere."""
     from dataclasses import dataclass
 
-    from openai import AsyncOpenAI  # pyright: ignore[reportMissingImports] - of the peer's environment
-    from pydantic_ai.models.openai import OpenAIChatModel  # pyright: ignore[reportMissingImports]
-    from pydantic_evals import Case, Dataset  # pyright: ignore[reportMissingImports]
-    from pydantic_evals.evaluators import EqualsExpected, Evaluator, LLMJudge  # pyright: ignore[reportMissingImports]
+    from openai import AsyncOpenAI
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_evals import Case, Dataset
+    from pydantic_evals.evaluators import EqualsExpected, Evaluator, LLMJudge
 
     client: Any = AsyncOpenAI()
 
     @dataclass
-    class Names(Evaluator):  # pyright: ignore[reportUntypedBaseClass]
+    class Names(Evaluator):
         def evaluate(self, ctx: Any) -> bool:
             return "Paris" in ctx.output
 
     @dataclass
-    class Short(Evaluator):  # pyright: ignore[reportUntypedBaseClass]
+    class Short(Evaluator):
         def evaluate(self, ctx: Any) -> bool:
             return len(ctx.output) < 500
 
