@@ -222,6 +222,13 @@ def stored_prompt(artifact: Artifact) -> Prompt:
     return _build(artifact.name, body, Document(cast("Json", fields), artifact.ref), content.get("examples"), includes)
 
 
+def prompt_of(name: str, body: str, *, label: str, **fields: Json) -> Prompt:
+    """A prompt that was written elsewhere: a template, and fields as in front matter. `label` is how errors call it."""
+    document = Document({key: value for key, value in fields.items() if value is not None}, label)
+    check(document, PROMPT_SCHEMA, error=BadPrompt)
+    return _build(name, body.strip("\n"), document, fields.get("examples"), {})
+
+
 def _build(
     name: str, body: str, document: Document, examples: Json, includes: Mapping[str, str], *,
     first_line: int = 1, files: tuple[tuple[Path, tuple[int, int]], ...] = (),

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "promote": ("afere.cli.artifacts:promote", "Move an alias, such as production, to a version."),
     "rollback": ("afere.cli.artifacts:rollback", "Move an alias back to where it was."),
     "replay": ("afere.cli.run:replay", "Run a trace again from its record, with one part swapped."),
+    "import": ("afere.cli.bring:import_", "Bring in what another tool has, with a report of what is lost."),
     "lineage": ("afere.cli.lineage:lineage", "Where something comes from, and what it touched."),
     "impact": ("afere.cli.lineage:impact", "What a change of a file or version would touch."),
     "index": ("afere.cli.index:index", "Build or refresh an index of documents."),

@@ -25,9 +25,9 @@ _NEWEST = """ AND a.version = (SELECT max(b.version) FROM artifacts AS b
 
 def put(
     connection: sqlite3.Connection, stamp: Stamp, kind: str, name: str | None, *, content: Json, blob: str | None,
-    uses: Sequence[Use], why: str,
+    uses: Sequence[Use], why: str, at: str | None = None,
 ) -> Artifact:  # fmt: skip
-    """The artifact with this content: the version that has it already, or a new one."""
+    """The artifact with this content: the version that has it already, or a new one. `at`: when it was made elsewhere."""
     if kind not in KINDS:
         raise BadInput(f"{kind!r} is not a kind of artifact. Kinds: {', '.join(KINDS)}.")
     name = _name(connection, stamp.project, kind, name)
@@ -45,7 +45,7 @@ def put(
         )
     written = {
         "project": stamp.project, "kind": kind, "name": name, "version": newest + 1, "hash": hash_,
-        "content": canonical(content).decode(), "blob": blob, "actor": stamp.actor, "at": stamp.at, "why": why,
+        "content": canonical(content).decode(), "blob": blob, "actor": stamp.actor, "at": at or stamp.at, "why": why,
     }  # fmt: skip
     row = inserted(connection, "artifacts", written)
     edges = {(row["id"], use.role, target) for use, target in zip(uses, targets, strict=True)}

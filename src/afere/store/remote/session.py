@@ -106,7 +106,7 @@ class RemoteSession(Session):
 
     def put_once(
         self, request: str | None, kind: str, name: str | None, content: Json = None, *, blob: str | None = None,
-        uses: Sequence[Use] = (), why: str = "",
+        uses: Sequence[Use] = (), why: str = "", at: str | None = None,
     ) -> Artifact:  # fmt: skip
         value = plain(content, where=f"{kind}:{name or 'content'}")
         made = self._link.ask(
@@ -118,6 +118,7 @@ class RemoteSession(Session):
             blob=blob,
             uses=encode(list(uses)),
             why=why,
+            at=at,
         )
         return decode(Artifact, made)
 

@@ -1,0 +1,67 @@
+"""`afere import`: what other tools have, brought in, with a report of what was not kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from afere.cli.common import Place, placed
+from afere.exchange import SOURCES
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from afere.exchange import Report
+
+_SOURCES = "\n".join(f"  {name:<12} {text}" for name, (_, text) in SOURCES.items())
+
+
+@click.command("import", help=f"""Bring in what another tool has: traces, prompts, datasets, scores.
+
+Again is harmless: nothing is doubled. At the end a report says field by field what was kept, what was changed, and what was
+not kept and why. The other tool's files are only read.
+
+\b
+  afere import mlflow mlflow.db
+  afere import otlp traces/
+  afere debt
+
+\b
+Sources:
+{_SOURCES}
+""")  # fmt: skip
+@click.argument("source", metavar="SOURCE", type=click.Choice(list(SOURCES)))
+@click.argument("path", metavar="PATH|URL")
+@placed
+def import_(place: Place, source: str, path: str) -> None:
+    from afere.exchange import bring
+
+    with place.session() as session:
+        report = bring(source, path, session)
+    place.show(report, lambda console: _draw(console, report))
+
+
+def _draw(console: Console, report: Report) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    brought = ", ".join(f"{count:,} {name}" for name, count in report.counts.items()) or "nothing"
+    console.print(
+        f"brought from {report.source}: {brought}{f' ({report.there:,} were here already)' if report.there else ''}"
+    )
+    if report.lines:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        for title in ("field", "", "times", "why"):
+            table.add_column(title, justify="right" if title == "times" else "left")
+        colours = {"kept": "green", "changed": "yellow", "not kept": "red"}
+        for line in report.lines:
+            table.add_row(
+                escape(line.field), f"[{colours[line.how]}]{line.how}[/]", f"{line.count:,}", escape(line.why)
+            )
+        console.print(table)
+    for problem in report.problems:
+        console.print(f"[red]left out[/] {escape(problem)}")
+    if report.more:
+        console.print(f"[red]and {report.more:,} more are left out[/]")
+    console.print("[dim]next:[/] afere debt, or look at it: afere ui")

@@ -1,0 +1,37 @@
+"""What other tools have, brought in: traces, prompts, datasets, scores. Each import ends with what was not kept, and why."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from afere.base.errors import BadInput
+from afere.exchange.bringing import Bringing, Report
+
+if TYPE_CHECKING:
+    from afere.store import Session
+
+# source -> (its module here, what it reads)
+SOURCES: Mapping[str, tuple[str, str]] = {
+    "otlp": ("otlp", "OTLP files: protobuf, JSON or JSON lines, alone or in a folder"),
+    "mlflow": ("mlflow", "mlflow.db, MLflow's SQLite file: traces, assessments, prompts, datasets"),
+    "phoenix": ("phoenix", "phoenix.db, Phoenix's SQLite file: traces, annotations, prompts, datasets"),
+}
+
+
+def bring(source: str, place: str, session: Session) -> Report:
+    """Bring in what a tool has. Again is harmless: nothing is doubled.
+
+    source: one of SOURCES. place: a file, a folder or a URL, as the source takes. BadInput where it cannot be read at all;
+    what cannot be read within it is named in the report, and the rest is kept.
+    """
+    if source not in SOURCES:
+        raise BadInput(f"There is no source {source!r}. Sources: {', '.join(SOURCES)}.")
+    if "://" not in place and not Path(place).exists():
+        raise BadInput(f"{place}: there is no such file or folder.")
+    module = importlib.import_module(f"afere.exchange.{SOURCES[source][0]}")
+    bringing = Bringing(session, source)
+    module.bring(place, bringing)
+    return bringing.done()

@@ -1,0 +1,90 @@
+"""OTLP from files: requests as protobuf or JSON, one a file, or one a line as the collector's file exporter writes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from afere.base.errors import AfereError, BadInput
+from afere.exchange.bringing import Bringing
+from afere.tracing import otlp
+from afere.tracing.otlp import Batch, Form
+
+_MOST = 512 * 2**20  # bytes of one file, unpacked
+
+
+def bring(place: str, into: Bringing) -> None:
+    """`place`: a file, or a folder whose files are read one after another."""
+    root = Path(place)
+    if "://" in place:
+        raise BadInput(f"{place}: OTLP is read from files. A program that sends OTLP sends it to the server: afere ui")
+    files = sorted(file for file in root.rglob("*") if file.is_file()) if root.is_dir() else [root]
+    for file in files:
+        try:
+            for body, form, label in _requests(file):
+                _keep(body, form, label, into)
+        except (AfereError, OSError, EOFError, UnicodeDecodeError) as problem:
+            into.problem(str(file), str(problem))
+
+
+def _requests(file: Path) -> Iterator[tuple[bytes, Form, str]]:
+    size = file.stat().st_size
+    if size > _MOST:
+        raise BadInput(f"it has {size:,} bytes; at most {_MOST:,} are read. Cut it into smaller files.")
+    data = file.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        with gzip.open(file) as packed:
+            data = packed.read(_MOST + 1)
+        if len(data) > _MOST:
+            raise BadInput(f"unpacked it has more than {_MOST:,} bytes. Cut it into smaller files.")
+    if data.lstrip()[:1] != b"{":
+        yield data, "protobuf", str(file)
+        return
+    lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+    if len(lines) > 1 and _whole(lines[0][1]):  # one request a line; a last one that is cut off costs only itself
+        for number, line in lines:
+            yield line, "json", f"{file}:{number}"
+    else:
+        yield data, "json", str(file)
+
+
+def _whole(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _keep(body: bytes, form: Form, label: str, into: Bringing) -> None:
+    try:
+        logs = b'"resourceLogs"' in body[:4096] or b'"resource_logs"' in body[:4096]
+        batch = otlp.logs(body, form) if form == "json" and logs else otlp.traces(body, form)
+        if form == "protobuf" and not batch.accepted:  # both kinds of request look alike from outside
+            said = otlp.logs(body, form)
+            batch = said if said.accepted else batch
+    except AfereError as problem:
+        into.problem(label, str(problem))
+        return
+    _take(batch, label, into)
+
+
+def _take(batch: Batch, label: str, into: Bringing) -> None:
+    for project, spans in batch.spans.items():
+        if project not in (None, into.session.project):
+            into.changed("afere.project", "kept in the project that the import was made for", len(spans))
+        for span in spans:
+            into.span(span)
+            for name in ("attributes", "events", "status"):
+                into.kept(name)
+            if span.attributes.get("links"):
+                into.changed("links", "as an attribute of the span")
+    events = sum(map(len, batch.events.values()))
+    if events:
+        into.session.spans.say((one.trace_id, one.span_id, one.event) for said in batch.events.values() for one in said)
+        into.kept("log events of spans", events)
+    for why, count in batch.rejected.items():
+        into.lost("span", why, count)
+        into.problem(label, f"{count} x {why}")
