@@ -112,28 +112,30 @@ def ran(
     ids = {
         row[0]: row[1]
         for row in connection.execute(
-            "SELECT t.id, t.key FROM json_each(?) AS j JOIN tied AS t ON t.project = ? AND t.key = j.value",
+            "SELECT t.id, t.key FROM json_each(?) AS j CROSS JOIN tied AS t ON t.project = ? AND t.key = j.value",
             (json.dumps(list(dict.fromkeys(wanted))), project),
         )
     }
     if not ids:
         return Ran()
     low = 0 if since is None else span_docs.number(since // 10**9, 0)
-    docs = "SELECT DISTINCT ties.doc AS doc FROM json_each(?) AS j JOIN ties ON ties.tied = j.value AND ties.doc >= ?"
+    docs = "SELECT DISTINCT ties.doc AS doc FROM json_each(?) AS j CROSS JOIN ties ON ties.tied = j.value AND ties.doc >= ?"
     given = (json.dumps(list(ids)), low)
     # A document's number ends in the row of its first span, which may have been written anew elsewhere since.
     one = f"(SELECT id FROM spans WHERE id BETWEEN doc & {_MASK} AND (doc & {_MASK}) + {_REST} AND id - line = doc & {_MASK} LIMIT 1)"  # noqa: S608  our own words
-    found = f"FROM ({docs}) AS d JOIN spans AS s ON s.id = {one}"
-    count = connection.execute(f"SELECT count(DISTINCT s.trace_id) {found}", given).fetchone()[0]
-    newest: dict[str, Tied] = {}
-    rows = connection.execute(f"SELECT d.doc, s.trace_id, s.start {found} ORDER BY d.doc DESC", given)
-    for doc, trace, start in rows:
-        trace_id = bytes(trace).hex()
-        if trace_id not in newest:
-            if len(newest) == limit:
-                break
-            newest[trace_id] = Tied(trace_id, start, _which(connection, doc, ids))
-    return Ran(count, tuple(newest.values()))
+    rows = connection.execute(
+        f"SELECT d.doc, s.trace_id, s.start FROM ({docs}) AS d CROSS JOIN spans AS s ON s.id = {one} ORDER BY d.doc DESC",  # noqa: S608  as above
+        given,
+    )
+    rows.row_factory = None  # plain tuples: there may be many
+    seen: set[bytes] = set()
+    newest: list[Tied] = []
+    for doc, trace, start in rows.fetchall():
+        if trace not in seen:
+            seen.add(trace)
+            if len(newest) < limit:
+                newest.append(Tied(trace.hex(), start, _which(connection, doc, ids)))
+    return Ran(len(seen), tuple(newest))
 
 
 def _which(connection: sqlite3.Connection, doc: int, ids: Mapping[int, str]) -> str:
