@@ -130,6 +130,16 @@ class Redaction:
         """Whether there are keys whose values go."""
         return bool(self._keys)
 
+    def for_keys(self, texts: Sequence[str]) -> Redaction | None:
+        """The rules for keys that may be among these texts, and no others; None if none can be."""
+        lowered = "\0".join(texts).lower()
+        keys = [one for one in self._keys if one.literal in lowered]
+        if not keys:
+            return None
+        rules = copy(self)
+        rules.kinds, rules._patterns, rules._functions, rules._keys = (), [], [], keys
+        return rules
+
     def spares(self, whole: str) -> bool:
         """Whether no rule can find anything in a text in which all others stand: never wrongly True."""
         alone = self._functions or self._keys or any(one.anchored for one in self._patterns)

@@ -49,7 +49,13 @@ class Policy:
         """The span without the values of keys that must not rest: before anything is read from its attributes."""
         if not self.redaction.keys:
             return span
-        reading = _Reading(self.redaction, content=True)
+        texts: list[str] = []
+        _gather(span.attributes, texts)
+        _gather(span.events, texts)
+        rules = self.redaction.for_keys(texts)
+        if rules is None:
+            return span
+        reading = _Reading(rules, content=True)
         return reading.done(span, {name: reading.keyed(getattr(span, name), name) for name in ("attributes", "events")})
 
     def apply(self, span: Span) -> Span:
