@@ -239,7 +239,34 @@ def _first_line(member: Any) -> str:
     return " ".join(doc.split("\n\n")[0].split())
 
 
-PAGES_MADE = {"cli.md": cli_page, "python.md": python_page}
+def debt_page() -> str:
+    """The rules of the debt audit, with thresholds and reasons."""
+    from afere.govern.debt.finding import DEBTS, Rules
+
+    lines = [
+        "# Rules of the debt audit",
+        "",
+        "<!-- made by tools/make_reference.py from govern/debt/rules.toml -->",
+        "",
+        "What [`afere debt`](../guides/debt.md) looks for. A project sets its own thresholds and severities under `debt:` in",
+        "`afere.yaml`, or turns a rule off: `debt: {tools.unused: {days: 60, severity: note}, prompt.repetition: false}`.",
+    ]
+    for name, title in DEBTS.items():
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            "| rule | what it finds | severity | thresholds | why |",
+            "|---|---|---|---|---|",
+        ]
+        for rule in Rules():
+            if rule.id.startswith(f"{name}."):
+                numbers = ", ".join(f"`{key}` {value:g}" for key, value in rule.thresholds.items()) or "-"
+                lines.append(f"| `{rule.id}` | {rule.title} | {rule.severity} | {numbers} | {rule.reason} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES_MADE = {"cli.md": cli_page, "python.md": python_page, "debt.md": debt_page}
 
 
 def main() -> None:

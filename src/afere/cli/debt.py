@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from afere.base.errors import BadInput, Exit
+from afere.base.errors import Exit
 from afere.cli.common import Place, placed
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from afere.govern.debt import Audit, Finding
+    from afere.govern.debt import Finding, Trend
 
 _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
 
@@ -36,10 +35,17 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write Markdown, for a pull request.",
 )
+@click.option(
+    "--weeks",
+    type=click.IntRange(1, 52),
+    metavar="N",
+    help="Look at so many past Mondays (default: 8, where that is quick).",
+)
 @click.option("--all", "everything", is_flag=True, help="All findings, and those that were accepted.")
 @placed
 def debt(
-    place: Place, as_of: str | None, baseline: Path | None, sarif_file: Path | None, markdown_file: Path | None, everything: bool
+    place: Place, as_of: str | None, baseline: Path | None, sarif_file: Path | None, markdown_file: Path | None,
+    weeks: int | None, everything: bool
 ) -> int:  # fmt: skip
     """What this project owes: tools, prompts, pipelines, feedback, people.
 
@@ -51,50 +57,43 @@ def debt(
       afere debt --baseline debt.json         # status 1 if there is new debt
     """
     import afere
-    from afere.govern.debt import audit
+    from afere.govern.debt import trend
     from afere.govern.debt.finding import Rules
+    from afere.govern.debt.moment import moment
     from afere.govern.debt.report import markdown, new_since, read_baseline, sarif
 
-    moment = _moment(as_of) if as_of else None
+    until = moment(as_of) if as_of else None
     project = place.here()
     before = read_baseline(baseline) if baseline else None
     with place.session() as session:
-        found = audit(session, project, as_of=moment)
+        looked = trend(session, project, as_of=until, weeks=weeks)
+    found = looked.audit
     new = new_since(found, before) if before is not None else None
     if sarif_file:
         said = sarif(found, Rules(project.section("debt")), version=afere.__version__)
         sarif_file.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
     if markdown_file:
         markdown_file.write_text(markdown(found, new), encoding="utf-8")
-    value = found.to_json() | ({} if new is None else {"new": [one.to_json() for one in new]})
-    place.show(value, lambda console: _draw(console, found, new, everything))
+    value = looked.to_json() | ({} if new is None else {"new": [one.to_json() for one in new]})
+    place.show(value, lambda console: _draw(console, looked, new, everything))
     return Exit.RULE_FAILED if new else Exit.DONE
 
 
-def _moment(text: str) -> int:
-    """The end of a day, or a time, in ns."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(
-            f"--as-of {text!r}: write a day, such as 2026-11-22, or a time, such as 2026-11-22T14:00:00Z."
-        ) from None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if len(text) == len("2026-11-22"):
-        moment = moment.replace(hour=23, minute=59, second=59)
-    return int(moment.timestamp() * 1_000_000_000)
-
-
-def _draw(console: Console, audit: Audit, new: list[Finding] | None, everything: bool) -> None:
+def _draw(console: Console, looked: Trend, new: list[Finding] | None, everything: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    audit = looked.audit
     console.print(f"[bold]{escape(audit.project)}[/] on {audit.as_of[:10]}: {audit.score:.0f} of 100")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for one in audit.debts:
         count = len(one.findings)
         table.add_row(one.title, f"{one.score:.0f}", f"{count} open" if count else "nothing found")
     console.print(table)
+    console.print(
+        f"by week: {', '.join(f'{week.at[5:10]} {week.score:.0f}' for week in looked.weeks)}; "
+        f"since Monday {looked.since[:10]}: {len(looked.new)} new, {len(looked.mended)} mended"
+    )
     listed = audit.findings if new is None else new
     if new is not None:
         console.print(f"\n{len(new)} new since the baseline" if new else "\nNo new debt since the baseline.")

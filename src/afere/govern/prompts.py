@@ -60,6 +60,16 @@ class PromptText:
             return self.versions[-1].ref if self.versions else f"prompt:{self.name}"
         return f"{self.file}:{line}" if line is not None else self.file
 
+    def before(self, moment: str) -> PromptText | None:
+        """As it stood at a time (RFC 3339): the newest version until then. None where there was none yet.
+
+        A prompt that the registry does not know is taken as it stands.
+        """
+        known = tuple(version for version in self.versions if version.at <= moment)
+        if len(known) == len(self.versions):
+            return self
+        return replace(self, text=known[-1].text, versions=known) if known else None
+
     @property
     def lines(self) -> Iterator[tuple[int, str, str]]:
         role = "user"
@@ -89,7 +99,7 @@ def read_prompts(session: Session, project: Project, *, until: str | None = None
             continue
         known, later = versions.pop(one.name, ([], False))
         if later and known:
-            one = replace(one, text=known[-1].text, file=None)
+            one = replace(one, text=known[-1].text)
         found[one.name] = replace(one, versions=tuple(known))
     for name, (known, _) in versions.items():
         if known and name not in found:

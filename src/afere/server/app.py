@@ -28,6 +28,7 @@ from afere.server.pages import (
     audit,
     compare,
     datasets,
+    debt,
     experiments,
     home,
     labels,
@@ -101,6 +102,7 @@ ADDRESSES = (
     Address("/artifacts/{ref}", "artifacts", artifacts.page, "artifact.html"),
     Address("/lineage", "lineage", lineage.page, "lineage.html", ("of", "direction")),
     Address("/scores", "traces", artifacts.scores_page, None, ("target", "name", "by", *_PAGED)),
+    Address("/debt", "debt", debt.page, "debt.html", ("as_of",)),
     Address("/audit", "audit", audit.page, "audit.html", _PAGED),
 )
 HOME = Address("", "home", home.page, "home.html", ("over",))

@@ -2,5 +2,6 @@
 
 from afere.govern.debt.audit import Audit, Debt, audit
 from afere.govern.debt.finding import Finding
+from afere.govern.debt.trend import Trend, Week, trend
 
-__all__ = ["Audit", "Debt", "Finding", "audit"]
+__all__ = ["Audit", "Debt", "Finding", "Trend", "Week", "audit", "trend"]

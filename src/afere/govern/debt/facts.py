@@ -115,6 +115,18 @@ class Facts:
         """The moment so many days before now, in ns."""
         return self.now - int(days * DAY)
 
+    def before(self, moment: int) -> Facts:
+        """What was known at an earlier moment (ns) of the same window: records with times until then."""
+        until = rfc3339(moment)
+        return Facts(
+            self.project, self.rules, moment,
+            [span for span in self.spans if span.start <= moment],
+            [known for one in self.prompts if (known := one.before(until))],
+            tuple(card for card in self.tools if not card.added or card.added[:10] <= until[:10]), self.agents, self.cases,
+            [score for score in self.scores if score.at <= until], [move for move in self.moves if move.at <= until],
+            self.people, self.authors, self.problems,
+        )  # fmt: skip
+
     @cached_property
     def roots(self) -> list[Ran]:
         """One span a request: those without a parent here."""

@@ -56,7 +56,7 @@ def _parts(told: Sequence[Sentence]) -> list[list[Sentence]]:
     return list(found.values())
 
 
-def _sum(vectors: Sequence[list[float]]) -> list[float]:
+def _sum(vectors: Sequence[Sequence[float]]) -> list[float]:
     return [sum(column) for column in zip(*vectors, strict=True)]
 
 

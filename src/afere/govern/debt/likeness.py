@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,9 @@ from afere.base.errors import MissingExtra
 from afere.models.embedding import HashEmbedder, embedder
 
 _HASH_SCALE = 0.75  # at equal meaning, hashed words score about this share of what the sentence encoder does
+_MOST = 20_000  # texts whose vectors are kept
+# Shared by all audits of a process, which look at mostly the same texts: prompts do not change from week to week.
+_KNOWN: dict[str, array[float]] = {}
 
 
 class Likeness:
@@ -24,16 +28,22 @@ class Likeness:
                 self.meaning = True
             except MissingExtra:
                 pass
-        self._known: dict[str, list[float]] = {}
+        self._known = _KNOWN if self.meaning else {}
 
     def learn(self, texts: Sequence[str]) -> None:
         """Embed these in batches, so that asking for them costs nothing."""
-        fresh = [text for text in dict.fromkeys(texts) if text and text not in self._known]
+        fresh = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if len(self._known) + len(fresh) > _MOST:
+            self._known = {}  # one of its own: others go on with theirs
+            fresh = list(dict.fromkeys(texts))
         for start in range(0, len(fresh), 256):
             batch = fresh[start : start + 256]
-            self._known.update(zip(batch, self._embed(batch), strict=True))
+            self._known.update(
+                (text, array("f", vector))
+                for text, vector in zip(batch, self._embed([one or " " for one in batch]), strict=True)
+            )
 
-    def vectors(self, texts: Sequence[str]) -> list[list[float]]:
+    def vectors(self, texts: Sequence[str]) -> list[array[float]]:
         """Unit vectors of texts, in order."""
         self.learn(texts)
         return [self._known[text] for text in texts]

@@ -11,7 +11,7 @@ def groups(texts: Sequence[str], likeness: Likeness, least: float) -> list[list[
     """Indexes of alike texts, the largest group first: each text joins the group whose leader is most like it, if it is
     at least `least`; else it leads one of its own (leader clustering, Hartigan 1975)."""
     vectors = likeness.vectors(texts)
-    leaders: list[list[float]] = []
+    leaders: list[Sequence[float]] = []
     found: list[list[int]] = []
     for index, vector in enumerate(vectors):
         best, where = least, -1

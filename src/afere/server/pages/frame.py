@@ -49,16 +49,21 @@ GROUPS = (
     ),
     Group("Evaluate", (Entry("experiments", "Experiments", "/experiments", "experiment"),)),
     Group(
-        "Govern", (Entry("lineage", "Lineage", "/lineage", "lineage"), Entry("audit", "Audit log", "/audit", "audit"))
+        "Govern",
+        (
+            Entry("lineage", "Lineage", "/lineage", "lineage"),
+            Entry("debt", "Debt", "/debt", "debt"),
+            Entry("audit", "Audit log", "/audit", "audit"),
+        ),
     ),
 )
 # First words of addresses that no project is called by, since they are, or will be, pages and doors of the server.
 UNBUILT = frozenset({
-    "api", "chains", "monitors", "alerts", "jobs", "debt", "release", "gateway", "review", "models", "tools",
+    "api", "chains", "monitors", "alerts", "jobs", "release", "gateway", "review", "models", "tools",
     "docs",
 })  # fmt: skip
 BUILT = frozenset({
-    "v1", "traces", "sessions", "users", "stats", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "labels", "lineage", "audit", "settings",
+    "v1", "traces", "sessions", "users", "stats", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "labels", "lineage", "debt", "audit", "settings",
     "static", "login", "logout", "invitation", "metrics",
 })  # fmt: skip
 _NEXT = {"": "light", "light": "dark", "dark": "system"}

@@ -1,0 +1,118 @@
+"""How debt went: the scores of past weeks, each recomputed from the records that existed then, and what changed since Monday."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+from afere.base.canonical import Json, digest_of
+from afere.base.clock import now_ns, rfc3339
+from afere.govern.debt.audit import Audit, judge
+from afere.govern.debt.facts import DAY, Facts, read_facts
+from afere.govern.debt.finding import Finding
+
+if TYPE_CHECKING:
+    from afere.base.project import Project
+    from afere.store import Session
+
+WEEKS = 8
+_QUICK = 20_000  # spans up to which past weeks are looked at without being asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """An audit as of a Monday: its scores, by debt too, and the open findings by rule and place."""
+
+    at: str
+    score: float
+    debts: dict[str, float]
+    open: tuple[tuple[str, str], ...]
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "at": self.at,
+            "score": round(self.score, 1),
+            "debts": {name: round(value, 1) for name, value in self.debts.items()},
+            "findings": len(self.open),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """An audit with the weeks before it, oldest first. `new` came and `mended` went since `since`, the last Monday.
+
+    `partial`: older weeks were not looked at, since that takes long; `afere debt --weeks 8` does.
+    """
+
+    audit: Audit
+    weeks: tuple[Week, ...]
+    since: str
+    new: tuple[Finding, ...]
+    mended: tuple[tuple[str, str], ...]
+    partial: bool = False
+
+    def to_json(self) -> dict[str, Json]:
+        since: Json = {
+            "at": self.since, "new": [{"rule": one.rule, "place": one.place} for one in self.new],
+            "mended": [{"rule": rule, "place": place} for rule, place in self.mended],
+        }  # fmt: skip
+        return {**self.audit.to_json(), "history": [week.to_json() for week in self.weeks], "since_monday": since}
+
+
+def trend(session: Session, project: Project, *, as_of: int | None = None, weeks: int | None = None) -> Trend:
+    """Audit a project as of a moment (ns; default: now), and the Mondays before it.
+
+    `weeks`: how many Mondays, 1 at least; by default 8 where that is quick, else those that were looked at before. What was
+    found of a Monday is kept in the store's cache, by what the project's settings were.
+    """
+    moment = now_ns() if as_of is None else as_of
+    facts = read_facts(session, project, as_of=moment)
+    found = judge(facts)
+    quick = weeks is not None or len(facts.spans) <= _QUICK
+    days = mondays(moment, WEEKS if weeks is None else max(1, weeks))
+    past = [week for day in days if (week := _week(session, facts, day, ask=quick or day == days[-1]))]
+    last = past[-1]
+    before = set(last.open)
+    now = {one.key for one in found.findings}
+    return Trend(
+        found, tuple(past), last.at, tuple(one for one in found.findings if one.key not in before),
+        tuple(sorted(before - now)), len(past) < len(days),
+    )  # fmt: skip
+
+
+def mondays(moment: int, count: int) -> list[int]:
+    """The starts (ns, UTC) of so many weeks until a moment, oldest first; the last is that of its own week."""
+    day = datetime.fromtimestamp(moment / 1e9, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    monday = day - timedelta(days=day.weekday())
+    return [int(monday.timestamp()) * 10**9 - 7 * DAY * back for back in range(count - 1, -1, -1)]
+
+
+def _week(session: Session, facts: Facts, day: int, *, ask: bool) -> Week | None:
+    key = f"debt:{facts.project.name}:{day}:{_settings(facts)}"
+    kept = session.cache.get(key)
+    if isinstance(kept, dict):
+        said = cast("dict[str, Json]", kept)
+        open_ = tuple((str(rule), str(place)) for rule, place in cast("list[list[str]]", said["open"]))
+        return Week(str(said["at"]), cast("float", said["score"]), cast("dict[str, float]", said["debts"]), open_)
+    if not ask:
+        return None
+    found = judge(facts.before(day))
+    week = Week(
+        rfc3339(day),
+        found.score,
+        {debt.name: debt.score for debt in found.debts},
+        tuple(one.key for one in found.findings),
+    )
+    session.cache.put(
+        key, {"at": week.at, "score": week.score, "debts": dict(week.debts), "open": [list(pair) for pair in week.open]}
+    )
+    return week
+
+
+def _settings(facts: Facts) -> str:
+    """What else a past week's findings depend on: the project's settings, its prompts' files, tools and cases as they stand."""
+    texts: list[Json] = [[one.name, one.text, len(one.versions)] for one in facts.prompts]
+    tools: list[Json] = [[card.name, card.description, card.owner, list(card.permissions)] for card in facts.tools]
+    cases: list[Json] = [[case.place, case.text] for case in facts.cases]
+    return digest_of([dict(facts.project.config), texts, tools, cases, len(facts.scores), len(facts.moves)])[:23]

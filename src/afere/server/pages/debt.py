@@ -1,0 +1,171 @@
+"""Debt: what the project owes, worst first, with cost, owner and the next action; how it went by week."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from afere.base.canonical import Json
+from afere.base.project import find_project
+from afere.govern.debt import Debt, Finding, Trend, Week, trend
+from afere.server import words
+from afere.server.figures import Spark, spark
+from afere.server.pages.asked import Asked
+
+if TYPE_CHECKING:
+    from afere.store import Session
+
+_FRESH = 60.0  # seconds for which an audit is shown again
+_ANSWERS = {"error": "fail", "warning": "warn"}
+_COMMAND = re.compile(r"(afere [a-z]+ [^;,()]*|afere [a-z]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A finding as the page shows it."""
+
+    finding: Finding
+    new: bool
+    gain: float
+
+    @property
+    def answer(self) -> str:
+        """The shape of its badge; a note has none."""
+        return _ANSWERS.get(self.finding.severity, "")
+
+    @property
+    def cost(self) -> str:
+        """Money first, then failures, calls and tokens, in words."""
+        cost = self.finding.cost
+        if cost.usd:
+            return f"${cost.usd:,.2f} in 90 days"
+        if cost.failures:
+            return words.many(cost.failures, "failed call")
+        if cost.calls:
+            return words.many(cost.calls, "call")
+        return f"{words.many(cost.tokens, 'token')} in 90 days" if cost.tokens else ""
+
+    @property
+    def evidence(self) -> list[tuple[str, str]]:
+        """(kind, text): a trace, a reference, or a place in words."""
+        return [(_kind(one), one) for one in self.finding.evidence]
+
+    @property
+    def command(self) -> str:
+        """The command within its action, where there is one to copy."""
+        found = _COMMAND.search(self.finding.action)
+        return found[1].strip().rstrip(".") if found and self.finding.action.startswith(found[1]) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One debt: `spark` is its score by week."""
+
+    debt: Debt
+    items: tuple[Shown, ...]
+    spark: Spark | None
+    then: float
+
+    @property
+    def answer(self) -> str:
+        """In order, to watch, or to act on."""
+        worst = {one.finding.severity for one in self.items}
+        return "fail" if "error" in worst else "warn" if "warning" in worst else "pass"
+
+    @property
+    def spoken(self) -> str:
+        return {"fail": "act now", "warn": "watch", "pass": "in order"}[self.answer]
+
+
+@dataclass(frozen=True, slots=True)
+class DebtPage:
+    """`parts` are the five debts, the worst first."""
+
+    trend: Trend
+    parts: tuple[Part, ...]
+    spark: Spark | None
+
+    @property
+    def title(self) -> str:
+        return f"{words.many(len(self.trend.audit.findings), 'finding')}, health {self.trend.audit.score:.0f} of 100"
+
+    @property
+    def verdict(self) -> str:
+        """How many of each, and what changed since Monday."""
+        counts = [
+            sum(one.severity == name for one in self.trend.audit.findings) for name in ("error", "warning", "note")
+        ]
+        said = ", ".join(
+            words.many(count, name) for count, name in zip(counts, ("error", "warning", "note"), strict=True) if count
+        )
+        worst = self.parts[0]
+        text = f"{said or 'Nothing found'}; {len(self.trend.new)} new and {len(self.trend.mended)} mended since Monday."
+        return f"{text} {worst.debt.title} is in the worst health." if worst.items else text
+
+    def to_json(self) -> Json:
+        return self.trend.to_json()
+
+
+def page(session: Session, asked: Asked) -> DebtPage:
+    """The audit of now, at most a minute old. With `as_of=DATE`: as it stood at the end of that day."""
+    from afere.govern.debt.moment import moment
+
+    text = asked.get("as_of")
+    found = trend(session, _project(session), as_of=moment(text)) if text else _AUDITS.of(session)
+    new = {one.key for one in found.new}
+    parts = [
+        Part(
+            debt, tuple(Shown(one, one.key in new, debt.gain(one)) for one in debt.findings),
+            _spark(found, [week.debts.get(debt.name, 100.0) for week in found.weeks], debt.score),
+            _of(found.weeks[0], debt.name),
+        )
+        for debt in found.audit.debts
+    ]  # fmt: skip
+    parts.sort(key=lambda part: part.debt.score)
+    return DebtPage(found, tuple(parts), _spark(found, [week.score for week in found.weeks], found.audit.score))
+
+
+class _Audits:
+    """The newest audit of each project of a store; one look at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[str, str], tuple[float, Trend]] = {}
+
+    def of(self, session: Session) -> Trend:
+        key = str(session.folder), session.project
+        session.require("read")
+        with self._lock:
+            made, found = self._kept.get(key, (0.0, None))
+            if found is None or time.monotonic() - made > _FRESH:
+                found = trend(session, _project(session))
+                self._kept[key] = time.monotonic(), found
+            return found
+
+
+_AUDITS = _Audits()
+
+
+def _project(session: Session):
+    return find_project(session.folder)
+
+
+def _of(week: Week, debt: str) -> float:
+    return week.debts.get(debt, 100.0)
+
+
+def _spark(found: Trend, before: list[float], now: float) -> Spark | None:
+    return spark([*before, now]) if len(found.weeks) > 1 else None
+
+
+def _kind(text: str) -> str:
+    if re.fullmatch(r"[0-9a-f]{32}(/[0-9a-f]{16})?", text):
+        return "trace"
+    return (
+        "ref"
+        if re.fullmatch(r"(prompt|component|chain|tool|dataset|experiment|judge):[a-z][\w.-]*(@\d+|~[0-9a-f]+)", text)
+        else "place"
+    )
