@@ -195,14 +195,19 @@ def test_the_test_of_two_rates_keeps_its_error_rate_with_clusters() -> None:
             clusters += [str(group)] * 5
         return values, clusters
 
-    def p() -> float:
-        left, right = side(), side()
-        found = p_apart(lambda level: (clustered_rate(*left, level=level), clustered_rate(*right, level=level)))
-        assert found is not None
-        return found
+    def apart_at(level: float, *sides: tuple[list[float], list[str]]) -> bool:
+        change = apart(*(clustered_rate(*one, level=level) for one in sides))
+        assert change.low is not None
+        assert change.high is not None
+        return not change.low <= 0 <= change.high
 
-    found = [p() for _ in range(300)]
-    assert sum(one < 0.05 for one in found) <= 300 * 0.05 + 2 * (300 * 0.05 * 0.95) ** 0.5
+    drawn = [(side(), side()) for _ in range(300)]
+    found = [apart_at(0.95, *sides) for sides in drawn]
+    assert sum(found) <= 300 * 0.05 + 2 * (300 * 0.05 * 0.95) ** 0.5
+    for (left, right), seen in zip(drawn[:5], found, strict=False):  # the p says the same as the interval
+        p = p_apart(lambda level, a=left, b=right: (clustered_rate(*a, level=level), clustered_rate(*b, level=level)))
+        assert p is not None
+        assert (p < 0.05) == seen
     assert p_apart(lambda _: (Estimate(0.1, None, None, 1, 1), Estimate(0.2, None, None, 1, 1))) is None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,40 +68,43 @@ def traces(
         if view is not None:
             query, sort = _viewed(session, view, query, sort)
         if save is not None:
-            from afere.server.pages.views import save as keep
-
-            kept = keep(session, save, query, sort)
-            place.show(kept, lambda console: console.print(f"view {kept.name}: {kept.filter or 'all'}", markup=False))
-            return
-        if file is not None:
+            _save(place, session, save, query, sort)
+        elif file is not None:
             _export(place, session, query, file)
-            return
-        if facets:
+        elif facets:
             _facets(place, session, query)
-            return
-        page = session.spans.find(query, limit=limit, cursor=cursor, sort=sort)
-        sums = session.spans.totals(root.trace_id for root in page.items)
-    items: list[Json] = [_line(root, sums[root.trace_id], session.project) for root in page.items]
+        else:
+            words = [*filter, *(["--view", view] if view else [])]
+            _list(place, session, query, sort, limit, cursor, words)
 
-    words = [
-        "afere",
-        "traces",
-        *filter,
-        *(["--view", view] if view else []),
-        *(["--sort", sort] if sort != "start" else []),
-    ]
-    words += ["--limit", str(limit)] if limit != 20 else []
+
+def _list(
+    place: Place, session: Session, query: str, sort: str, limit: int, cursor: str | None, words: Sequence[str]
+) -> None:
+    """The list itself; `words` are those of the command that say which, for the line that leads to more."""
+    page = session.spans.find(query, limit=limit, cursor=cursor, sort=sort)
+    sums = session.spans.totals(root.trace_id for root in page.items)
+    items: list[Json] = [_line(root, sums[root.trace_id], session.project) for root in page.items]
+    command = ["afere", "traces", *words, *(["--sort", sort] if sort != "start" else [])]
+    command += ["--limit", str(limit)] if limit != 20 else []
 
     def draw(console: Console) -> None:
         if not page.items:
-            console.print("No trace matches." if filter else "No traces yet. Run a chain, or see: afere demo")
+            console.print("No trace matches." if query else "No traces yet. Run a chain, or see: afere demo")
             return
         _table(console, [(root, sums[root.trace_id]) for root in page.items])
         if page.next:
-            more = shlex.join([*words, "--cursor", page.next])
+            more = shlex.join([*command, "--cursor", page.next])
             console.print(f"More: {more}", markup=False, soft_wrap=True)
 
     place.show({"items": items, "next": page.next}, draw)
+
+
+def _save(place: Place, session: Session, name: str, query: str, sort: str) -> None:
+    from afere.server.pages.views import save
+
+    kept = save(session, name, query, sort)
+    place.show(kept, lambda console: console.print(f"view {kept.name}: {kept.filter or 'all'}", markup=False))
 
 
 def _viewed(session: Session, view: str, query: str, sort: str) -> tuple[str, str]:
