@@ -13,16 +13,20 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from playwright.sync_api import Browser
 from test_server_browser import barriers, browser, opened, sideways  # noqa: F401 # pyright: ignore[reportMissingImports]
 from test_server_http import ask, read  # pyright: ignore[reportMissingImports]
 
 import afere.store
 from afere.base.errors import AfereError
+from afere.base.filter import parse_filter
 from afere.base.span import Span
 from afere.cli.main import cli
 from afere.evals.stats import Estimate, apart, clustered_rate, p_apart, wilson
 from afere.server.pages import views
+from afere.server.pages.traces import chip
 from afere.store import Session
 from conftest import serving  # pyright: ignore[reportMissingImports]
 
@@ -165,6 +169,16 @@ def test_show_tells_what_the_steps_said_without_codes_for_the_terminal(place: tu
     assert "\x1b" not in told
 
 
+def test_of_a_huge_trace_the_first_thousand_are_shown_and_the_rest_counted(fresh: tuple[str, Session]) -> None:
+    _, session = fresh
+    now = time.time_ns()
+    session.spans.write([Span("c" * 32, f"{nth + 1:016x}", f"step {nth}", now + nth, None if nth == 0 else f"{1:016x}", end=now + 5000) for nth in range(1200)])  # fmt: skip
+    told = shown(session, "show", "c" * 32)
+    assert "step 999 " in told
+    assert "step 1000 " not in told
+    assert "200 more spans" in told
+
+
 def test_a_run_whose_process_is_gone_died_in_the_json(fresh: tuple[str, Session]) -> None:
     url, session = fresh
     gone = subprocess.Popen([sys.executable, "-c", ""])
@@ -249,6 +263,12 @@ def test_statistics_fit_have_no_barrier_and_lead_to_their_traces(
         page.click("td >> text=qa~bbbbbb")
         page.wait_for_selector("h1 >> text=Traces")
         assert page.locator("tr[data-trace]").count() == 50
+
+
+@given(st.text(min_size=1).filter(str.strip))
+def test_the_link_of_a_value_asks_for_exactly_it(value: str) -> None:
+    (term,) = parse_filter(f"status:error {chip('user', value)}").terms[1:]
+    assert (term.field, term.value, term.glob, term.negated) == ("user", value, False, False)
 
 
 def test_a_comparison_of_nothing_says_so(place: tuple[str, Session]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 _MAX_LINES = 120
+_MAX_SPANS = 1_000  # of a trace
 _MAX_VALUE = 120  # characters of a value beside its name
 _STYLES = {"+": "green", "-": "red", "@": "dim"}
 _TEXTS = {"prompt": ("template",), "judge": ("rubric", "template")}
@@ -129,22 +130,27 @@ def draw_trace(console: Console, trace: Trace, scores: Sequence[Score], *, messa
             console.print(Text.assemble((f"{name:8} ", "dim"), _cut(value)))
     tree = Tree(_span_line(root), guide_style="dim")
     nodes = {root.span_id: tree}
-    for span in sorted(trace.spans, key=lambda span: span.start):
+    shown = sorted(trace.spans, key=lambda span: span.start)[:_MAX_SPANS]
+    for span in shown:
         if span.span_id == root.span_id:
             continue
         # A span whose parent is unknown hangs under the root rather than being lost.
         nodes.setdefault(span.span_id, Tree(_span_line(span), guide_style="dim"))
-    for span in sorted(trace.spans, key=lambda span: span.start):
+    for span in shown:
         if span.span_id != root.span_id:
             above = nodes.get(span.parent_id or "", tree)
             (tree if above is nodes[span.span_id] else above).children.append(nodes[span.span_id])
     console.print(tree)
+    if len(trace.spans) > len(shown):
+        console.print(
+            Text(f"... {len(trace.spans) - len(shown):,} more spans: --json has all, and so has the page", "dim")
+        )
     if totals.input_tokens is not None or totals.cost is not None:
         console.print(
             Text(f"{totals.spans} spans, {_spent(totals.input_tokens, totals.output_tokens, totals.cost)}", "dim")
         )
     if messages:
-        for span in trace.spans:
+        for span in shown:
             _draw_said(console, span)
     elif any(span.input_messages or span.tool or span.documents for span in trace.spans):
         console.print(Text(f"What was said: afere show {trace.trace_id[:12]} --messages", "dim"))
