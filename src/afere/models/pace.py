@@ -19,7 +19,7 @@ GONE = 30.0  # seconds at least after which nothing more is begun
 SEVERAL = (
     3  # calls that failed one after the other, before it is the place that is down and not the question that is odd
 )
-_FULL = frozenset({429, 503})
+FULL = frozenset({429, 503})
 _log = logging.getLogger("afere")
 
 
@@ -123,7 +123,7 @@ class Pace:
         with self._lock:
             self._failing = self._failing or now
             self._calls += first
-            if status in _FULL and when >= self._cut:  # those that were under way then tell nothing new
+            if status in FULL and when >= self._cut:  # those that were under way then tell nothing new
                 self._most = self._most or self._active
                 self._limit, self._cut = max(1.0, (self._limit or self._active) / 2), now
             tell = not self._told and self._worked and self._calls >= SEVERAL and now - self._failing > 5.0

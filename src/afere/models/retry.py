@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from afere.base.errors import ModelFailed, ModelUnreachable
 from afere.base.steps import Effect, Steps
-from afere.models.pace import Pace, Turn
+from afere.models.pace import FULL, Pace, Turn
 from afere.models.request import Settings
 from afere.net import HostFailed
 
@@ -46,7 +46,7 @@ def retrying(
         except ModelFailed as error:
             if not _may_pass(error) or not again():
                 raise
-            if number > settings.retries and not (pace is not None and pace.may_come_back):
+            if number > _most(settings.retries, error, pace) and not (pace is not None and pace.may_come_back):
                 raise
             pause = error.retry_after
             if pause is not None and pause > LONGEST_RETRY_AFTER:
@@ -55,6 +55,15 @@ def retrying(
             pause = random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (number - 1)))  # noqa: S311 - not a secret
         yield _Sleep(pause)
         number += 1
+
+
+def _most(retries: int, error: ModelFailed, pace: Pace | None) -> int:
+    """How often an attempt is repeated. In a run that makes fewer calls at once after each refusal, one call may be refused
+    several times until they are few enough; and it takes some failures to tell a place that is down from an odd question.
+    """
+    if pace is None or not retries:
+        return retries
+    return retries * 3 if error.status in FULL else retries + 2
 
 
 def _paced(attempt: Effect, number: int, pace: Pace | None) -> Steps[Any]:
