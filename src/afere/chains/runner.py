@@ -182,7 +182,7 @@ class _Run:
             outcome, error, cost = yield from self._attempt(row, repeat)
             paid += cost
             if error is None or not outcome.world or not _may_pass(error):
-                pace.worked()
+                pace.worked(begun)
                 break
             pace.failed(None, begun, first=number == 1)
             if self.paces.gone or (number >= _ATTEMPTS and not pace.may_come_back):

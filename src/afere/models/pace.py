@@ -103,13 +103,15 @@ class Pace:
         for granted in ready:
             granted()
 
-    def worked(self) -> None:
-        """A call was answered."""
+    def worked(self, when: float) -> None:
+        """A call that began at `when` was answered; of what failed since then that says nothing."""
         if self._worked and self._failing is None and self._limit is None:
             return
         with self._lock:
-            self._worked, self._failing, self._calls = True, None, 0
-            told, self._told = self._told, False
+            self._worked, told = True, False
+            if self._failing is not None and when >= self._failing:
+                self._failing, self._calls = None, 0
+                told, self._told = self._told, False
             if self._limit is not None:
                 self._limit += 1 / self._limit
                 if self._limit >= self._most:

@@ -81,7 +81,7 @@ def _paced(attempt: Effect, number: int, pace: Pace | None) -> Steps[Any]:
         raise
     finally:
         pace.leave()
-    pace.worked()
+    pace.worked(begun)
     return value
 
 
