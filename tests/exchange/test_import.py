@@ -1,0 +1,128 @@
+"""What other tools' own packages wrote, brought in and compared fact by fact. See tools/record_exports for the programs."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import afere
+from afere.cli.main import cli
+from afere.store import Session
+
+EXPORTS = Path(__file__).parent / "exports"
+RECORDED = Path(__file__).parents[1] / "otlp" / "recorded"
+
+
+def bring(source: str, place: Path | str, *, code: int = 0) -> dict:
+    done = CliRunner().invoke(cli, ["import", source, str(place), "--json"])
+    assert done.exit_code == code, done.output
+    return json.loads(done.stdout) if code == 0 else {}
+
+
+@pytest.fixture
+def here(project: Path) -> Iterator[Session]:
+    with afere.store.open(project / ".afere", project="handbook") as session:
+        yield session
+
+
+@pytest.fixture
+def mlflow(project: Path) -> Path:
+    file = project / "mlflow.db"
+    file.write_bytes(lzma.decompress((EXPORTS / "mlflow-3.17.db.xz").read_bytes()))
+    return file
+
+
+def test_mlflow_brings_traces_assessments_prompts_and_datasets(here: Session, mlflow: Path) -> None:
+    report = bring("mlflow", mlflow)
+    assert report["counts"] == {
+        "spans": 13, "traces": 4, "scores": 3, "prompts": 3, "aliases": 1, "datasets": 1, "rows": 2,
+    }  # fmt: skip
+    assert (report["there"], report["problems"]) == (0, [])
+    first = here.spans.find('"How much notice? 0"').items[0]
+    trace = here.spans.trace(first.trace_id)
+    assert trace is not None
+    assert (trace.root.name, trace.root.output, trace.root.user, trace.root.session) == (
+        "qa",
+        "Four weeks.",
+        "u-1",
+        "s-1",
+    )
+    assert trace.root.attributes["release"] == "7" and trace.root.attributes["resource.service.name"] == "support"
+    llm = trace.of_kind("llm")[0]
+    assert (llm.model, llm.provider, llm.input_tokens, llm.output_tokens) == ("gpt-4.1-mini", "openai", 30, 5)
+    assert (trace.totals.input_tokens, trace.totals.spans) == (30, 4)
+    found = trace.of_kind("retrieval")[0].documents[0]
+    assert isinstance(found, dict) and found["text"] == "Notice is four weeks."
+    assert [(span.name, span.error) for span in here.spans.find("status:error", roots=False).items] == [
+        ("broken", "RuntimeError: boom"), ("lookup", "ValueError: no such person"),
+    ]  # fmt: skip
+    scores = {(one.name, one.value, one.by, one.why) for one in here.find("scores").items}
+    assert scores == {
+        ("helpful", True, "person:ana@x.org", "right answer"), ("correct", 0.5, "judge:gpt-4o", ""),
+        ("expected.expected_response", "Four weeks.", "person:ana@x.org", ""),
+    }  # fmt: skip
+    versions = here.find("artifacts", kind="prompt", name="answer").items
+    assert [(one.version, one.why) for one in versions] == [(2, "shorter"), (1, "first")]
+    assert here.get("answer@production", kind="prompt").version == 1
+    assert versions[0].at < here.find("audit").items[0].at  # when it was made there
+    newest = afere.prompt("prompt:answer@2", model="scripted:none").render(question="Why?")
+    assert newest[0].text == "Answer briefly: Why? {% x %}"
+    chat = here.get("prompt:chat").content
+    assert isinstance(chat, dict) and chat["output"] == {"type": "object", "properties": {"a": {"type": "string"}}}
+    rows = {row.input["question"]: row for row in afere.dataset("dataset:notice").rows}
+    assert (rows["How much notice?"].expected, rows["How much notice?"].split) == ("Four weeks.", "test")
+    assert rows["Holidays?"].expected == {"expected_facts": ["thirty"]}
+    assert {one["field"] for one in report["fields"] if one["how"] == "not kept"} == {"prompt tag team"}
+
+
+def test_again_doubles_nothing(here: Session, mlflow: Path) -> None:
+    first = bring("mlflow", mlflow)
+    second = bring("mlflow", mlflow)
+    assert second["counts"] | {"aliases": 1} == first["counts"] and second["there"] >= 16
+    assert len(here.find("scores").items) == 3 and here.spans.requests() == 4
+    assert (
+        len(here.find("artifacts", kind="prompt").items) == 3 and len(here.find("artifacts", kind="dataset").items) == 1
+    )
+
+
+def test_otlp_files_of_every_form_come_in_and_what_is_broken_is_named(here: Session, project: Path) -> None:
+    report = bring("otlp", RECORDED)
+    assert report["counts"]["traces"] > 50
+    assert any("README.md" in one for one in report["problems"])
+    folder = project / "traces"
+    folder.mkdir()
+    span = {
+        "traceId": "a" * 32, "spanId": "b" * 16, "name": "one", "startTimeUnixNano": "1", "endTimeUnixNano": "2",
+    }  # fmt: skip
+    request = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+    other = {"resourceSpans": [{"scopeSpans": [{"spans": [{**span, "spanId": "c" * 16}]}]}]}
+    (folder / "lines.jsonl").write_text(f"{json.dumps(request)}\n{json.dumps(other)}\n{json.dumps(request)[:80]}")
+    (folder / "one.json").write_text(json.dumps({**request}, indent=2).replace("b" * 16, "d" * 16))
+    (folder / "half.json").write_text(json.dumps(request, indent=2)[:120])
+    (folder / "picture.png").write_bytes(bytes(range(256)) * 8)
+    report = bring("otlp", folder)
+    assert report["counts"] == {"spans": 3, "traces": 1}
+    assert sorted(problem.partition(": ")[0].rpartition("/")[2] for problem in report["problems"]) == [
+        "half.json", "lines.jsonl:3", "picture.png",
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_read_is_said(here: Session, project: Path, mlflow: Path) -> None:
+    (project / "half.db").write_bytes(mlflow.read_bytes()[:200_000])
+    (project / "text.db").write_text("no database")
+    shutil.copy(project / ".afere" / "afere.db", project / "other.db")
+    for name, word in (
+        ("text.db", "no SQLite file"),
+        ("other.db", "no file of MLflow"),
+        ("nowhere.db", "no such file"),
+    ):
+        done = CliRunner().invoke(cli, ["import", "mlflow", name])
+        assert done.exit_code != 0 and word in str(done.exception or done.output), (name, done.output, done.exception)
+    done = CliRunner().invoke(cli, ["import", "mlflow", "half.db", "--json"])
+    assert done.exit_code != 0 or json.loads(done.stdout)["problems"]
