@@ -49,6 +49,26 @@ def chain(at: int = START, **fields: Any) -> list[Span]:
     return [root, search, call]
 
 
+def test_totals_of_a_trace_follow_every_change_of_it(store: SpanStore) -> None:
+    spans = chain()
+    trace_id = spans[0].trace_id
+    steps = [
+        spans[:1],
+        spans[1:],
+        [replace(spans[2], input_tokens=7)],  # said again
+        [replace(spans[0], input_tokens=900, cost=1.0)],  # the sums of its calls: not counted twice
+        [span(trace_id, "late", parent_id=spans[2].span_id, output_tokens=5)],
+    ]
+    for step in steps:
+        store.write(step)
+        trace = store.trace(trace_id)
+        assert trace is not None
+        assert store.totals([trace_id]) == {trace_id: trace.totals} == store.totals([trace_id])
+    assert store.totals([trace_id])[trace_id].output_tokens == 5
+    store.erase([trace_id])
+    assert store.totals([trace_id])[trace_id].spans == 0
+
+
 def names(store: SpanStore, filter: str, roots: bool = False) -> list[str]:
     return [found.name for found in store.find(filter, roots=roots, limit=1000).items]
 

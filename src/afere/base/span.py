@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
@@ -125,27 +125,29 @@ class Trace:
 
 def totals(spans: Sequence[Span]) -> Totals:
     """Sums over the innermost spans that report: a span counts only if none of its descendants does."""
-    parents = {span.span_id: span.parent_id for span in spans}
-    reporting = {
-        span.span_id
-        for span in spans
-        if span.input_tokens is not None or span.output_tokens is not None or span.cost is not None
-    }
-    covered: set[str] = set()
-    for span_id in reporting:
-        above, seen = parents[span_id], {span_id}
-        while above is not None and above in parents and above not in seen:
-            covered.add(above)
-            seen.add(above)
-            above = parents[above]
-    counted = [span for span in spans if span.span_id in reporting and span.span_id not in covered]
+    return summed(
+        [
+            (span.span_id, span.parent_id, span.input_tokens, span.output_tokens, span.cached_input_tokens,
+             span.reasoning_tokens, span.cost)
+            for span in spans
+        ]
+    )  # fmt: skip
 
-    def whole(field_name: str) -> int | None:
-        known = [value for span in counted if (value := getattr(span, field_name)) is not None]
+
+def summed(rows: Sequence[Sequence[Any]]) -> Totals:
+    """The same of rows: a span's id and its parent's, tokens in, out, cached and for reasoning, cost; None where unknown."""
+    parents = {row[0]: row[1] for row in rows}
+    reporting = [row for row in rows if row[2] is not None or row[3] is not None or row[6] is not None]
+    covered: set[Any] = set()
+    for row in reporting:
+        above = row[1]
+        while above is not None and above in parents and above not in covered and above != row[0]:
+            covered.add(above)
+            above = parents[above]
+    counted = [row for row in reporting if row[0] not in covered]
+
+    def whole(column: int) -> Any:
+        known = [row[column] for row in counted if row[column] is not None]
         return sum(known) if known else None
 
-    costs = [span.cost for span in counted if span.cost is not None]
-    return Totals(
-        len(spans), whole("input_tokens"), whole("output_tokens"), whole("cached_input_tokens"), whole("reasoning_tokens"),
-        sum(costs) if costs else None,
-    )  # fmt: skip
+    return Totals(len(rows), whole(2), whole(3), whole(4), whole(5), whole(6))

@@ -12,7 +12,7 @@ from typing import Any, cast
 from afere.base.clock import from_rfc3339
 from afere.base.errors import BadInput
 from afere.base.filter import Term
-from afere.base.span import Span, totals
+from afere.base.span import summed
 from afere.store import span_docs, span_labels
 from afere.store.span_docs import Docs
 from afere.store.span_rollup import register as register_buckets
@@ -305,16 +305,15 @@ class _TraceSum:
 
     def __init__(self) -> None:
         self._field = ""
-        self._spans: list[Span] = []
+        self._rows: list[Any] = []
 
     def step(self, field: str, *row: Any) -> None:
         self._field = field
         span_id, parent, given, made, cost = row
-        above = parent.hex() if parent is not None else None
-        self._spans.append(Span("", span_id.hex(), "", 0, above, input_tokens=given, output_tokens=made, cost=cost))
+        self._rows.append((span_id, parent, given, made, None, None, cost))
 
     def finalize(self) -> float | None:
-        sums = totals(self._spans)
+        sums = summed(self._rows)
         if self._field == "tokens":
             known = [count for count in (sums.input_tokens, sums.output_tokens) if count is not None]
             return sum(known) if known else None

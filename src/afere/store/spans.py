@@ -22,7 +22,7 @@ from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.errors import BadReference
 from afere.base.filter import parse_filter
-from afere.base.span import Span, Totals, Trace, totals
+from afere.base.span import Span, Totals, Trace
 from afere.store import span_keep, span_labels, span_scan, span_ties
 from afere.store.access import Limited
 from afere.store.database import Database
@@ -32,6 +32,7 @@ from afere.store.span_layout import MIGRATIONS
 from afere.store.span_list import Listing, Run, runs
 from afere.store.span_rows import ENTRY, OUTLINE, UNDER, Chunks, outlined, preview, read_row
 from afere.store.span_stats import facets, statistics
+from afere.store.span_sums import Sums
 from afere.store.span_ties import Ran
 from afere.store.span_write import Writing
 
@@ -65,6 +66,7 @@ class SpanStore:
         self.project = project
         self._actor = actor
         self._filterable = frozenset(filterable)
+        self._sums = Sums()
         whole = Database(
             self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES, cache_pages=_CACHE_PAGES
         )
@@ -216,15 +218,12 @@ class SpanStore:
             return None if row is None else read_row(row, Chunks(connection).detail(row["chunk"], row["line"]))
 
     def totals(self, trace_ids: Iterable[str]) -> dict[str, Totals]:
-        """The sums of each of these traces, as `Trace.totals`, without reading their contents."""
-        found: dict[str, Totals] = {}
+        """The sums of each of these traces, as `Trace.totals`, without reading their contents.
+
+        Asked again, a trace that did not change costs a look at its index.
+        """
         with self._database.read() as connection:
-            for trace_id in trace_ids:
-                rows = connection.execute(
-                    "SELECT * FROM spans WHERE project = ? AND trace_id = ?", (self.project, bytes.fromhex(trace_id))
-                ).fetchall()
-                found[trace_id] = totals([read_row(row, {}) for row in rows])
-        return found
+            return {trace_id: self._sums.of(connection, self.project, trace_id) for trace_id in trace_ids}
 
     def lost(self, count: int, why: str) -> None:
         """Note that this many spans never arrived."""
