@@ -22,10 +22,34 @@ from afere.base.span import Span
 from afere.cli.main import cli
 from afere.store import upkeep
 from afere.store.erase import erase
+from afere.store.health import check_store
 from afere.store.spans import SpanStore
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
+
+
+def test_a_store_whose_spans_are_gone_says_so_and_keeps_new_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SpanStore(tmp_path, "handbook")
+    store.write(trace(time.time_ns()))
+    store.close()
+    again = SpanStore(tmp_path, "handbook")
+    assert len(again.find().items) == 1
+    again.close()
+    assert not caplog.records
+    for file in tmp_path.glob("spans.db*"):
+        file.unlink()
+    empty = SpanStore(tmp_path, "handbook")
+    empty.write(trace(time.time_ns()))
+    assert len(empty.find().items) == 1
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "is gone, though this store had one" in caplog.text
+    afere.store.open(tmp_path).put("prompt", "p", "x")
+    assert [one.what for one in check_store(tmp_path, "handbook") if one.about == "spans"][0].startswith(
+        "spans.db was gone"
+    )
 
 
 def trace(at: int, **fields: Any) -> list[Span]:
@@ -75,7 +99,11 @@ def test_a_server_keeps_what_the_project_says(project: Path) -> None:
     with afere.store.open() as session:
         session.spans.write([*trace(time.time_ns() - DAY), *trace(time.time_ns())])
     result = CliRunner().invoke(cli, ["keep", "--json"])
-    assert json.loads(result.output) == {"keep": {"spans": "12h"}, "removed": {"spans": 2}}
+    assert json.loads(result.output) == {
+        "keep": {"spans": "12h", "archive": None},
+        "removed": {"spans": 2, "projects": {}},
+        "archived": {"spans": 0},
+    }
     with afere.store.open() as session:
         assert upkeep.keep(session).removed == 0 and counts_agree(session.spans) == 2
     for wrong in ("keep: {spans: soon}", "keep: {traces: 30d}", "spans: {filterable: tenant}"):

@@ -113,7 +113,17 @@ PROJECT_SCHEMA: dict[str, Json] = {
             "type": "object",
             "additionalProperties": False,
             "properties": {
-                "spans": {"type": "string", "pattern": "^[1-9][0-9]{0,5}[hd]$", "description": "such as 30d or 12h"}
+                "spans": {"type": "string", "pattern": "^[1-9][0-9]{0,5}[hd]$", "description": "such as 30d or 12h"},
+                "archive": {
+                    "type": "string",
+                    "pattern": "^[1-9][0-9]{0,5}d$",
+                    "description": "such as 14d: older days rest as Parquet (extra parquet)",
+                },
+                "projects": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string", "pattern": "^[1-9][0-9]{0,5}[hd]$"},
+                    "description": "how long spans of other projects in the same store are kept; '*' for all the others",
+                },
             },
         },
         "spans": {

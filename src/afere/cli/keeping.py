@@ -19,9 +19,11 @@ def keep(place: Place) -> None:
     """Remove traces older than afere.yaml says.
 
     \b
-      keep: {spans: 30d}
+      keep: {spans: 90d, archive: 14d, projects: {trial: 7d}}
 
-    Whole traces go once none of their spans is younger. A server does this when it starts and daily.
+    Whole traces go once none of their spans is younger than `spans`; those of other projects in the same store, than
+    `projects` says. Days older than `archive` are moved into Parquet files in the store's folder (extra parquet). A server
+    does this when it starts and daily.
     """
     from afere.store import upkeep
 
@@ -34,6 +36,10 @@ def keep(place: Place) -> None:
             console.print("All spans are kept. Set an age in afere.yaml, such as  keep: {spans: 30d}", markup=False)
         else:
             console.print(f"Spans are kept for {kept.spans}: {kept.removed:,} older ones removed.", markup=False)
+        for name, gone in kept.others.items():
+            console.print(f"Of project {name}: {gone:,} older ones removed.", markup=False)
+        if kept.archive is not None:
+            console.print(f"Days older than {kept.archive} rest as Parquet: {kept.archived:,} spans moved.", markup=False)
 
     place.show(kept, draw)
 

@@ -24,6 +24,7 @@ from urllib.parse import quote
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput, StoreFailed, StoreIsNewer
+from afere.store import span_archive
 from afere.store.audit import Head, last
 from afere.store.blobs import TEMPORARY, Blobs, sync_folder
 from afere.store.database import Migration, failing
@@ -157,6 +158,7 @@ class _Archive:
         if head is not None:
             with io.BytesIO(f"{head[0]:020} {head[1]}\n".encode("ascii")) as stream:
                 self._add("audit.head", stream)
+        self._archived()
         damaged = tuple(self._blobs())
         manifest = Manifest(made, layouts, newest, counts, tuple(self._files), damaged)
         text = json.dumps(manifest.to_json(), indent=1).encode()
@@ -199,6 +201,14 @@ class _Archive:
             raise StoreFailed(
                 f"{source} is damaged ({problem}), so no backup of it was made. See what can be saved with: afere doctor"
             )
+
+    def _archived(self) -> None:
+        """Add closed days; what left `spans.db` since its view was taken is in both."""
+        for file in sorted((self._folder / span_archive.FOLDER).glob("*/*.parquet")):
+            path = file.relative_to(self._folder).as_posix()
+            if re.fullmatch(span_archive.PATH, path):
+                with suppress(FileNotFoundError), file.open("rb") as stream:
+                    self._told("copies closed days", self._add(path, stream).bytes)
 
     def _blobs(self) -> Iterator[str]:
         """Add every blob; the digests of those whose bytes are not what they were kept under."""

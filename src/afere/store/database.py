@@ -29,6 +29,7 @@ class Database:
 
     `migrations[n]` takes the schema from version n to n + 1 (`PRAGMA user_version`) with single statements; it runs in
     one exclusive transaction with the others. `synchronous` is SQLite's: FULL survives a power cut, NORMAL a killed process.
+    `cache_pages`: of each connection. `before` and `after` are told of the file around its first opening, which may make it.
     """
 
     def __init__(
@@ -39,6 +40,8 @@ class Database:
         synchronous: Literal["FULL", "NORMAL", "OFF"] = "FULL",
         checkpoint_pages: int = 1000,
         cache_pages: int = 500,
+        before: Callable[[Path], None] = lambda _: None,
+        after: Callable[[Path], None] = lambda _: None,
     ) -> None:
         self.file = file
         self._paths = str(file), str(file.parent)
@@ -46,6 +49,7 @@ class Database:
         self._synchronous = synchronous
         self._checkpoint_pages = checkpoint_pages
         self._cache_pages = cache_pages
+        self._before, self._after = before, after
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         self._ready = False
@@ -184,6 +188,8 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         if not self.writable:
             return self._connect_to_read()
+        if not self._ready:
+            self._before(self.file)
         connection = _open(self.file, "mode=rwc")
         try:
             _use_wal(connection)
@@ -192,6 +198,7 @@ class Database:
             connection.execute(f"PRAGMA cache_size={self._cache_pages}")
             if not self._ready:
                 self._migrate(connection)
+                self._after(self.file)
                 self._ready = True
         except BaseException:
             connection.close()

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import AfereError, StoreFailed
-from afere.store import artifacts
+from afere.store import artifacts, span_mark
 from afere.store.blobs import Blobs
 from afere.store.forwarding import Forwarded
 from afere.store.schema import MIGRATIONS
@@ -199,6 +199,11 @@ def _forwarded(target: Forwarded) -> Finding:
 
 
 def _losses(session: Session) -> Iterator[Finding]:
+    for at in span_mark.gone(session.folder)[-1:]:
+        yield Finding(
+            "warning", "spans", f"spans.db was gone at {at[:19]}, and an empty one was begun: earlier traces are lost.",
+            "Restore a backup (afere restore FILE --replace), or delete spans.made to hear no more of it.",
+        )  # fmt: skip
     if (session.folder / "spans.db").exists():
         yield from lost(session.spans.losses())
 

@@ -6,10 +6,12 @@ import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from afere.base.clock import today
 from afere.store import span_docs
 from afere.store.span_rollup import Shares, forget_names
 from afere.store.span_rows import Chunks, lines_of
 
+_DAY = 86_400 * 10**9  # nanoseconds
 _STEP = 500  # spans looked at in one transaction, so that writers never wait long
 ERASED = "(erased)"  # what the counts of a name are called when only erased spans had it
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -58,6 +60,31 @@ def remove(connection: sqlite3.Connection, project: str, trace_id: bytes) -> int
     for table in ("spans", "said"):
         connection.execute(f"DELETE FROM {table} WHERE project = ? AND trace_id = ?", (project, trace_id))  # noqa: S608  our own tables
     return len(rows)
+
+
+State = tuple[int, int]  # of a trace: how many spans, and the newest row
+
+
+def closed_days(connection: sqlite3.Connection, project: str, cut: int) -> dict[str, dict[bytes, State]]:
+    """The traces that have no span since the day of `cut` began, by the day on which they began, in order of their ids."""
+    cut -= cut % _DAY
+    days: dict[str, dict[bytes, State]] = {}
+    for row in connection.execute(
+        "SELECT trace_id, count(*) AS count, max(id) AS newest, min(start) AS start FROM spans INDEXED BY spans_identity"
+        " WHERE project = ? AND trace_id IN (SELECT trace_id FROM spans WHERE project = ? AND start < ?)"
+        " GROUP BY trace_id HAVING max(start) < ? ORDER BY trace_id",
+        (project, project, cut, cut),
+    ):
+        days.setdefault(today(row["start"]), {})[bytes(row["trace_id"])] = (row["count"], row["newest"])
+    return days
+
+
+def remove_as_it_was(connection: sqlite3.Connection, project: str, trace: bytes, state: State) -> int:
+    """Take a trace away, not from the counts, unless something was written to it; returns how many spans went."""
+    now = connection.execute(
+        "SELECT count(*), max(id) FROM spans WHERE project = ? AND trace_id = ?", (project, trace)
+    ).fetchone()
+    return remove(connection, project, trace) if tuple(now) == state else 0
 
 
 def traces_of(connection: sqlite3.Connection, project: str, column: str, value: str) -> list[bytes]:

@@ -12,6 +12,15 @@ _NEWEST = """SELECT * FROM (SELECT * FROM spans WHERE project = ? AND start >= ?
     ORDER BY chunk, line"""
 
 
+def of_trace(connection: sqlite3.Connection, project: str, trace: bytes) -> Iterator[Span]:
+    """The spans of one trace, as they rest."""
+    chunks = Chunks(connection)
+    for row in connection.execute(
+        "SELECT * FROM spans WHERE project = ? AND trace_id = ? ORDER BY chunk, line", (project, trace)
+    ):
+        yield read_row(row, chunks.detail(row["chunk"], row["line"]))
+
+
 def scan(connection: sqlite3.Connection, project: str, since: int, until: int, most: int) -> Iterator[Span]:
     """The newest `most` spans that began between two moments (ns), in the order in which they rest."""
     chunks = Chunks(connection)

@@ -23,10 +23,12 @@ from afere.base.clock import rfc3339
 from afere.base.errors import BadReference
 from afere.base.filter import parse_filter
 from afere.base.span import Span, Totals, Trace
-from afere.store import span_keep, span_labels, span_scan, span_ties
-from afere.store.access import Limited
+from afere.store import span_keep, span_labels, span_mark, span_scan, span_ties
+from afere.store.access import Limited, require
 from afere.store.database import Database
 from afere.store.page import Page, check_limit, read_cursor, write_cursor
+from afere.store.span_archive import Archive
+from afere.store.span_archive import projects as archived_projects
 from afere.store.span_filter import Where, register, sorting
 from afere.store.span_layout import MIGRATIONS
 from afere.store.span_list import Listing, Run, runs
@@ -68,8 +70,9 @@ class SpanStore:
         self._filterable = frozenset(filterable)
         self._sums = Sums()
         whole = Database(
-            self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES, cache_pages=_CACHE_PAGES
-        )
+            self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES, cache_pages=_CACHE_PAGES,
+            before=span_mark.look, after=span_mark.note,
+        )  # fmt: skip
         self._database = Limited(whole, actor, project, writing="ingest")
 
     def of(self, project: str, actor: Actor | None = None) -> SpanStore:
@@ -135,7 +138,8 @@ class SpanStore:
             if len(found) > 1:
                 raise BadReference(f"{trace_id!r} begins several traces: {', '.join(found[:5])}. Give more digits.")
             if not rows:
-                return None
+                archived = self._archive.trace(prefix.ljust(32, "0"), prefix.ljust(32, "f"))
+                return _archived(trace_id, archived, self.project)
             chunks = Chunks(connection)
             spans = [read_row(row, chunks.detail(row["chunk"], row["line"])) for row in rows]
         return Trace(found[0], _joined(spans), self.project)
@@ -265,7 +269,38 @@ class SpanStore:
             with self._database.write() as connection:
                 removed, place = span_keep.remove_old(connection, self.project, cut, place)
             gone += removed
-        return gone
+        return gone if cut is None else gone + self._archive.forget(cut)
+
+    def archive(self, seconds: float) -> int:
+        """Move the traces of whole days (UTC), without any span in the last `seconds`, into Parquet files beside `spans.db`.
+
+        Needs the extra `parquet`. `trace`, erasing and `keep` reach them there, and counts by hour still have them; lists,
+        filters and full text do not. Returns how many spans were moved.
+        """
+        require(self._actor, "admin", self.project)
+        moved = 0
+        with self._database.read() as connection:
+            days = span_keep.closed_days(connection, self.project, time.time_ns() - int(seconds * 1e9))
+        for day, traces in sorted(days.items()):
+            self._archive.add(day, self._each(traces), {trace.hex() for trace in traces})
+            for trace, state in traces.items():
+                with self._database.write() as connection:
+                    moved += span_keep.remove_as_it_was(connection, self.project, trace, state)
+        return moved
+
+    def _each(self, traces: Iterable[bytes]) -> Iterator[Span]:
+        for trace in traces:
+            with self._database.read() as connection:
+                yield from span_scan.of_trace(connection, self.project, trace)
+
+    @property
+    def _archive(self) -> Archive:
+        return Archive(self.file.parent, self.project)
+
+    def projects(self) -> list[str]:
+        """The names of all projects that ever had spans here, of those that the actor may read."""
+        rows = self._database.single("SELECT DISTINCT project FROM series ORDER BY project")
+        return [row["project"] for row in rows if self._actor.may("read", row["project"])]
 
     def scan(self, since: int, until: int, *, most: int) -> Iterator[Span]:
         """The newest `most` spans that began between two moments (ns), whole, in no particular order."""
@@ -290,37 +325,45 @@ class SpanStore:
     def traces_of(self, column: str, value: str) -> list[str]:
         """The ids of all traces of a user or session (columns `user`, `session`), or one by `trace_id`."""
         with self._database.read() as connection:
-            return [trace.hex() for trace in span_keep.traces_of(connection, self.project, column, value)]
+            here = [trace.hex() for trace in span_keep.traces_of(connection, self.project, column, value)]
+            return list(dict.fromkeys([*here, *sorted(self._archive.traces_of(column, value))]))
 
     def count(self, trace_ids: Iterable[str]) -> int:
         """How many spans these traces have."""
+        trace_ids = set(trace_ids)
         sql = "SELECT count(*) FROM spans WHERE project = ? AND trace_id = ?"
         with self._database.read() as connection:
-            return sum(
-                connection.execute(sql, (self.project, bytes.fromhex(trace_id))).fetchone()[0] for trace_id in trace_ids
-            )
+            here = (connection.execute(sql, (self.project, bytes.fromhex(one))).fetchone()[0] for one in trace_ids)
+            return sum(here) + self._archive.count(trace_ids)
 
     def erase(self, trace_ids: Iterable[str]) -> int:
         """Remove these traces so that their bytes are in no file any more; returns how many spans that were.
 
-        The file is rewritten: that takes its size in free disk, and writers wait. Counts of statistics stay.
+        The file is rewritten: that takes its size in free disk, and writers wait. So are closed days that have any of them.
+        Counts of statistics stay.
         """
+        trace_ids = set(trace_ids)
         with self._database.write() as connection:
+            archived = self._archive.erase(trace_ids)
             gone = span_keep.erase(connection, self.project, [bytes.fromhex(trace_id) for trace_id in trace_ids])
             span_ties.drop_unused(connection, self.project)
             connection.execute("INSERT INTO words (words) VALUES ('optimize')")  # words go when segments are merged
         self._database.scrub()
-        return gone
+        return gone + archived
 
     def digests_in(self, trace_ids: Iterable[str]) -> set[str]:
         """The digests of blobs that these traces mention."""
+        trace_ids = set(trace_ids)
         with self._database.read() as connection:
-            return span_keep.digests_in(connection, self.project, map(bytes.fromhex, trace_ids))
+            here = span_keep.digests_in(connection, self.project, map(bytes.fromhex, trace_ids))
+            return here | self._archive.digests(trace_ids)
 
     def still_mentioned(self, digests: set[str]) -> set[str]:
         """Which of these digests any span mentions, of whatever project."""
         with self._database.read() as connection:
-            return span_keep.still_mentioned(connection, digests)
+            here = span_keep.still_mentioned(connection, digests)
+        archives = [Archive(self.file.parent, project) for project in archived_projects(self.file.parent)]
+        return here.union(*(one.digests() & digests for one in archives)) if digests else here
 
     def close(self) -> None:
         """Close the file."""
@@ -335,6 +378,14 @@ class SpanStore:
         while more:
             with self._database.write() as connection:
                 more = span_labels.look_through(connection, self.project)
+
+
+def _archived(asked: str, found: Mapping[str, list[Span]], project: str) -> Trace | None:
+    if len(found) > 1:
+        raise BadReference(f"{asked!r} begins several traces: {', '.join(sorted(found)[:5])}. Give more digits.")
+    for trace_id, spans in found.items():
+        return Trace(trace_id, _joined(sorted(spans, key=lambda span: span.start)), project)
+    return None
 
 
 def died(span: Span) -> bool:

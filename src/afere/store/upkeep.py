@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
 from afere.base.canonical import Json
 from afere.base.errors import AfereError
@@ -18,21 +19,54 @@ _log = logging.getLogger("afere.store")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was kept and how much went. `spans` is the age from afere.yaml; None: everything is kept."""
+    """What was kept and how much went. `spans` is the age from afere.yaml; None: everything is kept.
+
+    `others`: how many went of each other project in the store for which an age is set. `archived`: how many spans were moved
+    into Parquet files, of all projects.
+    """
 
     spans: str | None
     removed: int
+    archive: str | None = None
+    archived: int = 0
+    others: dict[str, int] = field(default_factory=dict[str, int])
 
     def to_json(self) -> Json:
-        return {"keep": {"spans": self.spans}, "removed": {"spans": self.removed}}
+        return {
+            "keep": {"spans": self.spans, "archive": self.archive},
+            "removed": {"spans": self.removed, "projects": dict(self.others)},
+            "archived": {"spans": self.archived},
+        }  # fmt: skip
 
 
 def keep(session: Session, project: Project | None = None) -> Kept:
-    """Remove whole traces older than `keep: {spans: 30d}` of afere.yaml, and bring the index of attributes up to date."""
-    age = (project or find_project(session.folder)).section("keep").get("spans")
-    text = age if isinstance(age, str) else None
-    seconds = None if text is None else float(text[:-1]) * _SECONDS[text[-1]]
-    return Kept(text, session.spans.keep(seconds))
+    """Do what `keep:` of afere.yaml asks, for every project in the store, and bring the index of attributes up to date.
+
+    Whole traces older than `spans: 30d` go (those of other projects: `projects: {other: 7d, "*": 90d}`); of those that stay,
+    days older than `archive: 14d` are moved into Parquet files.
+    """
+    said = (project or find_project(session.folder)).section("keep")
+    ages = cast("dict[str, str]", said.get("projects", {}))
+    own, archive = _age(said.get("spans")), _age(said.get("archive"))
+    removed = session.spans.keep(_seconds(own))
+    others: dict[str, int] = {}
+    for name in session.spans.projects():
+        if name != session.project:
+            age = ages.get(name, ages.get("*"))
+            gone = session.spans.of(name).keep(_seconds(age))
+            others.update({name: gone} if age is not None else {})
+    moved = 0
+    if archive is not None:
+        moved = sum(session.spans.of(name).archive(_seconds(archive) or 0) for name in session.spans.projects())
+    return Kept(own, removed, archive, moved, others)
+
+
+def _age(said: object) -> str | None:
+    return said if isinstance(said, str) else None
+
+
+def _seconds(age: str | None) -> float | None:
+    return None if age is None else float(age[:-1]) * _SECONDS[age[-1]]
 
 
 def keep_daily(session: Session, stopped: threading.Event) -> threading.Thread:
