@@ -39,7 +39,9 @@ def keep(place: Place) -> None:
         for name, gone in kept.others.items():
             console.print(f"Of project {name}: {gone:,} older ones removed.", markup=False)
         if kept.archive is not None:
-            console.print(f"Days older than {kept.archive} rest as Parquet: {kept.archived:,} spans moved.", markup=False)
+            console.print(
+                f"Days older than {kept.archive} rest as Parquet: {kept.archived:,} spans moved.", markup=False
+            )
 
     place.show(kept, draw)
 
