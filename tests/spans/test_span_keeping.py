@@ -47,9 +47,8 @@ def test_a_store_whose_spans_are_gone_says_so_and_keeps_new_ones(
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "is gone, though this store had one" in caplog.text
     afere.store.open(tmp_path).put("prompt", "p", "x")
-    assert [one.what for one in check_store(tmp_path, "handbook") if one.about == "spans"][0].startswith(
-        "spans.db was gone"
-    )
+    told = next(one.what for one in check_store(tmp_path, "handbook") if one.about == "spans")
+    assert told.startswith("spans.db was gone")
 
 
 def trace(at: int, **fields: Any) -> list[Span]:

@@ -297,11 +297,6 @@ class SpanStore:
     def _archive(self) -> Archive:
         return Archive(self.file.parent, self.project)
 
-    def projects(self) -> list[str]:
-        """The names of all projects that ever had spans here, of those that the actor may read."""
-        rows = self._database.single("SELECT DISTINCT project FROM series ORDER BY project")
-        return [row["project"] for row in rows if self._actor.may("read", row["project"])]
-
     def scan(self, since: int, until: int, *, most: int) -> Iterator[Span]:
         """The newest `most` spans that began between two moments (ns), whole, in no particular order."""
         with self._database.read() as connection:
