@@ -93,6 +93,8 @@ def _together(a: Sentence, b: Sentence) -> bool:
         return False
     if a.heading != b.heading and (_occasion(a) or _occasion(b)):
         return False
+    if a.own_state or b.own_state:
+        return not (a.condition and b.condition and a.own_state != b.own_state)
     if a.condition and b.condition:
         ours, theirs = content(a.condition), content(b.condition)
         return bool(ours) and len(ours & theirs) / len(ours | theirs) >= 0.5
@@ -222,26 +224,52 @@ def _same_fact(a: Sentence, b: Sentence) -> bool:
         return False
     shared = len(ours & theirs)
     own = (len(ours - theirs), len(theirs - ours))
-    return shared >= 2 and shared / min(len(ours), len(theirs)) >= 0.6 and min(own) <= 1
+    return shared >= 2 and shared / min(len(ours), len(theirs)) >= 0.6 and min(own) == 0
 
 
 def _by_polarity(a: _Told, b: _Told, likeness: Likeness, least: float) -> str | None:
-    if a.said.negative == b.said.negative:
-        return None
     ours, theirs = a.said.content, b.said.content
     shared = ours & theirs
-    if not shared:
+    if a.said.negative == b.said.negative or not shared:
         return None
     small = min(len(ours), len(theirs))
     only = min(len(ours - theirs), len(theirs - ours))
     inside = len(shared) / small
     name = ", ".join(sorted(word.lstrip("=") for word in shared))
+    longer, shorter = (a.said, b.said) if len(ours) > len(theirs) else (b.said, a.said)
+    if _OURS.search(shorter.plain) and _set_apart(longer, shorter.content):
+        return None
     if inside == 1.0 and (small >= 2 or (small == 1 and max(len(ours), len(theirs)) <= 3)):
         return name
+    if only and _set_apart(a.said, theirs) and _set_apart(b.said, ours):
+        return None
     if likeness.meaning and ((only <= 1 and inside >= 0.5 and len(shared) >= 2) or inside >= 0.3):
         alike = likeness.between(_unsigned(a.said), _unsigned(b.said))
         return name if alike >= (least if only <= 1 else least + _SURER) else None
     return None
+
+
+_OURS = re.compile(r"\b(?:our|ours|own|noss[oa]s?|propri[oa]s?|nuestr[oa]s?|propi[oa]s?)\b")
+# Words before what narrows an instruction down: "refunds for digital goods", "clientes do plano ouro".
+_NARROW = re.compile(
+    r"(?:for|on|of|with|from|to|about|in|by|para|de|da|do|das|dos|em|no|na|nos|nas|por|com|sobre|en|del|con|al)"
+    r"(?: (?:the|a|an|our|your|their|o|a|os|as|um|uma|el|la|los|las|un|una|seu|sua|su))?"
+)
+
+
+def _set_apart(said: Sentence, other: frozenset[str]) -> bool:
+    """Whether a word of its own narrows a sentence down: a name, or what stands behind `for`, `of` and their like."""
+    words = re.findall(r"[^\W_]+", said.text)
+    for number, word in enumerate(words):
+        own = content(plain(word)) - other
+        if not own:
+            continue
+        before = plain(" ".join(words[max(0, number - 2) : number]))
+        if (number and word[:1].isupper()) or (
+            _NARROW.search(before) and re.search(rf"(?:^|\s){_NARROW.pattern}$", before)
+        ):
+            return True
+    return False
 
 
 def _unsigned(said: Sentence) -> str:

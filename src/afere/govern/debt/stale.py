@@ -54,6 +54,8 @@ def _dates(sentence: Sentence, today: date, days: float) -> Iterator[Overtaken]:
             continue
         if (_says("lasting", before[-45:]) or _says("lasting", after[:12])) and not _says("until", before[-20:]):
             continue
+        if _says("made", before):  # "sold before 2015" stays true
+            continue
         role = _meaning(before, after, text)
         if role == "now" and day > today - timedelta(days=_NOW) and exact:
             continue

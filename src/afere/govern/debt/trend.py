@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING, cast
 
-from afere.base.canonical import Json, digest_of
+from afere.base.canonical import Json, digest, digest_of
 from afere.base.clock import now_ns, rfc3339
 from afere.govern.debt.audit import Audit, judge
 from afere.govern.debt.facts import DAY, Facts, read_facts
@@ -110,9 +112,21 @@ def _week(session: Session, facts: Facts, day: int, *, ask: bool) -> Week | None
     return week
 
 
+@cache
+def _code() -> str:
+    """What finds: another version of the rules finds other things of the same week."""
+    sources = sorted(
+        (one for one in resources.files("afere.govern.debt").iterdir() if one.name.endswith((".py", ".toml"))),
+        key=lambda one: one.name,
+    )
+    return digest(b"".join(one.read_bytes() for one in sources))
+
+
 def _settings(facts: Facts) -> str:
     """What else a past week's findings depend on: the project's settings, its prompts' files, tools and cases as they stand."""
     texts: list[Json] = [[one.name, one.text, len(one.versions)] for one in facts.prompts]
     tools: list[Json] = [[card.name, card.description, card.owner, list(card.permissions)] for card in facts.tools]
     cases: list[Json] = [[case.place, case.text] for case in facts.cases]
-    return digest_of([dict(facts.project.config), texts, tools, cases, len(facts.scores), len(facts.moves)])[:23]
+    return digest_of([_code(), dict(facts.project.config), texts, tools, cases, len(facts.scores), len(facts.moves)])[
+        :23
+    ]

@@ -148,7 +148,12 @@ class Sentence:
     @cached_property
     def excepted(self) -> bool:
         """Whether it names exceptions from itself."""
-        return bool(pattern(self.language, "exception").search(self.plain))
+        return bool(pattern(self.language, "exception").search(self.plain) or _NOT_WITHOUT.search(self.plain))
+
+    @cached_property
+    def own_state(self) -> bool:
+        """Whether its condition is about the model itself: every request may be that."""
+        return bool(_OWN_STATE.search(self.condition))
 
     @cached_property
     def negative(self) -> bool:
@@ -191,6 +196,8 @@ class Sentence:
             return frozenset()
         if not self.plain.lstrip(" -*").startswith(condition) and (self.excepted or not self.instructs):
             return frozenset()  # a fact about when, or an exception
+        if self.own_state:
+            return frozenset()
         return content(condition) - _manner() - _asking()
 
 
@@ -206,6 +213,11 @@ _IDENTITY = re.compile(
     r"(?:you are|your (?:role|job|task|name|goal|mission) is|act as|voce e|seu (?:papel|trabalho|objetivo) e|aja como|eres|usted es|"
     r"su (?:papel|trabajo|tarea) es|tu (?:papel|trabajo|tarea) es|actua como|vous etes|tu es|du bist|sie sind)\b"
 )
+# Conditions about the model itself, or what it was given: every case is one of them or the other.
+_OWN_STATE = re.compile(
+    r"\b(?:you(?:.re)? (?:are|do|don.?t|cannot|can.?t|can|have|need|know|find)|(?:se|caso) (?:voce )?nao (?:souber|tiver|conseguir|encontrar|puder)|si no (?:sabe|tiene|puede|encuentra|estas|esta)s?)\b"
+)
+_NOT_WITHOUT = re.compile(r"\b(?:no|nao|nunca|not|never|don.t|ne)\b.*\b(?:without|sem|sin|sans)\b")
 _ADDRESS = re.compile(r"\b(?:you|your|the assistant|voce|seu|sua|o assistente|usted|su|el asistente|vous|sie)\b")
 
 
