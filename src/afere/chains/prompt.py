@@ -189,10 +189,13 @@ def as_text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def load_prompt(path: Path, project: Project) -> Prompt:
-    """Read a prompt file and what it includes and quotes. Errors name file, line and field."""
+def load_prompt(path: Path, project: Project, *, text: str | None = None) -> Prompt:
+    """Read a prompt file and what it includes and quotes. Errors name file, line and field.
+
+    `text`: as if the file said this; what it includes is read from the disk.
+    """
     before = _stamp(path)  # taken first: an edit while reading is then seen at the next call
-    text = read_text(path)
+    text = read_text(path) if text is None else text
     document, body, line = _front_matter(text, str(path))
     fields = cast("dict[str, Json]", document.value or {})
     sections = split_roles(body, file=str(path), first_line=line)

@@ -90,7 +90,7 @@ def read_prompts(session: Session, project: Project, *, until: str | None = None
     problems: list[str] = []
     versions = _versions(session, until)
     found: dict[str, PromptText] = {}
-    for path in _files(project.root / "prompts"):
+    for path in prompt_files(project.root / "prompts"):
         shown = path.relative_to(project.root).as_posix()
         try:
             one = read_prompt(path, shown)
@@ -142,7 +142,8 @@ def read_prompt(path: Path, shown: str) -> PromptText:
     )  # fmt: skip
 
 
-def _files(folder: Path) -> list[Path]:
+def prompt_files(folder: Path) -> list[Path]:
+    """The Markdown files below a folder, in order of their names."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.rglob("*.md") if path.is_file())[:_FILES]

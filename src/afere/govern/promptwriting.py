@@ -1,0 +1,127 @@
+"""A version of a prompt written into its file: only the fields that differ change, comments and the rest stay."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from afere.base.artifact import Artifact
+from afere.base.canonical import Json
+from afere.base.document import read_yaml
+from afere.base.errors import BadPrompt, Refused, StoreFailed
+from afere.base.project import Project
+from afere.chains.prompt import Prompt, load_prompt
+
+_FIELDS = ("inputs", "output", "examples", "tools")  # of the front matter, that a version holds
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # what YAML takes only as an escape
+
+
+def file_text(version: Artifact, path: Path, project: Project, written: Prompt | None) -> str:
+    """The text of a prompt file that says what `version` holds; `written` is what the file says now, if it can be read.
+
+    BadPrompt if no such text exists, as where a file that it includes says something else on this disk.
+    """
+    content = cast("dict[str, Json]", version.content)
+    _check_includes(content, version, path, project)
+    old = path.read_text(encoding="utf-8").replace("\r\n", "\n") if written is not None else ""
+    texts = (_edited(old, content, written), _anew(old, content, version.name, path))
+    problem: BadPrompt | None = None
+    for text in texts:
+        try:
+            if load_prompt(path, project, text=text).content == content:
+                return text
+        except BadPrompt as error:
+            problem = error
+    raise BadPrompt(
+        f"{version.ref} cannot be written as {path.name}: {problem or 'read again, it would be another version'}. "
+        f"Look at it: afere show {version.ref}"
+    )
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file in one step; whoever reads it meanwhile sees the old text or the new one."""
+    path = path.resolve()  # of a link, the file it leads to
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o644)  # noqa: PTH101 - as the file was
+            os.replace(name, path)  # noqa: PTH105 - one step
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as problem:
+        raise StoreFailed(f"{path} cannot be written: {problem.strerror or problem}.") from None
+
+
+def _check_includes(content: Mapping[str, Json], version: Artifact, path: Path, project: Project) -> None:
+    """What a version includes is part of it, and may be part of other prompts too: such a file is not overwritten."""
+    for name, text in cast("dict[str, str]", content.get("includes") or {}).items():
+        places = [root / name for root in (path.parent, project.root / "prompts")]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            raise Refused(
+                f"{version.ref} includes {name!r}, which is not here. Write it to {places[0]}, then pull again."
+            )
+        if found.read_text(encoding="utf-8").replace("\r\n", "\n") != text:
+            raise Refused(
+                f"{version.ref} includes {name!r} with another text than {found} has. Other prompts may include that file, so it "
+                "is not overwritten. Change it, then pull again."
+            )
+
+
+def _anew(old: str, content: Mapping[str, Json], name: str, path: Path) -> str:
+    """The whole file written from values; of the old front matter what no version holds."""
+    lines = old.split("\n")
+    end = _end(lines)
+    said = read_yaml("\n".join(lines[1:end]), file=str(path)).value if end else None
+    fields = {key: value for key, value in said.items() if key not in _FIELDS} if isinstance(said, dict) else {}
+    fields.setdefault("name", name)
+    fields |= {key: content[key] for key in _FIELDS if content.get(key) is not None}
+    head = "".join(f"{key}: {_flow(value)}\n" for key, value in fields.items())
+    return f"---\n{head}---\n{content['template']}\n"
+
+
+def _edited(old: str, content: Mapping[str, Json], written: Prompt | None) -> str:
+    """The old file with another template, and with only those fields of the front matter written anew that differ."""
+    lines = old.split("\n")
+    end = _end(lines)
+    if end is None or written is None:
+        return f"{content['template']}\n"
+    head = lines[1:end]
+    for key in _FIELDS:
+        if written.content.get(key) != content.get(key):
+            head = _without(head, key)
+            if content.get(key) is not None:
+                head.append(f"{key}: {_flow(content[key])}")
+    return "\n".join(["---", *head, "---", f"{content['template']}\n"])
+
+
+def _end(lines: list[str]) -> int | None:
+    """The line that closes the front matter."""
+    if lines[0].rstrip() != "---":
+        return None
+    return next((number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
+
+
+def _without(head: list[str], key: str) -> list[str]:
+    """The front matter without a field: its line, and those below that are further in."""
+    kept: list[str] = []
+    inside = False
+    for line in head:
+        if line[:1] not in (" ", "\t", "") and not line.startswith("#"):
+            inside = line.partition(":")[0].strip() == key and not line.startswith("- ")
+        if not inside:
+            kept.append(line)
+    return kept
+
+
+def _flow(value: Json) -> str:
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))

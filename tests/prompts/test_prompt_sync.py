@@ -1,0 +1,154 @@
+"""`afere prompt status | pull | push`: a folder, git and a real server."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import afere
+from afere.base.project import find_project
+from afere.chains.prompt import load_prompt
+from afere.govern.promptwriting import file_text
+
+ANSWER = """---
+# who is asked when it fails
+owner: support
+parameters: {temperature: 0}
+inputs:
+  question: string  # as the customer wrote it
+---
+# system
+Be brief.
+# user
+{{ question }}
+"""
+OTHER = {"template": "# system\nBe kind.\n# user\n{{ question }}", "inputs": {"question": {"type": "string"}}, "output": None}
+
+
+def states(run) -> dict[str, str]:
+    return {one["name"]: one["state"] for one in json.loads(run("prompt", "status", "--json")[1])}
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_files_and_registry_come_into_step_both_ways(run, write) -> None:
+    path = write("prompts/answer.md", ANSWER)
+    assert run("prompt", "status")[0] == 1 and states(run) == {"answer": "new"}
+    assert run("prompt", "push", "--why", "first") == (0, "prompts/answer.md -> prompt:answer@1\n")
+    assert afere.open().get("prompt:answer@1").why == "first" and run("prompt", "status")[0] == 0
+
+    edit(path, "Be brief.", "Be very brief.")
+    assert states(run) == {"answer": "ahead"}
+    assert run("prompt", "push") == (0, "prompts/answer.md -> prompt:answer@2\n")
+
+    afere.open().put("prompt", "answer", OTHER, why="kinder")
+    afere.open().put("prompt", "sort", {"template": "Sort {{ x }}", "inputs": None, "output": None})
+    assert states(run) == {"answer": "behind", "sort": "missing"}
+    assert run("prompt", "pull")[0] == 0
+    assert path.read_text() == ANSWER.replace("brief", "kind")  # the comments, the owner and the parameters stayed
+    assert states(run) == {"answer": "same", "sort": "same"}
+    assert run("prompt", "pull") == (0, "Nothing to do.\n")
+
+
+def test_a_conflict_is_shown_and_waits_for_a_decision(run, write) -> None:
+    path = write("prompts/answer.md", ANSWER)
+    run("prompt", "push")
+    afere.open().put("prompt", "answer", OTHER, why="kinder")
+    edit(path, "Be brief.", "Be quick.")
+    edited = path.read_text()
+    assert states(run) == {"answer": "conflict"}
+    for words in (("pull",), ("push",), ("status",)):
+        code, said = run("prompt", *words)
+        assert code == 1 and "-Be kind." in said and "+Be quick." in said and "--ours answer" in said
+        assert path.read_text() == edited and afere.open().get("prompt:answer").version == 2
+    value = json.loads(run("prompt", "push", "--json")[1])
+    assert value["conflicts"][0]["base"] == 1 and value["conflicts"][0]["changes"][0]["path"] == "content.template"
+
+    assert run("prompt", "push", "--ours", "answer")[0] == 0
+    assert afere.open().get("prompt:answer@3").content["template"].startswith("# system\nBe quick.")
+    edit(path, "Be quick.", "Be slow.")
+    afere.open().put("prompt", "answer", OTHER | {"template": "# system\nBe good.\n# user\n{{ question }}"})
+    assert states(run) == {"answer": "conflict"}
+    assert run("prompt", "pull", "--theirs", "answer") == (0, "prompt:answer@4 -> prompts/answer.md\n")
+    assert "Be good." in path.read_text() and "owner: support" in path.read_text()
+
+
+def test_a_server_and_a_fresh_clone_know_the_last_common_version_from_git(site, run, write, project: Path) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *words], cwd=project, check=True, capture_output=True)  # fmt: skip
+
+    path = write("prompts/answer.md", ANSWER)
+    assert run("prompt", "push")[0] == 0
+    git("init", "-q")
+    git("add", "prompts")
+    git("commit", "-qm", "one")
+    edit(path, "Be brief.", "Be quick.")
+    git("commit", "-qam", "two")
+    for note in project.rglob("prompts.json"):
+        note.unlink()  # as on a machine that never pulled or pushed
+    assert states(run) == {"answer": "ahead"}
+    site.session.put("prompt", "answer", OTHER)
+    assert states(run) == {"answer": "conflict"}
+    assert run("prompt", "push", "--ours", "answer") == (0, "prompts/answer.md -> prompt:answer@3\n")
+    assert site.session.get("prompt:answer").by != "person:local" and run("prompt", "status")[0] == 0
+
+
+def test_included_files_are_parts_and_another_text_of_them_is_not_overwritten(run, write) -> None:
+    write("prompts/parts/tone.md", "Be brief.")
+    path = write("prompts/answer.md", '{% include "parts/tone.md" %} {{ q }}')
+    assert states(run) == {"answer": "new"} and run("prompt", "push")[0] == 0
+    kept = afere.open().get("prompt:answer").content
+    afere.open().put("prompt", "answer", kept | {"includes": {"parts/tone.md": "Be kind."}})
+    before = path.read_text()
+    code, said = run("prompt", "pull")
+    assert code == 1 and "tone.md" in said and "not overwritten" in said and path.read_text() == before
+    write("prompts/parts/tone.md", "Be kind.")
+    assert states(run) == {"answer": "same"}
+
+
+def test_what_cannot_be_read_is_named_and_stops_nothing_else(run, write) -> None:
+    write("prompts/bad.md", "---\nowner: [\n---\nx")
+    write("prompts/good.md", "{{ q }}")
+    write("prompts/twin.md", "---\nname: good\n---\n{{ q }}")
+    code, said = run("prompt", "push")
+    assert code == 1 and "prompts/good.md -> prompt:good@1" in said
+    assert "bad.md" in said and "is called 'good' too" in said
+    code, said = run("prompt", "push", "god")
+    assert code == 2 and "No prompt is called 'god'" in said
+
+
+_text = st.text(st.characters(codec="utf-8"), max_size=40)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text("abc é\n.", min_size=1, max_size=60).filter(str.strip),
+    st.one_of(st.none(), st.dictionaries(st.from_regex(r"[a-z]{1,5}", fullmatch=True), st.just({"type": "string"}))),
+    st.lists(st.builds(lambda i, o: {"input": i, "output": o}, _text, _text), max_size=2),
+    st.booleans(),
+)
+def test_any_version_comes_back_from_its_file(write, template, inputs, examples, before) -> None:
+    content = {"template": template.strip("\n"), "inputs": inputs, "output": None}
+    if examples:
+        content["examples"] = examples
+    path = write("prompts/answer.md", ANSWER)
+    version = afere.Artifact("prompt", "answer", 1, "sha256:0", content)
+    project = find_project()
+    text = file_text(version, path, project, load_prompt(path, project) if before else None)
+    assert load_prompt(path, project, text=text).content == content
+
+
+@pytest.mark.parametrize("words", [("pull", "--ours", "x"), ("push", "--ours", "good", "--theirs", "good")])
+def test_a_wrong_decision_is_refused(run, write, words) -> None:
+    write("prompts/good.md", "{{ q }}")
+    code, said = run("prompt", *words)
+    assert code == 2 and "--ours" in said
