@@ -27,7 +27,11 @@ Be brief.
 # user
 {{ question }}
 """
-OTHER = {"template": "# system\nBe kind.\n# user\n{{ question }}", "inputs": {"question": {"type": "string"}}, "output": None}
+OTHER = {
+    "template": "# system\nBe kind.\n# user\n{{ question }}",
+    "inputs": {"question": {"type": "string"}},
+    "output": None,
+}
 
 
 def states(run) -> dict[str, str]:
