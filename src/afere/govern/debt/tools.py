@@ -75,7 +75,7 @@ def overlap(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
         if a.agents and b.agents and not set(a.agents) & set(b.agents):
             continue  # no model ever sees both
         alike = sameness(a, b, likeness)
-        if alike < rule["likeness"] or _opposite(a, b):
+        if alike < rule["likeness"] or _opposite(a, b) or (not likeness.meaning and _named_apart(a, b)):
             continue
         calls = [*facts.tool_calls.get(a.name, ()), *facts.tool_calls.get(b.name, ())]
         yield Finding(
@@ -102,6 +102,14 @@ def sameness(a: ToolCard, b: ToolCard, likeness: Likeness) -> float:
     if a.parameters or b.parameters:
         return min(1.0, 0.7 * meaning + 0.1 * words + 0.25 * _fit(a, b))
     return min(1.0, 0.85 * meaning + 0.2 * words)
+
+
+def _named_apart(a: ToolCard, b: ToolCard) -> bool:
+    """Whether each speaks of what its own name says and the other does not: one sentence filled in twice, which only
+    meanings can tell from two words for one thing."""
+    ours, theirs = _stems(a.description), _stems(b.description)
+    mine, other = _stems(" ".join(_words(a.name))), _stems(" ".join(_words(b.name)))
+    return bool(mine & ours - theirs) and bool(other & theirs - ours)
 
 
 def _purpose(card: ToolCard) -> str:
