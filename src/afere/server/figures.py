@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from afere.server import words
@@ -88,6 +88,33 @@ def spark(values: Sequence[float]) -> Spark | None:
         for i, v in enumerate(values)
     ]
     return Spark("M" + " ".join(f"{x} {y}" for x, y in points), f"M{points[-1][0]} {points[-1][1]}h0")
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How values lie: bars of equal width from `low` to `high` in a box of 96 x 20; `label` says it in words."""
+
+    bars: tuple[tuple[float, float], ...]  # x and height
+    width: float
+    label: str
+
+
+_BINS = 12
+
+
+def spread(values: Sequence[float], say: Callable[[float], str]) -> Spread | None:
+    """None where there are too few values to show how they lie, or all are the same."""
+    low, high = min(values, default=0.0), max(values, default=0.0)
+    if len(values) < _BINS or low == high:
+        return None
+    counts = [0] * _BINS
+    for value in values:
+        counts[min(int((value - low) / (high - low) * _BINS), _BINS - 1)] += 1
+    width, most = 96 / _BINS, max(counts)
+    bars = tuple((round(i * width, 2), round(20 * count / most, 2)) for i, count in enumerate(counts))
+    middle = sorted(values)[len(values) // 2]
+    label = f"{len(values)} values from {say(low)} to {say(high)}, half of them up to {say(middle)}"
+    return Spread(bars, width - 1, label)
 
 
 @dataclass(frozen=True, slots=True)

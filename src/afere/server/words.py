@@ -74,7 +74,9 @@ def signed(value: float | None) -> str:
 def measured(value: float | None, name: str) -> str:
     """The value of a measure in its own unit, by the measure's name."""
     unit = _UNITS.get(name.partition(".")[0])
-    return number(value) if value is None or unit is None or value < 0 else unit(value)
+    if value is None or unit is None:
+        return number(value)
+    return ("\N{MINUS SIGN}" if value < 0 else "") + unit(abs(value))
 
 
 def changed(value: float | None, name: str) -> str:

@@ -46,6 +46,7 @@ class Line:
     figure: figures.Interval | None
     before: float | None = None
     about: bool = False  # `before` is over other cases than `value`, so it is near, not exact
+    spread: figures.Spread | None = None  # how the values of single runs lie
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +193,21 @@ def _moved_sentence(line: Line, content: Mapping[str, Any]) -> str:
     )
 
 
+def _spread(experiment: Experiment, lines: Sequence[Line]) -> tuple[Line, ...]:
+    """Measures that are no rates, with how the values of single runs lie."""
+    found: list[Line] = []
+    for line in lines:
+        values = [run.scores[line.name][0] for run in experiment.rows if line.name in run.scores]
+        numbers = [float(one) for one in values if isinstance(one, int | float) and not isinstance(one, bool)]
+        spread = (
+            figures.spread(numbers, lambda one, name=line.name: words.measured(one, name))
+            if line.kind == "mean"
+            else None
+        )
+        found.append(replace(line, spread=spread))
+    return tuple(found)
+
+
 def _span(line: Line) -> str:
     if line.low is None or line.high is None:
         return ", on too few cases for an interval"
@@ -225,7 +241,7 @@ def page(session: Session, asked: Asked) -> ExperimentPage:
     labels = Labels(experiment)
     agreed = tuple(agreements(labels))
     return ExperimentPage(
-        experiment, _lines(experiment.measures, rulings, before), decision, tuple(_ruled(one, experiment.results.lower) for one in rulings),
+        experiment, _spread(experiment, _lines(experiment.measures, rulings, before)), decision, tuple(_ruled(one, experiment.results.lower) for one in rulings),
         tuple((name, _shown([_line(one, ()) for one in below])) for name, below in slices.items()),
         measure_names(experiment)[:SHOWN_MEASURES], tuple((name, sum(_fits(case, name) for case in cases)) for name in SHOWS), show,
         offset, len(chosen), sides(session, experiment, chosen[offset : offset + _PAGE], before),
@@ -284,7 +300,10 @@ def _since(line: Line, own: float | None) -> Line:
     same = change["n"] == line.n
     if not same and own is not None:
         return replace(line, before=own)
-    return replace(line, before=round(line.value - change["value"], 12), about=not same)
+    before = round(line.value - change["value"], 12)
+    if not same and line.kind in ("rate", "share"):
+        before = min(max(before, 0.0), 1.0)
+    return replace(line, before=before, about=not same)
 
 
 def _line(said: Mapping[str, Any], rulings: Sequence[Mapping[str, Any]]) -> Line:
