@@ -168,7 +168,7 @@ class Writer:
         span.marks = [mark for mark in span.marks if mark != "orphan"]  # the store finds out anew
         span.events = sorted([*span.events, *missing], key=_when)
         _read(span)
-        return self._policy.apply(span)
+        return self._policy.apply(span, derived=True)
 
     def _one_by_one(self, item: _Waiting) -> None:
         refused: Counter[str] = Counter()

@@ -58,11 +58,14 @@ class Policy:
         reading = _Reading(rules, content=True)
         return reading.done(span, {name: reading.keyed(getattr(span, name), name) for name in ("attributes", "events")})
 
-    def apply(self, span: Span) -> Span:
-        """The span as it may rest, marked "redacted" or "cut" where something was taken out."""
+    def apply(self, span: Span, *, derived: bool = False) -> Span:
+        """The span as it may rest, marked "redacted" or "cut" where something was taken out.
+
+        derived: what it says was read from its attributes and events, and is nowhere else.
+        """
         said = span.attributes.get("scope.name", _OWN)
         content = self.content and not self.redaction.structure_only(said if isinstance(said, str) else _OWN)
-        rules = self._needed(span)
+        rules = self._needed(span, derived=derived)
         if content and rules is None:
             return span
         if not content and "scope.name" in span.attributes:
@@ -92,9 +95,9 @@ class Policy:
             return cast("dict[str, Json]", dialects.without_content(whole).events[0])
         return cast("dict[str, Json]", _Reading(self.redaction, content=True).keyed(event, "events"))
 
-    def _needed(self, span: Span) -> Redaction | None:
+    def _needed(self, span: Span, *, derived: bool) -> Redaction | None:
         """The rules that each text has to be held to: found in one look at all of them together."""
-        whole = _at_a_glance(span)
+        whole = _at_a_glance(span, derived=derived)
         if whole is not None and self.redaction.spares(whole):
             return None
         texts: list[str] = [*_FIELDS]
@@ -118,11 +121,11 @@ def written(project: Project) -> list[Json]:
     return entries
 
 
-def _at_a_glance(span: Span) -> str | None:
+def _at_a_glance(span: Span, *, derived: bool) -> str | None:
     """All texts of the span in one, made without walking through it; None where that could hide something, or is long."""
     said = [span.name, *_FIELDS, *span.attributes, *map(str, span.attributes.values())]
     said += [str(value) for value in _ALSO_OF(span) if value]
-    if "scope.name" not in span.attributes:
+    if not derived:
         said += [str(value) for value in _CONTENT_OF(span) if value]
     else:  # what was read from the attributes is part of them, but several parts of a message are one text
         said += (str(one) for one in (*span.input_messages, *span.output_messages) if not _is_one_text(one))
