@@ -81,7 +81,7 @@ class Writer:
                 spans[place] = self._policy.hidden(sent)
                 _read(spans[place])
             dialects.pause_above(spans)
-            spans[:] = map(self._policy.apply, spans)
+            spans[:] = [self._policy.apply(span, derived=True) for span in spans]
         for said in batch.events.values():
             said[:] = [replace(one, event=self._policy.event(one.event, one.scope)) for one in said]
         return batch
