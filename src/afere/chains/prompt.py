@@ -157,11 +157,12 @@ class Prompt:
         if self.examples:
             users = [i for i, said in enumerate(messages) if said.role == "user"]
             place = users[-1] if users else len(messages)
-            messages[place:place] = self._shots
+            messages[place:place] = self.shots
         return messages
 
     @cached_property
-    def _shots(self) -> list[Message]:
+    def shots(self) -> list[Message]:
+        """The examples as messages; BadPrompt names the one that does not fit the inputs."""
         users = [i for i, section in enumerate(self.template.sections) if section.role == "user"]
         shots: list[Message] = []
         for number, example in enumerate(self.examples, start=1):

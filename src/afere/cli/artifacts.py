@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from afere.base.artifact import AliasMove, Artifact, identity, parse_ref
+from afere.base.canonical import Json
 from afere.base.errors import BadInput, NotFound, Refused
 from afere.cli.common import Place, placed
 
@@ -79,7 +80,7 @@ def diff(place: Place, a: str, b: str) -> None:
         else:
             from afere.cli.structure import changes
 
-            places = changes(before, after)
+            places = [*changes(before, after), *_variables(before, after)]
             found = [*places]
             draw = partial(draw_places, changes=places)
 
@@ -153,6 +154,16 @@ def _meant(text: str, session: Session, project: Project, *, kind: str | None = 
         if ref.kind in (None, "prompt") and (project.root / "prompts" / f"{ref.name}.md").is_file():
             return _prompt_as_written(ref.name, session, project)
     return session.get(ref)
+
+
+def _variables(before: Artifact, after: Artifact) -> list[dict[str, Json]]:
+    """What the templates of two versions of a prompt expect to be given, where that differs."""
+    if before.kind != "prompt":
+        return []
+    from afere.chains.prompt import stored_prompt
+
+    a, b = ([*stored_prompt(one).template.names] for one in (before, after))
+    return [] if set(a) == set(b) else [{"path": "variables", "before": [*a], "after": [*b]}]
 
 
 def _named(artifact: Artifact) -> str:

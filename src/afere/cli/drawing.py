@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
@@ -27,6 +29,7 @@ _MAX_LINES = 120
 _MAX_SPANS = 1_000  # of a trace
 _MAX_VALUE = 120  # characters of a value beside its name
 _STYLES = {"+": "green", "-": "red", "@": "dim"}
+_WORD = re.compile(r"\s+|\w+|[^\w\s]")
 _TEXTS = {"prompt": ("template",), "judge": ("rubric", "template")}
 
 
@@ -258,14 +261,40 @@ def draw_places(console: Console, changes: Sequence[Mapping[str, Json]]) -> None
         path, lines = str(change["path"]), change.get("lines")
         if isinstance(lines, list):
             console.print(Text(path, "bold"))
-            for line in cast("list[str]", lines):
-                console.print(Text(f"  {line}", _STYLES.get(line[:1], "")))
+            _draw_lines(console, cast("list[str]", lines))
         elif change.get("missing") == "before":
             console.print(Text.assemble((path, "bold"), ": ", (f"+ {_cut(change['after'])}", "green")))
         elif change.get("missing") == "after":
             console.print(Text.assemble((path, "bold"), ": ", (f"- {_cut(change['before'])}", "red")))
         else:
             console.print(Text.assemble((path, "bold"), f": {_cut(change['before'])} -> {_cut(change['after'])}"))
+
+
+def _draw_lines(console: Console, lines: Sequence[str]) -> None:
+    """A unified difference; where as many lines came as went, the words that differ stand out."""
+    partners = _partners(lines)
+    for number, line in enumerate(lines):
+        text = Text(f"  {line}", _STYLES.get(line[:1], ""))
+        if number in partners:
+            ours, theirs = (_WORD.findall(one[1:]) for one in (line, lines[partners[number]]))
+            at = 3  # two spaces and the mark
+            for tag, begin, end, _, _ in SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes():
+                size = sum(len(word) for word in ours[begin:end])
+                if tag != "equal":
+                    text.stylize("bold underline", at, at + size)
+                at += size
+        console.print(text)
+
+
+def _partners(lines: Sequence[str]) -> dict[int, int]:
+    """Which line became which, by their numbers: of k lines that went and k that came in their place."""
+    found: dict[int, int] = {}
+    for run in re.finditer(r"(-+)(\++)", "".join(line[:1] or " " for line in lines)):
+        if len(run[1]) == len(run[2]):
+            for went in range(run.start(), run.start(2)):
+                came = went + len(run[1])
+                found |= {went: came, came: went}
+    return found
 
 
 def draw_parts(console: Console, changes: Sequence[Change]) -> None:

@@ -1,8 +1,9 @@
-"""`afere prompt`: prompt files and the registry in step."""
+"""`afere prompt`: prompt files and the registry in step, checked, and who wrote what."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def prompt() -> None:
-    """Prompt files and the registry: in step both ways."""
+    """Prompt files and the registry, in step both ways; checks, and who wrote what."""
 
 
 @prompt.command()
@@ -90,6 +91,60 @@ def push(place: Place, names: tuple[str, ...], ours: tuple[str, ...], theirs: tu
     with place.session() as session:
         done = step(session, project, names, ours=set(ours), theirs=set(theirs), why=why)
     return _told(place, done)
+
+
+@prompt.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--strict", is_flag=True, help="Warnings count too.")
+@placed
+def lint(place: Place, files: tuple[Path, ...], *, strict: bool) -> int:
+    """Check prompt files, all or those named; status 1 if something is wrong.
+
+    \b
+    errors    broken files and templates, undeclared inputs, examples that do not fit, examples that an evaluation asks too
+    warnings  inputs that the template never uses, prompts without an owner
+    """
+    from afere.govern.promptlint import lint as check
+
+    project = place.here()
+    with place.session() as session:
+        problems, count = check(session, project, files)
+    errors = sum(problem.severity == "error" for problem in problems)
+
+    def draw(console: Console) -> None:
+        for one in problems:
+            console.print(f"{one.place}: {one.severity}: {one.why} [{one.rule}]", markup=False)
+        console.print(f"{count} prompt files: {errors} errors, {len(problems) - errors} warnings")
+
+    place.show({"files": count, "problems": [one.to_json() for one in problems]}, draw)
+    return Exit.RULE_FAILED if errors or (strict and problems) else Exit.DONE
+
+
+@prompt.command()
+@click.argument("name")
+@placed
+def blame(place: Place, name: str) -> None:
+    """Which version brought each line of a prompt: when, by whom and why."""
+    from afere.govern.promptlint import blame as lines_of
+
+    project = place.here()
+    with place.session() as session:
+        lines = lines_of(session, project, name.removeprefix("prompt:"))
+
+    def draw(console: Console) -> None:
+        from rich.text import Text
+
+        heads = [
+            f"@{one.version.number} {one.version.at[:10]} {one.version.by}" if one.version else "as written"
+            for one in lines
+        ]
+        width, before = max(len(head) for head in heads), ""
+        for head, one in zip(heads, lines, strict=True):
+            why = f"  ({one.version.why})" if one.version and one.version.why and head != before else ""
+            console.print(Text.assemble((f"{head:<{width}} ", "dim"), f"{one.line:>4} {one.text}", (why, "dim")))
+            before = head
+
+    place.show([one.to_json() for one in lines], draw)
 
 
 def _told(place: Place, done: Done) -> int:

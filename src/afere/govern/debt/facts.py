@@ -210,7 +210,7 @@ def read_facts(session: Session, project: Project, *, as_of: int, rules: Rules |
     facts.tools = (*tools.tools, *(card for card in offered.cards if card.name not in named))
     facts.spans.sort(key=lambda span: span.start)
     facts.authors = _authors(session)
-    facts.cases = list(_cases(session, project, facts.problems))
+    facts.cases = list(read_cases(session, project, facts.problems))
     return facts
 
 
@@ -277,7 +277,7 @@ def _short(value: Json) -> str:
     return text[:_SHOWN]
 
 
-def _cases(session: Session, project: Project, problems: list[str]) -> Iterator[Case]:
+def read_cases(session: Session, project: Project, problems: list[str]) -> Iterator[Case]:
     """The rows of every suite under `evals/`; a suite or file that cannot be read is a problem, and no reason to stop."""
     folder = project.root / "evals"
     for file in sorted((*folder.glob("*.yaml"), *folder.glob("*.yml"))) if folder.is_dir() else ():

@@ -1,0 +1,94 @@
+"""`afere prompt lint` and `blame`, and what `afere diff` says of two versions of a prompt."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import afere
+
+GOOD = "---\nowner: support\ninputs: {q: string}\n---\n{{ q }}\n"
+
+
+def found(run, *files: str) -> list[tuple[str, str]]:
+    code, said = run("prompt", "lint", *files, "--json")
+    problems = json.loads(said)["problems"]
+    assert code == (1 if any(one["severity"] == "error" for one in problems) else 0)
+    return [(one["rule"], one["place"]) for one in problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (GOOD, None),
+        (GOOD.replace("owner: support\n", ""), ("unowned", "prompts/a.md:1")),
+        (GOOD.replace("{{ q }}", "Hello\n{{ p }} {{ q }}"), ("broken", "prompts/a.md:6")),
+        (GOOD.replace("inputs:", "inptus:"), ("broken", "prompts/a.md:3")),
+        (GOOD.replace("owner: support", "owner: ["), ("broken", "prompts/a.md:3")),
+        (GOOD.replace("inputs: {q: string}", "inputs:\n  q: string\n  tone: string"), ("unused-input", "prompts/a.md:5")),
+        (GOOD.replace("\n---\n{{", "\nexamples: [{input: {p: x}, output: y}]\n---\n{{"), ("example", "prompts/a.md:4")),
+        (
+            GOOD.replace("\n---\n{{", "\noutput: {type: object}\nexamples: [{input: {q: x}, output: y}]\n---\n{{"),
+            ("example", "prompts/a.md:5"),
+        ),
+        (GOOD.replace("{{ q }}", "{% if q %}"), ("broken", "prompts/a.md:5")),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_named_with_its_line(run, write, text, problem) -> None:
+    write("prompts/a.md", text)
+    write("prompts/b.md", GOOD)
+    assert found(run) == ([problem] if problem else [])
+    assert found(run, "prompts/b.md") == []
+
+
+def test_an_example_that_an_evaluation_asks_too_is_an_error_and_a_near_one_is_none(run, write) -> None:
+    write("evals/qa.yaml", "target: qa\ndata: data/qa.jsonl\nscorers: [exact]\n")
+    write("data/qa.jsonl", '{"id": "e-1", "input": {"q": "May I bring my dog?"}, "expected": "Yes."}\n')
+    write("data/shots.jsonl", '{"input": {"q": "may I bring  my DOG"}, "expected": "Yes."}\n')
+    write("prompts/a.md", GOOD.replace("inputs:", "examples: data/shots.jsonl\ninputs:"))
+    write("prompts/b.md", GOOD.replace("inputs:", 'examples: [{input: "May I bring my cat?", output: "No."}]\ninputs:'))
+    assert found(run) == [("contamination", "prompts/a.md:3")]
+    assert "qa:e-1" in run("prompt", "lint")[1]
+
+
+def test_warnings_count_when_asked_and_included_parts_are_no_prompts(run, write) -> None:
+    write("prompts/parts/tone.md", "Be {{ tone }}.")
+    write("prompts/a.md", '{% include "parts/tone.md" %}')
+    assert found(run) == [("unowned", "prompts/a.md:1")]
+    assert run("prompt", "lint")[1].endswith("1 prompt files: 0 errors, 1 warnings\n")
+    assert run("prompt", "lint", "--strict")[0] == 1
+    assert run("prompt", "lint", "prompts/none.md")[0] == 2
+
+
+def test_blame_names_the_version_of_each_line_and_a_line_that_moved_keeps_its_own(run, write) -> None:
+    session = afere.open()
+    for text, why in (("One\nTwo", "begin"), ("One\nTwo\nThree", "more"), ("Zero\nOne\nTwo!\nThree", "louder")):
+        session.put("prompt", "a", {"template": text, "inputs": None, "output": None}, why=why)
+    lines = json.loads(run("prompt", "blame", "a", "--json")[1])
+    assert [(one["text"], one["version"], one["why"]) for one in lines] == [
+        ("Zero", 3, "louder"), ("One", 1, "begin"), ("Two!", 3, "louder"), ("Three", 2, "more")
+    ]  # fmt: skip
+    assert {one["by"] for one in lines} == {"person:local"} and all(one["at"] for one in lines)
+    write("prompts/a.md", "Zero\nOne\nTwo!\nThree\nFour")
+    said = run("prompt", "blame", "prompt:a")[1].splitlines()
+    assert (
+        said[0].startswith("@3 ") and "(louder)" in said[0] and said[-1].startswith("as written") and "Four" in said[-1]
+    )
+    assert run("prompt", "blame", "b")[0] == 2
+
+
+def test_diff_tells_variables_and_marks_the_words(run, monkeypatch) -> None:
+    from rich.console import Console
+
+    from afere.cli.drawing import draw_places
+
+    session = afere.open()
+    for text in ("Be brief.\n{{ question }}", "Be very brief.\n{{ question }} {{ tone }}"):
+        session.put("prompt", "a", {"template": text, "inputs": None, "output": None})
+    changes = json.loads(run("diff", "prompt:a@1", "prompt:a@2", "--json")[1])["changes"]
+    assert {"path": "variables", "before": ["question"], "after": ["question", "tone"]} in changes
+    console = Console(force_terminal=True, color_system="standard", width=80, record=True)
+    draw_places(console, changes)
+    marked = [part for part in console.export_text(styles=True).split("\x1b[") if part.startswith("1;4")]
+    assert [part.split("m", 1)[1].strip() for part in marked][:1] == ["very"]
