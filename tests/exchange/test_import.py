@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import lzma
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -15,30 +15,16 @@ import afere
 from afere.cli.main import cli
 from afere.store import Session
 
-EXPORTS = Path(__file__).parent / "exports"
 RECORDED = Path(__file__).parents[1] / "otlp" / "recorded"
-
-
-def bring(source: str, place: Path | str, *, code: int = 0) -> dict:
-    done = CliRunner().invoke(cli, ["import", source, str(place), "--json"])
-    assert done.exit_code == code, done.output
-    return json.loads(done.stdout) if code == 0 else {}
+Bring = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def here(project: Path) -> Iterator[Session]:
-    with afere.store.open(project / ".afere", project="handbook") as session:
-        yield session
+def mlflow(unpacked: Callable[[str], Path]) -> Path:
+    return unpacked("mlflow-3.17.db")
 
 
-@pytest.fixture
-def mlflow(project: Path) -> Path:
-    file = project / "mlflow.db"
-    file.write_bytes(lzma.decompress((EXPORTS / "mlflow-3.17.db.xz").read_bytes()))
-    return file
-
-
-def test_mlflow_brings_traces_assessments_prompts_and_datasets(here: Session, mlflow: Path) -> None:
+def test_mlflow_brings_traces_assessments_prompts_and_datasets(here: Session, bring: Bring, mlflow: Path) -> None:
     report = bring("mlflow", mlflow)
     assert report["counts"] == {
         "spans": 13, "traces": 4, "scores": 3, "prompts": 3, "aliases": 1, "datasets": 1, "rows": 2,
@@ -81,7 +67,7 @@ def test_mlflow_brings_traces_assessments_prompts_and_datasets(here: Session, ml
     assert {one["field"] for one in report["fields"] if one["how"] == "not kept"} == {"prompt tag team"}
 
 
-def test_again_doubles_nothing(here: Session, mlflow: Path) -> None:
+def test_again_doubles_nothing(here: Session, bring: Bring, mlflow: Path) -> None:
     first = bring("mlflow", mlflow)
     second = bring("mlflow", mlflow)
     assert second["counts"] | {"aliases": 1} == first["counts"] and second["there"] >= 16
@@ -91,7 +77,9 @@ def test_again_doubles_nothing(here: Session, mlflow: Path) -> None:
     )
 
 
-def test_otlp_files_of_every_form_come_in_and_what_is_broken_is_named(here: Session, project: Path) -> None:
+def test_otlp_files_of_every_form_come_in_and_what_is_broken_is_named(
+    here: Session, bring: Bring, project: Path
+) -> None:
     report = bring("otlp", RECORDED)
     assert report["counts"]["traces"] > 50
     assert any("README.md" in one for one in report["problems"])

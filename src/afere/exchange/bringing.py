@@ -232,9 +232,12 @@ def from_f_string(text: str) -> str:
     return "".join([*made, escaped(text[end:])])
 
 
+_MEANT = re.compile(r"\{\{|\{%|\{#|^#(?= (?:system|user|assistant|tool)[ \t]*$)", re.MULTILINE)
+
+
 def escaped(text: str) -> str:
-    """A text that our templates print as it is."""
-    return re.sub(r"\{\{|\{%|\{#", lambda found: f"{{{{ '{found[0]}' }}}}", text)
+    """A text that our templates print as it is, and that begins no other role."""
+    return _MEANT.sub(lambda found: f"{{{{ '{found[0]}' }}}}", text)
 
 
 def body_of(messages: Iterable[tuple[str, str]]) -> str:
