@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from afere.base.canonical import Json
@@ -50,12 +50,20 @@ def stability(results: Results) -> list[Stability]:
         if k < 2:
             continue
         clusters = [cluster for _, cluster, _ in series.by_case.values()]
-        chances = [
-            stats.clustered_mean([_chance(one, k, all_of) for one in tries], clusters) for all_of in (False, True)
-        ]
+        chances = [_estimate([_chance(one, k, all_of) for one in tries], clusters) for all_of in (False, True)]
         named = dict(zip([row for row, _ in series.by_case], tries, strict=True))
         found.append(Stability(name, k, chances[0], chances[1], tuple(stats.flaky(named)), stats.variance_split(tries)))
     return found
+
+
+def _estimate(chances: list[float], clusters: list[str]) -> Estimate:
+    """Their mean: of chances that are 0 or 1 as a rate, of others cut to what a chance can be."""
+    if all(one in (0.0, 1.0) for one in chances):
+        return stats.clustered_rate(chances, clusters)
+    found = stats.clustered_mean(chances, clusters)
+    if found.low is None or found.high is None:
+        return found
+    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def _chance(tries: list[float], k: int, all_of: bool) -> float:
