@@ -20,6 +20,7 @@ import afere
 import afere.testing
 import afere.tracing
 from afere.cli.main import COMMANDS, cli
+from afere.data.shapes import shapes
 
 PAGES = Path(__file__).parents[1] / "docs" / "reference"
 SHARED = ("--json", "--store", "--project")
@@ -266,7 +267,30 @@ def debt_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES_MADE = {"cli.md": cli_page, "python.md": python_page, "debt.md": debt_page}
+def shapes_page() -> str:
+    """How rows of other tools are read, from the maps themselves."""
+    lines = [
+        "# Rows of other tools", "",
+        "Made by `tools/make_reference.py` from `src/afere/data/shapes.toml`.", "",
+        "Rows are known by their keys; what was read as what is told in one line. `shape: NAME` in a suite, `--shape NAME`, or",
+        "`afere.dataset(..., shape=NAME)` says it instead; `afere` means rows of ours, and a map such as",
+        "`{expected: answer, input.question: q}` is a shape of your own. What no field takes goes to `metadata`. Paths: `a.b` is a",
+        "key of an object, `a.*` its only key, `a[].b` that key of each item. Nulls count as absent.", "",
+        "| shape | rows | known by | what becomes what |", "|---|---|---|---|",
+    ]  # fmt: skip
+    for one in shapes().values():
+        known = "; ".join(line.replace("!", "no ") for line in one.when)
+        maybe = f"; {'; '.join(one.maybe)}: asked" if one.maybe else ""
+        fields = [
+            f"{' or '.join(f'`{path.text.split(chr(32))[0]}`' for path in paths)} → {target}"
+            for target, paths in one.fields.items()
+        ]
+        omit = "".join(f"; left out: {key} {value}" for key, value in one.omit.items())
+        lines.append(f"| `{one.name}` | {one.title}: {one.seen} | {known}{maybe} | {', '.join(fields)}{omit} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES_MADE = {"cli.md": cli_page, "python.md": python_page, "debt.md": debt_page, "shapes.md": shapes_page}
 
 
 def main() -> None:

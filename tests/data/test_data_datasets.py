@@ -218,7 +218,7 @@ def test_any_bytes_are_a_dataset_or_an_error_that_names_the_file(tmp_path, data,
     file = tmp_path / f"a{suffix}"
     file.write_bytes(data)
     try:
-        rows, lines = _checked(read_file(file, file.name), file.name, None)
+        rows, lines, _ = _checked(read_file(file, file.name), file.name, None)
     except BadData as problem:
         assert str(problem).startswith(file.name)
     else:

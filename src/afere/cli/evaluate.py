@@ -122,17 +122,20 @@ def _write(file: Path, text: str) -> None:
 @click.option(
     "--recorded", is_flag=True, help="Take the answers recorded in evals/SUITE.recorded.jsonl; no key is needed."
 )
+@click.option("--shape", metavar="SHAPE", help="How the rows are written: ragas, afere, or expected=answer,input=q.")
 @_reported
 @placed
 def eval_(
     place: Place, suite: str, *, against: str | None, repeats: int | None, concurrency: int, max_cost: float | None,
-    dry_run: bool, ask_above: float, resume: bool, allow_open: bool, stop: Kind | None, recorded: bool, reports: Reports,
+    dry_run: bool, ask_above: float, resume: bool, allow_open: bool, stop: Kind | None, recorded: bool, shape: str | None,
+    reports: Reports,
 ) -> int:  # fmt: skip
     """Evaluate SUITE: a file such as evals/qa.yaml, or its name there. The exit status is its gate's.
 
     0 all rules hold, 1 a rule failed, 3 not enough evidence, 4 rows are unfinished (go on with --resume).
     """
     from afere.data.place import shown
+    from afere.data.shapes import told_in
     from afere.evals import Plan, find_suite, perform, read_suite
     from afere.evals.evaluation import forecast_of
     from afere.evals.recorded import read, recorded_beside
@@ -141,7 +144,7 @@ def eval_(
     read_ = read_suite(find_suite(suite, project), project)
     answers = recorded_beside(read_.baseline)
     taken = read(answers, shown(answers, project.root)) if recorded else None
-    plan = Plan.of(read_, against=against, repeats=repeats, stop=stop, recorded=taken)
+    plan = Plan.of(read_, against=against, repeats=repeats, stop=stop, recorded=taken, shape=told_in(shape))
 
     if dry_run:
         found = forecast_of(plan, project, concurrency)
@@ -149,7 +152,8 @@ def eval_(
         return Exit.DONE
 
     def begins(work: Work) -> None:
-        for line in () if place.json else work.outlook:
+        said = [f"{work.data.ref}: {work.data.reading}"] if work.data.reading else []
+        for line in () if place.json else (*said, *work.outlook):
             click.echo(str(line), err=True)
         if max_cost is None and not place.json and sys.stdin.isatty() and sys.stderr.isatty():
             _ask(work.forecast(concurrency), ask_above)

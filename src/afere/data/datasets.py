@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,11 +19,13 @@ from afere.data.place import calling_project, session_of, shown
 from afere.data.reading import Placed, from_python, read_file
 from afere.data.rows import Row, RowProblem, encode, from_line, line, read_row
 from afere.data.schema import infer, written
+from afere.data.shapes import Reading, Told, shaped
 
 if TYPE_CHECKING:
     from afere.base.project import Project
     from afere.store import Session
 
+_log = logging.getLogger("afere")
 _SHOWN = 5  # how many bad rows an error lists; all are counted
 
 
@@ -60,8 +63,15 @@ class Difference:
 class Dataset:
     """One version of a dataset. Its rows are read from the store when first asked for."""
 
-    def __init__(self, artifact: Artifact, session: Session, rows: tuple[Row, ...] | None = None) -> None:
+    def __init__(
+        self, artifact: Artifact, session: Session, rows: tuple[Row, ...] | None = None, reading: Reading | None = None,
+        places: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
         self.artifact = artifact
+        self.reading = (
+            reading  # how rows of another tool were read, just now; None for rows of ours, and for kept versions
+        )
+        self.places = places or {}  # of rows that were read just now: where each was written, by id
         self._session = session
         if rows is not None:
             self.__dict__["rows"] = rows
@@ -151,9 +161,12 @@ def _differing(a: Row, b: Row) -> tuple[str, ...]:
 
 def dataset(
     source: Dataset | str | Path | Iterable[Mapping[str, object] | Row], *, name: str | None = None,
-    schema: Mapping[str, Json] | None = None,
+    schema: Mapping[str, Json] | None = None, shape: Told = None,
 ) -> Dataset:  # fmt: skip
     """Read rows from a file (.jsonl, .json, .csv, .tsv, .parquet) or from Python, and keep them as a version.
+
+    Rows of other tools are known by their keys (MLflow, Langfuse, LangSmith, Braintrust, DeepEval, Ragas, Inspect, OpenAI chat);
+    `shape` says it instead: a name such as `ragas`, `afere` for rows of ours, or a map `{"expected": "answer"}`.
 
     The same rows again are the same version. A reference such as `dataset:qa@7` gives a version that is kept already.
     `name` is the file's stem unless given. `schema` is a JSON Schema that every row must fit, such as the `schema` of an
@@ -171,16 +184,31 @@ def dataset(
         placed, name = read_file(file, label), name or _legal(file.stem, label)
     else:
         label, placed, name = "the rows given", from_python(source), name or "rows"
+    return keep(placed, session, name, label, schema=schema, shape=shape)
+
+
+def keep(
+    placed: Iterable[Placed], session: Session, name: str, label: str, *, schema: Mapping[str, Json] | None = None,
+    shape: Told = None, why: str = "",
+) -> Dataset:  # fmt: skip
+    """Keep rows, with the places they stand at, as a version in a store. BadData as `dataset` raises it."""
     check_name(name, "dataset")
-    rows, blob = _checked(placed, label, schema)
+    placed, reading = shaped(placed, label, shape)
+    rows, blob, places = _checked(placed, label, schema)
+    if reading is not None:
+        _log.info("%s: %s", label, reading)
     content: dict[str, Json] = {
         "count": len(rows),
         "schema": infer(rows),
         "splits": dict(sorted(Counter(row.split for row in rows if row.split).items())),
         "tags": dict(sorted(Counter(tag for row in rows for tag in row.tags).items())),
     }
-    artifact = session.put("dataset", name, content, blob=blob, why=f"read from {label}")
-    return Dataset(artifact, session, rows)
+    artifact = session.put("dataset", name, content, blob=blob, why=why or f"read from {label}{_as_read(reading)}")
+    return Dataset(artifact, session, rows, reading, places)
+
+
+def _as_read(reading: Reading | None) -> str:
+    return f", as {reading.shape.title} rows" if reading else ""
 
 
 def _kept(source: str, session: Session, project: Project) -> Dataset | None:
@@ -219,10 +247,14 @@ class _Problems:
             self.first.append(text)
 
 
-def _checked(placed: Iterable[Placed], label: str, schema: Mapping[str, Json] | None) -> tuple[tuple[Row, ...], bytes]:
-    """All rows with their ids, and their canonical lines; or BadData that counts the bad rows and shows the first."""
+def _checked(
+    placed: Iterable[Placed], label: str, schema: Mapping[str, Json] | None
+) -> tuple[tuple[Row, ...], bytes, dict[str, str]]:
+    """All rows with their ids, their canonical lines, and where each was written; or BadData that counts the bad rows and shows the first."""
     problems, total = _Problems(), 0
-    read: list[tuple[Row, str, dict[str, bytes]]] = []  # the row, the id its content gives, its encoded fields
+    read: list[
+        tuple[Row, str, dict[str, bytes], str]
+    ] = []  # the row, the id its content gives, its encoded fields, its place
     places: dict[str, str] = {}  # an id that was written -> where
     for place, value in placed:
         total += 1
@@ -231,7 +263,7 @@ def _checked(placed: Iterable[Placed], label: str, schema: Mapping[str, Json] | 
         except RowProblem as problem:
             problems.add(f"{place}: {problem}.")
             continue
-        read.append((row, content_id, parts))
+        read.append((row, content_id, parts, place))
         if row.id and (first := places.setdefault(row.id, place)) is not place:
             problems.add(f"{place}: id: {row.id!r} already stands at {first}; ids are unique.")
     if problems.count:
@@ -244,11 +276,13 @@ def _checked(placed: Iterable[Placed], label: str, schema: Mapping[str, Json] | 
     if not read:
         raise BadData(f"{label}: the dataset is empty. Write at least one row.")
     taken, rows, lines = set(places), list[Row](), list[bytes]()
-    for row, content_id, parts in read:
+    written_at: dict[str, str] = {}
+    for row, content_id, parts, place in read:
         named = row if row.id else replace(row, id=_free(content_id, taken))
         rows.append(named)
         lines.append(line(named.id, parts))
-    return tuple(rows), b"\n".join(lines) + b"\n"
+        written_at[named.id] = place
+    return tuple(rows), b"\n".join(lines) + b"\n", written_at
 
 
 def _read(value: object, schema: Mapping[str, Json] | None) -> tuple[Row, str, dict[str, bytes]]:

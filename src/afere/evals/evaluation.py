@@ -82,8 +82,9 @@ def perform(
     `begins` is called with the work before anything is paid.
     """
     work = Work(
-        plan, project, session_of(project), dataset_of(cast("str", plan.data)), Purse(max_cost), watch, concurrency
-    )
+        plan, project, session_of(project), dataset_of(cast("str", plan.data), shape=plan.shape), Purse(max_cost), watch,
+        concurrency,
+    )  # fmt: skip
     begun = time.monotonic()
     rules = plan.suite.gate if plan.suite else ()
     words = {word for word in (plan.against, *(rule.against for rule in rules)) if word}

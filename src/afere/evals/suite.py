@@ -15,6 +15,7 @@ from afere.base.errors import BadInput, NotFound
 from afere.base.filter import parse_filter
 from afere.base.project import Project
 from afere.base.rule import BUILTIN, Rule, parse_rule
+from afere.data.shapes import Told, shape_of
 from afere.evals import gate
 from afere.evals.scorers import Judging, named
 from afere.evals.select import FIELDS
@@ -38,6 +39,11 @@ SUITE_SCHEMA: dict[str, Json] = {
             "description": "a chain of afere.yaml, module:function, prompts/FILE.md, http(s)://...; left out: the rows' own outputs are scored",
         },
         "data": {"type": "string", "description": "a file of rows, or a dataset such as dataset:qa@7"},
+        "shape": {
+            "type": ["string", "object"],
+            "additionalProperties": {"type": "string"},
+            "description": "how the rows are written, where their keys do not say it: ragas, afere, or a map such as {expected: answer}",
+        },
         "scorers": {
             "type": "array",
             "minItems": 1,
@@ -88,6 +94,7 @@ class Suite:
     slices: tuple[str, ...] = ()
     gate: tuple[Rule, ...] = ()
     stop: Kind | None = None
+    shape: Told = None
 
     @property
     def content(self) -> dict[str, Json]:
@@ -96,6 +103,7 @@ class Suite:
             "target": self.subject.name, "data": self.data, "scorers": [one.name for one in self.scorers],
             "repeats": self.repeats, "against": self.against, "slices": list(self.slices),
             "gate": [str(rule) for rule in self.gate], **({"stop": self.stop} if self.stop else {}),
+            **({"shape": cast("Json", self.shape)} if self.shape else {}),
         }  # fmt: skip
 
 
@@ -135,6 +143,8 @@ def read_suite(file: Path, project: Project) -> Suite:
     entries = cast("list[Json]", said["scorers"])
     scorers = tuple(_at(document, ("scorers", i), lambda e=entry: named(e)) for i, entry in enumerate(entries))
     _unique(document, scorers)
+    shape = cast("Told", said.get("shape"))
+    _at(document, ("shape",), lambda: shape_of(shape))
     known = [*(one.name for one in scorers), *BUILTIN]
     texts = [str(rule) for rule in cast("list[Json]", said.get("gate") or [])]
     rules = tuple(_at(document, ("gate", i), lambda t=text: _rule(t, known)) for i, text in enumerate(texts))
@@ -145,7 +155,7 @@ def read_suite(file: Path, project: Project) -> Suite:
     return Suite(
         name, subject, str(said["data"]), scorers, file.with_name(f"{name}.baseline.json"),
         cast("int", said.get("repeats", 1)), cast("str | None", said.get("against")),
-        tuple(slices), rules, cast("Kind | None", said.get("stop")),
+        tuple(slices), rules, cast("Kind | None", said.get("stop")), shape,
     )  # fmt: skip
 
 

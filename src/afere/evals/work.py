@@ -29,6 +29,7 @@ from afere.chains.runner import Outcome, Progress, Purse, each, run_rows
 from afere.data import Dataset, Row
 from afere.data.place import shown
 from afere.data.reading import read_file
+from afere.data.shapes import Told
 from afere.evals import stopping
 from afere.evals.baseline import known_in
 from afere.evals.forecast import Forecast, forecast
@@ -75,17 +76,19 @@ class Plan:
     suite: Suite | None = None
     stop: stopping.Kind | None = None  # looked at while it runs, and stopped as soon as its rules are decided
     recorded: Recording | None = None  # answers that are not asked for again
+    shape: Told = None  # how the rows are written, where their keys do not say it
 
     @classmethod
     def of(
         cls, suite: Suite, *, against: str | None = None, repeats: int | None = None, stop: stopping.Kind | None = None,
-        recorded: Recording | None = None,
+        recorded: Recording | None = None, shape: Told = None,
     ) -> Plan:  # fmt: skip
         """A suite's plan, with what the command line says otherwise. The table compares with what the rules compare with."""
         compared = next((rule.against for rule in suite.gate if rule.against is not None), None)
         return cls(
             suite.name, suite.subject, suite.data, suite.scorers, suite.baseline, repeats or suite.repeats,
             against or suite.against or compared, suite, stop or suite.stop, recorded,
+            shape or suite.shape,
         )  # fmt: skip
 
 
