@@ -93,6 +93,7 @@ def reset() -> None:
 
 def test_whose_fault_an_error_is(answer: afere.Component, model: ScriptedModel, monkeypatch) -> None:
     monkeypatch.setattr("afere.chains.runner._PAUSE", 0.0)
+    monkeypatch.setattr("afere.models.pace.PATIENCE", 0.01)
     model.says({"question 0.": "fine", "question 1.": Fault("status", status=500), "question 2.": Fault("unreachable")})
     seen: list[Progress] = []
 

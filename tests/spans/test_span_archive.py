@@ -91,6 +91,8 @@ def test_an_erased_subject_is_in_no_closed_day(tmp_path: Path) -> None:
 def test_closed_days_go_when_they_are_old_and_each_project_has_its_age(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for name in ("AFERE_STORE", "AFERE_PROJECT"):  # what an earlier command said
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "afere.yaml").write_text(
         "project: handbook\nkeep: {spans: 60d, archive: 14d, projects: {trial: 7d, '*': 30d}}\n"
     )

@@ -187,7 +187,7 @@ class _Run:
             pace.failed(None, begun, first=number == 1)
             if self.paces.gone or (number >= _ATTEMPTS and not pace.may_come_back):
                 break
-            yield _Pause(min(_PAUSE * 2 ** (number - 1), _LONGEST_PAUSE))
+            yield _Pause(min(_PAUSE * 2 ** min(number - 1, 16), _LONGEST_PAUSE))
             number += 1
         self.ledger.add(outcome, paid)
         return outcome

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any, cast
 
+import orjson
+
 from afere.base.canonical import Json
 from afere.base.span import Span
 
@@ -127,21 +129,21 @@ class Chunking:
     def __init__(self) -> None:
         self._compress = zstd.ZstdCompressor().compress  # a new one for every chunk would cost as much again
 
-    def encode(self, details: Sequence[Mapping[str, Json]], texts: Sequence[list[str]]) -> bytes:
-        """A chunk: one line of JSON for each span, compressed; `texts` is what each says."""
-        text = "\n".join(map(_line, details, texts))
-        return self._compress(text.encode("utf-8", "surrogatepass"), zstd.ZstdCompressor.FLUSH_FRAME)
+    def encode(self, details: Sequence[Mapping[str, Json]]) -> bytes:
+        """A chunk: one line of JSON for each span, compressed."""
+        return self._compress(b"\n".join(map(_line, details)), zstd.ZstdCompressor.FLUSH_FRAME)
 
 
-def _line(details: Mapping[str, Json], texts: list[str]) -> str:
+def _line(details: Mapping[str, Json]) -> bytes:
     if "input_messages" in details or "output_messages" in details:
         details = {name: _shortened(value) if name in _MESSAGES else value for name, value in details.items()}
-    # The first is twice as quick, but it writes what is not English in six signs each.
-    return (_IN_ASCII if "".join(texts).isascii() else _IN_FULL)(details)
+    try:
+        return orjson.dumps(details, str)
+    except (TypeError, RecursionError):  # numbers beyond 64 bits, keys that are no texts, halves of a surrogate pair
+        return _ENCODE(details).encode("utf-8", "surrogatepass")
 
 
-_IN_ASCII = json.JSONEncoder(separators=(",", ":"), default=str, check_circular=False).encode
-_IN_FULL = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str, check_circular=False).encode
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str, check_circular=False).encode
 _MESSAGES = ("input_messages", "output_messages")
 _SAME = 1  # in the place of the parts of a message that has nothing but its text
 

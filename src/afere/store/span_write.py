@@ -86,7 +86,7 @@ class Writing:
             texts = [span_docs.strings(told) for told in details]
             ended = (said for said, span in zip(texts, part, strict=True) if span.status != "running")
             self._docs.append((doc, span_docs.joined(ended)))
-            self._new_chunks.append((self._chunk, self._chunking.encode(details, texts), doc))
+            self._new_chunks.append((self._chunk, self._chunking.encode(details), doc))
             self._ties.update((doc, key) for span in part for key in span_ties.keys(span.artifacts, span.documents))
             if self._labelled:
                 self._labels += [(doc, span.attributes) for span in part]
