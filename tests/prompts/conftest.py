@@ -13,6 +13,7 @@ from afere.cli.main import main
 sys.path.insert(0, str(Path(__file__).parents[1] / "access"))
 from access_site import Site, running
 
+import afere
 import afere.store
 
 
@@ -51,4 +52,6 @@ def site(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
         with running(session) as site:
             monkeypatch.setenv("AFERE_STORE", site.url)
             monkeypatch.setenv("AFERE_KEY", site.key("write"))
+            site.ask("/prompts.json")  # what it imports at its first request takes longer than all later ones
             yield site
+            afere.flush()  # no span waits for a server that is gone, and holds up the next test

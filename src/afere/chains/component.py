@@ -16,11 +16,12 @@ from opentelemetry import context as otel
 
 from afere.base.artifact import Artifact, Ref, Use, identity, parse_ref, short
 from afere.base.canonical import Json
-from afere.base.errors import AfereError, BadPrompt, BadReference, ModelFailed, NoSuchArtifact, WorldFailed
+from afere.base.errors import AfereError, BadPrompt, BadReference, ModelFailed, WorldFailed
 from afere.base.message import Message, ToolSpec, Usage
 from afere.base.project import Project
 from afere.base.steps import Steps, adrive, drive
 from afere.chains.calls import CACHED, answer, message_from_json
+from afere.chains.fetching import REFRESH, Fetcher, Found, found_by, packaged
 from afere.chains.prompt import Prompt, as_text, load_prompt, stored_prompt
 from afere.chains.recorded import Recorded
 from afere.chains.template import nearest
@@ -69,6 +70,8 @@ class Ready:
         default_factory=dict[tuple[str, str], tuple[Artifact, Artifact]]
     )
     said: tuple[object, list[tuple[str, str]]] = (None, [])  # references and hashes, and the `still` in which they hold
+    source: str | None = None  # of a fetched prompt: store, disk or file
+    putting: threading.Thread | None = None
 
     @property
     def content(self) -> dict[str, Json]:
@@ -104,7 +107,7 @@ class Component:
 
     def __init__(
         self, source: Path | Ref, project: Project, *, model: str | None = None,
-        parameters: Mapping[str, Json] | None = None,
+        parameters: Mapping[str, Json] | None = None, fallback: Path | None = None, refresh: float = REFRESH,
     ) -> None:  # fmt: skip
         self._source = source
         self.project = project
@@ -115,8 +118,12 @@ class Component:
         self._looked = 0.0
         self._seen: object = None  # the `still` in which its file was last looked at
         self._stored: tuple[str | None, dict[str, Json]] = (None, {})  # model and parameters of a stored component
-        self._prompt = load_prompt(source, project) if isinstance(source, Path) else None
-        self.name = self._prompt.name if self._prompt else cast("Ref", source).name
+        self._fetcher = Fetcher(source, project, refresh) if isinstance(source, Ref) and fallback else None
+        self._found: Found | None = None  # what the fetcher said last
+        self._from = "file"  # where the prompt in use comes from: file (the packaged one), disk or store
+        self._packaged = load_prompt(fallback, project) if fallback else None
+        self._prompt = load_prompt(source, project) if isinstance(source, Path) else self._packaged
+        self.name = source.name if isinstance(source, Ref) else cast("Prompt", self._prompt).name
         with _all_lock:
             _all.add(self)
 
@@ -236,6 +243,8 @@ class Component:
         live.record.model, live.record.provider = ready.model.name, ready.model.provider
         for ref, hash_ in self._used(ready):
             live.use(ref, hash_)
+        if ready.source is not None:
+            live.set(**{"afere.prompt.source": ready.source, "afere.prompt.fallback": ready.source != "store"})
         return values
 
     def _describe(self, live: LiveSpan, ready: Ready, request: Request) -> None:
@@ -267,6 +276,8 @@ class Component:
 
     def _used(self, ready: Ready) -> list[tuple[str, str]]:
         """What ran, for the span. A store that fails is noted and never stops the call."""
+        if self._fetcher is not None:
+            return self._used_meanwhile(ready)
         try:
             now = otel.get_value(_STILL)
             if now is None or ready.said[0] is not now:
@@ -274,9 +285,21 @@ class Component:
             return ready.said[1]
         except (AfereError, OSError) as problem:
             _log.warning("%s: its version could not be kept: %s", self.name, problem)
-            prompt, component = ready.hashes()
-            name = ready.prompt.name
-            return [(f"prompt:{name}~{short(prompt)}", prompt), (f"component:{name}~{short(component)}", component)]
+            return _unkept(ready)
+
+    def _used_meanwhile(self, ready: Ready) -> list[tuple[str, str]]:
+        """As `_used`, without waiting for the store: it is told beside the call, and once."""
+
+        def put() -> None:
+            try:
+                ready.said = None, [(it.ref, it.hash) for it in ready.put(session_of(self.project))]
+            except Exception as problem:
+                _log.warning("%s: its version could not be kept: %s", self.name, problem)
+
+        if ready.putting is None:
+            ready.putting = threading.Thread(target=put, name=f"afere keeps {self.name}", daemon=True)
+            ready.putting.start()
+        return ready.said[1] or _unkept(ready)
 
     def _refresh(self) -> None:
         now = otel.get_value(_STILL)
@@ -291,6 +314,10 @@ class Component:
                 with self._lock:
                     self._prompt, self._ready = load_prompt(self._source, self.project), None
                     _count.edits += 1
+        elif self._fetcher is not None:
+            found = self._fetcher.current()
+            if found is not None and found is not self._found:
+                self._take(found)
         elif self._prompt is None or (not _fixed(self._source) and time.monotonic() - self._looked > _FRESH):
             with self._lock:
                 try:
@@ -302,29 +329,29 @@ class Component:
                     _log.warning("%s: %s could not be looked up again: %s", self.name, self._source, problem)
 
     def _look_up(self, ref: Ref) -> None:
-        session = session_of(self.project)
-        try:
-            found = session.get(ref, kind=ref.kind or "prompt")
-        except NoSuchArtifact:
-            if ref.kind is not None:
-                raise
-            found = session.get(ref, kind="component")
+        found = found_by(ref, session_of(self.project))
         self._looked = time.monotonic()
-        if found.kind == "component":
-            said = cast("dict[str, Any]", found.content)
-            edge = next(use for use in found.uses if use.role == "prompt")
-            prompt = session.get(parse_ref(f"{edge.ref.partition('@')[0]}~{edge.hash.removeprefix('sha256:')}"))
-            self._stored = (str(said["model"]), cast("dict[str, Json]", said["parameters"]))
-        elif found.kind == "prompt":
-            prompt, self._stored = found, (None, {})
-        else:
-            raise BadReference(f"{found.ref} is a {found.kind}; afere.prompt takes a prompt or a component.")
-        if self._prompt is None or self._prompt.file != prompt.ref:
-            self._prompt = stored_prompt(prompt)
+        self._stored = (found.model, found.parameters)
+        if self._prompt is None or self._prompt.file != found.prompt.ref:
+            self._prompt = stored_prompt(found.prompt)
         self._ready = None
+
+    def _take(self, found: Found) -> None:
+        """Use what was fetched; a version that cannot be used here leaves what is used now."""
+        with self._lock:
+            self._found = found
+            try:
+                prompt = stored_prompt(found.prompt)
+            except (AfereError, KeyError, TypeError) as problem:
+                _log.warning("%s: %s cannot be used: %s", self.name, found.prompt.ref, problem)
+                return
+            self._prompt, self._stored, self._ready = prompt, (found.model, found.parameters), None
+            self._from = found.source
 
     def _prepare(self, prompt: Prompt, stored: tuple[str | None, Mapping[str, Json]]) -> Ready:
         own = self._prompt.model if self._prompt else None  # of the file that a replay swapped out
+        packaged = self._packaged if self._packaged is not None and stored[0] is None else None
+        own = own or (packaged.model if packaged else None)
         named = self._model or prompt.model or stored[0] or own
         if named is None:
             declared = self.project.section("models")
@@ -336,28 +363,41 @@ class Component:
             )
         model = resolve(named, self.project)
         settings: Mapping[str, Json] = model.settings.parameters
-        parameters = {**settings, **prompt.parameters, **stored[1], **self._parameters}
+        first: Mapping[str, Json] = packaged.parameters if packaged else {}
+        parameters = {**settings, **first, **prompt.parameters, **stored[1], **self._parameters}
         origin = shown(Path(prompt.file), self.project.root) if Path(prompt.file).is_absolute() else prompt.file
         tools = specs(prompt.tools, self.project)
-        return Ready(origin, prompt, model, f"{model.provider}:{model.name}", parameters, tools)
+        source = self._from if self._fetcher is not None else None
+        return Ready(origin, prompt, model, f"{model.provider}:{model.name}", parameters, tools, source=source)
 
     def __repr__(self) -> str:
         return f"<component {self.name!r} from {self._source}>"
 
 
-def prompt(source: str | Path, *, model: str | None = None, **parameters: Json) -> Component:
+def prompt(
+    source: str | Path, *, model: str | None = None, fallback: str | Path | None = None, refresh: float = REFRESH,
+    **parameters: Json,
+) -> Component:  # fmt: skip
     """A component from a prompt file (a path in the project of the calling module) or from a reference such as
     `answer@production`. The model is the argument, else that of the file, else the one named like the prompt under
     `models:` of afere.yaml.
+
+    With `fallback`, a packaged prompt file, a reference never fails and never waits long: it is looked up beside the calls,
+    again after `refresh` seconds; while the store is away, the version known last is used, else the file.
     """
-    return component_of(source, calling_project(), model=model, parameters=parameters)
+    return component_of(
+        source, calling_project(), model=model, parameters=parameters, fallback=fallback, refresh=refresh
+    )
 
 
 def component_of(
-    source: str | Path, project: Project, *, model: str | None = None, parameters: Mapping[str, Json] | None = None
-) -> Component:
+    source: str | Path, project: Project, *, model: str | None = None, parameters: Mapping[str, Json] | None = None,
+    fallback: str | Path | None = None, refresh: float = REFRESH,
+) -> Component:  # fmt: skip
     """Like `prompt`, in a project that is known."""
     if isinstance(source, Path) or "/" in source or "\\" in source or source.endswith(_FILES):
+        if fallback is not None:
+            raise BadPrompt(f"fallback= is for a reference such as 'answer@production'; {str(source)!r} is a file.")
         path = project.path(source)
         if not path.is_file():
             raise BadPrompt(_no_file(path, project))
@@ -368,7 +408,8 @@ def component_of(
         raise BadPrompt(
             f"{source!r} is neither a prompt file (prompts/answer.md) nor a reference (answer@production, component:answer@2)."
         ) from None
-    return Component(ref, project, model=model, parameters=parameters)
+    file = packaged(fallback, project) if fallback is not None else None
+    return Component(ref, project, model=model, parameters=parameters, fallback=file, refresh=refresh)
 
 
 def _no_file(path: Path, project: Project) -> str:
@@ -399,6 +440,14 @@ def swapped() -> Mapping[str, Component]:
 def swapping(components: Mapping[str, Component]) -> AbstractContextManager[None]:
     """Let the components of these names be others inside: their prompt, and its model where it names one."""
     return holding(_SWAPPED, components)
+
+
+def _unkept(ready: Ready) -> list[tuple[str, str]]:
+    """What ran, named by hash, since the store did not say its number yet."""
+    prompt, component = ready.hashes()
+    name = ready.prompt.name
+    known = ready.prompt.file if ready.prompt.file.startswith("prompt:") else f"prompt:{name}~{short(prompt)}"
+    return [(known, prompt), (f"component:{name}~{short(component)}", component)]
 
 
 def _fixed(ref: Ref) -> bool:

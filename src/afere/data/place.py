@@ -12,7 +12,7 @@ from afere.store import Session
 
 _PACKAGE = "afere"
 _sessions: dict[tuple[str, str], Session] = {}  # open for the life of the process: threads and forks may share them
-_opening = threading.Lock()
+_opening: dict[tuple[str, str], threading.Lock] = {}  # one a store: a server that does not answer holds up no other
 
 
 def calling_project() -> Project:
@@ -37,7 +37,7 @@ def shown(path: Path, root: Path) -> str:
 def session_of(project: Project) -> Session:
     """The project's store, opened once per process."""
     key = (project.store, project.name)
-    with _opening:
+    with _opening.setdefault(key, threading.Lock()):
         session = _sessions.get(key)
         if session is None or not session.folder.is_dir():
             session = _sessions[key] = afere.store.open(project.store, project=project.name)
