@@ -112,7 +112,7 @@ class Where:
         self._begin_with("INDEXED BY spans_identity" if self._roots else "NOT INDEXED", term)
         rows = json.dumps([span_docs.rows_of(doc)[0] for doc in few])
         there = (
-            f"FROM json_each(?) d CROSS JOIN spans t ON t.id BETWEEN d.value AND d.value + {span_docs.CHUNK_SPANS - 1}"
+            f"FROM json_each(?) d CROSS JOIN spans t NOT INDEXED ON t.id BETWEEN d.value AND d.value + {span_docs.CHUNK_SPANS - 1}"
             " AND t.id - t.line = d.value"
         )
         if self._roots:
