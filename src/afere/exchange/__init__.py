@@ -18,6 +18,7 @@ SOURCES: Mapping[str, tuple[str, str]] = {
     "otlp": ("otlp", "OTLP files: protobuf, JSON or JSON lines, alone or in a folder"),
     "mlflow": ("mlflow", "mlflow.db, MLflow's SQLite file: traces, assessments, prompts, datasets"),
     "phoenix": ("phoenix", "phoenix.db, Phoenix's SQLite file: traces, annotations, prompts, datasets"),
+    "langsmith": ("langsmith", "LangSmith's runs and feedback as JSON lines, a file or a folder"),
 }
 
 

@@ -1,0 +1,129 @@
+"""LangSmith's runs and feedback as JSON lines, as its client lists them: Run and Feedback, one a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from afere.base.canonical import Json
+from afere.base.clock import from_rfc3339, rfc3339
+from afere.base.errors import BadInput
+from afere.exchange.bringing import Bringing, hex_id
+from afere.exchange.jsonfile import Said, records
+from afere.tracing.otlp.batch import Sent, Source, span
+
+_WHO = {"api": "person", "app": "person", "model": "judge", "auto_eval": "judge"}
+_READ = frozenset({
+    "id", "trace_id", "parent_run_id", "name", "run_type", "start_time", "end_time", "inputs", "outputs", "error", "extra",
+    "tags", "events", "prompt_tokens", "completion_tokens", "total_tokens", "total_cost", "first_token_time", "status",
+    "session_id", "session_name", "dotted_order", "parent_run_ids", "child_run_ids", "child_runs", "metadata",
+})  # fmt: skip
+
+
+def bring(place: str, into: Bringing) -> None:
+    """`place`: a file of runs and of feedback, one a line, or a folder of such files."""
+    traces: dict[str, str] = {}  # the trace of each run
+    feedback: list[tuple[str, Said]] = []
+    for where, said in records(place, into, inside=("runs",)):
+        if "key" in said and "run_id" in said:
+            feedback.append((where, said))
+        else:
+            _guarded(where, said, into, traces)
+    for where, said in feedback:
+        try:
+            _feedback(said, traces, into)
+        except (KeyError, TypeError, ValueError) as problem:
+            into.problem(where, f"feedback cannot be read: {problem}")
+
+
+def _guarded(where: str, said: Said, into: Bringing, traces: dict[str, str]) -> None:
+    try:
+        _run(said, into, traces)
+    except KeyError as problem:
+        into.problem(where, f"a run has no {problem}; is this a file of runs?")
+        return
+    except (AttributeError, BadInput, TypeError, ValueError) as problem:
+        into.problem(where, f"a run cannot be read: {problem}")
+        return
+    for child in cast("list[Said]", said.get("child_runs") or []):
+        _guarded(where, child, into, traces)
+
+
+def _run(said: Said, into: Bringing, traces: dict[str, str]) -> None:
+    id_, kind = str(said["id"]), str(said["run_type"])
+    trace = str(said.get("trace_id") or id_)
+    attributes: dict[str, Any] = {"langsmith.span.kind": kind}
+    outputs: Any = said.get("outputs")
+    if kind == "retriever" and isinstance(outputs, dict) and set(cast("Said", outputs)) == {"output"}:
+        outputs = {"documents": cast("Said", outputs)["output"]}  # as LangSmith itself sends a retriever's
+    for value, field in ((said.get("inputs"), "gen_ai.prompt"), (outputs, "gen_ai.completion")):
+        if value is not None:
+            attributes[field] = json.dumps(value, ensure_ascii=False)
+    extra = cast("Said", said.get("extra") or {})
+    metadata = cast("Said", extra.get("metadata") or {})
+    for key, value in metadata.items():
+        attributes[f"langsmith.metadata.{key}"] = json.dumps(value) if isinstance(value, dict | list) else value
+    attributes.update({
+        name: value for name, value in {
+            "gen_ai.request.model": metadata.get("ls_model_name"), "gen_ai.system": metadata.get("ls_provider"),
+            "gen_ai.usage.input_tokens": said.get("prompt_tokens"),
+            "gen_ai.usage.output_tokens": said.get("completion_tokens"),
+            "gen_ai.tool.name": said["name"] if kind == "tool" else None,
+            "langsmith.span.tags": ", ".join(cast("list[str]", said.get("tags") or [])) or None,
+            "langsmith.trace.session_name": said.get("session_name"),
+        }.items() if value is not None
+    })  # fmt: skip
+    parent = said.get("parent_run_id")
+    sent = Sent(
+        hex_id(trace, 32), _span_id(id_), _span_id(str(parent)) if parent else "", str(said["name"]), 1,
+        from_rfc3339(said["start_time"]), from_rfc3339(said["end_time"]) if said.get("end_time") else 0,
+        failed=bool(said.get("error")), message=_last_line(said.get("error")), attributes=attributes,
+        events=[_event(one) for one in cast("list[Said]", said.get("events") or [])],
+    )  # fmt: skip
+    if said.get("error"):
+        into.changed("error of a run", "its message; the stack trace as its event")
+        sent.events.append({"name": "exception", "at": rfc3339(sent.end), "exception.stacktrace": str(said["error"])})
+    into.span(span(sent, Source().scope("langsmith", "", {})))
+    traces[id_] = hex_id(trace, 32)
+    into.kept("run: name, type, times, inputs, outputs, metadata, tags, tokens")
+    into.changed("id of a run", "16 hex digits made of its UUID")
+    for name in said.keys() - _READ:
+        if said[name] not in (None, {}, []):
+            into.lost(f"run field {name}", "spans here have no such field")
+
+
+def _feedback(said: Said, traces: Mapping[str, str], into: Bringing) -> None:
+    run = str(said["run_id"])
+    trace = traces.get(run) or (hex_id(str(said["trace_id"]), 32) if said.get("trace_id") else None)
+    if trace is None:
+        raise ValueError(f"its run {run} is not among the runs, so its trace is not known")
+    value = said.get("score") if said.get("score") is not None else said.get("value")
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False)
+        into.changed("value of feedback", "lists and mappings as JSON text")
+    source = cast("Said", said.get("feedback_source") or {})
+    data: dict[str, Json] = {"correction": said["correction"]} if said.get("correction") is not None else {}
+    if said.get("score") is not None and said.get("value") is not None:
+        data["value"] = said["value"]
+    into.score(
+        f"{trace}/{_span_id(run)}", str(said["key"]), value,
+        f"{_WHO.get(str(source.get('type')), 'service')}:{source.get('user_name') or source.get('user_id') or 'unknown'}",
+        key=f"{said['id']} {said.get('modified_at')}",
+        at=rfc3339(from_rfc3339(str(said.get("modified_at") or said["created_at"]))), why=str(said.get("comment") or ""),
+        data=data,
+    )  # fmt: skip
+    into.kept("feedback")
+
+
+def _span_id(run: str) -> str:
+    return hex_id(f"langsmith run {run}", 16)
+
+
+def _last_line(error: object) -> str:
+    """LangSmith writes repr(exception), an empty line, and the stack trace."""
+    return str(error or "").split("\n\n", 1)[0].split("Traceback (most recent call last)", 1)[0].strip()
+
+
+def _event(said: Mapping[str, Any]) -> dict[str, Json]:
+    return {**said, "name": str(said.get("name", "")), "at": str(said.get("time", ""))}
