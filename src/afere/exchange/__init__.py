@@ -19,6 +19,10 @@ SOURCES: Mapping[str, tuple[str, str]] = {
     "mlflow": ("mlflow", "mlflow.db, MLflow's SQLite file: traces, assessments, prompts, datasets"),
     "phoenix": ("phoenix", "phoenix.db, Phoenix's SQLite file: traces, annotations, prompts, datasets"),
     "langsmith": ("langsmith", "LangSmith's runs and feedback as JSON lines, a file or a folder"),
+    "langfuse": (
+        "langfuse",
+        "Langfuse's exports of observations, traces, scores, prompts: JSON or JSON lines, a file or a folder",
+    ),
 }
 
 

@@ -57,7 +57,8 @@ def _run(said: Said, into: Bringing, traces: dict[str, str]) -> None:
     outputs: Any = said.get("outputs")
     if kind == "retriever" and isinstance(outputs, dict) and set(cast("Said", outputs)) == {"output"}:
         outputs = {"documents": cast("Said", outputs)["output"]}  # as LangSmith itself sends a retriever's
-    for value, field in ((said.get("inputs"), "gen_ai.prompt"), (outputs, "gen_ai.completion")):
+    told: dict[str, Any] = {"gen_ai.prompt": said.get("inputs"), "gen_ai.completion": outputs}
+    for field, value in told.items():
         if value is not None:
             attributes[field] = json.dumps(value, ensure_ascii=False)
     extra = cast("Said", said.get("extra") or {})

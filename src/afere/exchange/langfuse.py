@@ -1,0 +1,167 @@
+"""Langfuse's exports as JSON or JSON lines, in the shapes of its API: observations, traces that hold theirs, scores, prompts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from afere.base.artifact import Artifact
+from afere.base.canonical import Json
+from afere.base.clock import from_rfc3339, rfc3339
+from afere.base.errors import BadInput
+from afere.exchange.bringing import Bringing, body_of, from_mustache, hex_id
+from afere.exchange.jsonfile import Said, records
+from afere.tracing.otlp.batch import Sent, Source, span
+
+_WHO = {"ANNOTATION": "person", "EVAL": "judge", "API": "service"}
+_ROLES = ("system", "user", "assistant", "tool")
+# field of an observation -> the attribute by which Langfuse's own SDK sends it
+_FIELDS = {
+    "input": "langfuse.observation.input", "output": "langfuse.observation.output",
+    "metadata": "langfuse.observation.metadata", "level": "langfuse.observation.level",
+    "statusMessage": "langfuse.observation.status_message", "version": "langfuse.version",
+    "model": "langfuse.observation.model.name", "modelParameters": "langfuse.observation.model.parameters",
+    "usageDetails": "langfuse.observation.usage_details", "costDetails": "langfuse.observation.cost_details",
+    "completionStartTime": "langfuse.observation.completion_start_time", "environment": "langfuse.environment",
+    "promptName": "langfuse.observation.prompt.name", "promptVersion": "langfuse.observation.prompt.version",
+    "userId": "user.id", "sessionId": "session.id", "release": "langfuse.release", "tags": "langfuse.trace.tags",
+    "traceName": "langfuse.trace.name",
+}  # fmt: skip
+_PLACED = frozenset({"id", "traceId", "parentObservationId", "name", "type", "startTime", "endTime"})
+_OF_SERVICE = frozenset({  # what Langfuse adds, and what follows from what is kept
+    "projectId", "isRootObservation", "bookmarked", "public", "createdAt", "updatedAt", "latency", "timeToFirstToken",
+    "internalModelId", "modelId", "inputPrice", "outputPrice", "totalPrice", "usagePricingTierName", "promptId", "usage",
+    "unit", "calculatedInputCost", "calculatedOutputCost", "calculatedTotalCost", "totalCost", "promptTokens",
+    "completionTokens", "totalTokens",
+})  # fmt: skip
+
+
+def bring(place: str, into: Bringing) -> None:
+    """`place`: a file with one record a line, a list, or an answer of the API (`data`); or a folder of such files."""
+    prompts: list[tuple[str, Said]] = []
+    for where, said in records(place, into, inside=("data",)):
+        if "prompt" in said and "version" in said and "labels" in said:
+            prompts.append((where, said))  # in the order of their versions, whatever the order of the lines
+        else:
+            _guarded(where, said, into, _record)
+    for where, said in sorted(prompts, key=lambda one: (str(one[1].get("name")), str(one[1]["version"]).zfill(9))):
+        _guarded(where, said, into, _prompt)
+
+
+def _guarded(where: str, said: Said, into: Bringing, take: Callable[[Said, Bringing], None]) -> None:
+    try:
+        take(said, into)
+    except KeyError as problem:
+        into.problem(where, f"it has no {problem}; an observation, a trace, a score or a prompt is expected")
+    except (AttributeError, BadInput, TypeError, ValueError) as problem:
+        into.problem(where, str(problem))
+
+
+def _record(said: Said, into: Bringing) -> None:
+    if "startTime" in said:
+        _observation(said, into)
+    elif "value" in said or "stringValue" in said:
+        _score(said, into)
+    else:
+        _trace(said, into)
+
+
+def _trace(said: Said, into: Bringing) -> None:
+    """A trace with its observations and scores inside; those that have no parent hang below a span of its own."""
+    id_, begun = str(said["id"]), str(said["timestamp"])
+    given = cast("list[Any]", said.get("observations") or [])
+    observations = [cast("Said", one) for one in given if isinstance(one, dict)]
+    ends = [str(one["endTime"]) for one in observations if one.get("endTime")]
+    about = {
+        key: said[key] for key in ("userId", "sessionId", "release", "tags", "environment", "version") if said.get(key)
+    }
+    root: Said = {
+        **about, "id": f"trace {id_}", "traceId": id_, "type": "SPAN", "name": said.get("name") or "trace", "startTime": begun,
+        "endTime": max(ends, key=from_rfc3339, default=begun), "input": said.get("input"), "output": said.get("output"),
+        "metadata": said.get("metadata"),
+    }  # fmt: skip
+    _observation(root, into)
+    into.changed("trace", "as the span above its observations")
+    for one in observations:
+        parent = one.get("parentObservationId") or root["id"]
+        _guarded(f"trace {id_}", {**about, **one, "traceId": id_, "parentObservationId": parent}, into, _observation)
+    for one in cast("list[Any]", said.get("scores") or []):
+        if isinstance(one, dict):
+            _guarded(f"trace {id_}", {**cast("Said", one), "traceId": id_}, into, _score)
+    if len(observations) < len(given):
+        into.lost(
+            "observation that is only an id", "list the observations too, or get the trace alone with all it holds"
+        )
+
+
+def _observation(said: Said, into: Bringing) -> None:
+    attributes: dict[str, Json] = {"langfuse.observation.type": str(said["type"]).lower()}
+    for name, attribute in _FIELDS.items():
+        value = said.get(name)
+        if value not in (None, {}, []):
+            plain = isinstance(value, str | int | float | bool) or name == "tags"
+            attributes[attribute] = value if plain else json.dumps(value, ensure_ascii=False)
+    parent = said.get("parentObservationId")
+    sent = Sent(
+        _trace_id(said), hex_id(str(said["id"]), 16), hex_id(str(parent), 16) if parent else "",
+        str(said.get("name") or "span"), 1, from_rfc3339(said["startTime"]),
+        from_rfc3339(said["endTime"]) if said.get("endTime") else 0, failed=said.get("level") == "ERROR",
+        message=str(said.get("statusMessage") or ""), attributes=attributes,
+    )  # fmt: skip
+    into.span(span(sent, Source().scope("langfuse", "", {})))
+    into.kept("observation")
+    for name in said.keys() - _FIELDS.keys() - _PLACED - _OF_SERVICE:
+        if said[name] not in (None, {}, []):
+            into.lost(f"observation field {name}", "spans here have no such field")
+
+
+def _score(said: Said, into: Bringing) -> None:
+    if not said.get("traceId"):
+        into.lost("score of a session or a run of a dataset", "scores here are of spans and traces")
+        return
+    trace, of = _trace_id(said), said.get("observationId")
+    value = said.get("stringValue") if said.get("stringValue") is not None else said["value"]
+    if said.get("dataType") == "BOOLEAN":
+        value = bool(said["value"])
+    at, data = str(said.get("updatedAt") or said["timestamp"]), said.get("metadata")
+    into.score(
+        f"{trace}/{hex_id(str(of), 16)}" if of else trace, str(said["name"]), value,
+        f"{_WHO.get(str(said.get('source')), 'service')}:{said.get('authorUserId') or 'unknown'}",
+        key=f"{said['id']} {at}", at=rfc3339(from_rfc3339(at)), why=str(said.get("comment") or ""),
+        data={"metadata": data} if data else {},
+    )  # fmt: skip
+    into.kept("score")
+
+
+def _prompt(said: Said, into: Bringing) -> None:
+    name, version, text = str(said["name"]), said["version"], said["prompt"]
+    pairs = [("user", text)] if isinstance(text, str) else [_message(one) for one in cast("list[Said]", text)]
+    made: Artifact | None = into.prompt(
+        name, body_of((role, from_mustache(part)) for role, part in pairs), at=said.get("createdAt"),
+        why=str(said.get("commitMessage") or f"Langfuse version {version}"), label=f"{name} version {version}",
+    )  # fmt: skip
+    if made is None:
+        return
+    into.kept("prompt text and commit message")
+    for label in cast("list[str]", said["labels"]):
+        if label != "latest":  # Langfuse's word for the newest
+            into.alias(made, label, why="as in Langfuse")
+            into.changed("label of a prompt", "an alias, whose history begins with the import")
+    if said.get("config"):
+        into.lost("config of a prompt", "a model and its parameters belong to the component that uses the prompt")
+    if said.get("tags"):
+        into.lost("tags of a prompt", "versions of prompts have no tags")
+
+
+def _message(said: Said) -> tuple[str, str]:
+    if said.get("type") == "placeholder":
+        raise BadInput(f"it has a placeholder for messages, {said.get('name')!r}, which templates here do not have")
+    role = {"developer": "system"}.get(str(said["role"]), str(said["role"]))
+    if role not in _ROLES:
+        raise BadInput(f"the role {role!r} of a message is not known; known: {', '.join(_ROLES)}")
+    return role, str(said["content"])
+
+
+def _trace_id(said: Said) -> str:
+    return hex_id(str(said["traceId"]), 32)
