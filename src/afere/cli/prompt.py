@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def prompt() -> None:
-    """Prompt files and the registry, in step both ways; checks, and who wrote what."""
+    """Prompt files and the registry, in step both ways; checks, who wrote what, other shapes."""
 
 
 @prompt.command()
@@ -145,6 +145,24 @@ def blame(place: Place, name: str) -> None:
             before = head
 
     place.show([one.to_json() for one in lines], draw)
+
+
+@prompt.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--to", "shape", type=click.Choice(["afere", "github", "langfuse", "mlflow"]), required=True)
+@placed
+def convert(place: Place, file: Path, shape: str) -> None:
+    """Print a prompt in another shape: afere's file, GitHub Models' .prompt.yml, Langfuse's or MLflow's JSON.
+
+    A construct that does not mean the same there is refused by name; fields that find no place are told on stderr.
+    """
+    from afere.govern.promptshapes import read_shaped, write_shaped
+
+    found = read_shaped(file.absolute(), place.here())
+    text = write_shaped(found, shape)
+    if found.lost:
+        click.echo(f"left out: {', '.join(found.lost)}", err=True)
+    place.show({"text": text, "left_out": list(found.lost)}, lambda _: click.echo(text, nl=False))
 
 
 def _told(place: Place, done: Done) -> int:

@@ -1,0 +1,70 @@
+"""`afere prompt convert`: the prompt shapes of other tools, where they mean the same."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import afere
+
+GITHUB = """name: Answer Well
+description: for the desk
+model: openai/gpt-4o-mini
+modelParameters:
+  temperature: 0.5
+messages:
+  - role: system
+    content: Be brief.
+  - role: user
+    content: "Q: {{question}}"
+testData: [{question: x}]
+"""
+
+
+def test_a_prompt_of_each_shape_comes_back_the_same_and_runs(run, write, project) -> None:
+    write("in.prompt.yml", GITHUB)
+    code, said = run("prompt", "convert", "in.prompt.yml", "--to", "afere", "--json")
+    value = json.loads(said.splitlines()[-1] if said.startswith("left") else said[: said.rindex("}") + 1])
+    assert code == 0 and value["left_out"] == ["description", "testData"]
+    write("prompts/answer.md", value["text"])
+    ready = afere.prompt("prompts/answer.md")
+    assert [(one.role, one.text) for one in ready.render(question="why?")] == [
+        ("system", "Be brief."),
+        ("user", "Q: why?"),
+    ]
+    assert dict(ready.prompt.parameters) == {"temperature": 0.5} and ready.prompt.model == "openai/gpt-4o-mini"
+    for shape, name in (("github", "a.prompt.yml"), ("langfuse", "a.json")):
+        code, there = run("prompt", "convert", "prompts/answer.md", "--to", shape)
+        assert code == 0
+        write(name, there)
+        assert run("prompt", "convert", name, "--to", "afere") == (0, value["text"])
+    write("prompts/plain.md", "# system\nBe brief.\n# user\n{{ q }}")
+    there = json.loads(run("prompt", "convert", "prompts/plain.md", "--to", "mlflow")[1])
+    assert there["template"][1] == {"role": "user", "content": "{{ q }}"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"prompt": "{{#each x}}a{{/each}}"}', "'{{#each x}}' has no equal"),
+        ('{"prompt": "{{{raw}}}"}', "'{{{raw}}}' has no equal"),
+        ('{"template": "{% if x %}a{% endif %}"}', "'{% if x %}' has no equal"),
+        ('{"prompt": [{"role": "user", "content": "a\\n# system\\nb"}]}', "which begins a message here"),
+        ('{"prompt": [{"role": "placeholder", "name": "history"}]}', "message 1 needs a role"),
+        ('{"x": 1}', "none of messages (GitHub)"),
+        ("[1]", "a prompt is a mapping"),
+        ('{"prompt": "half', "this is not YAML"),
+    ],
+)
+def test_what_has_no_equal_is_refused_by_name(run, write, text, told) -> None:
+    write("in.json", text)
+    code, said = run("prompt", "convert", "in.json", "--to", "afere")
+    assert code == 2 and told in said
+
+
+def test_what_only_ours_can_say_is_refused_too(run, write) -> None:
+    for text, told in (("{{ q | upper }}", "{{ q | upper }}"), ("---\noutput: {type: object}\n---\nx", "output:")):
+        write("prompts/a.md", text)
+        code, said = run("prompt", "convert", "prompts/a.md", "--to", "github")
+        assert code == 2 and told in said
