@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "accept": ("afere.cli.evaluate:accept", "Make an experiment the baseline kept in git."),
     "compare": ("afere.cli.evaluate:compare", "Two experiments, case by case, with intervals."),
     "debt": ("afere.cli.debt:debt", "What the project owes: tools, prompts, pipelines, feedback, people."),
+    "tools": ("afere.cli.tools:tools", "Every tool: who owns and calls it, how often it fails, how long it takes."),
     "labels": ("afere.cli.labels:labels", "What people said of the outputs, and whether judges agree with them."),
     "ui": ("afere.cli.ui:ui", "Everything in the browser."),
     "traces": ("afere.cli.traces:traces", "List traces, newest first; takes a filter."),

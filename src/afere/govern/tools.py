@@ -65,7 +65,7 @@ def declared(session: Session, project: Project) -> Declared:
         prompts = entry.get("prompts")
         written = tuple(str(one) for one in prompts) if isinstance(prompts, list) else ()
         agents.append(AgentCard(name, tuple(card.name for card in own), written))
-    for card in _kept(session):
+    for card in kept(session):
         cards.setdefault(card.name, card)
     return Declared(tuple(cards.values()), tuple(agents), tuple(problems))
 
@@ -130,7 +130,16 @@ def read_card(said: Json, place: str) -> ToolCard | None:
     )  # fmt: skip
 
 
-def _kept(session: Session) -> Iterator[ToolCard]:
+def written(project: Project, problems: list[str]) -> Iterator[ToolCard]:
+    """Every declaration in afere.yaml and the files it names, unmerged: the same name may come several times."""
+    yield from _listed(project, project.config.get("tools"), problems)
+    for name, said in project.section("agents").items():
+        for card in _listed(project, said.get("tools") if isinstance(said, dict) else None, problems):
+            yield _with_agent(card, (), name)
+
+
+def kept(session: Session) -> Iterator[ToolCard]:
+    """The newest version of each artifact of kind tool; `place` is its reference."""
     cursor: str | None = None
     while True:
         page = session.find("artifacts", kind="tool", latest=True, limit=200, cursor=cursor)

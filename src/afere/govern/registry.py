@@ -1,0 +1,259 @@
+"""The registry of tools: what afere.yaml, code and traces say of each, merged by name, and how it does when it is called."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from afere.base.canonical import Json
+from afere.base.clock import now_ns, rfc3339
+from afere.evals.stats import clustered_rate, quantile
+from afere.govern.offered import Offered
+from afere.govern.tools import ToolCard, kept, written
+
+if TYPE_CHECKING:
+    from afere.base.project import Project
+    from afere.base.span import Span
+    from afere.store import Session
+
+DAYS = 30  # the window of calls
+_DAY = 86_400 * 10**9  # nanoseconds
+_MOST = 500_000  # spans that are read; the newest count
+_VERSIONS = 50  # versions of a tool that are named
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one source says of a tool. `kind`: yaml (afere.yaml and the files it names), code (an artifact) or traces."""
+
+    kind: str
+    card: ToolCard
+
+    def to_json(self) -> dict[str, Json]:
+        card = self.card
+        return {
+            "kind": self.kind, "place": card.place, "description": card.description, "owner": card.owner,
+            "permissions": list(card.permissions), "parameters": dict(card.parameters),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Calls that began in the window. Rates are of calls that ended, latencies (s) of those that went well.
+
+    `error_rate_low` and `error_rate_high` bound the rate at 90 %, calls of one trace taken together. Unknown numbers are None.
+    """
+
+    calls: int = 0
+    errors: int = 0
+    error_rate: float | None = None
+    error_rate_low: float | None = None
+    error_rate_high: float | None = None
+    p50_seconds: float | None = None
+    p95_seconds: float | None = None
+    callers: Mapping[str, int] = field(default_factory=dict[str, int])  # agents and chains, most calls first
+    last_used: str | None = None
+    last_trace: str | None = None
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "calls": self.calls, "errors": self.errors, "error_rate": self.error_rate,
+            "error_rate_low": self.error_rate_low, "error_rate_high": self.error_rate_high,
+            "p50_seconds": self.p50_seconds, "p95_seconds": self.p95_seconds, "callers": dict(self.callers),
+            "last_used": self.last_used, "last_trace": self.last_trace,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A tool. Each field is what the first source that says something says: afere.yaml, then code, then traces.
+
+    `versions` are references of its artifacts, newest first; `disagreements` are sentences that name both sides.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    usage: Usage
+    versions: tuple[str, ...] = ()
+
+    @property
+    def description(self) -> str:
+        return next((one.card.description for one in self.sources if one.card.description), "")
+
+    @property
+    def owner(self) -> str | None:
+        return next((one.card.owner for one in self.sources if one.card.owner), None)
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        return next((one.card.permissions for one in self.sources if one.card.permissions), ())
+
+    @property
+    def parameters(self) -> Mapping[str, Json]:
+        return next((one.card.parameters for one in self.sources if one.card.parameters), dict[str, "Json"]())
+
+    @property
+    def agents(self) -> tuple[str, ...]:
+        """The agents of afere.yaml that may call it."""
+        return tuple(dict.fromkeys(agent for one in self.sources for agent in one.card.agents))
+
+    @property
+    def disagreements(self) -> tuple[str, ...]:
+        return tuple(_disagreements(self.sources))
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "name": self.name, "description": self.description, "owner": self.owner,
+            "permissions": list(self.permissions), "parameters": dict(self.parameters), "agents": list(self.agents),
+            "versions": list(self.versions), "sources": [one.to_json() for one in self.sources],
+            "disagreements": list(self.disagreements), "usage": self.usage.to_json(),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """All tools, most called first. `problems` says what could not be read; `cut` that older spans were not looked at."""
+
+    tools: tuple[Registered, ...]
+    days: int
+    problems: tuple[str, ...] = ()
+    cut: bool = False
+
+    def to_json(self) -> dict[str, Json]:
+        return {
+            "items": [one.to_json() for one in self.tools], "next": None, "days": self.days,
+            "problems": list(self.problems), "cut": self.cut,
+        }  # fmt: skip
+
+
+def registry(session: Session, project: Project, *, days: int = DAYS, now: int | None = None) -> Registry:
+    """Every tool that afere.yaml lists, code declared, or traces of the last `days` days called or were offered."""
+    now = now_ns() if now is None else now
+    problems: list[str] = []
+    sources: dict[str, list[Source]] = {}
+    for kind, cards in (("yaml", written(project, problems)), ("code", kept(session))):
+        for card in cards:
+            sources.setdefault(card.name, []).append(Source(kind, card))
+    calls = _Calls()
+    offered = Offered()
+    spans = 0
+    for span in session.spans.scan(now - days * _DAY, now, most=_MOST):
+        spans += 1
+        calls.look(span)
+        offered.look(span.attributes, rfc3339(span.start))
+    for card in offered.cards:
+        sources.setdefault(card.name, []).append(Source("traces", card))
+    for name in calls.of:
+        sources.setdefault(name, [Source("traces", ToolCard(name))])
+    tools = [
+        Registered(name, tuple(said), calls.usage(name), _versions(session, name) if _in_code(said) else ())
+        for name, said in sources.items()
+    ]
+    tools.sort(key=lambda one: (-one.usage.calls, one.name))
+    return Registry(tuple(tools), days, tuple(problems), spans >= _MOST)
+
+
+@dataclass(slots=True)
+class _Call:
+    trace: str
+    parent: str | None
+    start: int
+    seconds: float | None
+    status: str
+
+
+class _Calls:
+    """Collects the calls of tools while spans go by in any order, and who stands above each of them."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, list[_Call]] = {}
+        self._above: dict[
+            tuple[str, str], tuple[str | None, str | None]
+        ] = {}  # span -> its parent, its name if it calls tools
+
+    def look(self, span: Span) -> None:
+        caller = str(span.attributes.get("gen_ai.agent.name") or "") or span.name
+        named = caller if span.kind in ("agent", "chain") else None
+        self._above[span.trace_id, span.span_id] = (span.parent_id, named)
+        name = span.tool.get("name") if span.tool else None
+        if span.kind == "tool" or name:
+            call = _Call(span.trace_id, span.parent_id, span.start, span.seconds, span.status)
+            self.of.setdefault(str(name or span.name), []).append(call)
+
+    def usage(self, name: str) -> Usage:
+        calls = self.of.get(name)
+        if not calls:
+            return Usage()
+        ended = [call for call in calls if call.status in ("ok", "error")]
+        failed = [float(call.status == "error") for call in ended]
+        rate = clustered_rate(failed, [call.trace for call in ended]) if ended else None
+        times = [call.seconds for call in ended if call.status == "ok" and call.seconds is not None]
+        callers = Counter(caller for call in calls if (caller := self._caller(call)))
+        last = max(calls, key=lambda call: call.start)
+        return Usage(
+            len(calls), int(sum(failed)), rate and rate.value, rate and rate.low, rate and rate.high,
+            quantile(times, 0.5).value if times else None, quantile(times, 0.95).value if times else None,
+            dict(callers.most_common()), rfc3339(last.start), last.trace,
+        )  # fmt: skip
+
+    def _caller(self, call: _Call) -> str | None:
+        """The nearest agent or chain above; None where none is known. A parent that leads back to itself ends the walk."""
+        seen: set[str] = set()
+        at = call.parent
+        while at is not None and at not in seen:
+            seen.add(at)
+            at, named = self._above.get((call.trace, at), (None, None))
+            if named:
+                return named
+        return None
+
+
+def _in_code(sources: Iterable[Source]) -> bool:
+    return any(one.kind == "code" for one in sources)
+
+
+def _versions(session: Session, name: str) -> tuple[str, ...]:
+    return tuple(one.ref for one in session.find("artifacts", kind="tool", name=name, limit=_VERSIONS).items)
+
+
+def _disagreements(sources: tuple[Source, ...]) -> Iterator[str]:
+    """Where two sources both say something and say different things; each field against the first that says it."""
+    for what, read in _FIELDS:
+        said = [(one, value) for one in sources if (value := read(one.card))]
+        for one, value in said[1:]:
+            first, ours = said[0]
+            if value != ours:
+                yield f"{what}: {_where(first)} says {_short(ours)}, {_where(one)} says {_short(value)}"
+    typed = [one for one in sources if one.card.parameters]
+    for one in typed[1:]:
+        if one.card.parameters != typed[0].card.parameters:
+            ours, theirs = _apart(typed[0].card.parameters, one.card.parameters)
+            yield f"parameters: {_where(typed[0])} says {_short(ours)}, {_where(one)} says {_short(theirs)}"
+
+
+_FIELDS: tuple[tuple[str, Callable[[ToolCard], str]], ...] = (
+    ("description", lambda card: " ".join(card.description.split())),
+    ("owner", lambda card: card.owner or ""),
+    ("permissions", lambda card: ", ".join(sorted(card.permissions))),
+)
+
+
+def _apart(a: Mapping[str, Json], b: Mapping[str, Json]) -> tuple[str, str]:
+    """What two schemas say differently, as JSON: of their properties where these differ, else of the rest."""
+    ours, theirs = a.get("properties"), b.get("properties")
+    if isinstance(ours, dict) and isinstance(theirs, dict) and ours != theirs:
+        a, b = ours, theirs
+    keys = [key for key in sorted({*a, *b}) if a.get(key) != b.get(key)]
+    first, second = ({key: side[key] for key in keys if key in side} for side in (a, b))
+    return json.dumps(first, ensure_ascii=False), json.dumps(second, ensure_ascii=False)
+
+
+def _where(source: Source) -> str:
+    return source.card.place or source.kind
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else text[:99] + "…"
