@@ -6,7 +6,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from afere.base.canonical import Json
     from afere.base.decision import Decision, Ruling
-    from afere.evals import Experiment
+    from afere.evals import Experiment, Suite
     from afere.evals.forecast import Forecast
+    from afere.evals.past import Wanted
     from afere.evals.stopping import Kind
     from afere.evals.work import Work
 
@@ -123,12 +124,17 @@ def _write(file: Path, text: str) -> None:
     "--recorded", is_flag=True, help="Take the answers recorded in evals/SUITE.recorded.jsonl; no key is needed."
 )
 @click.option("--shape", metavar="SHAPE", help="How the rows are written: ragas, afere, or expected=answer,input=q.")
+@click.option(
+    "--traces", metavar="FILTER", help="Score past traces, such as 'chain:qa since:7d'; nothing is run again."
+)
+@click.option("--most", type=click.IntRange(1), metavar="N", help="Of --traces: the newest so many; 200 unless said.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Of --traces: so many at random (a fixed seed).")
 @_reported
 @placed
 def eval_(
     place: Place, suite: str, *, against: str | None, repeats: int | None, concurrency: int, max_cost: float | None,
     dry_run: bool, ask_above: float, resume: bool, allow_open: bool, stop: Kind | None, recorded: bool, shape: str | None,
-    reports: Reports,
+    traces: str | None, most: int | None, sample: int | None, reports: Reports,
 ) -> int:  # fmt: skip
     """Evaluate SUITE: a file such as evals/qa.yaml, or its name there. The exit status is its gate's.
 
@@ -138,13 +144,20 @@ def eval_(
     from afere.data.shapes import told_in
     from afere.evals import Plan, find_suite, perform, read_suite
     from afere.evals.evaluation import forecast_of
+    from afere.evals.past import past, told
     from afere.evals.recorded import read, recorded_beside
 
     project = place.here()
     read_ = read_suite(find_suite(suite, project), project)
+    wanted = _wanted(
+        read_, traces, most, sample, without={"--repeats": repeats, "--stop": stop, "--recorded": recorded, "--shape": shape}
+    )
+    found_past = past(wanted, read_.name, project) if wanted else None
     answers = recorded_beside(read_.baseline)
     taken = read(answers, shown(answers, project.root)) if recorded else None
-    plan = Plan.of(read_, against=against, repeats=repeats, stop=stop, recorded=taken, shape=told_in(shape))
+    plan = Plan.of(
+        read_, against=against, repeats=repeats, stop=stop, recorded=taken, shape=told_in(shape), past=found_past
+    )
 
     if dry_run:
         found = forecast_of(plan, project, concurrency)
@@ -155,6 +168,9 @@ def eval_(
         said = [f"{work.data.ref}: {work.data.reading}"] if work.data.reading else []
         for line in () if place.json else (*said, *work.outlook):
             click.echo(str(line), err=True)
+        if found_past is not None and not place.json:
+            click.echo(told(found_past.to_json()), err=True)
+            click.echo(forecast_line(work.forecast(concurrency)), err=True)
         if max_cost is None and not place.json and sys.stdin.isatty() and sys.stderr.isatty():
             _ask(work.forecast(concurrency), ask_above)
 
@@ -173,6 +189,24 @@ def eval_(
 
     place.show(_experiment_json(made, decision), draw)
     return _status(made, decision, allow_open=allow_open)
+
+
+def _wanted(
+    suite: Suite, traces: str | None, most: int | None, sample: int | None, *, without: Mapping[str, object]
+) -> Wanted | None:
+    """Which past traces are scored, by the command line, else by the suite; None: its target runs."""
+    from afere.evals.past import Wanted
+
+    said = suite.traces
+    if traces is None and said is None:
+        if most is not None or sample is not None:
+            raise BadInput("--most and --sample are of --traces: give a filter, such as --traces 'chain:qa since:7d'.")
+        return None
+    if strange := [name for name, given in without.items() if given]:
+        raise BadInput(f"{strange[0]}: past traces are scored as they are. Leave out {strange[0]}.")
+    if most is None and sample is None and said is not None:
+        most, sample = said.most, said.sample
+    return Wanted(traces if traces is not None else said.filter if said else "", most, sample)
 
 
 def _ask(found: Forecast, limit: float) -> None:

@@ -56,8 +56,7 @@ def draw_experiment(console: Console, made: Experiment) -> None:
     from afere.evals import report
 
     said = made.content
-    target = said["target"]
-    what = str(target[0]) if isinstance(target, list) else "the rows' own outputs"
+    what = report.subject(said)
     dataset = str(said["dataset"][0]) if isinstance(said["dataset"], list) else ""
     paid = None if said.get("from_cache") else made.cost
     cost = f", ${paid:.4f}" if paid is not None else ""

@@ -18,6 +18,7 @@ from afere.data import dataset as dataset_of
 from afere.data.place import calling_project, session_of
 from afere.evals.experiment import Experiment
 from afere.evals.forecast import Forecast
+from afere.evals.past import SUBJECT, Wanted, past
 from afere.evals.references import check_words, rules_before
 from afere.evals.results import Result
 from afere.evals.scorers import Judging, named
@@ -30,8 +31,8 @@ from afere.tracing import flush
 
 
 def evaluate(
-    target: Callable[..., object] | str | None,
-    data: str | Path | Dataset | Iterable[Mapping[str, object] | Row],
+    target: Callable[..., object] | str | None = None,
+    data: str | Path | Dataset | Iterable[Mapping[str, object] | Row] | None = None,
     *,
     scorers: Sequence[Judging | Callable[..., object] | str | Mapping[str, Json]],
     repeats: int = 1,
@@ -39,6 +40,9 @@ def evaluate(
     concurrency: int = 8,
     max_cost: float | None = None,
     resume: bool = False,
+    traces: str | None = None,
+    most: int | None = None,
+    sample: int | None = None,
 ) -> Experiment:
     """Run `target` on every row of `data` and score what comes out. Also works inside a notebook's running loop.
 
@@ -46,6 +50,9 @@ def evaluate(
     None to score the rows' own `output`. `against`: what the table compares with: `baseline` (the file in git),
     `qa@production`, `experiment:12`. `max_cost` (USD) starts no new row, and asks no judge, once reached. `resume` goes on with an
     interrupted evaluation of the same target and rows: what is finished is not run, and not paid, again.
+
+    `traces` takes the place of both: a filter such as `chain:qa since:7d`, whose newest `most` traces (200 unless said), or
+    `sample` of them at random, are scored as they are.
     """
     project = calling_project()
     importable(project)
@@ -56,6 +63,24 @@ def evaluate(
             f"Two scorers are called {sorted(twice)[0]!r}: give one another name."
             if twice
             else "Give at least one scorer."
+        )
+    if traces is not None:
+        if target is not None or data is not None or repeats != 1:
+            raise BadInput("traces: past traces are scored as they are; leave out target, data and repeats.")
+        found = past(Wanted(traces, most, sample), SUBJECT.name, project)
+        plan = Plan(
+            SUBJECT.name,
+            SUBJECT,
+            found.data,
+            tuple(judges),
+            project.root / "evals/traces.baseline.json",
+            against=against,
+            past=found,
+        )
+        return perform(plan, project, concurrency=concurrency, max_cost=max_cost, resume=resume)
+    if data is None or most is not None or sample is not None:
+        raise BadInput(
+            "data: give rows, a file or a dataset; or traces='chain:qa since:7d' (most and sample are of traces)."
         )
     subject = subject_of(target, project)
     plan = Plan(
@@ -108,7 +133,7 @@ def perform(
     finally:
         work.pool.shutdown(wait=False, cancel_futures=True)
     results = work.results(outcomes)
-    costs = [*(one.cost for one in outcomes if one.cost is not None), *work.judging]
+    costs = [*(one.cost for one in outcomes if one.cost is not None), *work.judging]  # past traces were paid before
     content = work.content(results, before)
     content |= {"seconds": round(time.monotonic() - begun, 3), "cost": sum(costs) if costs else None}
     content["outlook"] = [cast("Json", one.to_json()) for one in work.outlook]

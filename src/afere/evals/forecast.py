@@ -117,9 +117,10 @@ def forecast(
     *,
     repeats: int,
     concurrency: int,
+    past: bool = False,
 ) -> Forecast:
     """What running the subject on all rows and scoring it takes: by the newest experiment of that name, else by the texts
-    that would be sent. Nothing is called.
+    that would be sent. Nothing is called. `past`: the rows are traces of this store, which judges read.
     """
     runs = len(data.rows) * repeats
     last = previous(name, session)
@@ -131,7 +132,15 @@ def forecast(
         )
     outputs = _outputs(earlier, session)
     a_call = parts[0].seconds.times(1 / max(1.0, parts[0].calls.high or 1.0)) if parts else Range()
-    parts += [_judged(one, data.rows, outputs, runs, a_call) for one in scorers if isinstance(one, Judge)]
+    cases = [
+        Case(
+            row,
+            outputs.get(row.id, row.output if row.output is not None else row.expected),
+            session.spans.trace(row.id) if past else None,
+        )
+        for row in (data.rows[:_SAMPLE] if any(isinstance(one, Judge) for one in scorers) else ())
+    ]
+    parts += [_judged(one, cases, runs, a_call) for one in scorers if isinstance(one, Judge)]
     return Forecast(len(data.rows), repeats, concurrency, tuple(parts))
 
 
@@ -262,14 +271,13 @@ def _outputs(earlier: Sequence[Result], session: Session) -> dict[str, Json]:
     return {row: trace.root.output for row, trace in found.items() if trace is not None}
 
 
-def _judged(judge: Judge, rows: Sequence[Row], outputs: Mapping[str, Json], runs: int, pace: Range) -> Part:
-    """What a judge asks: by its question about each row, with what was answered before or what is expected in the output's place."""
+def _judged(judge: Judge, cases: Sequence[Case], runs: int, pace: Range) -> Part:
+    """What a judge asks: by its question about each case, with what was answered before or what is expected in the output's place."""
     counts: dict[str, list[int]] = {}
     own: dict[str, Mapping[str, Json] | None] = {}
-    for row in rows[:_SAMPLE]:
-        output = outputs.get(row.id, row.output if row.output is not None else row.expected)
+    for case in cases:
         try:
-            asked = judge.asks(Case(row, output))
+            asked = judge.asks(case)
         except AfereError:  # the run will say so
             break
         for number, (model, request) in enumerate(asked):

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as Xml
 
 from afere.base.canonical import Json
 from afere.base.decision import Decision, Ruling
+from afere.evals import past
 from afere.evals.comparison import Comparison
 from afere.evals.experiment import Experiment
 from afere.evals.stopping import told
@@ -49,13 +50,16 @@ def notes(experiment: Experiment) -> list[str]:
             f"{said['unfinished']} of {said['runs']} runs are unfinished (model, network or disk): go on with --resume"
         )
     if said["errors"]:
-        found.append(f"the target raised an error in {said['errors']} of {said['runs']} runs")
+        what = "an error ended" if said.get("traces") else "the target raised an error in"
+        found.append(f"{what} {said['errors']} of {said['runs']} runs")
     if said.get("unfit"):
         found.append(f"{said['unfit']} of {said['runs']} runs did not begin: {said['unfit_why']}")
     if said.get("from_cache"):
         found.append("all answers came from the cache; nothing was paid")
     if isinstance(stop := said.get("stop"), dict):
         found.append(told(stop))
+    if isinstance(traces := said.get("traces"), dict):
+        found.append(past.told(traces))
     if isinstance(recorded := said.get("recorded"), dict):
         found.append(
             f"answers were read from a recording of {recorded['experiment']} ({str(recorded['at'])[:10]}); nothing ran"
@@ -101,7 +105,7 @@ def markdown(experiment: Experiment, decision: Decision | None) -> str:
         if decision
         else f"**{_cell(experiment.name)}**"
     )
-    lines = [f"{head} ({experiment.ref}, {said['cases']} cases, {_cell(str(_name(said['target'])))})", ""]
+    lines = [f"{head} ({experiment.ref}, {said['cases']} cases, {_cell(subject(said))})", ""]
     if decision:
         lines += ["| | rule | answer | value | 90% interval | cases |", "|---|---|---|---|---|---|"]
         lines += [_rule_line(one) for one in decision.rules] + [""]
@@ -187,8 +191,12 @@ def _rule_line(one: Ruling) -> str:
     )
 
 
-def _name(target: Json) -> Json:
-    return target[0] if isinstance(target, list) else "the rows' own outputs"
+def subject(said: Mapping[str, Json]) -> str:
+    """What an experiment's content says was evaluated, for people."""
+    target = said["target"]
+    if isinstance(target, list):
+        return str(target[0])
+    return "past traces" if said.get("traces") else "the rows' own outputs"
 
 
 def _cell(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +17,7 @@ from afere.base.project import Project
 from afere.base.rule import BUILTIN, Rule, parse_rule
 from afere.data.shapes import Told, shape_of
 from afere.evals import gate
+from afere.evals.past import Wanted
 from afere.evals.scorers import Judging, named
 from afere.evals.select import FIELDS
 from afere.evals.stopping import Kind
@@ -30,7 +31,7 @@ SUITE_SCHEMA: dict[str, Json] = {
     "title": "afere suite",
     "description": "What is evaluated, on which rows, by which scorers, and what must hold.",
     "type": "object",
-    "required": ["data", "scorers"],
+    "required": ["scorers"],
     "additionalProperties": False,
     "properties": {
         "name": {"type": "string", "pattern": "^[a-z][a-z0-9._-]*$", "description": "default: the file's stem"},
@@ -44,6 +45,12 @@ SUITE_SCHEMA: dict[str, Json] = {
             "additionalProperties": {"type": "string"},
             "description": "how the rows are written, where their keys do not say it: ragas, afere, or a map such as {expected: answer}",
         },
+        "traces": {
+            "type": "string",
+            "description": "past traces by a filter such as chain:qa since:7d, in place of target and data: they are scored as they are",
+        },
+        "most": {"type": "integer", "minimum": 1, "description": "of traces: the newest so many; 200 unless said"},
+        "sample": {"type": "integer", "minimum": 1, "description": "of traces: so many at random, with a fixed seed"},
         "scorers": {
             "type": "array",
             "minItems": 1,
@@ -95,6 +102,7 @@ class Suite:
     gate: tuple[Rule, ...] = ()
     stop: Kind | None = None
     shape: Told = None
+    traces: Wanted | None = None  # past traces, in place of subject and data
 
     @property
     def content(self) -> dict[str, Json]:
@@ -104,6 +112,7 @@ class Suite:
             "repeats": self.repeats, "against": self.against, "slices": list(self.slices),
             "gate": [str(rule) for rule in self.gate], **({"stop": self.stop} if self.stop else {}),
             **({"shape": cast("Json", self.shape)} if self.shape else {}),
+            **({"traces": self.traces.to_json()} if self.traces else {}),
         }  # fmt: skip
 
 
@@ -137,6 +146,7 @@ def read_suite(file: Path, project: Project) -> Suite:
     document = read_yaml(text, file=shown)
     check(document, SUITE_SCHEMA)
     said = cast("dict[str, Json]", document.value)
+    traces = _traces(document, said)
     name = check_name(str(said.get("name") or file.stem), "suite")
     importable(project)
     subject = _at(document, ("target",), lambda: subject_of(said.get("target"), project))
@@ -153,10 +163,29 @@ def read_suite(file: Path, project: Project) -> Suite:
         if one not in NAMED_SLICES:
             _at(document, ("slices", i), lambda t=one: parse_filter(t, fields=FIELDS))
     return Suite(
-        name, subject, str(said["data"]), scorers, file.with_name(f"{name}.baseline.json"),
+        name, subject, str(said.get("data") or ""), scorers, file.with_name(f"{name}.baseline.json"),
         cast("int", said.get("repeats", 1)), cast("str | None", said.get("against")),
-        tuple(slices), rules, cast("Kind | None", said.get("stop")), shape,
+        tuple(slices), rules, cast("Kind | None", said.get("stop")), shape, traces,
     )  # fmt: skip
+
+
+def _traces(document: Document, said: Mapping[str, Json]) -> Wanted | None:
+    """Which past traces a suite scores; None where it has a dataset of its own."""
+    if "traces" not in said:
+        lone = next((key for key in ("most", "sample") if key in said), None)
+        if lone is not None or "data" not in said:
+            what = f"{lone}: is of traces" if lone else "'data' is missing: a file of rows, or a dataset; or"
+            raise BadInput(
+                f"{document.at((lone,) if lone else ())}: {what} traces: a filter such as 'chain:qa since:7d'."
+            )
+        return None
+    strange = next((key for key in ("target", "data", "repeats", "stop") if said.get(key) is not None), None)
+    if strange is not None:
+        raise BadInput(
+            f"{document.at((strange,))}: {strange}: past traces are scored as they are. Leave out {strange}, or traces."
+        )
+    most, sample = cast("int | None", said.get("most")), cast("int | None", said.get("sample"))
+    return _at(document, ("traces",), lambda: Wanted(str(said["traces"]), most, sample))
 
 
 def _rule(text: str, known: Sequence[str]) -> Rule:

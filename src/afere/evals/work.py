@@ -37,6 +37,7 @@ from afere.evals.gate import Missing
 from afere.evals.judge import Judge
 from afere.evals.known import known_from
 from afere.evals.outlook import Outlook, outlook
+from afere.evals.past import SUBJECT, Past, outcome_of
 from afere.evals.people import compared_with_people
 from afere.evals.recorded import Recording
 from afere.evals.references import reference
@@ -77,17 +78,23 @@ class Plan:
     stop: stopping.Kind | None = None  # looked at while it runs, and stopped as soon as its rules are decided
     recorded: Recording | None = None  # answers that are not asked for again
     shape: Told = None  # how the rows are written, where their keys do not say it
+    past: Past | None = None  # traces that are scored as they are
 
     @classmethod
     def of(
         cls, suite: Suite, *, against: str | None = None, repeats: int | None = None, stop: stopping.Kind | None = None,
-        recorded: Recording | None = None, shape: Told = None,
+        recorded: Recording | None = None, shape: Told = None, past: Past | None = None,
     ) -> Plan:  # fmt: skip
         """A suite's plan, with what the command line says otherwise. The table compares with what the rules compare with."""
         compared = next((rule.against for rule in suite.gate if rule.against is not None), None)
+        against = against or suite.against or compared
+        if past is not None:
+            return cls(
+                suite.name, SUBJECT, past.data, suite.scorers, suite.baseline, against=against, suite=suite, past=past
+            )
         return cls(
             suite.name, suite.subject, suite.data, suite.scorers, suite.baseline, repeats or suite.repeats,
-            against or suite.against or compared, suite, stop or suite.stop, recorded,
+            against, suite, stop or suite.stop, recorded,
             shape or suite.shape,
         )  # fmt: skip
 
@@ -193,8 +200,9 @@ class Work:
         subject = plan.subject if plan.recorded is None else replace(plan.subject, run=None)
         scorers = plan.scorers if plan.recorded is None else ()
         return forecast(
-            subject, self.data, scorers, plan.name, self.session, repeats=plan.repeats, concurrency=concurrency
-        )
+            subject, self.data, scorers, plan.name, self.session, repeats=plan.repeats, concurrency=concurrency,
+            past=plan.past is not None,
+        )  # fmt: skip
 
     @cached_property
     def outlook(self) -> list[Outlook]:
@@ -225,7 +233,8 @@ class Work:
         if self.plan.recorded is not None:
             return self.plan.recorded.outcomes(self.data.rows, self.plan.repeats)
         why = "the row has no output, and there is no target to make one"
-        return [Outcome(row, 1, row.output, None if row.output is not None else why) for row in self.data.rows]
+        made = {row.id for row in self.data.rows if row.output is not None or self.plan.past is not None}
+        return [Outcome(row, 1, row.output, None if row.id in made else why) for row in self.data.rows]
 
     def _place_of(self, row: Row | None) -> str:
         """Where a row was written, `data/qa.jsonl:3`; else the dataset's reference."""
@@ -264,7 +273,7 @@ class Work:
             self.watch("running", now)
 
     def _scored_alone(self, outcome: Outcome) -> Steps[None]:
-        yield from self.score(outcome)
+        yield from self.score(outcome if self.plan.past is None else outcome_of(outcome, self.session))
         if self.watch is not None:
             done, total = len(self.made), len(self.data)
             left = (time.monotonic() - self.begun) / done * (total - done)
@@ -281,14 +290,14 @@ class Work:
             case = Case(outcome.row, outcome.output, outcome.trace, outcome.repeat)
             with entered(self._apart):  # the traces of judges are their own
                 found = yield from self._found(case)
-            if _from_cache(case.trace, found):
+            if self.plan.past is None and _from_cache(case.trace, found):
                 self.cached.append(case.row.id)
         made = _result(outcome, self.digests[outcome.row.id], found)
         self.made[outcome.row.id, outcome.repeat] = self.plan.recorded.completed(made) if self.plan.recorded else made
 
     def _unscored(self, outcome: Outcome) -> dict[str, Scored]:
-        why = outcome.error or ""
-        why = why if outcome.world or outcome.unfit else f"the target raised {why}"
+        why, ran = outcome.error or "", "the trace failed with" if self.plan.past else "the target raised"
+        why = why if outcome.world or outcome.unfit else f"{ran} {why}"
         return {one.name: Scored(None, why, outcome.world) for one in self.plan.scorers}
 
     def _found(self, case: Case) -> Steps[dict[str, Scored]]:
@@ -375,7 +384,7 @@ class Work:
             "uncompared": against.why if isinstance(against, Missing) else None,
             "gate": gate, "baseline": shown(plan.baseline, self.project.root),
             "measures": [one.to_json() for one in measures(results, compared)], "slices": self._slices(results),
-            "recorded": _recorded_said(plan.recorded),
+            "recorded": _recorded_said(plan.recorded), "traces": plan.past.to_json() if plan.past else None,
             "findings": [_gone(rule, where, plan.name) for rule, where in before.items() if plan.suite and rule not in gate],
         }  # fmt: skip
 

@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -199,7 +200,7 @@ def _of_trace(session: Session, trace: Trace, *, up: bool, down: bool, most: int
     kept = {hash_: one for hash_, _ in ran if (one := _kept(session, hash_)) is not None}
     held = [
         (experiment, run)
-        for experiment in _experiments(session, list(kept.values()), since=rfc3339(root.start))
+        for experiment in _holding(session, trace, list(kept.values()))
         for run in _runs(session, experiment)
         if run.trace == trace.trace_id
     ]
@@ -306,6 +307,17 @@ def _experiments(session: Session, artifacts: Iterable[Artifact], *, since: str 
     found = session.reach(*(one.hash for one in whole), up=False, most=100_000)
     nodes = sorted((node.at, node.ref) for node, _ in found.nodes if node.kind == "experiment" and node.at >= since)
     return [session.get(ref) for _, ref in nodes[:_EXPERIMENTS]]
+
+
+def _holding(session: Session, trace: Trace, ran: Iterable[Artifact]) -> list[Artifact]:
+    """The experiments that may hold a trace: of what ran in it, and those that scored it later as it was."""
+    made = {one.ref: one for one in _experiments(session, ran, since=rfc3339(trace.root.start))}
+    scores = session.find("scores", target=trace.trace_id, limit=1000).items
+    named = {ref for one in scores if isinstance(ref := one.data.get("experiment"), str)} - made.keys()
+    for ref in sorted(named):
+        with suppress(NotFound):
+            made[ref] = session.get(ref, kind="experiment")
+    return list(made.values())
 
 
 def _runs(session: Session, experiment: Artifact) -> tuple[Result, ...]:
