@@ -184,3 +184,15 @@ def test_what_judges_cost_is_shown_before_they_begin(project: Path, afere_: Run)
     assert said["calls"] == [5.0, 5.0]
     assert said["cost"][0] > 0
     assert [one["name"] for one in said["parts"]] == ["polite"]
+
+
+def test_essential_average_and_edge_cases_are_reported_apart(project: Path, afere_: Run) -> None:
+    tiers = ["essential", "average", "edge"]
+    rows = [{"input": {"n": i}, "output": "ok" if i % 3 else "much too long", "tier": tiers[i % 3]} for i in range(9)]
+    (project / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    slices = ", ".join(f"'attr.tier:{tier}'" for tier in tiers)
+    (project / "evals/live.yaml").write_text(f"data: rows.jsonl\nscorers: [app:short]\nslices: [{slices}]\n")
+    status, out, _ = afere_("eval", "live", "--json")
+    assert status == 0
+    found = {name: (said[0]["value"], said[0]["n"]) for name, said in json.loads(out)["slices"].items()}
+    assert found == {"attr.tier:essential": (0.0, 3), "attr.tier:average": (1.0, 3), "attr.tier:edge": (1.0, 3)}

@@ -15,6 +15,7 @@ from afere.base.canonical import Json, plain
 from afere.base.errors import BadInput, WorldFailed
 from afere.chains.chain import Chain, joined, parameters_of
 from afere.chains.component import Component
+from afere.chains.framework import Asked, asked_of
 from afere.net import Call, asend
 from afere.tracing import headers, span
 from afere.tracing.capture import Capture
@@ -56,7 +57,22 @@ def target_of(target: Callable[..., Any] | str) -> Target:
         return Target(chain.name, chain.parameters, is_async, call)
     if isinstance(target, Component):
         return Target(target.name, target.inputs, True, lambda inputs: target.aio(**inputs))
+    if (asked := asked_of(target)) is not None:
+        return _framework(target, asked)
     return _function(target)
+
+
+def _framework(target: object, asked: Asked) -> Target:
+    name = str(getattr(target, "name", None) or type(target).__name__)
+
+    async def acall(inputs: Mapping[str, Json]) -> Any:
+        with span(name, kind="chain") as live:
+            live.input(inputs)
+            output = as_json(await asked(inputs))
+            live.output(output)
+            return output
+
+    return Target(name, None, True, acall)
 
 
 def _function(fn: Callable[..., Any]) -> Target:

@@ -14,6 +14,7 @@ from afere.base.errors import BadInput, BadReference, NotFound
 from afere.base.extension import load
 from afere.base.project import Project
 from afere.chains import Chain, Component, chain, resolve_chain
+from afere.chains.framework import asked_of
 from afere.store import Session
 
 _FILES = (".md", ".txt", ".jinja", ".j2", ".prompt")
@@ -50,6 +51,8 @@ def subject_of(target: object, project: Project) -> Subject:
     if isinstance(target, Chain | Component):
         made = cast("Chain[..., Any] | Component", target)
         return Subject(made.name, made)
+    if asked_of(target) is not None:
+        return _function(cast("Callable[..., Any]", target))
     if not callable(target):
         raise BadInput(
             f"The target is a {type(target).__name__}. Give a function, a chain, a component, a name under chains: of "
@@ -96,7 +99,8 @@ def _named(target: str, project: Project) -> Subject:
 
 def _function(fn: Callable[..., Any]) -> Subject:
     """Plain functions become chains, so that their revision is known. Other callables run as they are."""
-    name = re.sub(r"[^a-z0-9._-]+", "-", str(getattr(fn, "__name__", type(fn).__name__)).lower()).strip("-._")
+    said = getattr(fn, "__name__", None) or (getattr(fn, "name", None) if not callable(fn) else None)
+    name = re.sub(r"[^a-z0-9._-]+", "-", str(said or type(fn).__name__).lower()).strip("-._")
     name = name if name[:1].isalpha() else "target"
     if inspect.isfunction(fn) or inspect.ismethod(fn):
         return Subject(name, chain(fn, name=name))
