@@ -150,7 +150,11 @@ def eval_(
     project = place.here()
     read_ = read_suite(find_suite(suite, project), project)
     wanted = _wanted(
-        read_, traces, most, sample, without={"--repeats": repeats, "--stop": stop, "--recorded": recorded, "--shape": shape}
+        read_,
+        traces,
+        most,
+        sample,
+        without={"--repeats": repeats, "--stop": stop, "--recorded": recorded, "--shape": shape},
     )
     found_past = past(wanted, read_.name, project) if wanted else None
     answers = recorded_beside(read_.baseline)
