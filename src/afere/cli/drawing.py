@@ -120,12 +120,19 @@ def _block(console: Console, title: str, text: str) -> None:
         console.print(Text(f"  ... {len(lines) - _MAX_LINES} more lines: --json shows all", "dim"))
 
 
+def printable(text: str) -> str:
+    """A text that others wrote, without codes for the terminal."""
+    return "".join(sign for sign in text if sign.isprintable() or sign in "\n\t")
+
+
 def draw_trace(console: Console, trace: Trace, scores: Sequence[Score], *, messages: bool = False) -> None:
     """The tree of spans with time, tokens, cost and errors, and what they said if asked; then what is thought of it."""
     root, totals = trace.root, trace.totals
     console.print(
         Text.assemble(
-            (root.name, "bold"), f"  {rfc3339(root.start)[:19].replace('T', ' ')} UTC  ", (trace.trace_id, "dim")
+            (printable(root.name), "bold"),
+            f"  {rfc3339(root.start)[:19].replace('T', ' ')} UTC  ",
+            (trace.trace_id, "dim"),
         )
     )
     for name, value in (("input", root.input), ("output", root.output)):
@@ -162,8 +169,8 @@ def draw_trace(console: Console, trace: Trace, scores: Sequence[Score], *, messa
         why = f": {score.why}" if score.why else ""
         console.print(
             Text.assemble(
-                (score.name, "bold"),
-                f" = {json.dumps(score.value)} by {score.by}{why}",
+                (printable(score.name), "bold"),
+                printable(f" = {json.dumps(score.value)} by {score.by}{why}"),
                 (f" on {on}" if on else "", "dim"),
             )
         )
@@ -174,10 +181,9 @@ def _draw_said(console: Console, span: Span) -> None:
     lines = _said(span)
     if not lines:
         return
-    console.print(Text.assemble((f"\n{span.name}", "bold"), (f" {span.kind} {span.span_id}", "dim")))
+    console.print(Text.assemble((f"\n{printable(span.name)}", "bold"), (f" {span.kind} {span.span_id}", "dim")))
     for who, text in lines:
-        plain = "".join(sign for sign in text if sign.isprintable() or sign in "\n\t")  # no codes for the terminal
-        console.print(Text.assemble((f"  {who}  ", "cyan"), plain.replace("\n", "\n    ")))
+        console.print(Text.assemble((f"  {printable(who)}  ", "cyan"), printable(text).replace("\n", "\n    ")))
 
 
 def _said(span: Span) -> list[tuple[str, str]]:
@@ -238,7 +244,7 @@ def _known(number: int | None) -> str:
 
 
 def _cut(value: Json) -> str:
-    text = " ".join(_text(value).split())
+    text = printable(" ".join(_text(value).split()))
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
 
 

@@ -206,9 +206,17 @@ def _table(console: Console, rows: list[tuple[Span, Totals]]) -> None:
     cells = [_cells(root, sums) for root, sums in rows]
     shown = [at for at in range(len(titles)) if any(row[at] for row in cells)]
     widths = {at: min(max(len(titles[at]), *(len(row[at]) for row in cells)), 24) for at in shown}
-    last = len(titles) - 1
+    last, name = len(titles) - 1, titles.index("name")
+    room = console.width - sum(width + 2 for at, width in widths.items() if at not in (last, name))
+    # Ids and numbers are of use whole only: the name gives way, then the input.
+    if last in widths and room < 20:
+        shown.remove(last)
+        del widths[last]
     if last in widths:
-        widths[last] = max(console.width - sum(width + 2 for at, width in widths.items() if at != last), 10)
+        widths[name] = max(min(widths[name], room - 2 - 16), 8)
+        widths[last] = max(room - 2 - widths[name] - 2, 4)
+    else:
+        widths[name] = max(min(widths[name], room - 2), 8)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for at in shown:
         right = titles[at] in ("took", "tokens", "cost")

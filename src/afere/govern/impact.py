@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from afere.base.canonical import Json
 from afere.base.clock import now_ns
 from afere.base.document import read_yaml
-from afere.base.errors import AfereError
+from afere.base.errors import AfereError, NotFound
 from afere.govern.prompts import read_prompt
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def impact(session: Session, project: Project, what: str) -> Impact:
         starts, note = _of_file(session, project, path, label)
     else:
         label, note = what, ""
+        if "/" in what or path.suffix in (".md", ".py", ".yaml", ".yml", ".jsonl", ".csv"):
+            raise NotFound(f"There is no file {what} in {project.root}.")
         starts = [session.get(what)]
     name = starts[0].name if starts else ""
     versions = _versions(session, starts)

@@ -199,7 +199,8 @@ def _near(connection: sqlite3.Connection, project: str, ref: Ref) -> str:
     if elsewhere:
         return f" Did you mean {' or '.join(elsewhere)}?"
     if names:
-        return f" Here are: {', '.join(list(dict.fromkeys(names))[:_MAX_LISTED])}."
+        whole = [f"{row['kind']}:{row['name']}" for row in rows if ref.kind in (None, row["kind"])]
+        return f" Here are: {', '.join(whole[:_MAX_LISTED])}."
     return " It is kept when it first runs: afere run CHAIN, or afere eval SUITE."
 
 

@@ -64,6 +64,8 @@ def restore(archive: Path, folder: Path, *, replace: bool = False, told: Told = 
 
     The one that was there is kept beside it, under the name in the answer. Nothing changes unless the whole backup is sound.
     """
+    if not archive.exists():
+        raise BadInput(f"There is no file {archive}.")
     there = folder.exists() and any(one.name != ".gitignore" for one in folder.iterdir())
     if there and not replace:
         raise Refused(

@@ -48,16 +48,19 @@ def threshold(estimate: Estimate, op: str, edge: float) -> Verdict:
 
     near, far = (estimate.low, estimate.high) if rising else (estimate.high, estimate.low)
     value = estimate.value
-    if value is None or estimate.clusters < FEW:
+    if value is None:
         return _few(estimate)
+    end = near if holds(value) else far
+    more = None if end is None else needs_more(estimate.n, abs(end - value), abs(value - edge))
+    if estimate.clusters < FEW:
+        return _few(estimate, more)
     if near is not None and holds(near):
         return Verdict("pass", f"proven {op} {edge:g}")
     if far is not None and not holds(far):
         return Verdict("fail", f"proven {opposite} {edge:g}")
-    end = near if holds(value) else far
     if end is None:
         return Verdict("open", "open: more cases are needed before this has a bound")
-    return _open(needs_more(estimate.n, abs(end - value), abs(value - edge)))
+    return _open(more)
 
 
 def not_worse(estimate: Estimate, margin: float) -> Verdict:
@@ -66,28 +69,34 @@ def not_worse(estimate: Estimate, margin: float) -> Verdict:
     Pass when the lower bound clears -margin, fail when the upper bound is below 0. A drop that is sure but within the
     margin passes and says so.
     """
-    if estimate.value is None or estimate.low is None or estimate.high is None or estimate.clusters < FEW:
+    if estimate.value is None or estimate.low is None or estimate.high is None:
         return _few(estimate)
+    drop = -estimate.value
+    # Open with a drop beyond the margin: more cases would prove it worse, so the distance to go is the drop itself.
+    more = needs_more(estimate.n, estimate.high - estimate.value, margin - drop if drop < margin else drop)
+    if estimate.clusters < FEW:
+        return _few(estimate, more)
     if estimate.low > -margin:
         sure = estimate.high < 0
         return Verdict("pass", f"worse by less than {margin:g}" if sure else f"proven not worse by {margin:g}")
     if estimate.high < 0:
         return Verdict("fail", "proven worse")
-    drop = -estimate.value
-    # Open with a drop beyond the margin: more cases would prove it worse, so the distance to go is the drop itself.
-    return _open(needs_more(estimate.n, estimate.high - estimate.value, margin - drop if drop < margin else drop))
+    return _open(more)
 
 
 def better(estimate: Estimate, margin: float) -> Verdict:
     """Is the difference (positive is better) surely above the margin?"""
-    if estimate.value is None or estimate.low is None or estimate.high is None or estimate.clusters < FEW:
+    if estimate.value is None or estimate.low is None or estimate.high is None:
         return _few(estimate)
+    more = needs_more(estimate.n, estimate.high - estimate.value, abs(estimate.value - margin))
+    if estimate.clusters < FEW:
+        return _few(estimate, more)
     by = f" by {margin:g}" if margin else ""
     if estimate.low > margin:
         return Verdict("pass", f"proven better{by}")
     if estimate.high < margin:
         return Verdict("fail", f"proven not better{by}")
-    return _open(needs_more(estimate.n, estimate.high - estimate.value, abs(estimate.value - margin)))
+    return _open(more)
 
 
 def _open(more: int | None) -> Verdict:
@@ -96,8 +105,9 @@ def _open(more: int | None) -> Verdict:
     return Verdict("open", f"open: needs about {more} more", more)
 
 
-def _few(estimate: Estimate) -> Verdict:
+def _few(estimate: Estimate, settling: int | None = None) -> Verdict:
+    """Too few independent cases for any verdict: as many as are missing, or as many as would settle it."""
     if estimate.n == 0:
         return Verdict("open", "open: nothing to go by")
-    more = max(1, FEW - estimate.clusters)
+    more = max(1, FEW - estimate.clusters, settling or 0)
     return Verdict("open", f"open: needs about {more} more", more)

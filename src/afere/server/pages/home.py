@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from afere.base.clock import now_ns
+from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput
 from afere.base.span import Span, totals
 from afere.evals.stats import Estimate, clustered_mean, clustered_rate, quantile
+from afere.evals.stats.decide import FEW
 from afere.server import figures, words
 from afere.server.pages.asked import Asked
 from afere.server.pages.over import drawn, slots_of
@@ -237,11 +238,19 @@ def _qualities(session: Session, over: str) -> tuple[Quality, ...]:
     """What was said of traces lately, by name of the score."""
     since = now_ns() - WINDOWS[over] * 10**9 if over in WINDOWS else 0
     named: dict[str, list[Score]] = {}
+    evaluated = _evaluated(session, since)
     for score in session.find("scores", limit=_SCORED).items:
-        if ":" not in score.target and _ns(score.at) >= since:  # of a trace or span, not of an artifact
+        of_trace = ":" not in score.target  # not of an artifact
+        if of_trace and _ns(score.at) >= since and score.target.partition("/")[0] not in evaluated:
             named.setdefault(score.name, []).append(score)
     found = [_quality(name, scores) for name, scores in sorted(named.items())]
     return tuple(one for one in found if one is not None)[:_FEW]
+
+
+def _evaluated(session: Session, since: int) -> set[str]:
+    """The newest runs of evaluations: what their scorers say is in the experiments, case by case."""
+    begun = f" since:{rfc3339(since)}" if since else ""
+    return {one.trace_id for one in session.spans.find(f"environment:evaluation{begun}", limit=_SCORED).items}
 
 
 def _ns(at: str) -> int:
@@ -264,7 +273,7 @@ def _quality(name: str, scores: Sequence[Score]) -> Quality | None:
     values, targets = [value for value, _ in known], [target.partition("/")[0] for _, target in known]
     estimate = (clustered_rate if share else clustered_mean)(values, targets)
     figure = None
-    if estimate.value is not None and estimate.low is not None:
+    if estimate.value is not None and estimate.low is not None and estimate.clusters >= FEW:
         figure = figures.interval(estimate.value, estimate.low, estimate.high)
     return Quality(name, estimate, missing, share, figure)
 
