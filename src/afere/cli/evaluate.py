@@ -6,7 +6,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -139,6 +139,7 @@ def eval_(
     """Evaluate SUITE: a file such as evals/qa.yaml, or its name there. The exit status is its gate's.
 
     0 all rules hold, 1 a rule failed, 3 not enough evidence, 4 rows are unfinished (go on with --resume).
+    A promptfoo file (promptfooconfig.yaml) runs too: 1 where a test does not pass.
     """
     from afere.data.place import shown
     from afere.data.shapes import told_in
@@ -148,6 +149,23 @@ def eval_(
     from afere.evals.recorded import read, recorded_beside
 
     project = place.here()
+    from afere.evals.promptfoo import is_promptfoo
+
+    if is_promptfoo(project.path(suite)):
+        if (
+            stop
+            or recorded
+            or shape
+            or traces is not None
+            or any((reports.junit, reports.sarif, reports.gitlab, reports.markdown))
+        ):
+            raise BadInput(
+                f"{suite} is promptfoo's: leave out --stop, --recorded, --shape, --traces and reports, or write a suite."
+            )
+        return _promptfoo(
+            place, suite, against=against, repeats=repeats, concurrency=concurrency, max_cost=max_cost, dry_run=dry_run,
+            ask_above=ask_above, resume=resume,
+        )  # fmt: skip
     read_ = read_suite(find_suite(suite, project), project)
     wanted = _wanted(
         read_,
@@ -211,6 +229,52 @@ def _wanted(
     if most is None and sample is None and said is not None:
         most, sample = said.most, said.sample
     return Wanted(traces if traces is not None else said.filter if said else "", most, sample)
+
+
+def _promptfoo(
+    place: Place, file: str, *, against: str | None, repeats: int | None, concurrency: int, max_cost: float | None,
+    dry_run: bool, ask_above: float, resume: bool,
+) -> int:  # fmt: skip
+    """Run what a promptfoo file says: one experiment for each prompt with each provider. `max_cost` holds for all together."""
+    from dataclasses import replace
+
+    from afere.evals import perform
+    from afere.evals.evaluation import forecast_of
+    from afere.evals.promptfoo import read_config
+
+    project = place.here()
+    config = read_config(project.path(file), project)
+    for line in config.lines:
+        click.echo(line, err=True)
+    plans = [replace(one, against=against, repeats=repeats or 1) for one in config.plans]
+    if dry_run:
+        found = [forecast_of(plan, project, concurrency) for plan in plans]
+        place.show([one.to_json() for one in found], lambda c: _each(draw_forecast, c, found))
+        return Exit.DONE
+
+    def begins(work: Work) -> None:
+        if max_cost is None and not place.json and sys.stdin.isatty() and sys.stderr.isatty():
+            _ask(work.forecast(concurrency), ask_above)
+
+    made: list[Experiment] = []
+    for plan in plans:
+        left = None if max_cost is None else max(0.0, max_cost - sum(one.cost or 0 for one in made))
+        with progress(quiet=place.json) as watch:
+            made.append(
+                perform(
+                    plan, project, concurrency=concurrency, max_cost=left, resume=resume, watch=watch, begins=begins
+                )
+            )
+    place.show([_experiment_json(one, None) for one in made], lambda c: _each(draw_experiment, c, made))
+    if not all(one.complete for one in made):
+        return Exit.WORLD_FAILED
+    failed = any(run.scores["passed"][0] is False or run.error for one in made for run in one.rows)
+    return Exit.RULE_FAILED if failed else Exit.DONE
+
+
+def _each(draw: Callable[[Console, Any], None], console: Console, several: Sequence[object]) -> None:
+    for one in several:
+        draw(console, one)
 
 
 def _ask(found: Forecast, limit: float) -> None:

@@ -1,0 +1,5 @@
+"""What promptfoo's YAML says, as plans: `afere eval promptfooconfig.yaml`."""
+
+from afere.evals.promptfoo.config import Config as Config
+from afere.evals.promptfoo.config import is_promptfoo as is_promptfoo
+from afere.evals.promptfoo.config import read_config as read_config
