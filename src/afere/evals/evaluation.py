@@ -91,7 +91,7 @@ def evaluate(
 
 def forecast_of(plan: Plan, project: Project, concurrency: int) -> Forecast:
     """How many calls and tokens a plan takes, what it costs and how long; nothing is called."""
-    data = dataset_of(cast("str", plan.data))
+    data = dataset_of(cast("str", plan.data), shape=plan.shape)
     return Work(plan, project, session_of(project), data, Purse(), None, concurrency).forecast(concurrency)
 
 
