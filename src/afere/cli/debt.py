@@ -119,7 +119,7 @@ def _draw(console: Console, looked: Trend, new: list[Finding] | None, everything
 def _cost(finding: Finding) -> str:
     cost = finding.cost
     parts = [
-        f"{cost.calls:,} calls" if cost.calls else "", f"{cost.failures:,} failed" if cost.failures else "",
+        f"{cost.calls:,} call{'s' * (cost.calls != 1)}" if cost.calls else "", f"{cost.failures:,} failed" if cost.failures else "",
         f"{cost.tokens:,} tokens" if cost.tokens else "", f"${cost.usd:,.2f}" if cost.usd else "",
     ]  # fmt: skip
     return ", ".join(part for part in parts if part)

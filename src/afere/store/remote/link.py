@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
 import sys
 import threading
@@ -29,7 +30,9 @@ _EACH = 60.0  # seconds of one attempt
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between attempts, half of it by chance
 _SHORT = 1_000  # bytes not worth packing
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TOLD = 2  # attempts after which it is said that something is waited for
 _ending = threading.Event()
+_log = logging.getLogger("afere")
 
 
 def hurry() -> None:
@@ -106,6 +109,8 @@ class Link:
             if time.monotonic() + pause - begun > self._patience():
                 self._failing.set()
                 raise problem
+            if attempt == _TOLD:
+                _log.warning("%s It is asked again for up to %.0f s.", problem, self._patience())
             _sleep(pause)
             attempt += 1
 
@@ -139,7 +144,7 @@ def _problem(answer: Answer, url: str) -> AfereError:
     told: Mapping[str, Json] = cast("Mapping[str, Json]", said) if isinstance(said, dict) else {}
     text = str(told.get("detail") or f"{url} answered {answer.status}")
     if answer.status == 401:
-        return Refused(f"{url} does not let this program in: {text} Set the key with AFERE_KEY.")
+        return Refused(f"{url} does not let this program in: {text.rstrip('.')}. Set the key with AFERE_KEY.")
     owner = told.get("owner")
     if isinstance(owner, dict):
         return Busy(text, Owner(**cast("dict[str, Any]", owner)))
