@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -45,6 +46,8 @@ class Place:
         import afere.store
 
         project = self.here()
+        if "://" in project.store:
+            _tell_of_waiting()
         return afere.store.open(project.store, project=project.name)
 
     def show(self, value: Any, draw: Callable[[Console], None]) -> None:
@@ -54,6 +57,20 @@ class Place:
             click.echo(json.dumps(value, ensure_ascii=False, indent=2))
         else:
             draw(console())
+
+
+@functools.cache
+def _tell_of_waiting() -> None:
+    """Say on stderr when a server lets the command wait."""
+    log = logging.getLogger("afere.waiting")
+    log.addHandler(logging.StreamHandler())
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def printable(text: str) -> str:
+    """A text that others wrote, such as a span's name, without codes for the terminal."""
+    return "".join(sign for sign in text if sign.isprintable() or sign in "\n\t")
 
 
 @functools.cache

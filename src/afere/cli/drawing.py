@@ -19,6 +19,7 @@ from afere.base.clock import rfc3339
 from afere.base.decision import Decision, Ruling
 from afere.base.score import Score
 from afere.base.span import Span, Trace
+from afere.cli.common import printable
 from afere.store.spans import died
 
 if TYPE_CHECKING:
@@ -118,11 +119,6 @@ def _block(console: Console, title: str, text: str) -> None:
     console.print(Text("\n".join(f"  {line}" for line in lines[:_MAX_LINES])))
     if len(lines) > _MAX_LINES:
         console.print(Text(f"  ... {len(lines) - _MAX_LINES} more lines: --json shows all", "dim"))
-
-
-def printable(text: str) -> str:
-    """A text that others wrote, without codes for the terminal."""
-    return "".join(sign for sign in text if sign.isprintable() or sign in "\n\t")
 
 
 def draw_trace(console: Console, trace: Trace, scores: Sequence[Score], *, messages: bool = False) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from afere.base.errors import NotFound
-from afere.cli.common import Place, placed
+from afere.cli.common import Place, placed, printable
 from afere.cli.traces import took
 
 if TYPE_CHECKING:
@@ -64,17 +64,17 @@ def _draw(console: Console, found: Registry) -> None:
                 overflow="fold" if title == "tool" else "ellipsis",
             )
         for tool in found.tools:
-            table.add_row(*map(_plain, _row(tool)))
+            table.add_row(*map(printable, _row(tool)))
         console.print(table)
     else:
         console.print("No tools yet. Decorate a function with @afere.tool, or list tools under tools: in afere.yaml.")
     differ = [tool.name for tool in found.tools if tool.disagreements]
     if differ:
-        console.print(_plain(f"sources disagree on {', '.join(differ)}: afere tools {differ[0]}"), markup=False)
+        console.print(printable(f"sources disagree on {', '.join(differ)}: afere tools {differ[0]}"), markup=False)
     if found.cut:
         console.print(f"only the newest spans of {found.days} days were read; fewer --days give whole figures")
     for problem in found.problems:
-        console.print(_plain(f"left out  {problem}"), markup=False)
+        console.print(printable(f"left out  {problem}"), markup=False)
 
 
 def _row(tool: Registered) -> tuple[str, ...]:
@@ -113,16 +113,11 @@ def _draw_one(console: Console, tool: Registered, days: int) -> None:
         *(("declared", f"{one.card.place or 'offered or called in traces'} ({one.kind})") for one in tool.sources),
         *(("disagree", one) for one in tool.disagreements),
     ]  # fmt: skip
-    console.print(_plain(tool.name), style="bold", markup=False)
+    console.print(printable(tool.name), style="bold", markup=False)
     if tool.description:
-        console.print(_plain(tool.description), markup=False)
+        console.print(printable(tool.description), markup=False)
     for title, text in lines:
         if text:
-            console.print(f"{title:12}{_plain(text)}", markup=False)
+            console.print(f"{title:12}{printable(text)}", markup=False)
     if tool.parameters:
-        console.print(_plain(json.dumps(dict(tool.parameters), ensure_ascii=False, indent=2)), markup=False)
-
-
-def _plain(text: str) -> str:
-    """Without codes for the terminal: names and descriptions come from whoever wrote the traces."""
-    return "".join(sign for sign in text if sign.isprintable() or sign in "\n\t")
+        console.print(printable(json.dumps(dict(tool.parameters), ensure_ascii=False, indent=2)), markup=False)

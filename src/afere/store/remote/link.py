@@ -32,7 +32,7 @@ _SHORT = 1_000  # bytes not worth packing
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TOLD = 2  # attempts after which it is said that something is waited for
 _ending = threading.Event()
-_log = logging.getLogger("afere")
+_log = logging.getLogger("afere.waiting")
 
 
 def hurry() -> None:
@@ -109,8 +109,8 @@ class Link:
             if time.monotonic() + pause - begun > self._patience():
                 self._failing.set()
                 raise problem
-            if attempt == _TOLD:
-                _log.warning("%s It is asked again for up to %.0f s.", problem, self._patience())
+            if attempt == _TOLD:  # for whoever looks on; a program that waits in silence loses nothing by it
+                _log.info("%s It is asked again for up to %.0f s.", problem, self._patience())
             _sleep(pause)
             attempt += 1
 
