@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shlex
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,19 +19,18 @@ from afere.cli.judged import (
     draw_comparison,
     draw_decision,
     draw_experiment,
-    draw_forecast,
     draw_preferred,
     forecast_line,
-    progress,
 )
+from afere.cli.running import Running
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from afere.base.canonical import Json
     from afere.base.decision import Decision, Ruling
-    from afere.evals import Experiment, Suite
-    from afere.evals.forecast import Forecast
+    from afere.base.project import Project
+    from afere.evals import Experiment, Plan, Suite
     from afere.evals.past import Wanted
     from afere.evals.stopping import Kind
     from afere.evals.work import Work
@@ -141,65 +139,25 @@ def eval_(
     0 all rules hold, 1 a rule failed, 3 not enough evidence, 4 rows are unfinished (go on with --resume).
     A promptfoo file (promptfooconfig.yaml) runs too: 1 where a test does not pass.
     """
-    from afere.data.place import shown
-    from afere.data.shapes import told_in
-    from afere.evals import Plan, find_suite, perform, read_suite
-    from afere.evals.evaluation import forecast_of
-    from afere.evals.past import past, told
-    from afere.evals.recorded import read, recorded_beside
-
-    project = place.here()
     from afere.evals.promptfoo import is_promptfoo
 
-    if is_promptfoo(project.path(suite)):
-        if (
-            stop
-            or recorded
-            or shape
-            or traces is not None
-            or any((reports.junit, reports.sarif, reports.gitlab, reports.markdown))
-        ):
-            raise BadInput(
-                f"{suite} is promptfoo's: leave out --stop, --recorded, --shape, --traces and reports, or write a suite."
-            )
-        return _promptfoo(
-            place, suite, against=against, repeats=repeats, concurrency=concurrency, max_cost=max_cost, dry_run=dry_run,
-            ask_above=ask_above, resume=resume,
-        )  # fmt: skip
-    read_ = read_suite(find_suite(suite, project), project)
-    wanted = _wanted(
-        read_,
-        traces,
-        most,
-        sample,
-        without={"--repeats": repeats, "--stop": stop, "--recorded": recorded, "--shape": shape},
-    )
-    found_past = past(wanted, read_.name, project) if wanted else None
-    answers = recorded_beside(read_.baseline)
-    taken = read(answers, shown(answers, project.root)) if recorded else None
-    plan = Plan.of(
-        read_, against=against, repeats=repeats, stop=stop, recorded=taken, shape=told_in(shape), past=found_past
-    )
+    how = Running(place, place.here(), concurrency, max_cost, ask_above, resume)
+    if is_promptfoo(file := how.project.path(suite)):
+        from afere.cli import promptfoo
 
+        without = {
+            "--stop": stop, "--recorded": recorded, "--shape": shape, "--traces": traces is not None, "--most": most, "--sample": sample,
+            "--junit": reports.junit, "--sarif": reports.sarif, "--gitlab": reports.gitlab, "--markdown": reports.markdown,
+        }  # fmt: skip
+        return promptfoo.run(file, how, against=against, repeats=repeats or 1, dry_run=dry_run, without=without)
+    plan = _plan(
+        how.project, suite, against=against, repeats=repeats, stop=stop, recorded=recorded, shape=shape,
+        traces=(traces, most, sample),
+    )  # fmt: skip
     if dry_run:
-        found = forecast_of(plan, project, concurrency)
-        place.show(found, lambda console: draw_forecast(console, found))
+        how.show_forecast([plan])
         return Exit.DONE
-
-    def begins(work: Work) -> None:
-        said = [f"{work.data.ref}: {work.data.reading}"] if work.data.reading else []
-        for line in () if place.json else (*said, *work.outlook):
-            click.echo(str(line), err=True)
-        if found_past is not None and not place.json:
-            click.echo(told(found_past.to_json()), err=True)
-            click.echo(forecast_line(work.forecast(concurrency)), err=True)
-        if max_cost is None and not place.json and sys.stdin.isatty() and sys.stderr.isatty():
-            _ask(work.forecast(concurrency), ask_above)
-
-    with progress(quiet=place.json) as watch:
-        made = perform(
-            plan, project, concurrency=concurrency, max_cost=max_cost, resume=resume, watch=watch, begins=begins
-        )
+    made = how.perform(plan, told=lambda work: _told(work, concurrency))
     decision = made.gate() if made.rules else None
     reports.write(made, decision)
 
@@ -211,6 +169,41 @@ def eval_(
 
     place.show(_experiment_json(made, decision), draw)
     return _status(made, decision, allow_open=allow_open)
+
+
+def _plan(
+    project: Project, suite: str, *, against: str | None, repeats: int | None, stop: Kind | None, recorded: bool,
+    shape: str | None, traces: tuple[str | None, int | None, int | None],
+) -> Plan:  # fmt: skip
+    """The suite's plan, with what the command line says otherwise."""
+    from afere.data.place import shown
+    from afere.data.shapes import told_in
+    from afere.evals import Plan, find_suite, read_suite
+    from afere.evals.past import past
+    from afere.evals.recorded import read, recorded_beside
+
+    said = read_suite(find_suite(suite, project), project)
+    wanted = _wanted(
+        said, *traces, without={"--repeats": repeats, "--stop": stop, "--recorded": recorded, "--shape": shape}
+    )
+    answers = recorded_beside(said.baseline)
+    return Plan.of(
+        said, against=against, repeats=repeats, stop=stop, shape=told_in(shape),
+        recorded=read(answers, shown(answers, project.root)) if recorded else None,
+        past=past(wanted, said.name, project) if wanted else None,
+    )  # fmt: skip
+
+
+def _told(work: Work, concurrency: int) -> Iterator[str]:
+    """What is said before anything is paid: how rows were read, what so many cases would show, and of past traces the cost."""
+    from afere.evals.past import told
+
+    if work.data.reading:
+        yield f"{work.data.ref}: {work.data.reading}"
+    yield from map(str, work.outlook)
+    if work.plan.past is not None:
+        yield told(work.plan.past.to_json())
+        yield forecast_line(work.forecast(concurrency))
 
 
 def _wanted(
@@ -229,58 +222,6 @@ def _wanted(
     if most is None and sample is None and said is not None:
         most, sample = said.most, said.sample
     return Wanted(traces if traces is not None else said.filter if said else "", most, sample)
-
-
-def _promptfoo(
-    place: Place, file: str, *, against: str | None, repeats: int | None, concurrency: int, max_cost: float | None,
-    dry_run: bool, ask_above: float, resume: bool,
-) -> int:  # fmt: skip
-    """Run what a promptfoo file says: one experiment for each prompt with each provider. `max_cost` holds for all together."""
-    from dataclasses import replace
-
-    from afere.evals import perform
-    from afere.evals.evaluation import forecast_of
-    from afere.evals.promptfoo import read_config
-
-    project = place.here()
-    config = read_config(project.path(file), project)
-    for line in config.lines:
-        click.echo(line, err=True)
-    plans = [replace(one, against=against, repeats=repeats or 1) for one in config.plans]
-    if dry_run:
-        found = [forecast_of(plan, project, concurrency) for plan in plans]
-        place.show([one.to_json() for one in found], lambda c: _each(draw_forecast, c, found))
-        return Exit.DONE
-
-    def begins(work: Work) -> None:
-        if max_cost is None and not place.json and sys.stdin.isatty() and sys.stderr.isatty():
-            _ask(work.forecast(concurrency), ask_above)
-
-    made: list[Experiment] = []
-    for plan in plans:
-        left = None if max_cost is None else max(0.0, max_cost - sum(one.cost or 0 for one in made))
-        with progress(quiet=place.json) as watch:
-            made.append(
-                perform(
-                    plan, project, concurrency=concurrency, max_cost=left, resume=resume, watch=watch, begins=begins
-                )
-            )
-    place.show([_experiment_json(one, None) for one in made], lambda c: _each(draw_experiment, c, made))
-    if not all(one.complete for one in made):
-        return Exit.WORLD_FAILED
-    failed = any(run.scores["passed"][0] is False or run.error for one in made for run in one.rows)
-    return Exit.RULE_FAILED if failed else Exit.DONE
-
-
-def _each(draw: Callable[[Console, Any], None], console: Console, several: Sequence[object]) -> None:
-    for one in several:
-        draw(console, one)
-
-
-def _ask(found: Forecast, limit: float) -> None:
-    """Let a person say no, before more is spent than they may expect."""
-    if found.cost.high is not None and found.cost.high > limit:
-        click.confirm(f"{forecast_line(found)}. Begin?", abort=True, err=True)
 
 
 @click.command()

@@ -13,10 +13,11 @@ from typing import Any, cast
 
 from afere.base.canonical import Json
 from afere.base.document import schema_problem
-from afere.base.errors import BadInput, StoreFailed
+from afere.base.errors import BadInput
 from afere.base.rule import BUILTIN
 from afere.base.score import Value
 from afere.evals.results import Result, Results
+from afere.store.files import whole_file
 
 _HASH: Json = {"type": "string"}
 SCHEMA: dict[str, Json] = {
@@ -133,13 +134,8 @@ def _rounded(value: Value) -> Value:
 
 def write(file: Path, text: str) -> None:
     """Replace the file whole or not at all."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draft = file.with_name(file.name + ".new")
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(file)
-    except OSError as problem:
-        raise StoreFailed(f"{file}: cannot be written: {problem.strerror}. Check the folder's permissions.") from None
+    with whole_file(file, mode=0o644) as stream:
+        stream.write(text.encode())
 
 
 def _read(file: Path, shown: str) -> dict[str, Any]:

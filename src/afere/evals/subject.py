@@ -35,11 +35,11 @@ class Subject:
         return run.put(session) if isinstance(run, Component) else None
 
     def identity(self, session: Session) -> tuple[str, str] | None:
-        """Ref and hash; the address itself where there is no artifact."""
+        """Ref and hash; what has no artifact has no hash, and is called by its address or name. None: nothing runs."""
         made = self.artifact(session)
         if made is not None:
             return made.ref, made.hash
-        return (self.run, "") if isinstance(self.run, str) else None
+        return None if self.run is None else (self.run if isinstance(self.run, str) else self.name, "")
 
 
 def subject_of(target: object, project: Project) -> Subject:

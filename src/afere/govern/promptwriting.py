@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
@@ -13,9 +11,10 @@ from typing import cast
 from afere.base.artifact import Artifact
 from afere.base.canonical import Json
 from afere.base.document import read_yaml
-from afere.base.errors import BadPrompt, Refused, StoreFailed
+from afere.base.errors import BadPrompt, Refused
 from afere.base.project import Project
 from afere.chains.prompt import Prompt, load_prompt
+from afere.store.files import whole_file
 
 _FIELDS = ("inputs", "output", "examples", "tools")  # of the front matter, that a version holds
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # what YAML takes only as an escape
@@ -46,19 +45,9 @@ def file_text(version: Artifact, path: Path, project: Project, written: Prompt |
 def write_atomically(path: Path, text: str) -> None:
     """Replace a file in one step; whoever reads it meanwhile sees the old text or the new one."""
     path = path.resolve()  # of a link, the file it leads to
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else 0o644)  # noqa: PTH101 - as the file was
-            os.replace(name, path)  # noqa: PTH105 - one step
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as problem:
-        raise StoreFailed(f"{path} cannot be written: {problem.strerror or problem}.") from None
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    with whole_file(path, mode=mode) as file:
+        file.write(text.encode())
 
 
 def _check_includes(content: Mapping[str, Json], version: Artifact, path: Path, project: Project) -> None:

@@ -19,8 +19,8 @@ from afere.base.actor import EVERY
 from afere.base.canonical import Json, canonical, digest_of
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput
-from afere.store.blobs import write_file
 from afere.store.database import insert_rows
+from afere.store.files import write_file
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
 
 ERASE = "erase"  # its details name the rows that were erased: [subject, digest]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import re
 import sqlite3
 import tarfile
@@ -26,8 +25,9 @@ from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput, StoreFailed, StoreIsNewer
 from afere.store import span_archive
 from afere.store.audit import Head, last
-from afere.store.blobs import TEMPORARY, Blobs, sync_folder
+from afere.store.blobs import Blobs
 from afere.store.database import Migration, failing
+from afere.store.files import TEMPORARY, whole_file
 from afere.store.schema import MIGRATIONS
 from afere.store.span_layout import MIGRATIONS as SPAN_MIGRATIONS
 
@@ -104,7 +104,7 @@ def back_up(folder: Path, to: Path, *, keep: int | None = None, told: Told = lam
         to = to / f"afere-{made[:19].replace('-', '').replace(':', '')}Z.tar"
     if folder.absolute() in to.absolute().parents:
         raise BadInput(f"{to} is inside the store {folder}. A backup belongs elsewhere, best on another disk.")
-    with _written(to) as stream:
+    with whole_file(to, hint=_HINT) as stream:
         manifest = _Archive(folder, stream, to.parent, told).write(made)
     removed: list[Path] = []
     if keep is not None:
@@ -114,27 +114,7 @@ def back_up(folder: Path, to: Path, *, keep: int | None = None, told: Told = lam
     return Backup(to, manifest, tuple(removed))
 
 
-@contextmanager
-def _written(to: Path) -> Generator[IO[bytes]]:
-    """A file that gets its name once it is whole and on disk."""
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=to.parent)
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(to)
-        sync_folder(to.parent)
-    except OSError as error:
-        raise StoreFailed(
-            f"{to} could not be written: {error.strerror or error}. Nothing of it was kept. Check free space (a backup takes the "
-            f"size of the store, and for a moment that of its largest database again) and the permissions of {to.parent}."
-        ) from None
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                Path(temporary).unlink(missing_ok=True)
+_HINT = " (a backup takes the size of the store, and for a moment that of its largest database again)"
 
 
 class _Archive:

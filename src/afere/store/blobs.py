@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
-import tempfile
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 from afere.base.canonical import digest
 from afere.base.errors import BadInput, NotFound, StoreFailed
+from afere.store.files import TEMPORARY, write_file
 
-TEMPORARY = ".new-"  # files that were being written when a process died
 _DIGEST = re.compile("sha256:([0-9a-f]{64})")
 _TOMBSTONE = b"afere: what was here was erased\n"
 
@@ -104,38 +101,3 @@ class Named:
                         self._digests.update(_DIGEST.findall(said))
             if hex_ not in self._digests:
                 raise NotFound(f"Nothing in project {self._project!r} names the blob {digest_}.")
-
-
-def write_file(file: Path, data: bytes) -> None:
-    """Write a file so that, whatever happens, it is there whole or not at all; durable when this returns."""
-    temporary: str | None = None
-    try:
-        if not file.parent.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
-            sync_folder(file.parent.parent)
-        handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=file.parent)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(file)
-        sync_folder(file.parent)
-    except OSError as error:
-        raise StoreFailed(
-            f"{file} could not be written: {error.strerror}. Nothing of it was kept. "
-            f"Check free space and the permissions of {file.parent}, then try again."
-        ) from None
-    finally:
-        if temporary is not None:
-            with suppress(OSError):
-                Path(temporary).unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename durable, where the system lets a folder be synced."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from afere.base.clock import today
 from afere.base.errors import MissingExtra, StoreFailed
 from afere.base.span import Span
-from afere.store.blobs import TEMPORARY, sync_folder
+from afere.store.files import TEMPORARY, sync_folder
 
 if TYPE_CHECKING:
     from afere.base.canonical import Json

@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from afere.base.canonical import digest
 from afere.store.backup import COUNTED
-from afere.store.blobs import TEMPORARY, Blobs
+from afere.store.blobs import Blobs
+from afere.store.files import TEMPORARY
 from afere.store.health import Finding
 
 _BACKUP = "Restore from a backup: afere restore FILE --replace"
