@@ -71,6 +71,12 @@ def test_each_prompt_with_each_provider_is_an_experiment(config: Path, run: Run)
     assert status == 1  # in the JSON of a chat the quote of O"slo is written otherwise
 
 
+@pytest.mark.parametrize("option", [("--most", "3"), ("--shape", "ragas"), ("--traces", ""), ("--junit", "r.xml")])
+def test_an_option_that_only_suites_have_is_refused(config: Path, run: Run, option: tuple[str, str]) -> None:
+    status, _, err = run("eval", config.name, *option)
+    assert status == 2 and f"Leave out {option[0]}" in err
+
+
 def test_a_failed_assertion_fails_the_test_and_the_command(config: Path, run: Run) -> None:
     config.write_text(
         'prompts: ["{{x}}"]\nproviders: ["exec:echo"]\ntests:\n'

@@ -82,6 +82,15 @@ def test_a_project_that_begins_has_nothing_above_a_note(tmp_path: Path) -> None:
     assert {one["severity"] for one in json.loads(out)["findings"]} <= {"note"}
 
 
+def test_nothing_to_look_at_is_no_good_health(tmp_path: Path) -> None:
+    (tmp_path / "afere.yaml").write_text("project: empty\n")
+    assert "Nothing to look at yet" in afere_debt(tmp_path, "debt")[1]
+    said = json.loads(afere_debt(tmp_path, "debt", "--json")[1])
+    assert (said["empty"], len(said["history"])) == (True, 1)
+    assert "nothing to compare" in afere_debt(tmp_path, "stats", "chain:a", "--against", "chain:b")[1]
+    assert afere_debt(tmp_path, "stats", "chain:a", "--against", "chain:b")[0] == 3
+
+
 def test_a_finding_is_accepted_until_a_day(tmp_path: Path) -> None:
     world = World(tmp_path)
     add_prompts(world, [prompt("desk")])

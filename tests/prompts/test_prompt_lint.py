@@ -56,7 +56,7 @@ def test_warnings_count_when_asked_and_included_parts_are_no_prompts(run, write)
     write("prompts/parts/tone.md", "Be {{ tone }}.")
     write("prompts/a.md", '{% include "parts/tone.md" %}')
     assert found(run) == [("unowned", "prompts/a.md:1")]
-    assert run("prompt", "lint")[1].endswith("1 prompt files: 0 errors, 1 warnings\n")
+    assert run("prompt", "lint")[1].endswith("1 prompt file: 0 errors, 1 warning\n")
     assert run("prompt", "lint", "--strict")[0] == 1
     assert run("prompt", "lint", "prompts/none.md")[0] == 2
 

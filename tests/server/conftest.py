@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import seeding
+from serving import serving
 
 import afere.store
-from afere.server import Server
 from afere.store import Session
 
 
@@ -45,19 +44,3 @@ def fresh(project: Path) -> Iterator[tuple[str, Session]]:
     """A server over an empty store of this test's own."""
     with afere.store.open(project / ".afere", project="handbook") as session, serving(session) as url:
         yield url, session
-
-
-class serving:
-    """Runs the server in a thread while the block lasts."""
-
-    def __init__(self, session: Session) -> None:
-        self.server = Server(session, port=0)
-
-    def __enter__(self) -> str:
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.thread.start()
-        return self.server.url
-
-    def __exit__(self, *_: object) -> None:
-        self.server.stop()
-        self.thread.join(10)

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser
+from serving import serving
 from test_server_browser import barriers, browser, opened, sideways  # noqa: F401 # pyright: ignore[reportMissingImports]
 from test_server_http import ask, read  # pyright: ignore[reportMissingImports]
 
@@ -28,7 +29,6 @@ from afere.evals.stats import Estimate, apart, clustered_rate, p_apart, wilson
 from afere.server.pages import views
 from afere.server.pages.traces import chip
 from afere.store import Session
-from conftest import serving  # pyright: ignore[reportMissingImports]
 
 SECOND, HOUR = 10**9, 3600
 OLD, NEW = "chain:qa~aaaaaa", "chain:qa~bbbbbb"

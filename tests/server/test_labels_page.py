@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
+from serving import serving
 from test_server_browser import barriers, browser, opened, sideways  # noqa: F401 # pyright: ignore[reportMissingImports]
 
 import afere
 import afere.store
 from afere.evals.labels import Labels
 from afere.testing import ScriptedModel
-from conftest import serving  # pyright: ignore[reportMissingImports]
 
 NASTY = "<img src=x onerror=alert(1)><script>alert(2)</script> {{ 7 * 7 }} **bold** \u202e"
 STYLE = {"name": "style", "kind": "human", "rubric": "polite & <b>brief</b>", "scale": ["rude", "dry", "warm"]}

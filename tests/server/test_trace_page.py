@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page
+from serving import serving
 from test_server_browser import barriers, browser, opened, sideways  # noqa: F401 # pyright: ignore[reportMissingImports]
 from test_server_http import ask, read  # pyright: ignore[reportMissingImports]
 
@@ -16,7 +17,6 @@ import afere.store
 from afere.base.span import Span
 from afere.store import Session
 from afere.store.spans import UNDER
-from conftest import serving  # pyright: ignore[reportMissingImports]
 
 HUGE, SMALL = "f" * 32, "e" * 32
 COUNT = 3_000  # more than a page reads whole

@@ -16,6 +16,7 @@ from urllib.parse import quote, urlencode
 import pytest
 import seeding
 from playwright.sync_api import Browser
+from serving import serving
 from test_server_browser import barriers, browser, opened, sideways  # noqa: F401 # pyright: ignore[reportMissingImports]
 from test_server_http import Inline, ask, read  # pyright: ignore[reportMissingImports]
 
@@ -25,7 +26,6 @@ from afere.base.span import Span
 from afere.server.pages.code import snippets
 from afere.store import Session
 from afere.testing import OpenAIServer
-from conftest import serving  # pyright: ignore[reportMissingImports]
 
 SECOND = 10**9
 NASTY = "<img src=x onerror=alert(1)><script>alert(2)</script>{{ 7*7 }}\"'&"

@@ -38,6 +38,15 @@ def test_secrets_never_rest_whatever_the_settings(project: Path) -> None:
     assert KEY in str(c.traces[live.trace_id].root.input)  # the running program still has its own
 
 
+def test_a_program_cannot_hide_a_secret_by_naming_a_scope(project: Path) -> None:
+    """Of what came over OTLP the attributes say all; a program's own span says where it came from as it likes."""
+    with afere.span("call", **{"scope.name": "another"}) as live:
+        live.input({"note": KEY})
+        live.output(f"so {KEY}")
+    span = rest(project, live.trace_id).root
+    assert (span.input, span.output) == ({"note": "[secret]"}, "so [secret]") and "redacted" in span.marks
+
+
 def test_personal_data_is_taken_out_where_the_project_or_the_program_asks(project: Path) -> None:
     (project / "afere.yaml").write_text("project: handbook\nredact: [email]\n")
     configure(redact=["card", lambda text: text.replace("Zenith", "[client]")])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afere.cli.common import Place, placed
+from afere.cli.common import Place, many, placed
 from afere.exchange import SOURCES
 
 if TYPE_CHECKING:
@@ -46,9 +46,11 @@ def _draw(console: Console, report: Report) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    brought = ", ".join(f"{count:,} {name}" for name, count in report.counts.items()) or "nothing"
+    brought = ", ".join(
+        many(count, name.removesuffix("es" if name == "aliases" else "s")) for name, count in report.counts.items()
+    )
     console.print(
-        f"brought from {report.source}: {brought}{f' ({report.there:,} were here already)' if report.there else ''}"
+        f"brought from {report.source}: {brought or 'nothing'}{f' ({report.there:,} were here already)' if report.there else ''}"
     )
     if report.lines:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")

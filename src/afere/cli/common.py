@@ -59,6 +59,11 @@ class Place:
             draw(console())
 
 
+def many(count: int, one: str) -> str:
+    """`1 trace`, `12 traces`."""
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {one}{'es' if one.endswith('s') else 's'}"
+
+
 @functools.cache
 def _tell_of_waiting() -> None:
     """Say on stderr when a server lets the command wait."""

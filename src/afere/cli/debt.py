@@ -84,6 +84,11 @@ def _draw(console: Console, looked: Trend, new: list[Finding] | None, everything
     from rich.table import Table
 
     audit = looked.audit
+    if audit.empty:
+        console.print(
+            "Nothing to look at yet: no prompt, tool, trace or score is here. Bring what you have: afere import"
+        )
+        return
     console.print(f"[bold]{escape(audit.project)}[/] on {audit.as_of[:10]}: {audit.score:.0f} of 100")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for one in audit.debts:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from afere.base.errors import Exit
-from afere.cli.common import Place, placed
+from afere.cli.common import Place, many, placed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -114,7 +114,8 @@ def lint(place: Place, files: tuple[Path, ...], *, strict: bool) -> int:
     def draw(console: Console) -> None:
         for one in problems:
             console.print(f"{one.place}: {one.severity}: {one.why} [{one.rule}]", markup=False)
-        console.print(f"{count} prompt files: {errors} errors, {len(problems) - errors} warnings")
+        warnings = len(problems) - errors
+        console.print(f"{many(count, 'prompt file')}: {many(errors, 'error')}, {many(warnings, 'warning')}")
 
     place.show({"files": count, "problems": [one.to_json() for one in problems]}, draw)
     return Exit.RULE_FAILED if errors or (strict and problems) else Exit.DONE

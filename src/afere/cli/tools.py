@@ -60,8 +60,8 @@ def _draw(console: Console, found: Registry) -> None:
             table.add_column(
                 title,
                 justify="right" if right else "left",
-                no_wrap=True,
-                overflow="fold" if title == "tool" else "ellipsis",
+                no_wrap=right,
+                overflow="fold",
             )
         for tool in found.tools:
             table.add_row(*map(printable, _row(tool)))

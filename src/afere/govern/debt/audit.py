@@ -54,6 +54,7 @@ class Audit:
     debts: tuple[Debt, ...]
     accepted: tuple[Finding, ...] = ()
     problems: tuple[str, ...] = ()
+    empty: bool = False  # there was nothing to look at: the scores say nothing
 
     @property
     def score(self) -> float:
@@ -70,7 +71,7 @@ class Audit:
             "project": self.project, "as_of": self.as_of, "score": round(self.score, 1),
             "debts": {debt.name: debt.to_json() for debt in self.debts},
             "findings": [one.to_json() for one in (*self.findings, *self.accepted)],
-            "problems": list(self.problems),
+            "problems": list(self.problems), "empty": self.empty,
         }  # fmt: skip
 
 
@@ -99,7 +100,7 @@ def judge(facts: Facts) -> Audit:
         for name, title in DEBTS.items()
         for own in [[one for one in open_ if one.debt == name]]
     ]
-    return Audit(facts.project.name, rfc3339(facts.now), tuple(debts), tuple(accepted), tuple(problems))
+    return Audit(facts.project.name, rfc3339(facts.now), tuple(debts), tuple(accepted), tuple(problems), facts.empty)
 
 
 def score_of(findings: Iterable[Finding]) -> float:

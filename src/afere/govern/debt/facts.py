@@ -115,6 +115,19 @@ class Facts:
         """The moment so many days before now, in ns."""
         return self.now - int(days * DAY)
 
+    @property
+    def first(self) -> int | None:
+        """When the first of the dated records was made, in ns; None where there is none."""
+        said = [version.at for one in self.prompts for version in one.versions]
+        said += [one.at for one in self.scores] + [one.at for one in self.moves]
+        dated = [int(datetime.fromisoformat(at).timestamp() * 1e9) for at in said] + [one.start for one in self.spans]
+        return min(dated, default=None)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to look at."""
+        return self.first is None and not (self.prompts or self.tools or self.agents or self.cases)
+
     def before(self, moment: int) -> Facts:
         """What was known at an earlier moment (ns) of the same window: records with times until then."""
         until = rfc3339(moment)

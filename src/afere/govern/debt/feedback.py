@@ -161,7 +161,7 @@ def uncalibrated_judges(facts: Facts) -> Iterator[Finding]:
             continue
         yield Finding(
             rule.id, rule.severity, judge,
-            f"it gave {len(scores):,} verdicts of {name}, and people scored {len(both)} of the same items: nobody knows whether it is right.",
+            f"it gave {len(scores):,} verdict{'s' * (len(scores) != 1)} of {name}, and people scored {len(both)} of the same items: nobody knows whether it is right.",
             f"label {rule['items']:.0f} or more of what it judged, drawn at random, and read the agreement: afere labels",
             tuple(dict.fromkeys(score.target for score in scores))[:_EVIDENCE], min(score.at for score in scores),
             Cost(calls=len(scores)),

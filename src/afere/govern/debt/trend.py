@@ -73,6 +73,9 @@ def trend(session: Session, project: Project, *, as_of: int | None = None, weeks
     found = judge(facts)
     quick = weeks is not None or len(facts.spans) <= _QUICK
     days = mondays(moment, WEEKS if weeks is None else max(1, weeks))
+    first = facts.first
+    # Before the first record there was nothing, which is no health; last Monday is compared with in any case.
+    days = [day for day in days if day == days[-1] or (first is not None and day >= first)]
     past = [week for day in days if (week := _week(session, facts, day, ask=quick or day == days[-1]))]
     last = past[-1]
     before = set(last.open)

@@ -90,11 +90,15 @@ class DebtPage:
 
     @property
     def title(self) -> str:
+        if self.trend.audit.empty:
+            return "Nothing to look at yet"
         return f"{words.many(len(self.trend.audit.findings), 'finding')}, health {self.trend.audit.score:.0f} of 100"
 
     @property
     def verdict(self) -> str:
         """How many of each, and what changed since Monday."""
+        if self.trend.audit.empty:
+            return "No prompt, tool, trace or score is here. Bring what you have with afere import, or run a chain."
         counts = [
             sum(one.severity == name for one in self.trend.audit.findings) for name in ("error", "warning", "note")
         ]

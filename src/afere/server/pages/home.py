@@ -137,7 +137,7 @@ class HomePage:
             parts.append(
                 f"{words.percent(rate.value)} failed ({words.percent(rate.low)} to {words.percent(rate.high)}, 90% interval)"
             )
-        if self.p95.value is not None:
+        if self.p95.value is not None and self.requests >= 20:
             parts.append(f"19 of 20 took at most {words.seconds(self.p95.value)}")
         return "; ".join(parts) + "." + apart
 

@@ -1,0 +1,24 @@
+"""A real server in a thread, for tests."""
+
+from __future__ import annotations
+
+import threading
+
+from afere.server import Server
+from afere.store import Session
+
+
+class serving:
+    """Runs the server in a thread while the block lasts."""
+
+    def __init__(self, session: Session) -> None:
+        self.server = Server(session, port=0)
+
+    def __enter__(self) -> str:
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+        return self.server.url
+
+    def __exit__(self, *_: object) -> None:
+        self.server.stop()
+        self.thread.join(10)
