@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )
 _ROWS = 9  # things drawn in a column; the rest is counted
 _COLUMN, _ROW, _BOX, _TOP = 170, 34, 148, 30
-_CUT = 21  # characters of a name in a box
+_CUT = 19  # characters of a name in a box
 _DIRECTIONS = ("both", "up", "down")
 
 
@@ -118,7 +118,7 @@ def draw(found: Lineage) -> Drawing:
 
 def _box(item: Item, x: int, y: int, subject: str) -> Box:
     name = item.note if item.kind == "score" and item.note else item.ref
-    short = name.removeprefix(f"{item.kind}:")
+    short = name.partition(":")[2] if item.kind == "alias" else name.removeprefix(f"{item.kind}:")
     if item.kind in ("experiment", "decision", "trace"):
         short = f"{item.kind} {short[:8]}"
     short = short if len(short) <= _CUT else f"{short[: _CUT - 1]}…"
