@@ -87,8 +87,6 @@ def test_nothing_to_look_at_is_no_good_health(tmp_path: Path) -> None:
     assert "Nothing to look at yet" in afere_debt(tmp_path, "debt")[1]
     said = json.loads(afere_debt(tmp_path, "debt", "--json")[1])
     assert (said["empty"], len(said["history"])) == (True, 1)
-    assert "nothing to compare" in afere_debt(tmp_path, "stats", "chain:a", "--against", "chain:b")[1]
-    assert afere_debt(tmp_path, "stats", "chain:a", "--against", "chain:b")[0] == 3
 
 
 def test_a_finding_is_accepted_until_a_day(tmp_path: Path) -> None:

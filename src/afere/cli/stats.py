@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from afere.base.canonical import Json
-from afere.base.errors import BadInput, Exit
+from afere.base.errors import BadInput
 from afere.cli.common import Place, placed
 from afere.cli.traces import took
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     help="Compare traces: `previous` for the time before since:, or a filter whose terms replace those of FILTER.",
 )  # fmt: skip
 @placed
-def stats(place: Place, filter: tuple[str, ...], by: str, against: str | None) -> int:
+def stats(place: Place, filter: tuple[str, ...], by: str, against: str | None) -> None:
     """Count spans, with errors, latency, tokens and cost.
 
     FILTER is that of `afere traces`, asked of each span:
@@ -41,11 +41,12 @@ def stats(place: Place, filter: tuple[str, ...], by: str, against: str | None) -
       afere stats since:24h --against previous
       afere stats chain:qa~1f2e3d --against chain:qa~8c21f4
 
-    Status 3 where --against finds nothing on one of its sides. Tokens go in and out. Tokens and cost count once where an outer span repeats the sums of its calls. Asked for no more than name, kind, model,
+    Tokens go in and out. Tokens and cost count once where an outer span repeats the sums of its calls. Asked for no more than name, kind, model,
     status and time, the answer comes from counts by hour: latencies are then within 2 %.
     """
     if against is not None:
-        return _compare(place, " ".join(filter), against, by)
+        _compare(place, " ".join(filter), against, by)
+        return
     groups = [name.strip() for name in by.split(",") if name.strip()]
     with place.session() as session:
         rows = session.spans.stats(" ".join(filter), by=groups)
@@ -58,10 +59,9 @@ def stats(place: Place, filter: tuple[str, ...], by: str, against: str | None) -
             _table(console, groups, rows)
 
     place.show({"items": items, "next": None}, draw)
-    return Exit.DONE
 
 
-def _compare(place: Place, filter: str, against: str, by: str) -> int:
+def _compare(place: Place, filter: str, against: str, by: str) -> None:
     from afere.server.pages.against import compared
 
     if by:
@@ -69,7 +69,6 @@ def _compare(place: Place, filter: str, against: str, by: str) -> int:
     with place.session() as session:
         page = compared(session, filter, against)
     place.show(page, lambda console: _differences(console, page))
-    return Exit.DONE if page.before.count and page.after.count else Exit.OPEN
 
 
 def _differences(console: Console, page: AgainstPage) -> None:
