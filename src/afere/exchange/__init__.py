@@ -23,6 +23,11 @@ SOURCES: Mapping[str, tuple[str, str]] = {
         "langfuse",
         "Langfuse's exports of observations, traces, scores, prompts: JSON or JSON lines, a file or a folder",
     ),
+    "opik": ("opik", "what `opik export` wrote: traces, scores, datasets, prompts, a folder or a file"),
+    "braintrust": (
+        "braintrust",
+        "Braintrust's events of logs, experiments and datasets, and prompts: JSON or JSON lines, a file or a folder",
+    ),
 }
 
 

@@ -19,6 +19,7 @@ from afere.base.span import Span
 from afere.chains.prompt import prompt_of
 from afere.data import dataset
 from afere.tracing import dialects
+from afere.tracing.dialects import shapes
 from afere.tracing.policy import Policy
 
 if TYPE_CHECKING:
@@ -193,6 +194,20 @@ class Bringing:
         return Report(
             self.source, dict(self._counts), self._there, tuple(lines), shown, len(self._problems) - len(shown)
         )
+
+
+def model_call(span: Span) -> Span:
+    """A span whose fields are filled, with the messages of a call to a model, and what a tool was given and answered."""
+    if span.kind == "llm":
+        span.input_messages = shapes.messages(span.input, "user")
+        span.output_messages = shapes.messages(span.output, "assistant")
+    elif span.kind == "tool":
+        span.tool = {
+            "name": span.name, "arguments": shapes.tool_arguments(span.input), "result": shapes.tool_result(span.output),
+        }  # fmt: skip
+    elif span.kind == "retrieval":
+        span.documents = shapes.documents(span.output)
+    return span
 
 
 def legal(name: str) -> str:
