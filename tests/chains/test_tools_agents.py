@@ -11,8 +11,10 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import pytest
 
 import afere
-from afere.base.errors import BadInput, NotFound
+from afere.base.errors import BadInput, BadProject, NotFound
+from afere.base.project import find_project
 from afere.chains.agent import OutOfSteps
+from afere.govern.registry import registry
 from afere.testing import Answer, ScriptedModel
 
 DESK = """---
@@ -200,3 +202,41 @@ def test_an_agent_has_a_revision_that_changes_with_its_prompt(project: Path, wri
     assert desk.run("x").revision == before.ref
     path.write_text(path.read_text().replace("Help", "Help kindly"))
     assert desk.run("x").revision != before.ref
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "- {name: stock, description: Pieces left., parameters: {type: object, properties: {article: {type: string}}}}\n",
+        "tools:\n- {name: stock, description: Pieces left., inputSchema: {type: object, properties: {article: {type: string}}}}\n",
+        "- {type: function, function: {name: stock, description: Pieces left., parameters: {type: object, properties: {article: {type: string}}}}}\n",
+        "- plain\n- {description: nameless}\n- {name: stock, description: Pieces left., input_schema: {type: object, properties: {article: {type: string}}}}\n",
+    ],
+)
+@pytest.mark.parametrize("under", ["tools: tools.yaml", "agents: {desk: {tools: tools.yaml}}"])
+def test_a_model_is_told_what_the_registry_shows_of_a_listed_tool(project: Path, written: str, under: str) -> None:
+    (project / "afere.yaml").write_text(f"project: handbook\n{under}\n")
+    (project / "tools.yaml").write_text(written)
+    (project / "ask.md").write_text("---\nmodel: scripted:stock\ntools: [stock]\n---\nHow many?\n")
+    model = ScriptedModel("stock", ["none"])
+    afere.prompt("ask.md")()
+    (told,) = model.requests[0].tools
+    with afere.open() as session:
+        shown = {one.name: one for one in registry(session, find_project(project)).tools}["stock"]
+    assert (
+        (told.description, dict(told.parameters))
+        == (shown.description, dict(shown.parameters))
+        == (
+            "Pieces left.",
+            {"type": "object", "properties": {"article": {"type": "string"}}},
+        )
+    )
+
+
+def test_a_tool_that_is_asked_for_and_not_found_names_what_could_not_be_read(project: Path) -> None:
+    (project / "afere.yaml").write_text("project: handbook\ntools: tools.yaml\n")
+    (project / "tools.yaml").write_text("- {description: nameless}\n")
+    (project / "ask.md").write_text("---\nmodel: scripted:stock\ntools: [stock]\n---\nHow many?\n")
+    ScriptedModel("stock", ["none"])
+    with pytest.raises(BadProject, match=r"tools\.yaml:1: tool 1 needs a name"):
+        afere.prompt("ask.md")()

@@ -13,13 +13,14 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from afere.base.artifact import Artifact, check_name, identity, short
 from afere.base.canonical import Json
-from afere.base.document import read_yaml, schema_problem
+from afere.base.document import schema_problem
 from afere.base.errors import BadInput, BadProject, NotFound
 from afere.base.message import ToolSpec
 from afere.base.project import Project
 from afere.chains.recorded import ToolFailed
 from afere.chains.schema import hints, made, parameters_of
-from afere.chains.template import nearest, read_text
+from afere.chains.template import nearest
+from afere.chains.toolcard import ToolCard, merged, tool_lists
 from afere.store import Session
 from afere.tracing import LiveSpan, played, span
 
@@ -156,40 +157,30 @@ def find(name: str) -> Tool[..., Any] | None:
 
 
 def specs(names: Sequence[str], project: Project) -> tuple[ToolSpec, ...]:
-    """What a model is told of these tools: those defined with `@afere.tool`, else those listed in the project's tools file."""
-    described: dict[str, ToolSpec] | None = None
+    """What a model is told of these tools: those defined with `@afere.tool`, else those that afere.yaml lists."""
+    problems: list[str] = []
+    described: dict[str, ToolCard] | None = None
     found: list[ToolSpec] = []
     for name in names:
         if name in _known:
             found.append(_known[name].spec)
             continue
-        described = listed(project) if described is None else described
+        described = merged(list(tool_lists(project, problems))) if described is None else described
         if name not in described:
             known = sorted({*_known, *described})
+            if problems:  # the tool may be in what could not be read
+                raise BadProject("\n".join(problems))
             raise NotFound(
                 f"There is no tool {name!r}.{nearest(name, known)} Known: {', '.join(known) or 'none'}. "
                 "Decorate a function with @afere.tool (in a module that is imported), or list it in tools.yaml."
             )
-        found.append(described[name])
+        found.append(_described(described[name]))
     return tuple(found)
 
 
-def listed(project: Project) -> dict[str, ToolSpec]:
-    """The tools that the project describes without a function here: `tools:` of afere.yaml, or the file it names."""
-    entries: Any = project.config.get("tools") or []
-    where = "afere.yaml"
-    if isinstance(entries, str):
-        file = project.path(entries)
-        where = str(file)
-        entries = read_yaml(read_text(file), file=where, error=BadProject).value or []
-    found: dict[str, ToolSpec] = {}
-    for number, entry in enumerate(entries, start=1):
-        if not isinstance(entry, dict) or not isinstance(cast("dict[str, Any]", entry).get("name"), str):
-            raise BadProject(f"{where}: tool {number}: write name:, description: and parameters:.")
-        said = cast("dict[str, Any]", entry)
-        spec = ToolSpec(said["name"], str(said.get("description") or ""))
-        found[spec.name] = replace(spec, parameters=said["parameters"]) if said.get("parameters") else spec
-    return found
+def _described(card: ToolCard) -> ToolSpec:
+    spec = ToolSpec(card.name, card.description)
+    return replace(spec, parameters=dict(card.parameters)) if card.parameters else spec
 
 
 def tool_name(function: str) -> str:

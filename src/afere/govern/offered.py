@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from afere.base.canonical import Json
-from afere.govern.tools import ToolCard, read_card
+from afere.chains.toolcard import ToolCard, read_card
 
 # Attributes that hold a list of tools, or a request with `tools` in it; as JSON text, or plain.
 _LISTS = (

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
+from afere.chains.toolcard import ToolCard
 from afere.evals.stats import clustered_rate, quantile
 from afere.govern.offered import Offered
-from afere.govern.tools import ToolCard, kept, written
+from afere.govern.tools import kept, written
 
 if TYPE_CHECKING:
     from afere.base.project import Project

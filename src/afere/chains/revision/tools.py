@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 
-from afere.base.errors import AfereError
 from afere.base.project import Project
 from afere.chains.revision.file_index import Piece
 from afere.chains.revision.modules import Defined, Module, Outside
 from afere.chains.revision.reach import Reach
 from afere.chains.revision.uses import Name
-from afere.chains.tool import listed, tool_name
+from afere.chains.tool import tool_name
+from afere.chains.toolcard import tool_lists
 
 _TOOL = ("afere.tool", "afere.chains.tool", "afere.chains.tool.tool")
 
@@ -25,10 +25,10 @@ def follow_tools(reach: Reach, names: Collection[str], project: Project) -> bool
             if called in names:
                 defined.add(str(called))
                 reach.follow(Defined(module, name), None)
-    listed = project.config.get("tools")
-    if isinstance(listed, str) and set(_listed(project)) & set(names) - defined:
-        path = project.path(listed).resolve().as_posix()
-        reach.file(reach.modules.label(path), path, None)
+    for one in tool_lists(project, []) if set(names) - defined else ():  # running it will say what cannot be read
+        if one.file is not None and {card.name for card in one.cards} & set(names) - defined:
+            path = one.file.resolve().as_posix()
+            reach.file(reach.modules.label(path), path, None)
     return len(reach.reached.parts) > before
 
 
@@ -46,11 +46,3 @@ def _name_of(reach: Reach, module: Module, name: str, piece: Piece) -> str | Non
 def _is_tool(reach: Reach, module: Module, name: Name) -> bool:
     targets = reach.modules.resolve(module, name)[0]
     return any(isinstance(target, Outside) and target.name in _TOOL for target in targets)
-
-
-def _listed(project: Project) -> Iterator[str]:
-    """The names in the project's file of tools; none where it cannot be read, which running it will say."""
-    try:
-        yield from listed(project)
-    except AfereError:
-        return

@@ -14,12 +14,13 @@ from afere.base.clock import rfc3339
 from afere.base.document import read_yaml
 from afere.base.errors import AfereError
 from afere.base.span import Span
+from afere.chains.toolcard import ToolCard
 from afere.data.reading import read_file
 from afere.data.rows import RowProblem, read_row
 from afere.govern.debt.finding import Rules
 from afere.govern.offered import Offered
 from afere.govern.prompts import PromptText, read_prompts
-from afere.govern.tools import AgentCard, ToolCard, declared
+from afere.govern.tools import AgentCard, declared
 
 if TYPE_CHECKING:
     from afere.base.artifact import AliasMove

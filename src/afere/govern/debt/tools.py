@@ -10,12 +10,12 @@ from itertools import combinations
 from statistics import median
 
 from afere.base.clock import rfc3339
+from afere.chains.toolcard import ToolCard
 from afere.evals.stats import wilson
 from afere.govern.debt.facts import Facts, Ran
 from afere.govern.debt.finding import Cost, Finding
 from afere.govern.debt.likeness import Likeness
 from afere.govern.debt.topics import groups
-from afere.govern.tools import ToolCard
 from afere.models.tokens import count_tokens
 
 _EVIDENCE = 5
