@@ -82,7 +82,7 @@ def _list(
     place: Place, session: Session, query: str, sort: str, limit: int, cursor: str | None, words: Sequence[str]
 ) -> None:
     """The list itself; `words` are those of the command that say which, for the line that leads to more."""
-    page = session.spans.find(query, limit=limit, cursor=cursor, sort=sort)
+    page = session.spans.find(query, limit=limit, cursor=cursor, sort=sort, brief=True)
     sums = session.spans.totals(root.trace_id for root in page.items)
     items: list[Json] = [_line(root, sums[root.trace_id], session.project) for root in page.items]
     command = ["afere", "traces", *words, *(["--sort", sort] if sort != "start" else [])]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from afere.base.errors import AfereError
@@ -48,6 +48,7 @@ from afere.server.pages.frame import Sessions, frame
 from afere.server.problem import problem, status_of
 from afere.server.render import render
 from afere.server.safety import LOOPBACK, Guard
+from afere.server.written import JsonResponse
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -171,7 +172,7 @@ def _answer(sessions: Sessions, address: Address, request: Request, *, as_page: 
         if not as_page or address.template is None:
             if status != 200:  # a page that tells what is wrong with the question
                 return problem(status, str(getattr(value, "problem", "")), accept, theme=theme)
-            return JSONResponse(as_json(value), status)
+            return JsonResponse(as_json(value), status)
         around = frame(
             session, here=address.here, theme=theme, path=_path_of(request), logged_in=bool(login_of(request.headers))
         )
@@ -195,19 +196,19 @@ def _path_of(request: Request) -> str:
 
 
 def _alive(_request: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+    return JsonResponse({"status": "ok"})
 
 
 def _described(_request: Request) -> Response:
-    return JSONResponse(describe((replace(HOME, path="/{project}"), *ADDRESSES)))
+    return JsonResponse(describe((replace(HOME, path="/{project}"), *ADDRESSES)))
 
 
 def _ready(session: Session, _request: Request) -> Response:
     try:
         session.find("artifacts", limit=1)
     except AfereError as error:
-        return JSONResponse({"status": "not ready", "why": str(error)}, 503)
-    return JSONResponse({"status": "ready"})
+        return JsonResponse({"status": "not ready", "why": str(error)}, 503)
+    return JsonResponse({"status": "ready"})
 
 
 def _no_such_page(request: Request, error: Exception) -> Response:

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from afere.base.artifact import Use
@@ -29,6 +29,7 @@ from afere.server.auth import actor_in
 from afere.server.intake import Full, Writer
 from afere.server.pages.frame import Sessions
 from afere.server.problem import ProblemResponse, status_of
+from afere.server.written import JsonResponse
 from afere.store import Session
 from afere.store.jobs import Busy, Owner
 from afere.store.page import Page
@@ -84,6 +85,7 @@ METHODS: Mapping[str, Callable[[Session, _Arguments], object]] = {
     "job.put": lambda session, given: session.job_of(given["id"]).put(given["items"]),
     "job.end": lambda session, given: session.job_of(given["id"]).end(given["status"]).ended,
     "find": _find,
+    "scores_of": lambda session, given: session.scores_of(**given),
     "follow": lambda session, given: session.follow(**given),
     "verify": lambda session, given: session.verify(**given),
     "head": lambda session, _: session.head(),
@@ -193,7 +195,7 @@ class _Api:
             held.release()
         if plain:
             return Response(cast("bytes", value), media_type="application/octet-stream")
-        return JSONResponse({"value": value})
+        return JsonResponse({"value": value})
 
     def _done(self, request: Request, body: bytes, work: Callable[[Session, bytes], object]) -> object:
         session = self._sessions.begun(request.headers.get("afere-project"), actor_in(request))

@@ -119,7 +119,7 @@ def find(
             query, values = f"{query} AND {key}=?", [*values, where[key]]
     if where.get("target_prefix") is not None:
         prefix = str(where["target_prefix"])
-        query, values = f"{query} AND target>=? AND target<?", [*values, prefix, prefix + "\U0010ffff"]
+        query, values = f"{query} AND target>=? AND target<?", [*values, prefix, prefix + _AFTER]
     if where.get("who") is not None:
         query, values = f"{query} AND by>=? AND by<?", [*values, f"{where['who']}:", f"{where['who']};"]
     before = read_cursor(cursor, 2)
@@ -129,6 +129,24 @@ def find(
     items = tuple(_score(row) for row in rows[:limit])
     end = rows[limit - 1] if len(rows) > limit else None
     return Page(items, write_cursor(end["time"], end["seq"]) if end else None)
+
+
+def of_traces(
+    connection: sqlite3.Connection, project: str, trace_ids: Sequence[str], most: int
+) -> dict[str, list[Score]]:
+    """The newest `most` scores of each of these traces (all 32 digits) and its spans, newest first; none for a trace without."""
+    found: dict[str, list[Score]] = {}
+    for row in connection.execute(_OF_TRACES, (json.dumps(list(dict.fromkeys(trace_ids))), project, _AFTER, most)):
+        found.setdefault(row["trace"], []).append(_score(row))
+    return found
+
+
+_AFTER = "\U0010ffff"  # sorts after all that goes on from a prefix
+_OF_TRACES = (
+    "SELECT j.value AS trace, s.* FROM json_each(?) AS j CROSS JOIN scores AS s ON s.seq IN (SELECT seq FROM scores"
+    " WHERE project = ? AND target >= j.value AND target < j.value || ? ORDER BY time DESC, seq DESC LIMIT ?)"
+    " ORDER BY s.time DESC, s.seq DESC"
+)
 
 
 def _score(row: sqlite3.Row) -> Score:

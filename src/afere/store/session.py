@@ -311,6 +311,11 @@ class Session:
                 case _:
                     raise BadInput(f"find({what!r}): there are artifacts, aliases, scores, jobs and audit.")
 
+    def scores_of(self, trace_ids: Sequence[str], *, most: int = 200) -> dict[str, list[Score]]:
+        """The newest `most` scores of each of these traces (all 32 digits) and of its spans, newest first."""
+        with self._database.read() as connection:
+            return scores.of_traces(connection, self.project, trace_ids, check_limit(most))
+
     def follow(self, after: int = 0, *, limit: int = 1000) -> list[Change]:
         """What changed after that step, oldest first. Keep the last `seq` and ask again: nothing is skipped."""
         with self._database.read() as connection:

@@ -89,12 +89,32 @@ def read_row(row: sqlite3.Row, details: Mapping[str, Any]) -> Span:
     return span
 
 
-def preview(row: sqlite3.Row, details: Mapping[str, Any]) -> Span:
-    """The span as lists show it: input and output as short text, no messages, documents or events."""
-    light = {name: details[name] for name in ("attributes", "artifacts", "marks", "finish_reason") if name in details}
-    span = read_row(row, light)
+def preview(row: sqlite3.Row, chunks: Chunks, *, brief: bool = False) -> Span:
+    """The span as lists show it: input and output as short text, no messages, documents or events.
+
+    brief=True: as its columns know it; only of what still runs the chunk is read, which says whose process runs it.
+    """
+    if brief and row["status"] != "running":
+        return _brief(row)
+    details = chunks.detail(row["chunk"], row["line"])
+    span = read_row(row, {name: details[name] for name in _LISTED if name in details})
     span.input, span.output = row["input"], row["output"]
     return span
+
+
+def _brief(row: sqlite3.Row) -> Span:
+    _, _, trace, span, parent, _, name, kind, start, end, _, status, error, model, answered, provider, *rest = row
+    user, session, environment, chain, given, made, cached, reasoning, cost, told, said, *_ = rest
+    # A span of that kind which names no revision has its own name there.
+    ran = [] if chain is None or chain == name else [(f"chain:{chain}", "")]
+    return Span(
+        trace.hex(), span.hex(), name, start, parent.hex() if parent is not None else None, kind, end, status, error,
+        model, answered, provider, given, made, cached, reasoning, cost, input=told, output=said, session=session,
+        user=user, environment=environment, artifacts=ran,
+    )  # fmt: skip
+
+
+_LISTED = ("attributes", "artifacts", "marks", "finish_reason")
 
 
 # What `outlined` takes, in its order: read by place, since an outline is made of tens of thousands of rows.

@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from typing import cast
+from collections.abc import Sequence
+from typing import Any
 
 from afere.base.span import Totals, summed
 
 _MOST = 5_000  # traces
-_STATE = "SELECT count(*), max(id) FROM spans INDEXED BY spans_identity WHERE project = ? AND trace_id = ?"
-_ROWS = (
-    "SELECT span_id, parent_id, input_tokens, output_tokens, cached_input_tokens, reasoning_tokens, cost"
-    " FROM spans INDEXED BY spans_identity WHERE project = ? AND trace_id = ?"
+_STATES = (
+    "SELECT j.value, count(*), max(s.id) FROM json_each(?) AS j CROSS JOIN spans AS s INDEXED BY spans_identity"
+    " ON s.project = ? AND s.trace_id = bytes_of(j.value) GROUP BY j.value"
 )
+_ROWS = (
+    "SELECT j.value, s.span_id, s.parent_id, s.input_tokens, s.output_tokens, s.cached_input_tokens, s.reasoning_tokens, s.cost"
+    " FROM json_each(?) AS j CROSS JOIN spans AS s INDEXED BY spans_identity ON s.project = ? AND s.trace_id = bytes_of(j.value)"
+)
+_State = tuple[int, int]  # of a trace: how many spans, and the newest row
 
 
 class Sums:
     """Threads may share it: at worst two work out the same."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], tuple[tuple[int, int | None], Totals]] = {}
+        self._known: dict[tuple[str, str], tuple[_State, Totals]] = {}
 
-    def of(self, connection: sqlite3.Connection, project: str, trace_id: str) -> Totals:
-        """The sums of one trace (all 32 digits)."""
-        asked = project, bytes.fromhex(trace_id)
-        # A span that is written again gets a higher row; one that goes leaves fewer.
-        state = cast("tuple[int, int | None]", tuple(connection.execute(_STATE, asked).fetchone()))
-        known = self._known.get((project, trace_id))
-        if known is not None and known[0] == state:
-            return known[1]
+    def of(self, connection: sqlite3.Connection, project: str, trace_ids: Sequence[str]) -> dict[str, Totals]:
+        """The sums of each of these traces (all 32 digits)."""
+        connection.create_function("bytes_of", 1, bytes.fromhex, deterministic=True)
         cursor = connection.cursor()
         cursor.row_factory = None
-        sums = summed(cursor.execute(_ROWS, asked).fetchall())
-        if len(self._known) >= _MOST:
+        # A span that is written again gets a higher row; one that goes leaves fewer.
+        states: dict[str, _State] = {
+            trace: (count, newest)
+            for trace, count, newest in cursor.execute(_STATES, (json.dumps(list(dict.fromkeys(trace_ids))), project))
+        }
+        found: dict[str, Totals] = {}
+        unknown: list[str] = []
+        for trace_id in trace_ids:
+            known = self._known.get((project, trace_id))
+            state = states.get(trace_id)
+            if state is None:
+                found[trace_id] = Totals()
+            elif known is not None and known[0] == state:
+                found[trace_id] = known[1]
+            else:
+                unknown.append(trace_id)
+        rows: dict[str, list[tuple[Any, ...]]] = {trace_id: [] for trace_id in unknown}
+        if unknown:
+            for trace, *row in cursor.execute(_ROWS, (json.dumps(unknown), project)):
+                rows[trace].append(tuple(row))
+        if len(self._known) + len(rows) > _MOST:
             self._known.clear()
-        self._known[project, trace_id] = state, sums
-        return sums
+        for trace_id, own in rows.items():
+            found[trace_id] = summed(own)
+            self._known[project, trace_id] = states[trace_id], found[trace_id]
+        return found

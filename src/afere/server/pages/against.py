@@ -175,7 +175,7 @@ def _period(terms: Sequence[Term]) -> tuple[int, int]:
 
 
 def _read(session: Session, query: str) -> tuple[Side, list[tuple[Span, Totals]]]:
-    found = session.spans.find(query, limit=_MOST)
+    found = session.spans.find(query, limit=_MOST, brief=True)
     totals = session.spans.totals([root.trace_id for root in found.items])
     failed = sum(_failed(root) for root in found.items)
     side = Side(query, len(found.items), found.next is not None, failed)

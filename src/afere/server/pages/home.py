@@ -161,9 +161,9 @@ def page(session: Session, asked: Asked) -> HomePage:
         clustered_rate([float(run.status == "error") for run in requests], [_whose(*one) for one in enumerate(requests)]),
         quantile(seconds, 0.5).value, quantile(seconds, 0.95, clusters=whose), cost, cut,
         _spark(requests, start), _chart(requests, start), _qualities(session, over), components,
-        summaries(session, session.spans.find(f"{since} {_LIVE}", limit=_FEW).items),
+        summaries(session, session.spans.find(f"{since} {_LIVE}", limit=_FEW, brief=True).items),
         _latest(session, "experiment"), _latest(session, "decision"),
-        sum(loss.count for loss in session.spans.losses()), bool(requests) or bool(session.spans.find(limit=1).items),
+        sum(loss.count for loss in session.spans.losses()), bool(requests) or bool(session.spans.find(limit=1, brief=True).items),
     )  # fmt: skip
 
 
@@ -174,7 +174,7 @@ def _whose(nth: int, run: Run) -> str | int:
 
 def _window(session: Session) -> str:
     return next(
-        (over for over in ("24h", "7d", "30d") if session.spans.find(f"since:{over} {_LIVE}", limit=1).items), "all"
+        (over for over in ("24h", "7d", "30d") if session.spans.find(f"since:{over} {_LIVE}", limit=1, brief=True).items), "all"
     )
 
 
@@ -250,7 +250,7 @@ def _qualities(session: Session, over: str) -> tuple[Quality, ...]:
 def _evaluated(session: Session, since: int) -> set[str]:
     """The newest runs of evaluations: what their scorers say is in the experiments, case by case."""
     begun = f" since:{rfc3339(since)}" if since else ""
-    return {one.trace_id for one in session.spans.find(f"environment:evaluation{begun}", limit=_SCORED).items}
+    return {one.trace_id for one in session.spans.find(f"environment:evaluation{begun}", limit=_SCORED, brief=True).items}
 
 
 def _ns(at: str) -> int:

@@ -83,7 +83,7 @@ def list_page(session: Session, asked: Asked) -> GroupsPage:
 
 def groups(session: Session, asked: Asked, field: Literal["session", "user"]) -> GroupsPage:
     """The newest traces that have this field, by it."""
-    found = session.spans.find(f"{field}:*", limit=_LOOKED)
+    found = session.spans.find(f"{field}:*", limit=_LOOKED, brief=True)
     named: dict[str, list[Span]] = {}
     for root in found.items:
         named.setdefault(str(getattr(root, field)), []).append(root)
@@ -162,7 +162,7 @@ def page(session: Session, asked: Asked) -> SessionPage:
     """The traces of a session as a conversation, oldest first, with their totals."""
     name = str(asked.path["name"])
     query = chip("session", name)
-    found = session.spans.find(query, limit=min(asked.number("limit", _TURNS), _TURNS) or 1, cursor=asked.cursor)
+    found = session.spans.find(query, limit=min(asked.number("limit", _TURNS), _TURNS) or 1, cursor=asked.cursor, brief=True)
     if not found.items and asked.cursor is None:
         raise NotFound(f"No trace belongs to session {name!r} in project {session.project!r}. Sessions: {_ADDRESS}")
     about = tuple(reversed(summaries(session, found.items)))

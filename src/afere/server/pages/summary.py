@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -140,12 +140,19 @@ def error_of(root: Span) -> str | None:
 
 def summaries(session: Session, roots: Sequence[Span]) -> tuple[Summary, ...]:
     """The traces that these spans begin, with their sums and scores."""
-    totals: Mapping[str, Totals] = session.spans.totals([root.trace_id for root in roots])
-    return tuple(summary(session, root, totals[root.trace_id]) for root in roots)
+    traces = [root.trace_id for root in roots]
+    totals, scores = session.spans.totals(traces), session.scores_of(traces, most=_SCORES)
+    return tuple(
+        _summary(session, root, totals[root.trace_id], scores.get(root.trace_id, [])) for root in roots
+    )
 
 
 def summary(session: Session, root: Span, totals: Totals) -> Summary:
     """One trace with all that was said of it and of its spans."""
-    said = session.find("scores", target_prefix=root.trace_id, limit=_SCORES).items
+    scores = session.scores_of([root.trace_id], most=_SCORES)
+    return _summary(session, root, totals, scores.get(root.trace_id, []))
+
+
+def _summary(session: Session, root: Span, totals: Totals, said: Sequence[Score]) -> Summary:
     judged = newest([score for score in said if score.name not in _TALK])
     return Summary(root, session.project, totals, judged, talk(said))

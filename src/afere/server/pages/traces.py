@@ -92,7 +92,7 @@ def page(session: Session, asked: Asked) -> TracesPage:
     sort = asked.get("sort") or (view.sort if view else "start")
     try:
         terms = parse_filter(query).terms
-        found = session.spans.find(query, limit=asked.limit, cursor=asked.cursor, sort=sort)
+        found = session.spans.find(query, limit=asked.limit, cursor=asked.cursor, sort=sort, brief=True)
     except (BadRule, BadInput) as problem:
         if not isinstance(problem, BadRule) and asked.cursor:
             raise
@@ -127,11 +127,11 @@ def new_page(session: Session, asked: Asked) -> NewTraces:
     """Traces that match `?q=` and began after `?after=` (nanoseconds) or a minute before it; `?watch=` are ids to look at again."""
     after = asked.number("after", 0, most=2**62)
     since = f" since:{rfc3339(after - _OVERLAP)}" if after > _OVERLAP else ""
-    found = session.spans.find(asked.get("q") + since, limit=_AT_ONCE)
+    found = session.spans.find(asked.get("q") + since, limit=_AT_ONCE, brief=True)
     watched = [name for name in asked.get("watch").split(",") if name][:_WATCHED]
     again: list[Span] = []
     for trace_id in watched:
-        again += session.spans.find(f"trace:{trace_id}", limit=1).items
+        again += session.spans.find(f"trace:{trace_id}", limit=1, brief=True).items
     newest = max((root.start for root in found.items), default=after)
     return NewTraces(
         summaries(session, found.items), summaries(session, again), found.next is not None, max(newest, after),

@@ -63,10 +63,10 @@ def page(session: Session, asked: Asked) -> UserPage:
     """One user: totals, sessions, what they said, and their newest traces."""
     name = str(asked.path["name"])
     query = chip("user", name)
-    found = session.spans.find(query, limit=asked.limit, cursor=asked.cursor)
+    found = session.spans.find(query, limit=asked.limit, cursor=asked.cursor, brief=True)
     if not found.items and asked.cursor is None:
         raise NotFound(f"No trace is of user {name!r} in project {session.project!r}. Users: /users")
-    counted = session.spans.find(query, limit=_COUNTED)
+    counted = session.spans.find(query, limit=_COUNTED, brief=True)
     totals = session.spans.totals([root.trace_id for root in counted.items])
     threads: dict[str, int] = {}
     for root in counted.items:

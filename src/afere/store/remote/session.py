@@ -167,6 +167,10 @@ class RemoteSession(Session):
             return decode_page(KINDS[what], found)
         return Page(tuple(_RemoteJob.read(self._link, one) for one in found["items"]), found["next"])
 
+    def scores_of(self, trace_ids: Sequence[str], *, most: int = 200) -> dict[str, list[Score]]:
+        found: dict[str, Json] = self._link.ask("scores_of", trace_ids=list(trace_ids), most=most)
+        return {trace: decode_list(Score, one) for trace, one in found.items()}
+
     def follow(self, after: int = 0, *, limit: int = 1000) -> list[Change]:
         return decode_list(Change, self._link.ask("follow", after=after, limit=limit))
 

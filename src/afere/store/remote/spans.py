@@ -70,9 +70,12 @@ class RemoteSpans(SpanStore):
         return None if found is None else decode(Trace, found)
 
     def find(
-        self, filter: str = "", *, limit: int = 50, cursor: str | None = None, roots: bool = True, sort: str = "start"
-    ) -> Page[Span]:
-        found = self._link.ask("spans.find", filter=filter, limit=limit, cursor=cursor, roots=roots, sort=sort)
+        self, filter: str = "", *, limit: int = 50, cursor: str | None = None, roots: bool = True, sort: str = "start",
+        brief: bool = False,
+    ) -> Page[Span]:  # fmt: skip
+        found = self._link.ask(
+            "spans.find", filter=filter, limit=limit, cursor=cursor, roots=roots, sort=sort, brief=brief
+        )
         return decode_page(Span, found)
 
     def stats(self, filter: str = "", *, by: Sequence[str] = ()) -> list[dict[str, Json]]:
