@@ -118,7 +118,9 @@ class Sessions:
         with self._lock:
             if project not in self._open:
                 session = self.first.of(project, self.first.rights)
-                known = named or session.find("artifacts", limit=1).items or session.spans.find(limit=1, brief=True).items
+                known = (
+                    named or session.find("artifacts", limit=1).items or session.spans.find(limit=1, brief=True).items
+                )
                 if not known:
                     raise NotFound(self._nothing(project))
                 self._open[project] = session

@@ -174,7 +174,12 @@ def _whose(nth: int, run: Run) -> str | int:
 
 def _window(session: Session) -> str:
     return next(
-        (over for over in ("24h", "7d", "30d") if session.spans.find(f"since:{over} {_LIVE}", limit=1, brief=True).items), "all"
+        (
+            over
+            for over in ("24h", "7d", "30d")
+            if session.spans.find(f"since:{over} {_LIVE}", limit=1, brief=True).items
+        ),
+        "all",
     )
 
 
@@ -250,7 +255,9 @@ def _qualities(session: Session, over: str) -> tuple[Quality, ...]:
 def _evaluated(session: Session, since: int) -> set[str]:
     """The newest runs of evaluations: what their scorers say is in the experiments, case by case."""
     begun = f" since:{rfc3339(since)}" if since else ""
-    return {one.trace_id for one in session.spans.find(f"environment:evaluation{begun}", limit=_SCORED, brief=True).items}
+    return {
+        one.trace_id for one in session.spans.find(f"environment:evaluation{begun}", limit=_SCORED, brief=True).items
+    }
 
 
 def _ns(at: str) -> int:

@@ -162,7 +162,9 @@ def page(session: Session, asked: Asked) -> SessionPage:
     """The traces of a session as a conversation, oldest first, with their totals."""
     name = str(asked.path["name"])
     query = chip("session", name)
-    found = session.spans.find(query, limit=min(asked.number("limit", _TURNS), _TURNS) or 1, cursor=asked.cursor, brief=True)
+    found = session.spans.find(
+        query, limit=min(asked.number("limit", _TURNS), _TURNS) or 1, cursor=asked.cursor, brief=True
+    )
     if not found.items and asked.cursor is None:
         raise NotFound(f"No trace belongs to session {name!r} in project {session.project!r}. Sessions: {_ADDRESS}")
     about = tuple(reversed(summaries(session, found.items)))

@@ -142,9 +142,7 @@ def summaries(session: Session, roots: Sequence[Span]) -> tuple[Summary, ...]:
     """The traces that these spans begin, with their sums and scores."""
     traces = [root.trace_id for root in roots]
     totals, scores = session.spans.totals(traces), session.scores_of(traces, most=_SCORES)
-    return tuple(
-        _summary(session, root, totals[root.trace_id], scores.get(root.trace_id, [])) for root in roots
-    )
+    return tuple(_summary(session, root, totals[root.trace_id], scores.get(root.trace_id, [])) for root in roots)
 
 
 def summary(session: Session, root: Span, totals: Totals) -> Summary:
