@@ -13,18 +13,25 @@ from afere.data.rows import Row, RowProblem, read_row
 
 def read_shots(source: str, place: str, prompt: Path, project: Project) -> tuple[list[Json], list[Path]]:
     """The pairs of a dataset file (from the project's root, or beside the prompt) or ref, and the files they were read from."""
-    for file in (project.path(source), prompt.parent / source):
+    rows, files = read_rows(source, f"{place}: examples", prompt.parent, project)
+    return [_pair(row, where) for where, row in rows], files
+
+
+def read_rows(source: str, place: str, beside: Path, project: Project) -> tuple[list[tuple[str, Row]], list[Path]]:
+    """The rows of a dataset file (from the project's root, or from the folder `beside`) or ref, each with the words that
+    name it in an error, and the files they were read from. BadPrompt begins with `place`."""
+    for file in (project.path(source), beside / source):
         if file.is_file():
-            return [_pair(row, f"{file}: row {number}") for number, row in enumerate(_rows(file), start=1)], [file]
+            return [(f"{file}: row {number}", row) for number, row in enumerate(_rows(file), start=1)], [file]
     if "/" in source or Path(source).suffix:
-        raise BadPrompt(f"{place}: examples: there is no file {source!r} in {project.root} or {prompt.parent}.")
+        raise BadPrompt(f"{place}: there is no file {source!r} in {project.root} or {beside}.")
     from afere.data import dataset
 
     try:
         kept = dataset(source)
     except AfereError as problem:
-        raise BadPrompt(f"{place}: examples: {problem}") from None
-    return [_pair(row, f"{kept.ref}: row {row.id}") for row in kept.rows], []
+        raise BadPrompt(f"{place}: {problem}") from None
+    return [(f"{kept.ref}: row {row.id}", row) for row in kept.rows], []
 
 
 def _rows(file: Path) -> list[Row]:

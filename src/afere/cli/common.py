@@ -9,10 +9,12 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from afere.base.errors import StoreFailed
 from afere.base.project import Project, find_project
 
 if TYPE_CHECKING:
@@ -76,6 +78,17 @@ def _tell_of_waiting() -> None:
 def printable(text: str) -> str:
     """A text that others wrote, such as a span's name, without codes for the terminal."""
     return "".join(sign for sign in text if sign.isprintable() or sign in "\n\t")
+
+
+def write_report(file: Path, text: str) -> None:
+    """Write a report. The step summary of GitHub Actions is added to, since other steps write there too."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        added = str(file) == os.environ.get("GITHUB_STEP_SUMMARY")
+        with file.open("a" if added else "w", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as problem:
+        raise StoreFailed(f"{file}: cannot be written: {problem.strerror}. Name another file.") from None
 
 
 @functools.cache

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from afere.base.errors import BadInput, Exit, StoreFailed
+from afere.base.errors import BadInput, Exit
 from afere.base.rule import parse_rule
-from afere.cli.common import Place, placed
+from afere.cli.common import Place, placed, write_report
 from afere.cli.judged import (
     draw_comparison,
     draw_decision,
@@ -52,19 +52,19 @@ class Reports:
         from afere.evals import problems, report
 
         if self.markdown:
-            _write(self.markdown, report.markdown(made, decision))
+            write_report(self.markdown, report.markdown(made, decision))
         if decision is None:
             return
         if self.junit:
-            _write(self.junit, report.junit(made, decision))
+            write_report(self.junit, report.junit(made, decision))
         marks = os.environ.get("GITHUB_ACTIONS") == "true"
         if not (self.sarif or self.gitlab or marks):
             return
         found = problems.problems(made, decision)
         if self.sarif:
-            _write(self.sarif, problems.sarif(found, __version__))
+            write_report(self.sarif, problems.sarif(found, __version__))
         if self.gitlab:
-            _write(self.gitlab, problems.gitlab(found))
+            write_report(self.gitlab, problems.gitlab(found))
         for line in problems.github(found) if marks else ():
             click.echo(line, err=True)
 
@@ -87,17 +87,6 @@ def _reported(function: Callable[..., int]) -> Callable[..., int]:
         kind = click.Path(dir_okay=False, path_type=Path)
         made = click.option(f"--{name}", type=kind, metavar="F", help=help_)(made)
     return made
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a report. The step summary of GitHub Actions is added to, since other steps write there too."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        added = str(file) == os.environ.get("GITHUB_STEP_SUMMARY")
-        with file.open("a" if added else "w", encoding="utf-8") as out:
-            out.write(text)
-    except OSError as problem:
-        raise StoreFailed(f"{file}: cannot be written: {problem.strerror}. Name another file.") from None
 
 
 @click.command("eval")
@@ -318,7 +307,7 @@ def compare(
     found = [evals.compare(first, other) for other in others]
     ranked = preferred([first, *others])
     if markdown:
-        _write(markdown, "\n".join(report.comparison_markdown(one, several=several) for one in found))
+        write_report(markdown, "\n".join(report.comparison_markdown(one, several=several) for one in found))
     said: dict[str, Json] = {"ranking": [one.to_json() for one in ranked], "several": several}
     value: dict[str, Json] = {**found[0].to_json(), **said} if len(found) == 1 else {
         "experiments": [first.ref, *(one.ref for one in others)],

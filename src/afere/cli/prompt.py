@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from afere.base.errors import Exit
-from afere.cli.common import Place, many, placed
+from afere.cli.common import Place, many, placed, printable, write_report
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from afere.govern.promptsync import Done, Standing
+
+_NO_TESTS = "No tests. Write prompts/NAME.test.yaml beside prompts/NAME.md: afere prompt test --help"
 
 
 @click.group()
@@ -119,6 +121,39 @@ def lint(place: Place, files: tuple[Path, ...], *, strict: bool) -> int:
 
     place.show({"files": count, "problems": [one.to_json() for one in problems]}, draw)
     return Exit.RULE_FAILED if errors or (strict and problems) else Exit.DONE
+
+
+@prompt.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--update", is_flag=True, help="Snapshots become what the prompts say now.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write JUnit XML.")
+@placed
+def test(place: Place, files: tuple[Path, ...], *, update: bool, junit: Path | None) -> int:
+    """Fill prompts in as their tests say, and check the text; no model is asked. Status 1 if one fails.
+
+    answer.test.yaml beside answer.md holds its tests. FILES are such files or prompts; all below prompts/ if none is named.
+    """
+    from afere.govern import prompttests
+
+    report = prompttests.run_tests(place.here(), files, update=update)
+    if junit:
+        write_report(junit, prompttests.junit(report))
+
+    def draw(console: Console) -> None:
+        for one in report.tests:
+            mark, style = ("✓", "green") if one.passed else ("✗", "red")
+            console.print(f"[{style}]{mark}[/] ", end="")
+            console.print(printable(f"{one.prompt}: {one.name}  {'' if one.passed else one.place}"), markup=False)
+            for line in prompttests.told(one):
+                console.print(f"    {printable(line)}", markup=False)
+        for line in [*(f"wrote {shown}" for shown in report.kept), *report.notes]:
+            console.print(line, markup=False)
+        if report.untested:
+            console.print(f"without tests: {', '.join(report.untested)}", markup=False, style="dim")
+        console.print(f"{many(len(report.tests), 'test')}: {report.failed} failed" if report.tests else _NO_TESTS)
+
+    place.show(report, draw)
+    return Exit.RULE_FAILED if report.failed else Exit.DONE
 
 
 @prompt.command()

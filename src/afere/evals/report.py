@@ -176,11 +176,11 @@ def junit(experiment: Experiment, decision: Decision) -> str:
         case = Xml.SubElement(suite, "testcase", name=one.rule, classname=f"afere.{experiment.name}")
         text = f"{one.why}; value {number(one.value)}, 90% interval {interval(one.low, one.high)}, {one.n} cases"
         if one.answer == "fail":
-            Xml.SubElement(case, "failure", message=_xml(one.why)).text = _xml(text)
+            Xml.SubElement(case, "failure", message=xml_text(one.why)).text = xml_text(text)
         elif one.answer == "open":
-            Xml.SubElement(case, "skipped", message=_xml(one.why))
+            Xml.SubElement(case, "skipped", message=xml_text(one.why))
         else:
-            Xml.SubElement(case, "system-out").text = _xml(text)
+            Xml.SubElement(case, "system-out").text = xml_text(text)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + Xml.tostring(suite, encoding="unicode") + "\n"
 
 
@@ -212,7 +212,7 @@ def _code(text: str) -> str:
     return "`" + " ".join(text.split()).replace("`", "'").replace("|", "\\|") + "`"
 
 
-def _xml(text: str) -> str:
+def xml_text(text: str) -> str:
     """Without the characters that XML cannot hold."""
     return "".join(c for c in text if c in "\t\n\r" or ord(c) >= 32)
 

@@ -1,4 +1,5 @@
-"""The pytest plugin: a fixture `gate` whose test passes on a rule with its interval, not on one lucky answer.
+"""The pytest plugin: a fixture `gate` whose test passes on a rule with its interval, not on one lucky answer; and the
+tests of prompts, `answer.test.yaml` beside `answer.md`, as tests of pytest where it is pointed at their folder.
 
     def test_qa(gate):
         gate("qa", "exact.mean >= 0.8", "exact.mean not worse than baseline by 0.05")
@@ -14,6 +15,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from afere.base.decision import Decision, Ruling
     from afere.evals import Experiment
@@ -97,6 +99,14 @@ def gate(request: pytest.FixtureRequest) -> Gate:
     A rule passes when it is proven, fails when the opposite is, and is open in between: see `--afere-open`.
     """
     return Gate(request)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if not file_path.name.endswith((".test.yaml", ".test.yml")):
+        return None
+    from afere.testing.prompts import PromptTests, is_ours
+
+    return PromptTests.from_parent(parent, path=file_path) if is_ours(file_path) else None  # pyright: ignore[reportUnknownMemberType]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
