@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 # source -> (its module here, what it reads)
 SOURCES: Mapping[str, tuple[str, str]] = {
     "otlp": ("otlp", "OTLP files: protobuf, JSON or JSON lines, alone or in a folder"),
-    "mlflow": ("mlflow", "mlflow.db, MLflow's SQLite file: traces, assessments, prompts, datasets"),
+    "mlflow": (
+        "mlflow",
+        "MLflow's SQLite file, such as mlflow.db, or the address of its server: traces, assessments, prompts, datasets",
+    ),
     "phoenix": ("phoenix", "phoenix.db, Phoenix's SQLite file: traces, annotations, prompts, datasets"),
     "langsmith": ("langsmith", "LangSmith's runs and feedback as JSON lines, a file or a folder"),
     "langfuse": (

@@ -1,4 +1,4 @@
-"""MLflow's SQLite file (3.x): traces with their spans, assessments, prompts with aliases, evaluation datasets."""
+"""MLflow's SQLite file or server (3.x): traces with their spans, assessments, prompts with aliases, evaluation datasets."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.errors import BadInput
 from afere.exchange.bringing import Bringing, body_of, from_mustache
+from afere.exchange.mlflow_rest import Served
 from afere.exchange.sqlitefile import Record, Tables, opened, plain
 from afere.tracing.otlp.batch import Sent, Source, span
 
@@ -30,22 +31,27 @@ _OWN = (
 
 
 def bring(place: str, into: Bringing) -> None:
-    """`place`: the file that MLflow's tracking store rests in, often mlflow.db."""
+    """`place`: the file that MLflow's tracking store rests in, often mlflow.db, or the address of its server."""
     if "://" in place:
-        raise BadInput(f"{place}: give MLflow's SQLite file, such as mlflow.db; its REST API is not read.")
+        _all(Served(place, into), into)
+        return
     with opened(place, into, "MLflow") as tables:
-        tables.require("trace_info", "experiments")
-        _traces(tables, into)
-        _assessments(tables, into)
-        _prompts(tables, into)
-        _datasets(tables, into)
+        _all(tables, into)
         for table, what in (("runs", "runs with their params and metrics"), ("logged_models", "logged models")):
             count = sum(1 for _ in tables.rows(table))
             if count:
                 into.lost(what, "afere keeps experiments of its own: evaluate again to have them", count)
 
 
-def _traces(tables: Tables, into: Bringing) -> None:
+def _all(tables: Tables | Served, into: Bringing) -> None:
+    tables.require("trace_info", "experiments")
+    _traces(tables, into)
+    _assessments(tables, into)
+    _prompts(tables, into)
+    _datasets(tables, into)
+
+
+def _traces(tables: Tables | Served, into: Bringing) -> None:
     tags, metadata = (
         _pairs(tables.rows("trace_tags"), "request_id"),
         _pairs(tables.rows("trace_request_metadata"), "request_id"),
@@ -63,7 +69,11 @@ def _traces(tables: Tables, into: Bringing) -> None:
             about["mlflow.trace.session"] = str(info["session_id"])
         _span(request, said, about, names.get(info.get("experiment_id"), ""), into)
     for request in infos:
-        if request not in with_spans:
+        if request in with_spans:
+            continue
+        if isinstance(tables, Served):  # where it says that files lie is its own machine, not this one
+            into.problem(f"trace {request}", "the server gave no spans of it")
+        else:
             _from_artifacts(request, tags.get(request, {}), metadata.get(request, {}), into)
 
 
@@ -135,7 +145,7 @@ def _hex(text: str, digits: int) -> str:
     return base64.b64decode(plain_text).hex() if plain_text else ""
 
 
-def _assessments(tables: Tables, into: Bringing) -> None:
+def _assessments(tables: Tables | Served, into: Bringing) -> None:
     for row in tables.rows("assessments"):
         key, value = str(row["assessment_id"]), plain(row["value"])
         if row.get("valid") in (0, False):
@@ -165,7 +175,7 @@ def _assessments(tables: Tables, into: Bringing) -> None:
         )  # fmt: skip
 
 
-def _prompts(tables: Tables, into: Bringing) -> None:
+def _prompts(tables: Tables | Served, into: Bringing) -> None:
     tags: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
     for row in tables.rows("model_version_tags"):
         tags[row["name"], row["version"]][row["key"]] = row["value"]
@@ -203,7 +213,7 @@ def _prompts(tables: Tables, into: Bringing) -> None:
             into.changed("alias of a prompt", "its history begins with the import")
 
 
-def _datasets(tables: Tables, into: Bringing) -> None:
+def _datasets(tables: Tables | Served, into: Bringing) -> None:
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in tables.rows("evaluation_dataset_records", "created_time, dataset_record_id"):
         inputs, expected, tags = plain(row["inputs"]), plain(row["expectations"]), plain(row["tags"])
