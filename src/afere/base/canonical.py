@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
+import orjson
 import rfc8785
 
 from afere.base.errors import BadInput
@@ -62,8 +64,70 @@ def digest_of(value: Json) -> str:
     return digest(canonical(value))
 
 
+def compact(value: object, *, sort_keys: bool = False) -> bytes:
+    """JSON in UTF-8 without spaces, quickly; halves of surrogate pairs become `?`. ValueError for what is no number, TypeError
+    for what is not JSON."""
+    try:
+        written = orjson.dumps(value, option=_SORTED if sort_keys else _PLAINLY)
+    except TypeError:  # numbers beyond 64 bits, keys that are no texts, halves of a pair, or not JSON at all
+        written = b"null"
+    if b"null" not in written:  # which it also writes for NaN
+        return written
+    return (_SLOWLY_SORTED if sort_keys else _SLOWLY)(value).encode("utf-8", "replace")
+
+
+_PLAINLY = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+_SORTED = _PLAINLY | orjson.OPT_SORT_KEYS
+_SLOWLY = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False).encode
+_SLOWLY_SORTED = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False, sort_keys=True
+).encode
+
+
+def parsed(text: bytes) -> Any:
+    """What JSON says, quickly; ValueError if it is none. Numbers beyond 64 bits, and halves of surrogate pairs, are as
+    `json.loads` reads them."""
+    try:
+        if _LONG(text) is None:
+            return orjson.loads(text)
+    except ValueError:
+        pass
+    return _STRICT(text.decode("utf-8", "replace"))
+
+
+_LONG = re.compile(rb"[0-9]{19}").search  # what may be beyond 64 bits
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_number).decode
+
+
 def plain(value: object, *, where: str = "value") -> Json:
     """A deep copy of `value` made of plain JSON types, or BadInput naming the place that is not JSON."""
+    try:
+        return _copied(value)
+    except TypeError:
+        return _plain(value, where)
+
+
+def _copied(value: object) -> Json:
+    """As `plain`, for values that are of the plain types already; TypeError for all others."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool or kind is int or (kind is float and math.isfinite(cast("float", value))):
+        return cast("Json", value)
+    if kind is dict:
+        held = cast("dict[object, object]", value)
+        if all(type(key) is str for key in held):
+            return {cast("str", key): _copied(item) for key, item in held.items()}
+    elif kind is list or kind is tuple:
+        return [_copied(item) for item in cast("list[object]", value)]
+    raise TypeError
+
+
+def _plain(value: object, where: str) -> Json:
     if value is None or isinstance(value, bool | str):
         return value
     if isinstance(value, int):
@@ -73,12 +137,12 @@ def plain(value: object, *, where: str = "value") -> Json:
             raise BadInput(f"{where} is {value}, which is not a JSON number. Use None for an unknown value.")
         return float(value)
     if isinstance(value, Mapping):
-        return {str(k): plain(v, where=f"{where}.{k}") for k, v in cast("Mapping[object, object]", value).items()}
+        return {str(k): _plain(v, f"{where}.{k}") for k, v in cast("Mapping[object, object]", value).items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [plain(v, where=f"{where}[{i}]") for i, v in enumerate(cast("Sequence[object]", value))]
+        return [_plain(v, f"{where}[{i}]") for i, v in enumerate(cast("Sequence[object]", value))]
     to_json = getattr(cast("object", value), "to_json", None)
     if callable(to_json):
-        return plain(to_json(), where=where)
+        return _plain(to_json(), where)
     raise BadInput(
         f"{where} is a {type(cast('object', value)).__name__}, which is not JSON. Give text, numbers, lists or dicts."
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as otel
 
-from afere.base.canonical import Json
+from afere.base.canonical import Json, compact
 from afere.base.document import schema_problem
 from afere.base.errors import ModelFailed
 from afere.base.message import Message, Part, ToolCall, Usage, message
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 CACHED = "afere.cached"  # attribute of a span whose answer came from the cache
 
-_SORTED = json.JSONEncoder(sort_keys=True).encode
 _MEMORY = otel.create_key("afere-remembered-calls")
 _FENCED = re.compile(r"\s*```[a-zA-Z]*\n(.*?)\n?```\s*", re.DOTALL)
 
@@ -47,10 +46,9 @@ class Memory:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def key(self, model: Model, request: Request) -> str:
-        whole = _SORTED(
-            [model.provider, model.name, getattr(model.settings, "base_url", None), request.to_json(), self.repeat]
-        )
-        digest = hashlib.sha256(whole.encode()).hexdigest()
+        where = model.provider, model.name, getattr(model.settings, "base_url", None) or ""
+        whole = compact([*where, *request.key, self.repeat], sort_keys=True)
+        digest = hashlib.sha256(whole).hexdigest()
         with self._lock:
             nth = self._asked[digest] = self._asked.get(digest, 0) + 1
         return f"call/{digest}/{nth}"

@@ -32,6 +32,7 @@ from afere.tracing import Collected
 from afere.tracing.capture import failure
 from afere.tracing.live import resting_here
 from afere.tracing.scope import entered
+from afere.tracing.sink import writing_here
 
 T = TypeVar("T")
 
@@ -252,7 +253,8 @@ def _in_loop(run: _Run, count: int, ledger: Ledger) -> None:
 
     async def everything() -> None:
         try:
-            await asyncio.gather(*(work() for _ in range(count)))
+            async with writing_here():
+                await asyncio.gather(*(work() for _ in range(count)))
         except Exception as problem:  # not of the user's code, which `row` catches
             ledger.halt(problem)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import socket
@@ -10,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mappin
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from afere.base.canonical import Json
+from afere.base.canonical import Json, compact
 from afere.base.errors import ModelFailed, ModelTimedOut, ModelUnreachable
 from afere.base.message import Usage
 from afere.base.prices import provider_of
@@ -19,7 +18,6 @@ from afere.models.wire import openai as wire
 from afere.net import Answer, Call, HostFailed, HostTimedOut, HostUnreachable, asend, astream, retry_after, send, stream
 
 OPENAI_URL = "https://api.openai.com/v1"
-_WRITE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
 _NEW_NAMES = re.compile(r"o\d|gpt-5|gpt-6")  # OpenAI's models that take max_completion_tokens, not max_tokens
 
 
@@ -114,7 +112,7 @@ class OpenAIModel:
             headers["authorization"] = f"Bearer {key}"
         seconds = self.settings.timeout
         limits = {"timeout": seconds, "first_byte": seconds} if seconds else {"first_byte": 600.0} if silent else {}
-        data = _WRITE(body).encode("utf-8", "replace")
+        data = compact(body)
         return Call("POST", self._address() + path, headers, data, **limits)
 
     def _address(self) -> str:

@@ -30,12 +30,11 @@ class Request:
         """The messages as JSON, made once: not to be changed."""
         return [message.to_json() for message in self.messages]
 
-    def to_json(self) -> dict[str, Json]:
-        return {
-            "messages": self.said, "parameters": dict(self.parameters),
-            "tools": [tool.to_json() for tool in self.tools],
-            "output": None if self.output is None else dict(self.output),
-        }  # fmt: skip
+    @property
+    def key(self) -> list[Json]:
+        """What makes it this question."""
+        tools: list[Json] = [tool.to_json() for tool in self.tools]
+        return [self.said, dict(self.parameters), tools, dict(self.output or {})]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+import orjson
+
 from afere.base.canonical import Json, plain
 from afere.base.errors import StoreFailed
 from afere.store.database import Database
@@ -24,7 +26,7 @@ _SHORT = 2_000  # bytes that are not worth compressing
 _ZSTD = b"\x28\xb5\x2f\xfd"  # how what is compressed begins (RFC 8878); no JSON does
 
 _PUT = "INSERT OR REPLACE INTO answers VALUES (?,?,?)"
-_ENCODE = json.JSONEncoder(ensure_ascii=True, check_circular=False, allow_nan=False).encode
+_ENCODE = orjson.dumps
 
 _log = logging.getLogger("afere.cache")
 
@@ -60,9 +62,9 @@ class Cache:
     def put(self, key: str, value: Json) -> None:
         """Keep a value, if the disk lets us. Once this returns, no kill of the process loses it; a power cut may."""
         try:
-            packed = _ENCODE(value).encode()
-        except (TypeError, ValueError):
-            packed = _ENCODE(plain(value)).encode()
+            packed = _ENCODE(value)
+        except (TypeError, ValueError):  # numbers beyond 64 bits, halves of surrogate pairs, what has a `to_json`
+            packed = json.dumps(plain(value)).encode()
         if len(packed) > _SHORT:
             packed = zstd.compress(packed)
         try:

@@ -16,7 +16,7 @@ from afere.base.clock import new_id, now_ns, rfc3339
 from afere.base.errors import BadInput, NotFound, Refused
 from afere.store.access import Limited
 from afere.store.audit import Stamp, announce
-from afere.store.database import inserted
+from afere.store.database import insert_rows, inserted
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
 
 JobStatus = Literal["running", "done", "failed", "stopped"]
@@ -47,14 +47,13 @@ class Job:
 
     def put(self, items: Mapping[str, Json]) -> None:
         """Keep finished items, all or none, durably; a key given again replaces its value."""
-        rows = [(key, json.dumps(plain(value, where=key)), self.id) for key, value in items.items()]
+        rows = [(key, json.dumps(plain(value, where=key))) for key, value in items.items()]
         if not rows:
             return
         with self._database.write() as connection:
-            connection.executemany(
-                "INSERT INTO job_items (job, key, value) SELECT seq, ?, ? FROM jobs WHERE id=? "
-                "ON CONFLICT (job, key) DO UPDATE SET value = excluded.value",
-                rows,
+            (job,) = connection.execute("SELECT seq FROM jobs WHERE id=?", (self.id,)).fetchone()
+            insert_rows(
+                connection, "INSERT OR REPLACE INTO job_items (job, key, value)", [(job, *row) for row in rows]
             )
 
     def end(self, status: JobStatus = "done") -> Job:

@@ -16,6 +16,8 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +36,7 @@ SPANS = 20_000  # waiting at most
 BYTES = 64 * 2**20  # waiting at most, estimated
 BATCH = 1_000  # spans of one transaction
 LINGER = 0.05  # seconds: how long spans gather before they are written together
+LET = 1.0  # seconds for which the writer leaves it to a thread that has said that it writes itself
 BUSY, LONGER = 100, 0.2  # so many spans at once, and they gather longer: a transaction costs as much as many spans
 BEGUN = 0.5  # seconds before a root that runs is written as "running": most have ended by then, and are written once
 LAST = 5.0  # seconds that a program which ends waits for a server that does not answer
@@ -184,6 +187,7 @@ class Sink:
         self._said: set[str] = set()
         self._unreported = 0
         self._exiting = False
+        self._helped = 0  # so many write in their own threads
         self._again = 0.0  # when to ask a server again that could not be asked
         self._gone: dict[Target, str] = {}  # at exit: which stores could not be written, and why
 
@@ -237,6 +241,19 @@ class Sink:
                 self._progress.wait(left)
             return Flushed(self._written, self._ended - self._written - self._lost, self._lost)
 
+    def help(self, more: int) -> None:
+        """From now on one more, or one less, calls `write_here` now and then."""
+        with self._lock:
+            self._helped += more
+
+    def write_here(self) -> None:
+        """Write what waits, in this thread, unless the writer does so now."""
+        if self._waiting and self._writing.acquire(blocking=False):
+            try:
+                self._write_all()
+            finally:
+                self._writing.release()
+
     def exit(self) -> None:
         """Write what waits, in this thread; spans that end later are written at once."""
         self._exiting = True
@@ -278,7 +295,7 @@ class Sink:
         linger = LINGER
         while True:
             if self._wake.wait(self._due()):
-                self._hurry.wait(linger)
+                self._hurry.wait(LET if self._helped else linger)
             if (pause := self._again - time.monotonic()) > 0:
                 self._hurry.wait(pause)
             self._hurry.clear()
@@ -293,17 +310,20 @@ class Sink:
 
     def _drain(self) -> int:
         """Write all that waits; returns how many records that were."""
-        count = 0
         with self._writing:
-            self._again = 0.0
-            while not self._again and (batch := self._take()):
-                grouped: dict[Target, list[_Item]] = {}
-                for item in batch:
-                    if item.target is not None:
-                        grouped.setdefault(item.target, []).append(item)
-                for target, items in grouped.items():
-                    self._write(target, items)
-                count += len(batch)
+            return self._write_all()
+
+    def _write_all(self) -> int:
+        count, self._again = 0, 0.0
+        most = len(self._waiting) if self._helped else math.inf  # what comes meanwhile is for the next round
+        while not self._again and count <= most and (batch := self._take()):
+            grouped: dict[Target, list[_Item]] = {}
+            for item in batch:
+                if item.target is not None:
+                    grouped.setdefault(item.target, []).append(item)
+            for target, items in grouped.items():
+                self._write(target, items)
+            count += len(batch)
         return count
 
     def _take(self) -> list[_Item]:
@@ -429,6 +449,33 @@ def flush(timeout: float = 5.0) -> Flushed:
 def settle(timeout: float = 5.0) -> Flushed:
     """Like `flush`, for spans that have ended alone, and without hurry: cheaper while many run."""
     return _sink.flush(timeout, begun=False, hurry=False)
+
+
+@asynccontextmanager
+async def writing_here() -> AsyncGenerator[None]:
+    """Inside, the running event loop writes the spans that end, every 50 ms, rather than the writer's thread: for a loop that is
+    busy all the time. Python runs one thread at a time, and two that are busy hand over to each other at every call of the
+    system, which costs more than what they do. Left to the thread where a server is the store.
+    """
+    found, sink = target(), _sink
+    if found is None or found.away:
+        yield
+        return
+    import asyncio
+
+    async def write() -> None:
+        while True:
+            await asyncio.sleep(LINGER)
+            sink.write_here()
+
+    sink.help(1)
+    task = asyncio.create_task(write())
+    try:
+        yield
+    finally:
+        task.cancel()
+        sink.help(-1)
+        sink.write_here()
 
 
 def _after_fork() -> None:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from afere.base.canonical import Json
+from afere.base.canonical import Json, parsed
 from afere.base.errors import BadInput, ModelFailed
 from afere.base.message import Message, Part, ToolCall, Usage
 from afere.base.once import Once
@@ -218,7 +218,7 @@ def _chunks(body: bytes) -> list[dict[str, Any]] | None:
     if b"\n" in inner or b"\r" in inner:
         return None
     try:
-        chunks = _JSON.decode(f"[{inner.decode()}]")
+        chunks = parsed(b"[%b]" % inner)
     except (ValueError, RecursionError):
         return None
     return chunks if all(type(chunk) is dict for chunk in chunks) else None
@@ -339,20 +339,11 @@ def _usage(value: object) -> Usage | None:
 
 def json_object(text: str | bytes) -> dict[str, Any] | None:
     """The JSON object that a text is, None if it is none."""
-    if isinstance(text, bytes):
-        text = text.decode("utf-8", "replace")
     try:
-        value = _JSON.decode(text)
+        value = parsed(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
-
-
-_JSON = json.JSONDecoder(parse_constant=_no_number)  # once: json.loads would make one for every piece of a stream
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
