@@ -116,7 +116,13 @@ def plain(value: object, *, where: str = "value") -> Json:
 def _copied(value: object) -> Json:
     """As `plain`, for values that are of the plain types already; TypeError for all others."""
     kind = type(value)
-    if kind is str or value is None or kind is bool or kind is int or (kind is float and math.isfinite(cast("float", value))):
+    if (
+        kind is str
+        or value is None
+        or kind is bool
+        or kind is int
+        or (kind is float and math.isfinite(cast("float", value)))
+    ):
         return cast("Json", value)
     if kind is dict:
         held = cast("dict[object, object]", value)

@@ -52,9 +52,7 @@ class Job:
             return
         with self._database.write() as connection:
             (job,) = connection.execute("SELECT seq FROM jobs WHERE id=?", (self.id,)).fetchone()
-            insert_rows(
-                connection, "INSERT OR REPLACE INTO job_items (job, key, value)", [(job, *row) for row in rows]
-            )
+            insert_rows(connection, "INSERT OR REPLACE INTO job_items (job, key, value)", [(job, *row) for row in rows])
 
     def end(self, status: JobStatus = "done") -> Job:
         """Say how the work ended, and let other processes have it."""
