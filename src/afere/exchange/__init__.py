@@ -27,6 +27,10 @@ SOURCES: Mapping[str, tuple[str, str]] = {
         "Langfuse's exports of observations, traces, scores, prompts: JSON or JSON lines, a file or a folder",
     ),
     "opik": ("opik", "what `opik export` wrote: traces, scores, datasets, prompts, a folder or a file"),
+    "promptfoo": (
+        "promptfoo",
+        "promptfoo.db, or what `promptfoo eval -o FILE.json` wrote: prompts, tests, answers, scores",
+    ),
     "braintrust": (
         "braintrust",
         "Braintrust's events of logs, experiments and datasets, and prompts: JSON or JSON lines, a file or a folder",
