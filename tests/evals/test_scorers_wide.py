@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 import afere
 from afere.base.errors import BadInput
+from afere.base.language import language_of
 from afere.base.span import Span, Trace
 from afere.data import Row
 from afere.evals.scorers import SCORERS, Case, Scored, named
 from afere.evals.scorers.retrieval import average_precision, context_precision, precision
-from afere.evals.scorers.wording import language_of
 
 
 def _one(entry: object, output: object, expected: object = None, trace: Trace | None = None, **row: object) -> Scored:

@@ -186,9 +186,13 @@ def _plan(
 def _told(work: Work, concurrency: int) -> Iterator[str]:
     """What is said before anything is paid: how rows were read, what so many cases would show, and of past traces the cost."""
     from afere.evals.past import told
+    from afere.govern.rowchecks import AT_ONCE, checked
 
     if work.data.reading:
         yield f"{work.data.ref}: {work.data.reading}"
+    rows = checked(work.data, work.session, work.project, most=AT_ONCE) if work.plan.past is None else None
+    if rows and rows.line:
+        yield f"{work.data.ref}: {rows.line}. See: afere dataset check {work.data.ref}"
     yield from map(str, work.outlook)
     if work.plan.past is not None:
         yield told(work.plan.past.to_json())

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
+from afere.base.project import find_project
 from afere.data import Dataset, Row
+from afere.govern.rowchecks import AT_ONCE, Checked, checked
 from afere.server import textdiff, words
 from afere.server.pages.artifacts import Used, users
 from afere.server.pages.asked import Asked, as_json
@@ -80,6 +82,7 @@ class DatasetPage:
     more_users: int
     expected: int
     columns: frozenset[str]  # of those a row need not have, what any row of the version has
+    checked: Checked | None  # None: too many rows to check while a page is drawn
 
     @property
     def next(self) -> str | None:
@@ -99,6 +102,8 @@ class DatasetPage:
         if self.changes:
             new = self.changes
             parts.append(f"since {new.since}: {new.added} added, {new.changed} changed, {new.removed} removed")
+        if self.checked and (found := len(self.checked.of("error")) + len(self.checked.of("warning"))):
+            parts.append(f"{words.many(found, 'check')} {'finds' if found == 1 else 'find'} something")
         return "; ".join(parts) + "."
 
     @property
@@ -110,7 +115,7 @@ class DatasetPage:
         return {
             "artifact": self.artifact.to_json(), "count": self.count, "splits": dict(self.splits), "tags": dict(self.tags),
             "schema": self.schema, "items": [row.to_json() for row in self.rows], "next": self.next,
-            "changes": as_json(self.changes), "used_by": as_json(self.used_by),
+            "changes": as_json(self.changes), "used_by": as_json(self.used_by), "checked": as_json(self.checked),
         }  # fmt: skip
 
 
@@ -129,6 +134,7 @@ def page(session: Session, asked: Asked) -> DatasetPage:
         artifact, len(data), data.splits, data.tags, data.schema, data.rows[offset : offset + asked.limit], offset, asked.limit,
         versions, _changes(session, artifact, data), used, more, sum(row.expected is not None for row in data.rows),
         frozenset(name for name in _OPTIONAL if any(getattr(row, name) for row in data.rows)),
+        checked(data, session, find_project(session.folder), most=AT_ONCE),
     )  # fmt: skip
 
 

@@ -1,0 +1,94 @@
+"""`afere dataset`: check the rows of a dataset, add past traces to it, and write a version to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from afere.base.errors import Exit
+from afere.cli.common import Place, placed, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from afere.data import Dataset
+    from afere.data.checks import Item
+    from afere.govern.rowchecks import Checked
+
+_SHOWN = 5  # items of one check
+_MARKS = {
+    "pass": ("ok", "green"),
+    "note": ("note", "cyan"),
+    "warning": ("warning", "yellow"),
+    "error": ("error", "red"),
+}
+
+
+@click.group()
+def dataset() -> None:
+    """Check the rows of a dataset, add past traces to it, write a version to a file."""
+
+
+@dataset.command()
+@click.argument("what", metavar="NAME|FILE")
+@click.option("--strict", is_flag=True, help="A warning fails too, not only an error.")
+@placed
+def check(place: Place, what: str, *, strict: bool) -> int:
+    """What is wrong with the rows of a dataset: NAME, a reference such as qa@7, or a FILE of rows.
+
+    Rows twice or nearly, in two splits, in the examples of prompts or word for word in an index; answers that contradict;
+    personal data and secrets; what is empty; languages and lengths unlike the others.
+
+    Exit status: 0 nothing above a note (or, without --strict, a warning), 1 an error was found.
+    """
+    from afere.data import dataset as dataset_of
+    from afere.govern.rowchecks import checked
+
+    project, session = place.here(), place.session()
+    data = dataset_of(what)
+    found = checked(data, session, project)
+    assert found is not None  # without a limit it always is
+    place.show(found, lambda console: _draw(console, found, data))
+    return Exit.RULE_FAILED if found.of("error") or (strict and found.of("warning")) else Exit.DONE
+
+
+def _draw(console: Console, found: Checked, data: Dataset) -> None:
+    from rich.text import Text
+
+    took = "" if found.seconds is None else f", checked in {found.seconds:.1f} s"
+    console.print(f"{found.ref}: {found.rows:,} rows{took}", markup=False)
+    for one in found.checks:
+        word, style = _MARKS.get(one.state, ("-", "dim"))
+        console.print(
+            Text(f"{word:8}", style), Text(printable(f"{one.title}: {one.says}"), "dim" if one.state == "none" else "")
+        )
+        for item in one.items[:_SHOWN]:
+            console.print(Text(f"         {_said(item, data)}"))
+        if one.count > _SHOWN:
+            console.print(f"         ... and {one.count - _SHOWN:,} more; all of them with --json", markup=False)
+        if one.action and one.state != "pass":
+            console.print(Text(f"         next: {one.action}", "dim"))
+
+
+def _said(item: Item, data: Dataset) -> str:
+    rows = [f"{id_} ({data.places[id_]})" if id_ in data.places else id_ for id_ in item.rows[:4]]
+    more = f" and {len(item.rows) - 4} more" if len(item.rows) > 4 else ""
+    return printable(f"{', '.join(rows)}{more}: {item.says}")
+
+
+@dataset.command()
+@click.argument("name")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@placed
+def export(place: Place, name: str, file: Path) -> None:
+    """Write the rows of NAME (its newest version, or one such as qa@7) to FILE, one JSON object a line."""
+    from afere.data import Dataset
+    from afere.store.files import write_file
+
+    with place.session() as session:
+        data = Dataset(session.get(name, kind="dataset"), session)
+        write_file(file, session.blob(str(data.artifact.blob)))
+    said = {"ref": data.ref, "file": str(file), "rows": len(data)}
+    place.show(said, lambda console: console.print(f"{len(data):,} rows of {data.ref} in {file}", markup=False))
