@@ -169,7 +169,29 @@ def test_personal_data_is_counted_by_kind_and_not_repeated() -> None:
 def test_empty_fields_odd_languages_and_lengths_are_named() -> None:
     english = [
         {"input": {"q": f"What is the policy for the {word} that we have in the office?"}, "expected": "x"}
-        for word in ["kitchen", "garden", "printer", "monitor", "desk", "chair", "phone", "badge", "locker", "gym", "bike", "car", "train", "plane", "tram", "bus", "taxi", "boat", "ferry", "walk", "lift"]
+        for word in [
+            "kitchen",
+            "garden",
+            "printer",
+            "monitor",
+            "desk",
+            "chair",
+            "phone",
+            "badge",
+            "locker",
+            "gym",
+            "bike",
+            "car",
+            "train",
+            "plane",
+            "tram",
+            "bus",
+            "taxi",
+            "boat",
+            "ferry",
+            "walk",
+            "lift",
+        ]
     ]
     checks = check_rows(rows(
         *english, {"input": {"q": "Was muss ich tun, wenn ich krank bin und nicht in das Büro kommen kann?"}, "expected": "x"},
