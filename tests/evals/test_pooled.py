@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,19 @@ def test_rules_the_table_and_the_baseline_know_pooled_measures(project: Path) ->
     assert change.estimate.value == 0.0
     kept = afere.evals.experiment(again.ref)
     assert {line.name: line.value for line in kept.table()}["label.f1"] == table["label.f1"].value
+
+
+def test_an_interval_ends_where_the_measure_does() -> None:
+    said, true = ["a", "b", "a", "b", "a"], ["a", "b", "b", "b", "a"]
+    results = _results(list(zip(said, true, strict=True)))
+    for measure in results.pools["classification"]:
+        found = results.series(measure).estimate()
+        assert found.low is not None and found.high is not None and 0 <= found.low <= found.high <= 1
+    run = Result("r", "d", scores={"seconds": (9.0, ""), "gain": (9.0, "")})
+    rows = Results(
+        "experiment:1",
+        runs=(run, *(replace(run, row=f"r{n}", scores={"seconds": (0.1, ""), "gain": (0.1, "")}) for n in range(3))),
+    )
+    assert rows.series("seconds").estimate().low == 0
+    unbounded = rows.series("gain").estimate().low
+    assert unbounded is not None and unbounded < 0  # nobody said that a gain cannot be

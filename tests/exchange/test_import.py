@@ -82,7 +82,8 @@ def test_otlp_files_of_every_form_come_in_and_what_is_broken_is_named(
 ) -> None:
     report = bring("otlp", RECORDED)
     assert report["counts"]["traces"] > 50
-    assert any("README.md" in one for one in report["problems"])
+    assert any("README.md" in one["field"] for one in report["fields"])
+    assert not any("README" in one for one in report["problems"])
     folder = project / "traces"
     folder.mkdir()
     span = {
@@ -93,11 +94,11 @@ def test_otlp_files_of_every_form_come_in_and_what_is_broken_is_named(
     (folder / "lines.jsonl").write_text(f"{json.dumps(request)}\n{json.dumps(other)}\n{json.dumps(request)[:80]}")
     (folder / "one.json").write_text(json.dumps({**request}, indent=2).replace("b" * 16, "d" * 16))
     (folder / "half.json").write_text(json.dumps(request, indent=2)[:120])
-    (folder / "picture.png").write_bytes(bytes(range(256)) * 8)
+    (folder / "damaged.pb").write_bytes(bytes(range(256)) * 8)
     report = bring("otlp", folder)
     assert report["counts"] == {"spans": 3, "traces": 1}
     assert sorted(problem.partition(": ")[0].rpartition("/")[2] for problem in report["problems"]) == [
-        "half.json", "lines.jsonl:3", "picture.png",
+        "damaged.pb", "half.json", "lines.jsonl:3",
     ]  # fmt: skip
 
 

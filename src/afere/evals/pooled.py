@@ -83,6 +83,7 @@ def _rates(tp: float, fp: float, fn: float) -> tuple[float, float, float]:
 
 
 POOLS: dict[str, Callable[[Counts], dict[str, float]]] = {"bleu": bleu, "chrf": chrf, "classification": classification}
+LIMITS = {"bleu": (0.0, 100.0), "chrf": (0.0, 100.0), "classification": (0.0, 1.0)}  # what each can be at all
 
 
 def total(counts: Sequence[Counts], weights: Sequence[float]) -> dict[str, float]:

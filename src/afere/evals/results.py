@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from functools import cached_property
 from typing import Literal, cast
 
 from afere.base.canonical import Json, digest_of
+from afere.base.rule import BUILTIN
 from afere.base.score import Value
 from afere.data import Row
 from afere.evals import pooled, stats
@@ -110,7 +112,10 @@ class Results:
         """The values of one measure; with `value`, whether it is that one. `rows` keeps only those."""
         runs = [run for run in self.runs if rows is None or run.row in rows]
         parent = next((one for one, parts in self.pools.items() if name in parts), None)
-        return Series.of(runs, name, value) if parent is None else Series.pooled_of(runs, parent, name)
+        if parent is not None:
+            return Series.pooled_of(runs, parent, name)
+        found = Series.of(runs, name, value)
+        return replace(found, limits=(0.0, math.inf)) if name in BUILTIN else found
 
     def hash_of(self, name: str) -> str | None:
         """The hash of the scorer behind a measure: its own, or of the scorer that returned a dict with it."""
@@ -134,6 +139,7 @@ class Series:
     why: str  # the commonest reason of those that are unknown
     words: tuple[str, ...] = ()  # the values that are text, where any is
     pooled: bool = False  # of all cases together: no single case has a value that means something
+    limits: tuple[float, float] = (-math.inf, math.inf)  # what the measure can be at all, where that is known
 
     @classmethod
     def pooled_of(cls, runs: Sequence[Result], parent: str, name: str) -> Series:
@@ -150,7 +156,7 @@ class Series:
         values = pooled.spread(counts[0][0], part, [sums for _, sums in counts], weights)
         return cls(
             tuple(values), tuple(run.cluster for run in kept), tuple(weights), tuple((run.row, run.digest) for run in kept),
-            found.missing, found.why, pooled=True,
+            found.missing, found.why, pooled=True, limits=pooled.LIMITS[counts[0][0]],
         )  # fmt: skip
 
     @classmethod
@@ -224,7 +230,10 @@ class Series:
             found = stats.clustered_rate(self.values, self.clusters, weights=self._positive, level=level)
         else:
             found = stats.clustered_mean(self.values, self.clusters, weights=self._positive, level=level)
-        return replace(found, n=self.n)
+        # What cannot be is no part of an interval; leaving it out costs no coverage.
+        low = None if found.low is None else max(found.low, self.limits[0])
+        high = None if found.high is None else min(found.high, self.limits[1])
+        return replace(found, n=self.n, low=low, high=high)
 
     @property
     def _positive(self) -> tuple[float, ...] | None:

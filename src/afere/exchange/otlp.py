@@ -12,6 +12,9 @@ from afere.exchange.bringing import Bringing
 from afere.tracing import otlp
 from afere.tracing.otlp import Batch, Form
 
+_OTHERS = frozenset(
+    {".md", ".txt", ".rst", ".html", ".yaml", ".yml", ".toml", ".py", ".sh", ".csv", ".png", ".jpg", ".svg", ".pdf"}
+)
 _MOST = 512 * 2**20  # bytes of one file, unpacked
 
 
@@ -66,7 +69,10 @@ def _keep(body: bytes, form: Form, label: str, into: Bringing) -> None:
             said = otlp.logs(body, form)
             batch = said if said.accepted else batch
     except AfereError as problem:
-        into.problem(label, str(problem))
+        if Path(label).suffix.lower() in _OTHERS:  # what lies beside an export, and was not meant
+            into.lost(f"file {Path(label).name}", "it is no OTLP")
+        else:
+            into.problem(label, str(problem))
         return
     _take(batch, label, into)
 
