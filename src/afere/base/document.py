@@ -116,7 +116,21 @@ def _expanded_size(node: Any, sizes: dict[int, float]) -> float:
 def _validator(schema: bytes) -> Any:
     import jsonschema_rs
 
-    return jsonschema_rs.validator_for(schema.decode())
+    return jsonschema_rs.validator_for(schema.decode(), retriever=_not_fetched)
+
+
+def _not_fetched(address: str) -> Json:
+    """A schema stands alone: one that others wrote must not make us read a file or call an address."""
+    raise ValueError(f"it refers to {address}, and nothing is fetched for a schema")
+
+
+def schema_fault(schema: Mapping[str, Json]) -> str | None:
+    """Why this is no JSON Schema that can be used; None if it is one."""
+    try:
+        _validator(canonical(dict(schema)))
+    except Exception as problem:  # a library of another language raises what it likes
+        return str(problem).split("\n", 1)[0]
+    return None
 
 
 def check(document: Document, schema: Mapping[str, Json], *, error: type[BadInput] = BadInput) -> None:

@@ -15,7 +15,7 @@ from afere.base.errors import BadProject
 from afere.base.redact import ENTRY_SCHEMA
 
 FILE = "afere.yaml"
-_TEXTS: Json = {"type": "object", "additionalProperties": {"type": "string"}}
+_TEXTS: dict[str, Json] = {"type": "object", "additionalProperties": {"type": "string"}}
 
 PROJECT_SCHEMA: dict[str, Json] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -57,6 +57,30 @@ PROJECT_SCHEMA: dict[str, Json] = {
         "chains": _TEXTS,
         "agents": {"type": "object"},
         "tools": {"anyOf": [{"type": "string"}, {"type": "array"}]},
+        "mcp": {
+            "type": "object",
+            "maxProperties": 50,
+            "propertyNames": {"pattern": "^[a-z][a-z0-9_-]{0,39}$"},
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "command": {"type": "string", "minLength": 1},
+                    "args": {"type": "array", "items": {"type": "string"}},
+                    "env": {
+                        **_TEXTS,
+                        "description": "names of the environment variables that hold their values",
+                    },
+                    "url": {"type": "string", "pattern": "^https?://"},
+                    "headers": {
+                        **_TEXTS,
+                        "description": "names of the environment variables that hold their values",
+                    },
+                    "owner": {"type": "string"},
+                    "timeout": {"type": "number", "exclusiveMinimum": 0, "maximum": 600},
+                },
+            },
+        },
         "indexes": {
             "type": "object",
             "additionalProperties": {

@@ -108,11 +108,16 @@ class Agent(Chain[..., Any]):
     def _tools(self) -> dict[str, Tool[..., Any]]:
         found: dict[str, Tool[..., Any]] = {}
         for wanted in (*self.tools, *self.component.ready().prompt.tools):
+            if isinstance(wanted, str) and wanted.startswith("mcp:"):
+                from afere.chains.mcp.tools import remote
+
+                found.update((tool.name, tool) for tool in remote(wanted, self.project))
+                continue
             tool = find(wanted) if isinstance(wanted, str) else wanted
             if tool is None:
                 raise NotFound(
                     f"agent {self.name!r}: there is no tool {wanted!r} to run. Decorate a function with @afere.tool, "
-                    "in a module that is imported before the agent runs."
+                    "in a module that is imported before the agent runs, or name an MCP server's: mcp:SERVER/TOOL."
                 )
             found[tool.name] = tool
         return found

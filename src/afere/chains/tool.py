@@ -157,13 +157,21 @@ def find(name: str) -> Tool[..., Any] | None:
 
 
 def specs(names: Sequence[str], project: Project) -> tuple[ToolSpec, ...]:
-    """What a model is told of these tools: those defined with `@afere.tool`, else those that afere.yaml lists."""
+    """What a model is told of these tools: those defined with `@afere.tool`, else those that afere.yaml lists.
+
+    `mcp:SERVER` is all that an MCP server lists, `mcp:SERVER/TOOL` one of them.
+    """
     problems: list[str] = []
     described: dict[str, ToolCard] | None = None
     found: list[ToolSpec] = []
     for name in names:
         if name in _known:
             found.append(_known[name].spec)
+            continue
+        if name.startswith("mcp:"):
+            from afere.chains.mcp.tools import remote
+
+            found += [tool.spec for tool in remote(name, project)]
             continue
         described = merged(list(tool_lists(project, problems))) if described is None else described
         if name not in described:

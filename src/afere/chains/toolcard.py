@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ToolCard:
-    """What is known of a tool without calling it. `place` is where it is declared: a file and line, or a reference."""
+    """What is known of a tool without calling it. `place` is where it is declared: a file and line, a reference, a server.
+
+    `hints` are what an MCP server says of its own tool, in words: claims, not facts.
+    """
 
     name: str
     description: str = ""
@@ -27,6 +30,7 @@ class ToolCard:
     added: str | None = None
     place: str = ""
     agents: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

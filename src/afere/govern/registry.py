@@ -1,4 +1,4 @@
-"""The registry of tools: what afere.yaml, code and traces say of each, merged by name, and how it does when it is called."""
+"""The registry of tools: what afere.yaml, code, MCP servers and traces say of each, merged by name, and how it does."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from afere.base.artifact import parse_ref
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.chains.toolcard import ToolCard
 from afere.evals.stats import clustered_rate, quantile
 from afere.govern.offered import Offered
 from afere.govern.tools import kept, written
+from afere.govern.toolservers import Standing, ToolChange, changes, listed, standings
 
 if TYPE_CHECKING:
     from afere.base.project import Project
@@ -28,7 +30,7 @@ _VERSIONS = 50  # versions of a tool that are named
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What one source says of a tool. `kind`: yaml (afere.yaml and the files it names), code (an artifact) or traces."""
+    """What one source says of a tool. `kind`: yaml (afere.yaml and the files it names), code (an artifact), mcp or traces."""
 
     kind: str
     card: ToolCard
@@ -37,7 +39,7 @@ class Source:
         card = self.card
         return {
             "kind": self.kind, "place": card.place, "description": card.description, "owner": card.owner,
-            "permissions": list(card.permissions), "parameters": dict(card.parameters),
+            "permissions": list(card.permissions), "parameters": dict(card.parameters), "hints": list(card.hints),
         }  # fmt: skip
 
 
@@ -79,6 +81,7 @@ class Registered:
     sources: tuple[Source, ...]
     usage: Usage
     versions: tuple[str, ...] = ()
+    changes: tuple[ToolChange, ...] = ()
 
     @property
     def description(self) -> str:
@@ -97,6 +100,11 @@ class Registered:
         return next((one.card.parameters for one in self.sources if one.card.parameters), dict[str, "Json"]())
 
     @property
+    def hints(self) -> tuple[str, ...]:
+        """What its MCP server says of it: reads only, destructive, ...; a claim."""
+        return next((one.card.hints for one in self.sources if one.card.hints), ())
+
+    @property
     def agents(self) -> tuple[str, ...]:
         """The agents of afere.yaml that may call it."""
         return tuple(dict.fromkeys(agent for one in self.sources for agent in one.card.agents))
@@ -108,7 +116,8 @@ class Registered:
     def to_json(self) -> dict[str, Json]:
         return {
             "name": self.name, "description": self.description, "owner": self.owner,
-            "permissions": list(self.permissions), "parameters": dict(self.parameters), "agents": list(self.agents),
+            "permissions": list(self.permissions), "hints": list(self.hints), "parameters": dict(self.parameters),
+            "agents": list(self.agents), "changes": [one.to_json() for one in self.changes],
             "versions": list(self.versions), "sources": [one.to_json() for one in self.sources],
             "disagreements": list(self.disagreements), "usage": self.usage.to_json(),
         }  # fmt: skip
@@ -116,28 +125,43 @@ class Registered:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """All tools, most called first. `problems` says what could not be read; `cut` that older spans were not looked at."""
+    """All tools, most called first. `problems` says what could not be read; `cut` that older spans were not looked at.
+
+    `servers` are the MCP servers as they were last listed.
+    """
 
     tools: tuple[Registered, ...]
     days: int
     problems: tuple[str, ...] = ()
     cut: bool = False
+    servers: tuple[Standing, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
         return {
             "items": [one.to_json() for one in self.tools], "next": None, "days": self.days,
-            "problems": list(self.problems), "cut": self.cut,
+            "problems": list(self.problems), "cut": self.cut, "servers": [one.to_json() for one in self.servers],
         }  # fmt: skip
 
 
 def registry(session: Session, project: Project, *, days: int = DAYS, now: int | None = None) -> Registry:
-    """Every tool that afere.yaml lists, code declared, or traces of the last `days` days called or were offered."""
+    """Every tool that afere.yaml or an MCP server lists, code declared, or traces of the last `days` days show.
+
+    No server is asked: `toolservers.refresh` does that.
+    """
     now = now_ns() if now is None else now
     problems: list[str] = []
     sources: dict[str, list[Source]] = {}
     for kind, cards in (("yaml", written(project, problems)), ("code", kept(session))):
         for card in cards:
             sources.setdefault(card.name, []).append(Source(kind, card))
+    artifacts = {name: [f"tool:{name}"] for name, said in sources.items() if _in_code(said)}
+    servers = standings(session, project)
+    changed: dict[str, list[ToolChange]] = {}
+    for change in changes(session, servers):
+        changed.setdefault(change.tool, []).append(change)
+    for card, ref in listed(session, servers):
+        sources.setdefault(card.name, []).append(Source("mcp", card))
+        artifacts.setdefault(card.name, []).append(ref)
     calls = _Calls()
     offered = Offered()
     spans = 0
@@ -150,11 +174,14 @@ def registry(session: Session, project: Project, *, days: int = DAYS, now: int |
     for name in calls.of:
         sources.setdefault(name, [Source("traces", ToolCard(name))])
     tools = [
-        Registered(name, tuple(said), calls.usage(name), _versions(session, name) if _in_code(said) else ())
+        Registered(
+            name, tuple(said), calls.usage(name),
+            tuple(ref for of in artifacts.get(name, ()) for ref in _versions(session, of)), tuple(changed.get(name, ())),
+        )
         for name, said in sources.items()
-    ]
+    ]  # fmt: skip
     tools.sort(key=lambda one: (-one.usage.calls, one.name))
-    return Registry(tuple(tools), days, tuple(problems), spans >= _MOST)
+    return Registry(tuple(tools), days, tuple(problems), spans >= _MOST, servers)
 
 
 @dataclass(slots=True)
@@ -216,7 +243,8 @@ def _in_code(sources: Iterable[Source]) -> bool:
     return any(one.kind == "code" for one in sources)
 
 
-def _versions(session: Session, name: str) -> tuple[str, ...]:
+def _versions(session: Session, ref: str) -> tuple[str, ...]:
+    name = parse_ref(ref).name
     return tuple(one.ref for one in session.find("artifacts", kind="tool", name=name, limit=_VERSIONS).items)
 
 
