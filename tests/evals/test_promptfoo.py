@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from afere.cli.main import main
-from afere.testing import OpenAIServer
+from afere.testing import Answer, OpenAIServer
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -29,7 +31,7 @@ tests:
   - vars: {city: [Paris, Rome]}
     assert:
       - {type: not-icontains, value: OSLO, metric: Place}
-      - {type: llm-rubric, value: is polite}
+      - {type: perplexity, threshold: 2}
   - file://tests.csv
 """
 
@@ -61,7 +63,8 @@ def config(project: Path) -> Path:
 def test_each_prompt_with_each_provider_is_an_experiment(config: Path, run: Run) -> None:
     status, out, err = run("eval", "promptfooconfig.yaml", "--json")
     made = json.loads(out)
-    assert "6 of 7 assertions run, 1 skipped: 1 llm-rubric (this type is not read)" in err
+    assert "6 of 7 assertions run, 1 skipped: 1 perplexity (it needs the probabilities of tokens)" in err
+    assert "this file runs its own Python, commands on this machine, as you" in err
     assert "promptfooconfig.yaml:5: commandLineOptions" in err
     assert len(made) == 4
     assert {one["measures"][0]["name"] for one in made} == {"passed"}
@@ -110,6 +113,9 @@ def test_a_model_is_asked_what_the_chat_says(config: Path, run: Run) -> None:
     ("text", "said"),
     [
         ("prompts: [a]\nproviders: [b:\n", "promptfooconfig.yaml:"),
+        ("prompts: [a]\nproviders: [echo]\nscenarios: [5]\n", "promptfooconfig.yaml:3: a scenario is a mapping"),
+        ("prompts: [a]\nproviders: [{id: https}]\n", "promptfooconfig.yaml:2: an http provider needs an address"),
+        ("prompts: [a]\nproviders: ['python:no.py']\n", "promptfooconfig.yaml:2: there is no file"),
         (
             "prompts: [a]\nproviders:\n  - magic:x\ntests: [{vars: {}}]\n",
             "promptfooconfig.yaml:3: the provider 'magic:x'",
@@ -123,3 +129,130 @@ def test_a_mistake_is_named_with_its_line(config: Path, run: Run, text: str, sai
     status, _, err = run("eval", "promptfooconfig.yaml")
     assert status == 2
     assert said in err
+
+
+def test_a_model_grades_and_its_verdict_counts(config: Path, run: Run) -> None:
+    verdicts = {"Paris": '{"why": "it is", "verdict": "pass"}', "Oslo": '{"why": "it is not", "verdict": "fail"}'}
+    with OpenAIServer(verdicts) as server:
+        config.write_text(
+            "prompts: ['{{city}}']\nproviders: [echo]\n"
+            f'defaultTest: {{options: {{provider: {{id: "openai:chat:test-model", config: {{apiBaseUrl: "{server.url}"}}}}}}}}\n'
+            "tests:\n  - {vars: {city: [Paris, Oslo]}, assert: [{type: llm-rubric, value: names the capital of France}]}\n"
+        )
+        status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+        forecast = json.loads(run("eval", "promptfooconfig.yaml", "--dry-run", "--json")[1])
+    (made,) = json.loads(out)
+    assert status == 1 and "1 of 1 assertions run" in err
+    passed, rubric = made["measures"][:2]
+    assert (passed["value"], rubric["name"], rubric["value"]) == (0.5, "llm-rubric", 0.5)
+    assert not passed["calibrated"] and not rubric["calibrated"]
+    assert forecast["calls"] is not None and [one["name"] for one in forecast["parts"]][1:] == ["passed"]
+
+
+def test_a_grader_that_is_down_is_no_verdict(config: Path, run: Run) -> None:
+    config.write_text(
+        "prompts: ['{{x}}']\nproviders: [echo]\ntests:\n"
+        "  - {vars: {x: a}, assert: [{type: llm-rubric, value: is good}]}\n"
+        "  - {vars: {x: b}, assert: [{type: python, value: 'output.nothing'}, {type: equals, value: b}]}\n"
+        "  - {vars: {x: c}, assert: [{type: moderation}]}\n"
+    )
+    status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+    (made,) = json.loads(out)
+    assert status == 3
+    assert "2 tests have no verdict" in err
+    assert made["measures"][0]["n"] == 0 and made["measures"][0]["missing"] == 3
+
+
+def test_tools_that_a_model_calls_are_held_against_those_offered(config: Path, run: Run) -> None:
+    (config.parent / "tools.json").write_text(
+        json.dumps(
+            [
+                {
+                    "type": "function",
+                    "function": {"name": "weather", "parameters": {"type": "object", "required": ["city"]}},
+                }
+            ]
+        )
+    )
+    for name, passes in (("weather", True), ("whether", False)):
+        with OpenAIServer(Answer(calls=[(name, {"city": "Paris"})])) as server:
+            config.write_text(
+                "prompts: ['Weather in {{city}}?']\nproviders:\n"
+                f'  - {{id: "openai:chat:test-model", config: {{apiBaseUrl: "{server.url}", tools: "file://tools.json"}}}}\n'
+                "tests: [{vars: {city: Paris}, assert: [{type: is-valid-openai-tools-call}]}]\n"
+            )
+            status, out, _ = run("eval", "promptfooconfig.yaml", "--json")
+        assert (status == 0) is passes, out
+
+
+def test_an_address_is_asked_and_a_path_finds_the_answer(config: Path, run: Run) -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append((self.path, self.rfile.read(int(self.headers["content-length"])).decode()))
+            said = {"answers": [{"text": f"You said {json.loads(asked[-1][1])['q']}"}]}
+            self.send_response(500 if "down" in asked[-1][1] else 200)
+            self.end_headers()
+            self.wfile.write(json.dumps(said).encode())
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        config.write_text(
+            "prompts: ['say {{x}}']\nproviders:\n"
+            f"  - id: http://127.0.0.1:{server.server_port}/ask\n"
+            '    config: {body: {q: "{{prompt}}"}, queryParams: {n: "{{x}}"}, transformResponse: "json.answers[0].text"}\n'
+            "tests:\n"
+            """  - {vars: {x: 'a "quote"'}, assert: [{type: equals, value: 'You said say a "quote"'}]}\n"""
+        )
+        status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+        assert (status, asked[0][0]) == (0, "/ask?n=a+%22quote%22"), (out, err)
+        config.write_text(config.read_text().replace("'a \"quote\"'", "down"))
+        status, out, _ = run("eval", "promptfooconfig.yaml", "--json")
+        server.shutdown()
+    assert status == 4 and json.loads(out)[0]["measures"][0]["n"] == 0
+
+
+def test_programs_that_print_end_or_raise_do_no_harm(config: Path, run: Run) -> None:
+    (config.parent / "bad.py").write_text(
+        "import os\nprint('{}')\n"
+        "def get_assert(output, context):\n    print('noise')\n    return True\n"
+        "def ends(output, context):\n    os._exit(3)\n"
+        "async def later(output, context):\n    return {'pass_': True, 'score': 1}\n"
+    )
+    config.write_text(
+        "prompts: ['{{x}}']\nproviders: [echo]\ntests:\n"
+        "  - {vars: {x: a}, assert: [{type: python, value: 'file://bad.py'}, {type: python, value: 'file://bad.py:later'}]}\n"
+        "  - {vars: {x: b}, assert: [{type: python, value: 'file://bad.py:ends'}]}\n"
+        "  - {vars: {x: c}, assert: [{type: python, value: 'file://bad.py'}]}\n"
+    )
+    status, out, _ = run("eval", "promptfooconfig.yaml", "--json")
+    (made,) = json.loads(out)
+    assert status == 4  # a process that ends is no verdict: the row is unfinished
+    assert (made["measures"][0]["n"], made["measures"][0]["value"]) == (2, 1.0)
+
+
+def test_without_node_javascript_is_skipped_and_said(config: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    config.write_text(
+        "prompts: ['{{x}}']\nproviders: [echo, magic:one]\ntests:\n"
+        "  - {vars: {x: abc}, assert: [{type: javascript, value: 'output.length > 1'}, {type: contains, value: b}]}\n"
+    )
+    status, _, err = run("eval", "promptfooconfig.yaml")
+    assert status == 0
+    assert "1 of 2 assertions run, 1 skipped: 1 javascript (it is JavaScript, and node is not installed)" in err
+    assert "passed counts the assertions that run" in err
+    assert "skipped: promptfooconfig.yaml:2: the provider 'magic:one'" in err
+
+
+def test_tests_and_providers_name_the_prompts_that_they_are_for(config: Path, run: Run) -> None:
+    config.write_text(
+        "prompts: [{raw: 'a {{x}}', label: one}, {raw: 'b {{x}}', label: two}]\n"
+        "providers: [echo, {id: echo, label: other, prompts: [two]}]\n"
+        "tests:\n  - {vars: {x: 1}}\n  - {vars: {x: 2}, prompts: [one], assert: [{type: contains, value: a}]}\n"
+    )
+    status, out, _ = run("eval", "promptfooconfig.yaml", "--json")
+    assert status == 0
+    assert [one["cases"] for one in json.loads(out)] == [2, 1, 1]

@@ -126,7 +126,7 @@ def eval_(
     """Evaluate SUITE: a file such as evals/qa.yaml, or its name there. The exit status is its gate's.
 
     0 all rules hold, 1 a rule failed, 3 not enough evidence, 4 rows are unfinished (go on with --resume).
-    A promptfoo file (promptfooconfig.yaml) runs too: 1 where a test does not pass.
+    A promptfoo file (promptfooconfig.yaml) runs too: 1 where a test does not pass, 3 where one has no verdict.
     """
     from afere.evals.promptfoo import is_promptfoo
 

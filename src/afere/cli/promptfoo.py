@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def run(
     file: Path, how: Running, *, against: str | None, repeats: int, dry_run: bool, without: Mapping[str, object]
 ) -> int:
-    """Run what the file says. Status 1 where a test does not pass. `without` are options that only suites have."""
-    from afere.evals.promptfoo import read_config
+    """Run what the file says. Status 1 where a test does not pass, 3 where one has no verdict. `without` are options that only suites have."""
+    from afere.evals.promptfoo import NOTHING_RAN, read_config
 
     if strange := [name for name, given in without.items() if given]:
         raise BadInput(f"{strange[0]}: {file.name} is promptfoo's. Leave out {strange[0]}, or write a suite.")
@@ -45,5 +45,10 @@ def run(
     how.place.show([{**one.to_json(), "decision": None} for one in made], draw)
     if not all(one.complete for one in made):
         return Exit.WORLD_FAILED
-    failed = any(run.error or run.scores["passed"][0] is False for one in made for run in one.rows)
-    return Exit.RULE_FAILED if failed else Exit.DONE
+    verdicts = [(run.error, *run.scores["passed"]) for one in made for run in one.rows]
+    if any(error or passed is False for error, passed, _ in verdicts):
+        return Exit.RULE_FAILED
+    lost = [why for _, passed, why in verdicts if passed is None and not why.endswith(NOTHING_RAN)]
+    if lost:
+        click.echo(f"{len(lost)} tests have no verdict: {lost[0]}", err=True)
+    return Exit.OPEN if lost else Exit.DONE

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from afere.base.artifact import Artifact
 from afere.base.canonical import Json
@@ -15,13 +15,13 @@ from afere.base.prices import price
 from afere.base.project import Project
 from afere.chains import Chain, Component
 from afere.data import Dataset, Row
-from afere.evals.judge import Cascade, Judge
+from afere.evals.judge import Cascade
 from afere.evals.references import previous, results_of
 from afere.evals.results import Result
 from afere.evals.scorers import Case, Judging
 from afere.evals.stats.distributions import t_quantile
 from afere.evals.subject import Subject
-from afere.models import count_tokens, resolve
+from afere.models import Model, Request, count_tokens, resolve
 from afere.store import Session
 
 _SAMPLE = 200  # rows whose texts are counted
@@ -51,6 +51,15 @@ class Range:
 
     def to_json(self) -> Json:
         return [self.low, self.high]
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A scorer that says what it would ask of which model: a judge."""
+
+    @property
+    def name(self) -> str: ...
+    def asks(self, case: Case) -> list[tuple[Model, Request]]: ...
 
 
 _NONE = Range(0.0, 0.0)
@@ -138,9 +147,9 @@ def forecast(
             outputs.get(row.id, row.output if row.output is not None else row.expected),
             session.spans.trace(row.id) if past else None,
         )
-        for row in (data.rows[:_SAMPLE] if any(isinstance(one, Judge) for one in scorers) else ())
+        for row in (data.rows[:_SAMPLE] if any(isinstance(one, Asking) for one in scorers) else ())
     ]
-    parts += [_judged(one, cases, runs, a_call) for one in scorers if isinstance(one, Judge)]
+    parts += [_judged(one, cases, runs, a_call) for one in scorers if isinstance(one, Asking)]
     return Forecast(len(data.rows), repeats, concurrency, tuple(parts))
 
 
@@ -271,7 +280,7 @@ def _outputs(earlier: Sequence[Result], session: Session) -> dict[str, Json]:
     return {row: trace.root.output for row, trace in found.items() if trace is not None}
 
 
-def _judged(judge: Judge, cases: Sequence[Case], runs: int, pace: Range) -> Part:
+def _judged(judge: Asking, cases: Sequence[Case], runs: int, pace: Range) -> Part:
     """What a judge asks: by its question about each case, with what was answered before or what is expected in the output's place."""
     counts: dict[str, list[int]] = {}
     own: dict[str, Mapping[str, Json] | None] = {}
@@ -296,7 +305,7 @@ def _judged(judge: Judge, cases: Sequence[Case], runs: int, pace: Range) -> Part
     )  # fmt: skip
 
 
-def _least(judge: Judge, number: int) -> float:
+def _least(judge: Asking, number: int) -> float:
     """The share of cases on which its model of that place is asked at least."""
     return 0.0 if number and isinstance(judge, Cascade) else 1.0
 

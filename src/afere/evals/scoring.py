@@ -47,7 +47,7 @@ class Quick:
 
     def _never(self, scorer: Judging) -> bool:
         is_async = inspect.iscoroutinefunction(getattr(scorer, "function", None))
-        return is_async or self._slow.get(scorer.name, 0) >= _SLOW_CALLS
+        return is_async or getattr(scorer, "waits", False) or self._slow.get(scorer.name, 0) >= _SLOW_CALLS
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,160 +1,195 @@
-"""promptfoo's assertions that need no model, as scorers: one for each metric or kind, and `passed` for all of a test."""
+"""promptfoo's assertions that need neither a model nor a program: what they say of one output."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.document import schema_problem
-from afere.base.rule import BUILTIN
-from afere.base.score import Score
+from afere.base.document import read_yaml, schema_problem
 from afere.base.span import Trace
 from afere.chains.calls import CACHED
-from afere.chains.template import Section, Template
-from afere.data import Row
-from afere.evals.scorers import Scorer
+from afere.evals.promptfoo.held import Held, held, unknown
 from afere.evals.scorers.nearness import levenshtein
 from afere.evals.scorers.text import as_text
 
-KINDS = (
-    "equals", "contains", "icontains", "contains-any", "contains-all", "icontains-any", "icontains-all", "starts-with",
-    "regex", "is-json", "contains-json", "levenshtein", "latency", "cost",
-)  # fmt: skip
-_VALUELESS = ("is-json", "contains-json", "latency", "cost")
-_READ = ("type", "value", "threshold", "weight", "metric")
+_LISTED = re.compile(r'(".*?"|[^,]+)(?=\s*,|\s*$)')
+_JSON = re.compile(r"[\[{]")
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_ORDERS = 4  # of BLEU
 
 
-def why_skipped(one: Mapping[str, Json]) -> str:
-    """Why an assertion is not run; empty where it is."""
-    kind, value, limit = _kind(one), one.get("value"), one.get("threshold")
-    more = sorted(set(one) - set(_READ))
-    limited = kind in ("latency", "cost") or limit is not None
-    reasons = (
-        (kind not in KINDS, "this type is not read"),
-        (bool(more), f"its option {', '.join(more)} is not read"),
-        (isinstance(value, str) and value.startswith("file://"), "a value from a file is not read"),
-        (value is None and kind not in _VALUELESS, "it has no value"),
-        (kind.endswith(("-any", "-all")) and not isinstance(value, list), "its value must be a list"),
-        (kind.endswith("json") and not isinstance(value, dict | None), "its value must be a JSON Schema"),
-        (limited and not isinstance(limit, int | float), "it needs a number as threshold"),
-        (not isinstance(one.get("weight", 1), int | float), "its weight must be a number"),
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What an assertion is about: the output, its text, the run's trace, and the functions that the model was offered."""
+
+    output: Json
+    trace: Trace | None
+    tools: Sequence[dict[str, Json]] = ()
+
+    @property
+    def text(self) -> str:
+        return as_text(self.output)
+
+
+Check = Callable[[Json, "float | None", Seen], Held]  # of a value and a threshold
+
+
+def _equals(value: Json, _limit: float | None, seen: Seen) -> Held:
+    if isinstance(value, dict | list):
+        return held(_whole(seen.text) == [value])
+    return held(as_text(value) == seen.text)
+
+
+def _contains(any_of: bool | None, fold: bool) -> Check:
+    """`any_of` None: of one text, else of a list (a text with commas is one)."""
+
+    def check(value: Json, _limit: float | None, seen: Seen) -> Held:
+        said = seen.text.lower() if fold else seen.text
+        if any_of is not None and isinstance(value, str):
+            value = [one.strip().strip('"') for one in _LISTED.findall(value)]
+        texts = [as_text(one) for one in (value if isinstance(value, list) else [value])]
+        missing = [one for one in texts if (one.lower() if fold else one) not in said]
+        return held(
+            len(missing) < len(texts) if any_of else not missing,
+            why=f"not found: {', '.join(missing[:3])}" if missing else "",
+        )
+
+    return check
+
+
+def _starts(value: Json, _limit: float | None, seen: Seen) -> Held:
+    return held(seen.text.startswith(as_text(value)))
+
+
+def _regex(value: Json, _limit: float | None, seen: Seen) -> Held:
+    try:
+        return held(re.search(as_text(value), seen.text) is not None)
+    except re.error as problem:
+        return unknown(f"the pattern {as_text(value)!r} cannot be read: {problem}")
+
+
+def _is_json(value: Json, _limit: float | None, seen: Seen) -> Held:
+    return _fits(_whole(seen.text), value, "the output is no JSON")
+
+
+def _contains_json(value: Json, _limit: float | None, seen: Seen) -> Held:
+    return _fits(_jsons(seen.text), value, "the output holds no JSON")
+
+
+def _fits(found: list[Any], schema: Json, none: str) -> Held:
+    """Whether one of the values fits the JSON Schema, which may be written as text."""
+    if isinstance(schema, str):
+        schema = read_yaml(schema, file="value").value if schema.strip() else None
+    if not found or schema is None:
+        return held(bool(found), why="" if found else none)
+    problems = [schema_problem(one, cast("dict[str, Json]", schema)) for one in found]
+    return held(None in problems, why=next((one for one in problems if one), ""))
+
+
+def _levenshtein(value: Json, limit: float | None, seen: Seen) -> Held:
+    away = levenshtein(seen.text, as_text(value))
+    return held(away <= (5 if limit is None else limit), why=f"distance {away:g}")
+
+
+def _bleu(value: Json, limit: float | None, seen: Seen) -> Held:
+    references = [as_text(one).lower().split() for one in (value if isinstance(value, list) else [value])]
+    return _at_least(bleu(seen.text.lower().split(), references), 0.5 if limit is None else limit)
+
+
+def bleu(said: list[str], references: list[list[str]]) -> float:
+    """BLEU of one text, 0 to 1 (Papineni et al. 2002), on words between spaces, an order without a match counted as 1e-7:
+    as promptfoo, but for its penalty of short texts, which there rewards them."""
+    if not said:
+        return 0.0
+    shares: list[float] = []
+    for n in range(1, _ORDERS + 1):
+        mine = _grams(said, n)
+        best = max((mine & _grams(one, n)).total() for one in references)
+        shares.append(best / mine.total() if mine and best else 1e-7)
+    nearest = min((len(one) for one in references), key=lambda n: abs(n - len(said)))
+    short = 1.0 if len(said) > nearest else math.exp(1 - nearest / len(said))
+    return short * math.exp(math.fsum(map(math.log, shares)) / _ORDERS)
+
+
+def _grams(words: list[str], n: int) -> Counter[tuple[str, ...]]:
+    return Counter(zip(*(words[i:] for i in range(n)), strict=False))
+
+
+def _rouge(value: Json, limit: float | None, seen: Seen) -> Held:
+    """The F score of single words, by case, as promptfoo's rouge-n is."""
+    said, wanted = (Counter(_TOKEN.findall(text)) for text in (seen.text, as_text(value)))
+    both = (said & wanted).total()
+    share = 2 * both / (said.total() + wanted.total()) if both else 0.0
+    return _at_least(share, 0.75 if limit is None else limit)
+
+
+def _at_least(score: float, limit: float) -> Held:
+    return held(score >= limit, score, f"{score:.3f}, at least {limit:g} is asked for")
+
+
+def _latency(_value: Json, limit: float | None, seen: Seen) -> Held:
+    spans = seen.trace.spans if seen.trace else ()
+    seconds = (
+        None if seen.trace is None or any(CACHED in span.attributes for span in spans) else seen.trace.root.seconds
     )
-    return next((f"{one['type']} ({reason})" for wrong, reason in reasons if wrong), "")
+    if seconds is None:
+        return unknown("the latency of this run is not known")
+    return held(seconds * 1000 <= cast("float", limit), why=f"{seconds * 1000:.0f} ms")
 
 
-def scorers_of(tests: Sequence[Sequence[Mapping[str, Json]]]) -> tuple[Scorer, ...]:
-    """`passed`, and a scorer for each metric or kind that stands in the tests."""
-    labels = dict.fromkeys(_label(one) for asserts in tests for one in asserts)
-    return (Scorer(_passed, name="passed"), *(Scorer(_share, name=one, options={"label": one}) for one in labels))
+def _cost(_value: Json, limit: float | None, seen: Seen) -> Held:
+    costs = [span.cost for span in (seen.trace.spans if seen.trace else ()) if span.cost is not None]
+    if not costs:
+        return unknown("the cost of this run is not known")
+    return held(sum(costs) <= cast("float", limit), why=f"${sum(costs):.6f}")
 
 
-def _label(one: Mapping[str, Json]) -> str:
-    made = re.sub(r"[^a-z0-9._-]+", "-", str(one.get("metric") or one["type"]).lower()).strip("-._")
-    made = made if made[:1].isalpha() else f"m-{made}"
-    return f"{made}-assert" if made in (*BUILTIN, "passed") else made
+def _words(value: Json, _limit: float | None, seen: Seen) -> Held:
+    count = len(seen.text.split())
+    if isinstance(value, dict):
+        ends = (float(cast("Any", value.get("min", 0))), float(cast("Any", value.get("max", math.inf))))
+    else:
+        ends = (float(cast("Any", value)),) * 2
+    return held(ends[0] <= count <= ends[1], why=f"{count} words")
 
 
-def _kind(one: Mapping[str, Json]) -> str:
-    return str(one["type"]).removeprefix("not-")
+def _finish(value: Json, _limit: float | None, seen: Seen) -> Held:
+    reasons = [span.finish_reason for span in (seen.trace.spans if seen.trace else ()) if span.finish_reason]
+    if not reasons:
+        return unknown("the provider gave no finish reason")
+    return held(reasons[-1].lower() == as_text(value).lower(), why=f"it is {reasons[-1]}")
 
 
-def _share(output: Json, row: Row, trace: Trace, *, label: str = "") -> Score | None:
-    """The weighted share of this test's assertions of that name that hold; None where it has none."""
-    mine = [one for one in _asserts(row) if _label(one) == label]
-    if not mine:
-        return None
-    held = [_holds(one, output, row, trace) for one in mine]
-    weights = [cast("float", one.get("weight", 1)) for one in mine]
-    weights = weights if sum(weights) > 0 else [1.0] * len(mine)
-    share = sum(w for w, (fits, _) in zip(weights, held, strict=True) if fits) / sum(weights)
-    return _said(label, share, "; ".join(why for fits, why in held if not fits))
+def _tools_call(_value: Json, _limit: float | None, seen: Seen) -> Held:
+    """Whether the output is calls of functions that were offered, with arguments that fit."""
+    said = seen.output.get("tool_calls") if isinstance(seen.output, dict) else seen.output
+    said = (_whole(said) or [None])[0] if isinstance(said, str) else said
+    if not isinstance(said, list) or not said:
+        return held(False, why="the output is no list of tool calls")
+    problems = [_call_problem(one, seen.tools) for one in cast("list[Json]", said)]
+    return held(not any(problems), why=next((one for one in problems if one), ""))
 
 
-def _passed(output: Json, row: Row, trace: Trace) -> Score | None:
-    """Whether the test passes as promptfoo decides: every assertion holds; with a threshold, their weighted share reaches it.
-    An assertion of weight 0 is only measured. None where no assertion of the test is run.
-    """
-    asserts = _asserts(row)
-    if not asserts:
-        return None
-    held = [(one, *_holds(one, output, row, trace)) for one in asserts if one.get("weight", 1) != 0]
-    why = "; ".join(why for _, fits, why in held if not fits)
-    limit, total = row.metadata.get("threshold"), sum(cast("float", one.get("weight", 1)) for one, _, _ in held)
-    if isinstance(limit, int | float) and total:
-        share = sum(cast("float", one.get("weight", 1)) for one, fits, _ in held if fits) / total
-        return _said("passed", share >= limit, why)
-    return _said("passed", not why, why)
-
-
-def _said(name: str, value: bool | float, why: str) -> Score:
-    return Score("case", name, value, f"scorer:{name}", why)
-
-
-def _asserts(row: Row) -> list[dict[str, Json]]:
-    return cast("list[dict[str, Json]]", row.metadata["assert"])
-
-
-def _holds(one: Mapping[str, Json], output: Json, row: Row, trace: Trace) -> tuple[bool, str]:
-    negated = str(one["type"]).startswith("not-")
-    value = _filled(one.get("value"), row.input)
-    fits = _fits(_kind(one), value, cast("float | None", one.get("threshold")), output, trace)
-    said = f" {as_text(value)}" if value is not None else ""
-    return fits != negated, f"{one['type']}{said} does not hold"
-
-
-def _filled(value: Json, values: dict[str, Json]) -> Json:
-    """An assertion's value with the test's vars in it."""
-    if isinstance(value, list):
-        return [_filled(one, values) for one in value]
-    if not isinstance(value, str) or "{{" not in value:
-        return value
-    made = Template((Section("user", value, 1),), {}, "assert").render(values)
-    return "".join(one.text for one in made)
-
-
-def _fits(kind: str, value: Json, limit: float | None, output: Json, trace: Trace) -> bool:
-    said = as_text(output)
-    if kind in ("latency", "cost"):
-        return _measured(kind, trace) <= cast("float", limit)
-    if kind in ("is-json", "contains-json"):
-        found = _whole(said) if kind == "is-json" else _jsons(said)
-        return any(value is None or schema_problem(one, cast("dict[str, Json]", value)) is None for one in found)
-    if "contains" in kind:
-        return _contains(kind, value, said)
-    return {
-        "equals": lambda: _equal(value, output),
-        "starts-with": lambda: said.startswith(as_text(value)),
-        "regex": lambda: re.search(as_text(value), said) is not None,
-        "levenshtein": lambda: levenshtein(said, as_text(value)) <= (5 if limit is None else limit),
-    }[kind]()
-
-
-def _measured(kind: str, trace: Trace) -> float:
-    """Milliseconds or USD of a run; ValueError where they are not known, so that there is no verdict."""
-    costs = [span.cost for span in trace.spans if span.cost is not None]
-    cached = any(CACHED in span.attributes for span in trace.spans)
-    seconds = None if cached else trace.root.seconds
-    found = seconds if kind == "latency" else sum(costs) if costs else None
-    if found is None:
-        raise ValueError(f"the {kind} of this run is not known")
-    return found * 1000 if kind == "latency" else found
-
-
-def _contains(kind: str, value: Json, said: str) -> bool:
-    def folded(text: str) -> str:
-        return text.casefold() if kind.startswith("i") else text
-
-    held = [folded(as_text(one)) in folded(said) for one in (value if isinstance(value, list) else [value])]
-    return any(held) if kind.endswith("-any") else all(held)
-
-
-def _equal(value: Json, output: Json) -> bool:
-    if isinstance(value, dict | list) and isinstance(output, str):
-        return _whole(output) == [value]
-    return value == output if isinstance(output, dict | list) else as_text(value) == as_text(output)
+def _call_problem(call: Json, tools: Sequence[dict[str, Json]]) -> str:
+    function = call.get("function") if isinstance(call, dict) else None
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(function, dict) or not isinstance(name, str):
+        return "a tool call has no function with a name"
+    offered = next((one for one in tools if one.get("name") == name), None)
+    if offered is None:
+        return f"no function {name!r} was offered"
+    arguments = _whole(str(function.get("arguments") or "{}"))
+    if not arguments:
+        return f"the arguments of {name} are no JSON"
+    schema = offered.get("parameters")
+    problem = schema_problem(arguments[0], schema) if isinstance(schema, dict) else None
+    return f"the arguments of {name}: {problem}" if problem else ""
 
 
 def _whole(text: str) -> list[Any]:
@@ -167,10 +202,21 @@ def _whole(text: str) -> list[Any]:
 def _jsons(text: str) -> list[Any]:
     """Objects and lists that stand in a text."""
     found, decoder, place = list[Any](), json.JSONDecoder(), 0
-    while (begun := re.compile(r"[\[{]").search(text, place)) is not None and len(found) < 100:
+    while (begun := _JSON.search(text, place)) is not None and len(found) < 100:
         try:
             value, place = decoder.raw_decode(text, begun.start())
             found.append(value)
         except ValueError:
             place = begun.start() + 1
     return found
+
+
+CHECKS: dict[str, Check] = {
+    "equals": _equals, "contains": _contains(None, fold=False), "icontains": _contains(None, fold=True),
+    "contains-any": _contains(True, fold=False), "icontains-any": _contains(True, fold=True),
+    "contains-all": _contains(False, fold=False), "icontains-all": _contains(False, fold=True), "starts-with": _starts, "regex": _regex,
+    "is-json": _is_json, "contains-json": _contains_json, "levenshtein": _levenshtein, "bleu": _bleu, "rouge-n": _rouge,
+    "latency": _latency, "cost": _cost, "word-count": _words, "finish-reason": _finish, "is-valid-openai-tools-call": _tools_call,
+}  # fmt: skip
+VALUELESS = ("is-json", "contains-json", "latency", "cost", "is-valid-openai-tools-call")
+LIMITED = ("latency", "cost")  # they need a threshold

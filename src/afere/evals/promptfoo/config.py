@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
-import json
 import re
-from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from afere.base.canonical import Json, digest_of
 from afere.base.document import Document, read_yaml
 from afere.base.errors import BadInput
 from afere.base.project import Project
-from afere.chains.template import Section, Template, read_text
+from afere.chains.template import read_text
 from afere.data import Row
-from afere.evals.promptfoo.checks import scorers_of, why_skipped
-from afere.evals.promptfoo.providers import Target, provider_of
+from afere.evals.promptfoo.assertions import Reading
+from afere.evals.promptfoo.cases import Cases
+from afere.evals.promptfoo.files import FILE, Folder
+from afere.evals.promptfoo.grading import Tests, scorers_of
+from afere.evals.promptfoo.programs import ProgramFailed, Programs
+from afere.evals.promptfoo.prompts import Prompt, prompts_of
+from afere.evals.promptfoo.providers import Asked, NoSuchProvider, Place, Provider, provider_of
 from afere.evals.subject import Subject
 from afere.evals.work import Plan
 
-_TOP = ("description", "prompts", "providers", "targets", "defaultTest", "tests", "$schema")
-_TEST = ("description", "vars", "assert", "threshold")
-_MAX_ROWS = 100_000
-_ROLES = ("system", "user", "assistant")
+_TOP = (
+    "description",
+    "prompts",
+    "providers",
+    "targets",
+    "defaultTest",
+    "tests",
+    "scenarios",
+    "assertionTemplates",
+    "$schema",
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,19 @@ class Config:
 
     plans: tuple[Plan, ...]
     lines: tuple[str, ...]
+
+
+class Target:
+    """A prompt with a provider, called with the vars of a test."""
+
+    def __init__(self, prompt: Prompt, provider: Provider, programs: Programs) -> None:
+        self._prompt, self._provider, self._programs = prompt, provider, programs
+
+    def __call__(self, **values: Json) -> Json:
+        try:
+            return self._provider.answer(Asked(self._prompt, self._prompt.filled(values, self._programs), values))
+        except ProgramFailed as problem:
+            raise RuntimeError(f"{self._prompt.label[:40]}: {problem}") from None
 
 
 def is_promptfoo(file: Path) -> bool:
@@ -47,42 +69,97 @@ def is_promptfoo(file: Path) -> bool:
 
 
 def read_config(file: Path, project: Project) -> Config:
-    """Read a promptfoo file. BadInput names file and line; keys and assertions that are not read are in `lines`."""
+    """Read a promptfoo file. BadInput names file and line; keys and assertions that are not read are in `lines`.
+
+    A file that makes its tests, prompts or vars by a program of its own runs that program here.
+    """
     document = read_yaml(read_text(file), file=file.name)
-    return _Reader(document, file.parent, project).config(file.stem)
+    if not isinstance(document.value, dict):
+        raise BadInput(f"{file.name}: a promptfoo file is a mapping with prompts, providers and tests.")
+    document = replace(document, value=_without_references(document.value, document.value))
+    return _Reader(document, Place(Folder(file.parent), project, Programs(file.parent))).config(file.stem)
+
+
+def _without_references(value: Json, root: Mapping[str, Json], depth: int = 0) -> Json:
+    """`$ref: "#/assertionTemplates/x"` replaced by what stands there."""
+    if depth > 50:
+        raise BadInput("$ref: the references go in a circle.")
+    if isinstance(value, list):
+        return [_without_references(one, root, depth) for one in value]
+    if not isinstance(value, dict):
+        return value
+    said = value.get("$ref")
+    if isinstance(said, str) and said.startswith("#/assertionTemplates/"):
+        held: Json = dict(root)
+        for step in said[2:].split("/"):
+            held = held.get(step) if isinstance(held, dict) else None
+        if held is None:
+            raise BadInput(f"$ref: there is nothing at {said}.")
+        return _without_references(held, root, depth + 1)
+    return {key: _without_references(one, root, depth) for key, one in value.items()}
 
 
 class _Reader:
-    def __init__(self, document: Document, folder: Path, project: Project) -> None:
-        self.document, self.folder, self.project = document, folder, project
+    def __init__(self, document: Document, at: Place) -> None:
+        self.document, self.at = document, at
         self.said = cast("dict[str, Json]", document.value)
-        self.skipped, self.unread = Counter[str](), list[str]()
-        self.kept = 0
+        self.reading = Reading(at)
 
     def config(self, stem: str) -> Config:
-        self.unread += [f"{self.document.at((key,))}: {key}" for key in self.said if key not in _TOP]
-        prompts = [self._prompt(one, i) for i, one in enumerate(self._list("prompts"))]
-        key = "providers" if "providers" in self.said else "targets"
-        providers = [
-            provider_of(one, self.folder, self.project, self.document.at((key, i)))
-            for i, one in enumerate(self._list(key))
-        ]
-        self.unread += [word for one in providers for word in one.unread]
-        rows = self._rows()
-        scorers = scorers_of(cast("list[list[dict[str, Json]]]", [row.metadata["assert"] for row in rows]))
+        unread = [f"{self.document.at((key,))}: {key}" for key in self.said if key not in _TOP]
+        prompts = prompts_of(self._list("prompts"), self.document, self.at.folder)
+        providers, strange = self._providers()
+        rows = Cases(self.document, self.at.folder, self.reading).rows()
         plans: list[Plan] = []
-        for (i, template), provider in itertools.product(enumerate(prompts, start=1), providers):
-            made = Target(template, provider)
-            mark = digest_of([[s.role + s.text for s in template.sections], provider.content])[-8:]
+        for (i, prompt), provider in itertools.product(enumerate(prompts, start=1), providers):
+            mine = [one for one in rows if _is_for(one, prompt, provider)]
+            if not mine or (provider.only and not _named(prompt.label, provider.only)):
+                continue
+            mark = digest_of([prompt.content, provider.content])[-8:]
             name = f"{_slug(stem)}-{i}-{_slug(provider.label)}-{mark}"
-            plans.append(Plan(name, Subject(name, made), rows, scorers, self.folder / f"{name}.baseline.json"))
-        return Config(tuple(plans), self._lines())
+            tests = Tests(self.reading, prompt, provider)
+            asserts = [cast("list[dict[str, Json]]", one.metadata["assert"]) for one in mine]
+            target = Subject(name, Target(prompt, provider, self.at.programs))
+            plans.append(
+                Plan(name, target, mine, scorers_of(tests, asserts), self.at.folder.path / f"{name}.baseline.json")
+            )
+        if not plans:
+            raise BadInput(f"{self.document.at(('prompts',))}: no test is for any of the prompts and providers.")
+        unread += [word for one in providers for word in one.unread]
+        unread += self.reading.unread
+        return Config(tuple(plans), self._lines(prompts, providers, unread, strange))
 
-    def _lines(self) -> tuple[str, ...]:
-        lost = sum(self.skipped.values())
-        why = "; ".join(f"{n} {reason}" for reason, n in sorted(self.skipped.items()))
-        head = f"{self.kept} of {self.kept + lost} assertions run" + (f", {lost} skipped: {why}" if lost else "")
-        return (head, *(f"not read: {one}" for one in dict.fromkeys(self.unread)))
+    def _providers(self) -> tuple[list[Provider], list[str]]:
+        """Those that run, and what is wrong with the others; an error where none runs."""
+        key = "providers" if "providers" in self.said else "targets"
+        found: list[Provider] = []
+        strange: list[str] = []
+        for i, one in enumerate(self._list(key)):
+            try:
+                found.append(provider_of(one, self.at, self.document.at((key, i))))
+            except NoSuchProvider as problem:
+                strange.append(str(problem))
+        if not found:
+            raise BadInput(strange[0])
+        return found, strange
+
+    def _lines(
+        self, prompts: list[Prompt], providers: list[Provider], unread: list[str], strange: list[str]
+    ) -> tuple[str, ...]:
+        kept, lost = self.reading.kept, self.reading.skipped.total()
+        why = "; ".join(f"{n} {reason}" for reason, n in sorted(self.reading.skipped.items()))
+        lines = [f"{kept} of {kept + lost} assertions run" + (f", {lost} skipped: {why}" if lost else "")]
+        if lost:
+            lines.append("passed counts the assertions that run; of each test with a skipped one it says which")
+        runs = {one for provider in providers for one in provider.runs} | self.reading.runs
+        runs |= {one.code.language for one in prompts if one.code is not None}
+        if runs:
+            words = {"python": "Python", "javascript": "JavaScript", "exec": "commands"}
+            lines.append(
+                f"this file runs its own {', '.join(sorted(words[one] for one in runs))} on this machine, as you"
+            )
+        lines += [f"skipped: {one}" for one in strange]
+        return (*lines, *(f"not read: {one}" for one in dict.fromkeys(unread)))
 
     def _list(self, key: str) -> list[Json]:
         found = self.said.get(key)
@@ -92,145 +169,24 @@ class _Reader:
             raise BadInput(f"{self.document.at((key,))}: {key} must be a list with at least one entry.")
         return found
 
-    def _prompt(self, said: Json, i: int) -> Template:
-        place = self.document.at(("prompts", i))
-        if isinstance(said, dict):
-            said = said.get("raw") or said.get("id")
-        if not isinstance(said, str):
-            raise BadInput(f"{place}: a prompt is text, file://NAME, or {{raw: TEXT}}.")
-        text, file = said, place
-        if said.startswith("file://"):
-            path = self._path(said, place)
-            if path.suffix in (".py", ".js", ".ts", ".mjs", ".cjs"):
-                raise BadInput(f"{place}: prompts made by a program ({path.name}) are not read. Write its text here.")
-            text, file = read_text(path), path.name
-        if text.lstrip().startswith("["):
-            return Template(_chat(text, file), {}, file)
-        return Template((Section("user", text, 1),), {}, file)
 
-    def _path(self, said: str, place: str) -> Path:
-        path = self.folder / said.removeprefix("file://")
-        if not path.is_file():
-            raise BadInput(f"{place}: there is no file {path}.")
-        return path
-
-    def _rows(self) -> list[Row]:
-        default = self.said.get("defaultTest") or {}
-        if not isinstance(default, dict):
-            raise BadInput(f"{self.document.at(('defaultTest',))}: defaultTest must be a mapping.")
-        self._unknown(default, self.document.at(("defaultTest",)), "defaultTest")
-        rows: list[Row] = []
-        for test, place in self._tests():
-            self._unknown(test, place, "a test")
-            asserts = [*_asserts(default, place), *_asserts(test, place)]
-            ready = [one for one in asserts if self._keeps(one)]
-            for values in self._grid({**_vars(default, place), **_vars(test, place)}, place):
-                held: dict[str, Json] = {"assert": cast("Json", ready)}
-                held["threshold"] = test.get("threshold", default.get("threshold"))
-                rows.append(Row(f"t-{len(rows) + 1}", input=values, metadata=held))
-                if len(rows) > _MAX_ROWS:
-                    raise BadInput(f"{place}: the lists under vars make more than {_MAX_ROWS:,} tests.")
-        return rows
-
-    def _keeps(self, one: dict[str, Json]) -> bool:
-        reason = why_skipped(one)
-        if reason:
-            self.skipped[reason] += 1
-        else:
-            self.kept += 1
-        return not reason
-
-    def _unknown(self, test: dict[str, Json], place: str, what: str) -> None:
-        self.unread += [f"{place}: {key} of {what}" for key in test if key not in _TEST]
-
-    def _tests(self) -> list[tuple[dict[str, Json], str]]:
-        found: list[tuple[dict[str, Json], str]] = []
-        for i, one in enumerate(self._list("tests")):
-            place = self.document.at(("tests", i))
-            if isinstance(one, str):
-                path = self._path(one, place)
-                found += [(test, f"{path.name}: test {n}") for n, test in enumerate(_file_tests(path, place), start=1)]
-            elif isinstance(one, dict):
-                found.append((one, place))
-            else:
-                raise BadInput(f"{place}: a test is a mapping with vars and assert, or file://NAME.")
-        return found
-
-    def _grid(self, values: dict[str, Json], place: str) -> list[dict[str, Json]]:
-        """One mapping for each combination of the lists among the values."""
-        choices: list[list[Json]] = []
-        for value in values.values():
-            many = value if isinstance(value, list) else [value]
-            choices.append([self._value(one, place) for one in many])
-        return [dict(zip(values, one, strict=True)) for one in itertools.product(*choices)]
-
-    def _value(self, value: Json, place: str) -> Json:
-        if isinstance(value, str) and value.startswith("file://"):
-            return read_text(self._path(value, place))
-        return value
+def _is_for(row: Row, prompt: Prompt, provider: Provider) -> bool:
+    """Whether a test, which may name prompts and providers, is for these."""
+    wanted = {key: row.metadata.get(key) for key in ("prompts", "providers")}
+    return all(
+        not isinstance(only, list) or _named(name, [str(one) for one in only])
+        for only, name in ((wanted["prompts"], prompt.label), (wanted["providers"], provider.label))
+    )
 
 
-def _chat(text: str, file: str) -> tuple[Section, ...]:
-    """A list of chat messages in JSON, each one's text a template of its own: a value can open no message."""
-    try:
-        said = json.loads(text)
-        found = tuple(Section(one["role"], str(one["content"]), 1) for one in said)
-    except (ValueError, TypeError, KeyError):
-        return (Section("user", text, 1),)
-    if wrong := [one.role for one in found if one.role not in _ROLES]:
-        raise BadInput(f"{file}: a message has the role {wrong[0]!r}; it must be one of {', '.join(_ROLES)}.")
-    return found
-
-
-def _asserts(test: dict[str, Json], place: str) -> list[dict[str, Json]]:
-    found = test.get("assert") or []
-    if not isinstance(found, list) or any(not isinstance(one, dict) or "type" not in one for one in found):
-        raise BadInput(
-            f"{place}: assert must be a list of mappings with a type, such as {{type: equals, value: Paris}}."
-        )
-    return cast("list[dict[str, Json]]", found)
-
-
-def _vars(test: dict[str, Json], place: str) -> dict[str, Json]:
-    found = test.get("vars") or {}
-    if not isinstance(found, dict):
-        raise BadInput(f"{place}: vars must be a mapping of names to values.")
-    return found
-
-
-def _file_tests(path: Path, place: str) -> list[dict[str, Json]]:
-    """Tests from CSV (columns are vars, `__expected` an assertion), JSON, JSONL or YAML."""
-    text = read_text(path)
-    if path.suffix == ".csv":
-        return [_csv_test(row) for row in csv.DictReader(io.StringIO(text))]
-    try:
-        found: Any = (
-            [json.loads(line) for line in text.splitlines() if line.strip()]
-            if path.suffix == ".jsonl"
-            else read_yaml(text, file=path.name).value
-        )
-    except ValueError as problem:
-        raise BadInput(f"{place}: {path.name} is not JSON: {problem}.") from None
-    if not isinstance(found, list) or any(not isinstance(one, dict) for one in cast("list[Json]", found)):
-        raise BadInput(f"{place}: {path.name} must hold a list of tests.")
-    return cast("list[dict[str, Json]]", found)
-
-
-def _csv_test(row: dict[str, Any]) -> dict[str, Json]:
-    values: dict[str, Json] = {key: row[key] for key in row if key and not key.startswith("__")}
-    asserts: list[Json] = []
-    for key, cell in row.items():
-        said = str(cell or "").strip()
-        if key and key.startswith("__expected") and said:
-            kind, colon, value = said.partition(":")
-            known = bool(colon) and re.fullmatch(r"[a-z][a-z-]*", kind) is not None
-            kind, value = (kind, value.strip()) if known else ("equals", said)
-            many = kind.endswith(("-any", "-all"))
-            asserts.append({"type": kind, "value": [one.strip() for one in value.split(",")] if many else value})
-    others: dict[str, Json] = {
-        key: row[key] for key in row if key and key.startswith("__") and not key.startswith("__expected")
-    }
-    return {"vars": values, "assert": asserts, **others}
+def _named(name: str, wanted: tuple[str, ...] | list[str]) -> bool:
+    """Whether one of the words names it: as a whole, by a pattern with *, or as the start before a colon."""
+    return any(
+        name == one
+        or name.startswith(f"{one}:")
+        or ("*" in one and re.fullmatch(re.escape(one).replace(r"\*", ".*"), name))
+        for one in (word.removeprefix(FILE) for word in wanted)
+    )
 
 
 def _slug(text: str) -> str:
