@@ -103,6 +103,10 @@ def _fits(
             file == name and said["type"] == type_ and word in str(said.get("value")) for file, type_, word in OTHERWISE
         ):
             otherwise = True
-        elif part["type"] not in (None, said["type"]) or abs(part["score"] - score) > 1e-3 or part["pass"] != (passed or said.get("weight") == 0):
+        elif (
+            part["type"] not in (None, said["type"])
+            or abs(part["score"] - score) > 1e-3
+            or part["pass"] != (passed or said.get("weight") == 0)
+        ):
             return False
     return otherwise or theirs["success"] == whole
