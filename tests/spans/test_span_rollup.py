@@ -37,8 +37,14 @@ _spans = st.builds(
     input_tokens=st.none() | st.integers(0, 2**60),
     output_tokens=st.none() | st.integers(0, 50),
     cost=st.none() | st.sampled_from([0.0, 0.125, 2.0]),
+    environment=st.none() | st.just("production"),
+    attributes=st.sampled_from(
+        [{}, {"release": "1.4"}, {"service.version": "2", "release": ""}, {"gen_ai.prompt.name": "answer", "gen_ai.prompt.version": 3}]
+    ),
+    artifacts=st.lists(st.sampled_from([("chain:qa~1f2e3d", "1"), ("component:reply@2", "2"), ("prompt:reply@7", "3")]), unique=True),
 )  # fmt: skip
 _FILTERS = ("", "model:gpt*", "-model:local", "status:error", "-status:running kind:llm", "name:qa",
+            "component:reply", "-component:qa version:1.4", "prompt:*", "chain:qa", "-environment:production",
             "since:2026-11-18T11:30:00Z before:2026-11-18T13:10:00Z", "-since:2026-11-18T12:00:00Z",
             "since:2026-11-18T11:10:00Z before:2026-11-18T11:50:00Z")  # fmt: skip
 _GROUPS: tuple[tuple[str, ...], ...] = (
@@ -48,6 +54,9 @@ _GROUPS: tuple[tuple[str, ...], ...] = (
     ("model", "hour"),
     ("name", "kind", "status"),
     ("day",),
+    ("component",),
+    ("version", "prompt"),
+    ("chain", "environment"),
 )
 
 
@@ -126,5 +135,14 @@ def test_spans_of_every_layout_are_there_counted_and_can_be_added_to(tmp_path: P
     ]  # fmt: skip
     store.write([Span("f" * 32, "a" * 16, "qa", START, kind="chain", end=START + SECOND)])
     assert {row["status"]: row["count"] for row in store.stats(by=["status"])} == {"ok": 7}
+    for name in ("component", "version", "prompt", "chain", "environment"):
+        counted, exact = _both(store, "", (name,))
+        assert {group: row["count"] for group, row in counted.items()} == {
+            group: row["count"] for group, row in exact.items()
+        }
+    if int(file.stem) >= 5:  # of which the spans say more
+        assert {str(row["component"]): row["count"] for row in store.stats(by=["component"])} == {"qa": 4, "reply": 3}
+        assert [row["version"] for row in store.stats("prompt:answer@7", by=["version"])] == ["1.4"]
+        assert [row["count"] for row in store.stats("chain:qa environment:production")] == [3]
     assert store.losses()[0].count == 2
     store.close()

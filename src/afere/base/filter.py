@@ -26,7 +26,7 @@ FIELDS: dict[str, Type] = {
     "trace": "text", "name": "text", "kind": "text", "status": "text", "model": "text", "provider": "text",
     "user": "text", "session": "text", "error": "text", "latency": "seconds", "cost": "money", "tokens": "count",
     "input_tokens": "count", "output_tokens": "count", "environment": "text", "since": "time", "before": "time",
-    "text": "text", "chain": "text",
+    "text": "text", "chain": "text", "component": "text", "version": "text", "prompt": "text",
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {"status": ("ok", "error", "running", "paused"), "kind": SPAN_KINDS}
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

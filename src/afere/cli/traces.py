@@ -61,7 +61,8 @@ def traces(
       afere traces '"refund policy" -name:rewrite'
 
     Put > and < in quotes, or the shell takes them. Fields: trace, name, kind, status, model, provider, user, session,
-    error, latency, cost, tokens, input_tokens, output_tokens, environment, since, before, text, chain, attr.KEY.
+    error, latency, cost, tokens, input_tokens, output_tokens, environment, since, before, text, chain,
+    component, version, prompt, attr.KEY.
     """
     with place.session() as session:
         query = " ".join(filter)
@@ -127,7 +128,7 @@ def _facets(place: Place, session: Session, query: str) -> None:
     def draw(console: Console) -> None:
         console.print(Text(over.verdict))
         for facet in over.facets:
-            console.print(Text.assemble((facet.title, "bold"), ("  of spans" if facet.of == "spans" else "", "dim")))
+            console.print(Text(facet.field, "bold"))
             for one in facet.values:
                 console.print(Text(f"{one.count:>8,}  {one.name[:_LONGEST]}"))
 

@@ -97,6 +97,7 @@ METHODS: Mapping[str, Callable[[Session, _Arguments], object]] = {
     "spans.find": lambda session, given: session.spans.find(**given),
     "spans.stats": lambda session, given: session.spans.stats(**given),
     "spans.facets": lambda session, given: session.spans.facets(**given),
+    "spans.among": lambda session, given: session.spans.among(**given),
     "spans.totals": lambda session, given: session.spans.totals(**given),
     "spans.lost": lambda session, given: session.spans.lost(**given),
     "spans.losses": lambda session, _: session.spans.losses(),

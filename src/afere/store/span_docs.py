@@ -20,7 +20,7 @@ from afere.store.span_rows import Chunks
 
 CHUNK_SPANS = 128  # at most in one chunk, so that one span of a huge trace is read without all of it
 _SHIFT = 31
-_ROWS = 2**_SHIFT - 1
+ROW = 2**_SHIFT - 1  # the bits of a number that say the row
 _LAST_SECOND = 2**32 - 1
 _BETWEEN = "\n\ue000\n"  # a word that nobody writes: no phrase goes on from one text to the next
 _INDEXED = 100_000  # characters of one span's input or output that can be searched
@@ -35,7 +35,7 @@ ROWS = "id BETWEEN ? AND ? AND id - line = ?"
 
 def number(second: int, row: int) -> int:
     """The number of the document whose first span is in this row."""
-    return min(max(second, 0), _LAST_SECOND) << _SHIFT | row & _ROWS
+    return min(max(second, 0), _LAST_SECOND) << _SHIFT | row & ROW
 
 
 def second_of(doc: int) -> int:
@@ -45,8 +45,18 @@ def second_of(doc: int) -> int:
 
 def rows_of(doc: int) -> tuple[int, int, int]:
     """The parameters of `ROWS`."""
-    row = doc & _ROWS
+    row = doc & ROW
     return row, row + CHUNK_SPANS - 1, row
+
+
+def holds(span: str, row: str) -> str:
+    """SQL: that the span is of the document whose first span is in this row."""
+    return f"{span}.id BETWEEN {row} AND {row} + {CHUNK_SPANS - 1} AND {span}.id - {span}.line = {row}"
+
+
+def trace_of(row: str) -> str:
+    """SQL: the trace of the document whose first span is, or was, in this row, if it is of a project (a parameter)."""
+    return f"(SELECT w.trace_id FROM spans w NOT INDEXED WHERE {holds('w', row)} AND w.project = ? LIMIT 1)"  # noqa: S608  our own words
 
 
 def above(doc: int) -> tuple[int, int]:

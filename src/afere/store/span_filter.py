@@ -44,7 +44,7 @@ class Where:
         self.lead: Docs | None = None
         self._may_lead = bool(leading) and all(_leads(term) for term in leading)
         self._connection = connection
-        self._project = project
+        self.project = project
         self._roots = roots
         self._now = time.time_ns()
         self.source = "spans s"  # with a hint where few rows are known, which SQLite cannot guess
@@ -85,7 +85,7 @@ class Where:
         """What is asked of any span of the trace: few traces are found first, many are looked through one by one."""
         sql, values = row_condition(term, "t", self._now)
         if term.field == "model" and not term.glob:
-            values = [self._project, *values]
+            values = [self.project, *values]
             if self._few("spans t", f"t.project = ? AND {sql}", values):
                 self._begin_with("INDEXED BY spans_identity", term)
                 return f"s.trace_id IN (SELECT t.trace_id FROM spans t WHERE t.project = ? AND {sql})", values  # noqa: S608  all text of users is in parameters
@@ -97,7 +97,7 @@ class Where:
         key = term.field.removeprefix("attr.")
         exact = term.op == ":" and not term.glob and len(term.value) <= span_labels.VALUE
         return (exact or (term.op != ":" and term.number is not None)) and (
-            span_labels.declared(self._connection, self._project).get(key) == 0
+            span_labels.declared(self._connection, self.project).get(key) == 0
         )
 
     def _found(self, term: Term, docs: Docs) -> tuple[str, list[Any]]:
@@ -111,12 +111,9 @@ class Where:
             return self._among(docs, said, values)
         self._begin_with("INDEXED BY spans_identity" if self._roots else "NOT INDEXED", term)
         rows = json.dumps([span_docs.rows_of(doc)[0] for doc in few])
-        there = (
-            f"FROM json_each(?) d CROSS JOIN spans t NOT INDEXED ON t.id BETWEEN d.value AND d.value + {span_docs.CHUNK_SPANS - 1}"
-            " AND t.id - t.line = d.value"
-        )
         if self._roots:
-            return f"s.trace_id IN (SELECT t.trace_id {there} WHERE t.project = ?)", [rows, self._project]
+            return f"s.trace_id IN (SELECT {span_docs.trace_of('d.value')} FROM json_each(?) d)", [self.project, rows]  # noqa: S608  as above
+        there = f"FROM json_each(?) d CROSS JOIN spans t NOT INDEXED ON {span_docs.holds('t', 'd.value')}"
         return f"(s.id IN (SELECT t.id {there}) AND {said})", [rows, *values]
 
     def _among(self, docs: Docs, said: str, values: list[Any]) -> tuple[str, list[Any]]:
@@ -137,10 +134,10 @@ class Where:
         if term.op != ":":
             kinds = "typeof(value) IN ('integer', 'real')"
             return self._found(
-                term, Docs.labelled(self._connection, self._project, key, f"{term.op} ? AND {kinds}", [term.number])
+                term, Docs.labelled(self._connection, self.project, key, f"{term.op} ? AND {kinds}", [term.number])
             )
         either = [value] if term.number is None or term.quoted else [value, term.number]
-        return self._found(term, Docs.labelled(self._connection, self._project, key, "= ?", either))
+        return self._found(term, Docs.labelled(self._connection, self.project, key, "= ?", either))
 
     def _texts(self, term: Term) -> tuple[str, list[Any]]:
         match = _match(term)
@@ -235,7 +232,13 @@ def _plain(term: Term, row: str) -> tuple[str, list[Any]]:
     return (f"{column} GLOB ?", [_glob(term)]) if term.glob else (f"{column} = ?", [term.value])
 
 
-_SPECIAL = {"trace": _trace, "error": _error, "chain": _chain, "status": _status}
+def _component(term: Term, row: str) -> tuple[str, list[Any]]:
+    """By its name; a span that is none has its own."""
+    column = f"coalesce({row}.component, {row}.name)"
+    return (f"{column} GLOB ?", [_glob(term)]) if term.glob else (f"{column} = ?", [term.value])
+
+
+_SPECIAL = {"trace": _trace, "error": _error, "chain": _chain, "status": _status, "component": _component}
 
 
 def _attribute(term: Term, row: str) -> tuple[str, list[Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from afere.base.clock import today
 from afere.store import span_docs
-from afere.store.span_rollup import Shares, forget_names
+from afere.store.span_rollup import MANY, Shares, forget_names
 from afere.store.span_rows import Chunks, lines_of
 
 _DAY = 86_400 * 10**9  # nanoseconds
@@ -99,11 +99,17 @@ def traces_of(connection: sqlite3.Connection, project: str, column: str, value: 
 
 def erase(connection: sqlite3.Connection, project: str, traces: Sequence[bytes]) -> int:
     """Remove these traces; the counts stay, without names that only they had."""
-    names: set[str] = set()
+    names: dict[str, set[str]] = {column: set() for column in MANY}
     gone = 0
     for trace in traces:
-        rows = connection.execute("SELECT name FROM spans WHERE project = ? AND trace_id = ?", (project, trace))
-        names |= {row["name"] for row in rows}
+        rows = connection.execute(
+            f"SELECT {', '.join(names)} FROM spans WHERE project = ? AND trace_id = ?",  # noqa: S608  our own columns
+            (project, trace),
+        )
+        for row in rows:
+            for column, values in names.items():
+                if row[column] is not None:
+                    values.add(row[column])
         gone += remove(connection, project, trace)
     forget_names(connection, project, names, ERASED)
     return gone

@@ -6,9 +6,9 @@ import sqlite3
 
 from afere.store import span_docs, span_labels, span_ties
 from afere.store.database import Migration
+from afere.store.span_rollup import ADDED, KEY, SUMMARY, Shares, count_all, summarise_all
 from afere.store.span_rollup import LAYOUT as ROLLUP
-from afere.store.span_rollup import SUMMARY, count_all, summarise_all
-from afere.store.span_rows import COLUMNS
+from afere.store.span_rows import COLUMNS, VERSIONS, Chunks, lines_of, ran_of
 
 
 def _first(connection: sqlite3.Connection) -> None:
@@ -40,6 +40,7 @@ def _second(connection: sqlite3.Connection) -> None:
 def _third(connection: sqlite3.Connection) -> None:
     for statement in (*ROLLUP, *span_labels.FILTERABLE):
         connection.execute(statement)
+    _widen(connection)
     count_all(connection)
 
 
@@ -68,4 +69,41 @@ def _fifth(connection: sqlite3.Connection) -> None:
     span_ties.index_all(connection)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth, _fifth)
+def _sixth(connection: sqlite3.Connection) -> None:
+    """Spans say in columns which component, version and prompt ran; these, chains and environments are counted by hour."""
+    _widen(connection)
+    chunks = Chunks(connection)
+    for chunk, doc, data in connection.execute("SELECT id, doc, data FROM chunks WHERE doc IS NOT NULL").fetchall():
+        if not any(word in line for line in lines_of(data) for word in _TELLING):
+            continue
+        for row in connection.execute(
+            f"SELECT id, line FROM spans WHERE {span_docs.ROWS} AND chunk = ?",  # noqa: S608  our own words
+            (*span_docs.rows_of(doc), chunk),
+        ).fetchall():
+            said = ran_of(chunks.detail(chunk, row["line"]))
+            connection.execute(
+                "UPDATE spans SET component = ?, version = ?, prompt = ? WHERE id = ?", (*said, row["id"])
+            )
+    counted = connection.execute("PRAGMA user_version").fetchone()[0] >= _COUNTS  # else they were counted just now
+    for (project,) in connection.execute("SELECT DISTINCT project FROM series").fetchall():
+        shares = Shares(connection, project)
+        shares.move(ADDED if counted else _SAID)
+        shares.write(summary=False)
+
+
+_COUNTS = 3  # the step with which counts by hour came
+_SAID = ("component", "version", "prompt")
+_TELLING = ('"artifacts"', "gen_ai.prompt.name", *VERSIONS)
+
+
+def _widen(connection: sqlite3.Connection) -> None:
+    for table, names in (("spans", _SAID), ("series", ADDED)):
+        known = {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
+        for name in names:
+            if name not in known:
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {name} TEXT")
+    connection.execute("DROP INDEX IF EXISTS series_key")
+    connection.execute(KEY)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth, _fifth, _sixth)

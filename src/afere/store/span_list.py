@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from afere.store import span_docs
@@ -67,13 +69,15 @@ class Listing:
         elif after is not None:
             begin = span_docs.number(after[0] // 10**9 + 1, 0)
             self._where.add("(s.start, s.id) < (?, ?)", *after)
-        for doc in docs.downwards(0, begin + 1):
-            rows = self._of_trace(doc, seen) if self._roots else self._of_doc(doc)
-            if after is not None and len(after) == 3 and doc == begin:
-                rows = [row for row in rows if row["id"] < after[1]]
-            found += ((row, doc) for row in rows)
-            if len(found) > limit:
-                break
+        following = docs.downwards(0, begin + 1)
+        while len(found) <= limit and (some := list(islice(following, _SOME))):
+            for doc, rows in self._in(some):
+                if self._roots:  # a trace has one first span, and stands where its newest document does
+                    rows = [row for row in rows if row["trace_id"] not in seen]  # noqa: PLW2901
+                    seen |= {row["trace_id"] for row in rows}
+                if after is not None and len(after) == 3 and doc == begin:
+                    rows = [row for row in rows if row["id"] < after[1]]  # noqa: PLW2901
+                found += ((row, doc) for row in rows)
         last = found[limit - 1] if len(found) > limit else None
         ordered = sorted((row for row, _ in found[:limit]), key=lambda row: (row["start"], row["id"]), reverse=True)
         return ordered, None if last is None else (last[0]["start"], last[0]["id"], last[1])
@@ -85,21 +89,20 @@ class Listing:
         ).fetchone()
         return None if row is None else bytes(row["trace_id"])
 
-    def _of_trace(self, doc: int, seen: set[bytes]) -> list[sqlite3.Row]:
-        trace = self._trace(doc)
-        if trace is None or trace in seen:
-            return []
-        seen.add(trace)
-        return self._rows("s.trace_id = ?", (trace,))
-
-    def _of_doc(self, doc: int) -> list[sqlite3.Row]:
-        return self._rows("s.id BETWEEN ? AND ? AND s.id - s.line = ?", span_docs.rows_of(doc))
-
-    def _rows(self, also: str, values: Sequence[object]) -> list[sqlite3.Row]:
-        return self._connection.execute(
-            f"SELECT s.* FROM {self._where.source} WHERE {self._where.sql} AND {also} ORDER BY s.id DESC",  # noqa: S608  as above
-            (*self._where.values, *values),
-        ).fetchall()
+    def _in(self, docs: Sequence[int]) -> list[tuple[int, list[sqlite3.Row]]]:
+        """What the conditions hold for, by document: its spans, or the first span of its trace."""
+        row = f"(d.value & {span_docs.ROW})"
+        where = f"s.trace_id = {span_docs.trace_of(row)}" if self._roots else span_docs.holds("s", row)
+        hint = "INDEXED BY spans_identity" if self._roots else "NOT INDEXED"
+        found: dict[int, list[sqlite3.Row]] = {doc: [] for doc in docs}
+        for one in self._connection.execute(
+            f"SELECT s.*, d.value AS doc FROM json_each(?) d CROSS JOIN spans s {hint} ON {where}"  # noqa: S608  as above
+            f" WHERE {self._where.sql} ORDER BY s.id DESC",
+            (json.dumps(docs), *([self._where.project] if self._roots else []), *self._where.values),
+        ):
+            found[one["doc"]].append(one)
+        return list(found.items())
 
 
 _LAST = 2**63 - 2
+_SOME = 64  # documents that are looked up together

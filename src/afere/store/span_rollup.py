@@ -1,6 +1,6 @@
 """Counts by hour, so that statistics of a month do not read its spans: kept in the transaction that writes them.
 
-A cell is one hour, name, kind, model, status and bucket of latency. A bucket spans 4 %, so that a quantile read from it is
+A cell is one hour, series (of name, kind, model, status and what else `SAID` names) and bucket of latency. A bucket spans 4 %, so that a quantile read from it is
 within 2 % of the true one; counts, tokens and cost are exact. A running span counts as running, until its end replaces it.
 """
 
@@ -10,6 +10,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import add
 from typing import Any, cast
 
 QUANTILE_ERROR = 0.02  # at most, of the true value
@@ -18,7 +19,7 @@ HOUR = 3_600_000_000_000  # nanoseconds
 _GROWTH = (1 + QUANTILE_ERROR) / (1 - QUANTILE_ERROR)
 _LOG = math.log(_GROWTH)
 _NONE, _ZERO = -10_001, -10_000  # buckets of what has not ended, and of what took no time
-_SERIES = 10_000  # of a project; spans of further names are counted without their name
+_SERIES = 10_000  # of a project; spans of further ones are counted without name, component, version, prompt and chain
 _QUANTILES = (0.5, 0.95, 0.99)
 
 LAYOUT = (
@@ -26,7 +27,6 @@ LAYOUT = (
         WHERE parent_id IS NOT NULL AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost IS NOT NULL)""",
     """CREATE TABLE series (
         id INTEGER PRIMARY KEY, project TEXT NOT NULL, name TEXT, kind TEXT NOT NULL, model TEXT, status TEXT NOT NULL)""",
-    "CREATE INDEX series_key ON series (project, name, kind, status, model)",
     """CREATE TABLE rollup (
         series INTEGER NOT NULL, hour INTEGER NOT NULL, bucket INTEGER NOT NULL, count INTEGER NOT NULL,
         inputs INTEGER NOT NULL, input_tokens INTEGER NOT NULL, outputs INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
@@ -40,9 +40,17 @@ COUNTED = (
     " AND (c.input_tokens IS NOT NULL OR c.output_tokens IS NOT NULL OR c.cost IS NOT NULL)) THEN s.{0} END"
 )
 _SUMS = ("input_tokens", "output_tokens", "cost")
+# Columns of a span that its series has too. What is MANY may have many values, and is left out where there are too many.
+SAID = ("kind", "model", "status", "environment", "name", "component", "version", "prompt", "chain")
+MANY = frozenset(SAID[4:])
+_FEW = SAID.index("name")  # of them that every series has
+# Columns that came later than the others, and how they are found.
+ADDED = ("environment", "component", "version", "prompt", "chain")
+KEY = f"CREATE INDEX series_key ON series (project, {', '.join(SAID)})"
+
 # What each span adds, to be followed by conditions on `spans s`.
 SHARE = (
-    f"SELECT s.name, s.kind, s.model, s.status, s.start / {HOUR} AS hour, bucket(s.seconds) AS bucket, "
+    f"SELECT {', '.join(f's.{name}' for name in SAID)}, s.start / {HOUR} AS hour, bucket(s.seconds) AS bucket, "
     + ", ".join(f"{COUNTED.format(name)} AS {name}" for name in _SUMS)
 )  # fmt: skip
 
@@ -76,13 +84,25 @@ def register(connection: sqlite3.Connection) -> None:
     connection.create_aggregate("quantiles", 1, cast("Any", _Quantiles))
 
 
+_Place = tuple[tuple[Any, ...], int, int]  # of a cell: what its spans say, hour, bucket
+_Cells = dict[_Place, list[float]]
+_FIND = f"SELECT id FROM series WHERE project = ? AND {' AND '.join(f'{name} IS ?' for name in SAID)}"  # noqa: S608  names of our own columns
+_NEW = f"INSERT INTO series (project, {', '.join(SAID)}) VALUES ({', '.join('?' * (len(SAID) + 1))})"  # noqa: S608  as above
+
+
+def _cell(row: Sequence[Any]) -> tuple[tuple[Any, ...], int, int, tuple[Any, ...]]:
+    """What `SHARE` found: what the span says, hour, bucket, and its sums."""
+    found = tuple(row)
+    return found[: len(SAID)], found[len(SAID)], found[len(SAID) + 1], found[len(SAID) + 2 :]
+
+
 class Shares:
     """What a change of spans adds to and takes from the counts, gathered, then written at once."""
 
     def __init__(self, connection: sqlite3.Connection, project: str) -> None:
         self._connection = connection
         self._project = project
-        self._cells: dict[tuple[Any, ...], list[float]] = {}
+        self._cells: _Cells = {}
         self._taken = False
         self._full = False
         register(connection)
@@ -96,20 +116,33 @@ class Shares:
         self._taken = True
         self._gather(where, values, -1)
 
-    def count(
-        self, name: str, kind: str, model: str | None, status: str, start: int, seconds: float | None,
-        sums: Sequence[float | None],
-    ) -> None:  # fmt: skip
-        """Count one more span; `sums` are its own tokens and cost, None where a span below it has them."""
-        self._add((name, kind, model, status, start // HOUR, bucket(seconds)), sums, 1)
+    def count(self, said: tuple[Any, ...], start: int, seconds: float | None, sums: Sequence[float | None]) -> None:
+        """Count one more span: what it says of `SAID`, and its own tokens and cost, None where a span below it has them."""
+        self._add((said, start // HOUR, bucket(seconds)), sums, 1)
+
+    def move(self, said: Sequence[str]) -> None:
+        """Count all spans that say something of these columns with it, whom the counts know without."""
+        self._taken = True
+        known = " OR ".join(f"s.{name} IS NOT NULL" for name in said)
+        for row in self._connection.execute(
+            f"{SHARE} FROM spans s WHERE s.project = ? AND ({known})", (self._project,)
+        ):
+            key, hour, number, sums = _cell(row)
+            bare = tuple(None if name in said else value for name, value in zip(SAID, key, strict=True))
+            self._add((bare, hour, number), sums, -1)
+            self._add((key, hour, number), sums, 1)
 
     def write(self, *, summary: bool = True) -> None:
         """Bring the counts up to date, and their summary where the file has one."""
         if summary:
             _summarise(self._connection, self._project, self._cells)
         kept = {key: sums for key, sums in self._cells.items() if any(sums)}
-        series = {said: self._series(*said) for said in dict.fromkeys(key[:4] for key in kept)}
-        rows = [(series[key[:4]], *key[4:], *map(_bounded, sums)) for key, sums in kept.items()]
+        series = {said: self._series(said) for said in dict.fromkeys(key[0] for key in kept)}
+        cells: dict[tuple[int, int, int], list[float]] = {}
+        for (said, hour, number), sums in kept.items():  # of too many series, several are counted as one
+            cell = cells.setdefault((series[said], hour, number), [0] * 7)
+            cell[:] = map(add, cell, sums)
+        rows = [(*place, *map(_bounded, sums)) for place, sums in cells.items()]
         self._connection.executemany(
             """INSERT INTO rollup VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (series, hour, bucket) DO UPDATE SET count = count + excluded.count,
@@ -127,9 +160,10 @@ class Shares:
 
     def _gather(self, where: str, values: Sequence[Any], sign: int) -> None:
         for row in self._connection.execute(f"{SHARE} FROM spans s WHERE {where}", values):
-            self._add(tuple(row)[:6], tuple(row)[6:], sign)
+            said, hour, number, sums = _cell(row)
+            self._add((said, hour, number), sums, sign)
 
-    def _add(self, key: tuple[Any, ...], values: Sequence[float | None], sign: int) -> None:
+    def _add(self, key: _Place, values: Sequence[float | None], sign: int) -> None:
         sums = self._cells.get(key)
         if sums is None:
             sums = self._cells[key] = [0] * 7
@@ -139,20 +173,14 @@ class Shares:
                 sums[1 + 2 * at] += sign
                 sums[2 + 2 * at] += sign * value
 
-    def _series(self, name: str, kind: str, model: str | None, status: str) -> int:
-        for called in (name, None):
-            known = self._connection.execute(
-                "SELECT id FROM series WHERE project = ? AND name IS ? AND kind = ? AND status = ? AND model IS ?",
-                (self._project, called, kind, status, model),
-            ).fetchone()
+    def _series(self, said: tuple[Any, ...]) -> int:
+        for called in (said, (*said[:_FEW], *[None] * len(MANY))):
+            known = self._connection.execute(_FIND, (self._project, *called)).fetchone()
             if known is not None:
                 return known[0]
             # A series is never deleted: what was counted without its name could not be found again.
-            if called is None or not self._is_full():
-                return cast("int", self._connection.execute(
-                    "INSERT INTO series (project, name, kind, model, status) VALUES (?, ?, ?, ?, ?)",
-                    (self._project, called, kind, model, status),
-                ).lastrowid)  # fmt: skip
+            if called[_FEW] is None or not self._is_full():
+                return cast("int", self._connection.execute(_NEW, (self._project, *called)).lastrowid)
         raise AssertionError("a series without a name can always be made")
 
     def _is_full(self) -> bool:
@@ -176,8 +204,8 @@ def count_all(connection: sqlite3.Connection) -> None:
 def summarise_all(connection: sqlite3.Connection) -> None:
     """Make the summary of all counts, for a file that has none yet."""
     for (project,) in connection.execute("SELECT DISTINCT project FROM series").fetchall():
-        cells = {
-            tuple(row)[:6]: list(tuple(row)[6:])
+        cells: _Cells = {
+            ((row["kind"], row["model"], row["status"], row["id"]), row["hour"], row["bucket"]): list(tuple(row)[6:])
             for row in connection.execute(
                 "SELECT s.id, s.kind, s.model, s.status, r.hour, r.bucket, r.count, r.inputs, r.input_tokens, r.outputs,"
                 " r.output_tokens, r.costs, r.cost FROM series s JOIN rollup r ON r.series = s.id WHERE s.project = ?",
@@ -190,10 +218,10 @@ def summarise_all(connection: sqlite3.Connection) -> None:
 _ADDED = ("count", "errors", "inputs", "input_tokens", "outputs", "output_tokens", "costs", "cost")
 
 
-def _summarise(connection: sqlite3.Connection, project: str, cells: Mapping[tuple[Any, ...], Sequence[float]]) -> None:
+def _summarise(connection: sqlite3.Connection, project: str, cells: _Cells) -> None:
     """Add cells of the counts to the summary."""
     changed: dict[tuple[int, Any], tuple[list[float], dict[str, int]]] = {}
-    for (_, _, model, status, hour, number), sums in cells.items():
+    for ((_, model, status, *_), hour, number), sums in cells.items():
         known, buckets = changed.setdefault((hour, b"" if model is None else model), ([0] * len(_ADDED), {}))
         for at, value in enumerate((sums[0], sums[0] if status == "error" else 0, *sums[1:])):
             known[at] += value
@@ -224,14 +252,15 @@ def names_are_whole(connection: sqlite3.Connection, project: str) -> bool:
     )
 
 
-def forget_names(connection: sqlite3.Connection, project: str, names: Iterable[str], called: str) -> None:
-    """Call the counts of these names something else where no span has the name any more."""
-    for name in names:
-        connection.execute(
-            "UPDATE series SET name = ? WHERE project = ? AND name = ?"
-            " AND NOT EXISTS (SELECT 1 FROM spans s WHERE s.project = series.project AND s.name = series.name)",
-            (called, project, name),
-        )
+def forget_names(connection: sqlite3.Connection, project: str, names: Mapping[str, Iterable[str]], called: str) -> None:
+    """Forget values of `MANY` columns, by column, where no span has one any more: a name is called something else."""
+    for column, values in names.items():
+        for value in values:
+            connection.execute(
+                f"UPDATE series SET {column} = ? WHERE project = ? AND {column} = ?"  # noqa: S608  names of our own columns
+                f" AND NOT EXISTS (SELECT 1 FROM spans s WHERE s.project = series.project AND s.{column} = series.{column})",
+                (called if column == "name" else None, project, value),
+            )
 
 
 def _bounded(value: float) -> float:

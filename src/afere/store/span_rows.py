@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import orjson
 
@@ -32,7 +33,8 @@ COLUMNS: dict[str, str] = {
     '"end"': "INTEGER", "seconds": "REAL", "status": "TEXT NOT NULL", "error": "TEXT", "model": "TEXT",
     "response_model": "TEXT", "provider": "TEXT", "user": "TEXT", "session": "TEXT", "environment": "TEXT", "chain": "TEXT",
     "input_tokens": "INTEGER", "output_tokens": "INTEGER", "cached_input_tokens": "INTEGER", "reasoning_tokens": "INTEGER",
-    "cost": "REAL", "input": "TEXT", "output": "TEXT", "chunk": "INTEGER NOT NULL", "line": "INTEGER NOT NULL",
+    "cost": "REAL", "input": "TEXT", "output": "TEXT", "chunk": "INTEGER NOT NULL", "line": "INTEGER NOT NULL", "component": "TEXT", "version": "TEXT",
+    "prompt": "TEXT",
 }  # fmt: skip
 
 _TEXTS = ("error", "model", "response_model", "provider", "user", "session", "environment")
@@ -61,8 +63,51 @@ def cells(span: Span, *, project: str, root: int, chunk: int | None, line: int) 
         project, bytes.fromhex(span.trace_id), bytes.fromhex(span.span_id), bytes.fromhex(parent) if parent else None,
         root, _text(span.name), _text(span.kind), span.start, span.end, span.seconds, span.status, *said, _chain(span),
         *counts, span.cost, _glance(span.input, span.input_messages), _glance(span.output, span.output_messages),
-        chunk, line,
+        chunk, line, *ran(span.artifacts, span.attributes),
     ]  # fmt: skip
+
+
+class Asked(Protocol):
+    """Attributes that are asked for by name."""
+
+    def get(self, name: str, /) -> Any: ...
+
+
+def ran(artifacts: Iterable[Sequence[str]], attributes: Asked) -> tuple[str | None, str | None, str | None]:
+    """The component (without its revision), the version of the program, and the prompt that a span says it ran."""
+    component = chain = prompt = None
+    for ref, _ in artifacts:
+        kind, _, name = ref.partition(":")
+        if kind == "component":
+            component = component or re.split("[@~]", name)[0]
+        elif kind == "chain":
+            chain = chain or name
+        elif kind == "prompt":
+            prompt = prompt or name
+    version = next((str(said) for name in VERSIONS if (said := attributes.get(name))), chain)
+    if prompt is None and (named := attributes.get("gen_ai.prompt.name")) is not None:
+        number = attributes.get("gen_ai.prompt.version")
+        prompt = str(named) if number is None else f"{named}@{number}"
+    return _short_text(component), _short_text(version), _short_text(prompt)
+
+
+def ran_of(details: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """The same of the details of a span at rest."""
+    uses, said = details.get("artifacts"), details.get("attributes")
+    pairs = (
+        [cast("list[Any]", use) for use in cast("list[Any]", uses) if isinstance(use, list)]
+        if isinstance(uses, list)
+        else []
+    )
+    known = [(str(use[0]), str(use[1])) for use in pairs if len(use) == 2]
+    return ran(known, cast("dict[str, Any]", said) if isinstance(said, dict) else {})
+
+
+VERSIONS = ("service.version", "resource.service.version", "release")  # attributes that say which program ran
+
+
+def _short_text(value: str | None) -> str | None:
+    return _text(value[:PREVIEW]) if value else None
 
 
 def read_row(row: sqlite3.Row, details: Mapping[str, Any]) -> Span:

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 import time
 from collections.abc import Sequence
 from difflib import get_close_matches
-from functools import partial
 from typing import Any, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
 from afere.base.filter import Term
 from afere.store.span_filter import Where, register, row_condition, time_of
-from afere.store.span_rollup import COUNTED, HOUR, SHARE, names_are_whole
-from afere.store.span_rows import Chunks
+from afere.store.span_rollup import COUNTED, HOUR, MANY, SAID, SHARE, names_are_whole
+from afere.store.span_sums import bytes_of
 
 _COLUMNS = (
     "model", "response_model", "name", "kind", "status", "provider", "user", "session", "environment", "chain",
+    "component", "version", "prompt",
 )  # fmt: skip
-_SAID = ("component", "version", "prompt")  # what a span's details say
 _TIMES = {"hour": "%Y-%m-%dT%H:00:00Z", "day": "%Y-%m-%d"}
-_COUNTED_BY = frozenset({"model", "name", "kind", "status"})  # what a series of counts knows
+_COUNTED_BY = frozenset(SAID)  # what a series of counts knows
+_NAMED = ", ".join(f"s.{name}" for name in SAID)
 _SUMS = ("input_tokens", "output_tokens", "cost")
 _MOST = 10_000  # groups
 _FIRST, _LAST = -(2**63), 2**63 - 1
@@ -35,11 +34,10 @@ def statistics(
     """See `SpanStore.stats`."""
     for name in by:
         _check(name)
-    chunks = register(connection)
-    connection.create_function("said", 3, partial(_said, chunks))
+    register(connection)
     asked = {*by, *(term.field for term in terms)}
     counted = asked <= _COUNTED_BY | {"hour", "day", "since", "before"} and (
-        "name" not in asked or names_are_whole(connection, project)
+        not asked & MANY or names_are_whole(connection, project)
     )
     summed = asked <= {"model", "hour", "day", "since", "before"}
     read = _from_summary if summed else _from_counts if counted else _from_spans
@@ -60,6 +58,32 @@ def facets(
         known = [row for row in rows if row[field] is not None]
         known.sort(key=lambda row: (-cast("int", row["count"]), str(row[field])))
         found[field] = [{"value": row[field], "count": row["count"]} for row in known[:top]]
+    return found
+
+
+_LOOKED = 50_000  # spans that are looked at for what stands among them
+
+
+def among(
+    connection: sqlite3.Connection, project: str, trace_ids: Sequence[str], fields: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """See `SpanStore.among`."""
+    for name in fields:
+        _check(name)
+    if not fields:
+        return {}
+    wanted = ", ".join(f"{_group(name, f's.start / {HOUR}', 's')} AS {name}" for name in fields)
+    sql = (
+        f"SELECT DISTINCT trace, {', '.join(fields)} FROM (SELECT j.key AS trace, {wanted} FROM json_each(?) AS j"  # noqa: S608  names of our own columns
+        f" CROSS JOIN spans AS s INDEXED BY spans_identity ON s.project = ? AND s.trace_id = {bytes_of(connection, 'j.value')} LIMIT ?)"
+    )
+    seen: set[tuple[int, str, object]] = set()
+    found: dict[str, dict[str, int]] = {name: {} for name in fields}
+    for trace, *values in connection.execute(sql, (json.dumps(list(dict.fromkeys(trace_ids))), project, _LOOKED)):
+        for name, value in zip(fields, values, strict=True):
+            if value is not None and (trace, name, value) not in seen:
+                seen.add((trace, name, value))
+                found[name][str(value)] = found[name].get(str(value), 0) + 1
     return found
 
 
@@ -94,11 +118,11 @@ def _from_counts(
     each = ", ".join(f"{known}, {name}" for known, name in zip(_KNOWN, _SUMS, strict=True))
     once = ", ".join(f"{name} IS NOT NULL, {name}" for name in _SUMS)
     sql = f"""SELECT {", ".join(wanted)}, bucket_quantiles(bucket, count) AS seconds FROM (
-        SELECT s.name, s.kind, s.model, s.status, hour, bucket, count, {each}
+        SELECT {_NAMED}, hour, bucket, count, {each}
         FROM series s CROSS JOIN rollup r ON r.series = s.id WHERE s.project = ? AND r.hour >= ? AND r.hour < ?{asked}"""  # noqa: S608  as above
     values = [project, first, last, *given]
     if edges:
-        sql += f""" UNION ALL SELECT name, kind, model, status, hour, bucket, 1, {once}
+        sql += f""" UNION ALL SELECT {", ".join(SAID)}, hour, bucket, 1, {once}
             FROM ({SHARE} FROM spans s WHERE s.project = ? AND ({edges}){asked})"""  # noqa: S608  as above
         values += [project, *bounds, *given]
     return sql + ") c", values
@@ -167,38 +191,14 @@ def _series_conditions(terms: Sequence[Term]) -> tuple[str, list[Any]]:
     return "".join(parts), values
 
 
-def _said(chunks: Chunks, chunk: int, line: int, what: str) -> str | None:
-    """The component or prompt that ran, or the version of the program, as the span's artifacts and attributes say."""
-    details = chunks.detail(chunk, line)
-    uses = cast("list[Any]", details.get("artifacts") or [])
-    ran = [str(cast("list[Any]", use)[0]) for use in uses if isinstance(use, list) and use]
-    attributes = details.get("attributes")
-    said = cast("dict[str, object]", attributes) if isinstance(attributes, dict) else {}
-    if what == "version":
-        return next((str(said[name]) for name in _VERSIONS if said.get(name)), None) or _first(ran, "chain:")
-    found = _first(ran, f"{what}:")
-    if what == "component":
-        return found and re.split("[@~]", found)[0]
-    named = [said.get(f"gen_ai.prompt.{part}") for part in ("name", "version")]
-    return found or "@".join(str(part) for part in named if part is not None) or None
-
-
-_VERSIONS = ("service.version", "resource.service.version", "release")
-
-
-def _first(refs: Sequence[str], kind: str) -> str | None:
-    return next((ref.removeprefix(kind) for ref in refs if ref.startswith(kind)), None)
-
-
 def _group(name: str, hour: str, row: str) -> str:
-    if name in _SAID:
-        found = f"said({row}.chunk, {row}.line, '{name}')"
-        return f"coalesce({found}, {row}.name)" if name == "component" else found
+    if name == "component":  # what is none has its own name
+        return f"coalesce({row}.component, {row}.name)"
     return f"strftime('{_TIMES[name]}', {hour} * 3600, 'unixepoch')" if name in _TIMES else f"{row}.{name}"
 
 
 def _check(name: str) -> None:
-    known = (*_COLUMNS, *_SAID, *_TIMES)
+    known = (*_COLUMNS, *_TIMES)
     if name not in known:
         near = get_close_matches(name, known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -10,6 +10,14 @@ from typing import Any
 from afere.base.span import Totals, summed
 
 _MOST = 5_000  # traces
+
+
+def bytes_of(connection: sqlite3.Connection, digits: str) -> str:
+    """SQL for the bytes of hex digits. (SQLite has `unhex` since 3.41 only.)"""
+    connection.create_function("bytes_of", 1, bytes.fromhex, deterministic=True)
+    return f"bytes_of({digits})"
+
+
 _STATES = (
     "SELECT j.value, count(*), max(s.id) FROM json_each(?) AS j CROSS JOIN spans AS s INDEXED BY spans_identity"
     " ON s.project = ? AND s.trace_id = bytes_of(j.value) GROUP BY j.value"
@@ -29,7 +37,7 @@ class Sums:
 
     def of(self, connection: sqlite3.Connection, project: str, trace_ids: Sequence[str]) -> dict[str, Totals]:
         """The sums of each of these traces (all 32 digits)."""
-        connection.create_function("bytes_of", 1, bytes.fromhex, deterministic=True)
+        bytes_of(connection, "j.value")
         cursor = connection.cursor()
         cursor.row_factory = None
         # A span that is written again gets a higher row; one that goes leaves fewer.

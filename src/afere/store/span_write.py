@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence, Set
+from operator import itemgetter
 from typing import Any, cast
 
 from afere.base.canonical import Json
@@ -13,7 +14,7 @@ from afere.base.span import Span
 from afere.store import span_docs, span_labels, span_ties
 from afere.store.database import insert_rows
 from afere.store.span_docs import CHUNK_SPANS
-from afere.store.span_rollup import Shares
+from afere.store.span_rollup import SAID, Shares
 from afere.store.span_rows import COLUMNS, ENTRY, UNDER, Chunking, Chunks, cells, detail
 
 _ID, _TRACE_ID = re.compile("[0-9a-f]{16}"), re.compile("[0-9a-f]{32}")
@@ -104,7 +105,7 @@ class Writing:
         above = {row[_PARENT] for row in rows if _reports(row)}
         for row in rows:
             sums = [None] * 3 if row[_SPAN_ID] in above else [row[_IN], row[_OUT], row[_COST]]
-            self._shares.count(row[_NAME], row[_KIND], row[_MODEL], row[_STATUS], row[_START], row[_SECONDS], sums)
+            self._shares.count(_said_of(row), row[_START], row[_SECONDS], sums)
 
     # spans of a trace of which some are here
 
@@ -199,8 +200,8 @@ class _Late:
 
 
 _AT = {name: place for place, name in enumerate(("id", *COLUMNS))}
-_SPAN_ID, _PARENT, _NAME, _KIND, _START = (_AT[name] for name in ("span_id", "parent_id", "name", "kind", "start"))
-_SECONDS, _STATUS, _MODEL = (_AT[name] for name in ("seconds", "status", "model"))
+_SPAN_ID, _PARENT, _START, _SECONDS = (_AT[name] for name in ("span_id", "parent_id", "start", "seconds"))
+_said_of = itemgetter(*(_AT[name] for name in SAID))
 _IN, _OUT, _COST = (_AT[name] for name in ("input_tokens", "output_tokens", "cost"))
 
 

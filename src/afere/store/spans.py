@@ -33,7 +33,7 @@ from afere.store.span_filter import Where, register, sorting
 from afere.store.span_layout import MIGRATIONS
 from afere.store.span_list import Listing, Run, runs
 from afere.store.span_rows import ENTRY, OUTLINE, UNDER, Chunks, outlined, preview, read_row
-from afere.store.span_stats import facets, statistics
+from afere.store.span_stats import among, facets, statistics
 from afere.store.span_sums import Sums
 from afere.store.span_ties import Ran
 from afere.store.span_write import Writing
@@ -196,6 +196,14 @@ class SpanStore:
         terms = parse_filter(filter).terms
         with self._database.read() as connection:
             return facets(connection, self.project, terms, fields, check_limit(top))
+
+    def among(self, trace_ids: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, int]]:
+        """For each field (as for `stats`), its values among the spans of these traces (all 32 digits): in how many of them it stands.
+
+        Of the traces in their order, at most 50,000 spans are looked at.
+        """
+        with self._database.read() as connection:
+            return among(connection, self.project, trace_ids, fields)
 
     def outline(self, trace_id: str, *, limit: int = 1000, cursor: str | None = None) -> Page[Span]:
         """A page of the spans of one trace (all 32 digits) in order of start, without reading their contents.

@@ -19,10 +19,15 @@ with tempfile.TemporaryDirectory() as name:
         trace, at = f"{number + 1:032x}", START + number * 3600 * SECOND
         store.write(
             [
-                Span(trace, "a" * 16, "qa", at, kind="chain", end=at + 2 * SECOND, user="42", input="How much notice?"),
+                Span(
+                    trace, "a" * 16, "qa", at, kind="chain", end=at + 2 * SECOND, user="42", input="How much notice?",
+                    environment="production", artifacts=[("chain:qa~1f2e3d", "sha256:" + "1" * 64)],
+                ),
                 Span(
                     trace, "b" * 16, "answer", at, "a" * 16, "llm", at + (number + 1) * SECOND, model="gpt-4.1-mini",
-                    input_tokens=100, output_tokens=20, cost=0.002, output="Four weeks.", attributes={"tenant": "acme"},
+                    input_tokens=100, output_tokens=20, cost=0.002, output="Four weeks.",
+                    attributes={"tenant": "acme", "service.version": "1.4"},
+                    artifacts=[("component:reply@2", "sha256:" + "2" * 64), ("prompt:answer@7", "sha256:" + "3" * 64)],
                 ),
             ]
         )  # fmt: skip

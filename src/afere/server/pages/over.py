@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _COUNTED = 1000  # newest traces that are counted
 _SLOTS = 48
-_VERSIONS = ("service.version", "resource.service.version", "release")  # attributes that say which version ran
+_AMONG = ("version", "component", "model", "kind")  # what any span of a trace may say
 _TOP = 8  # values of a facet
 
 
@@ -37,15 +37,10 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """`of`: what is counted, traces or spans."""
+    """Of a field, the values that most traces have."""
 
     field: str
-    of: str
     values: tuple[Value, ...]
-
-    @property
-    def title(self) -> str:
-        return self.field.rpartition("service.")[2].removeprefix("attr.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +92,10 @@ class OverPage:
 
 
 def page(session: Session, asked: Asked) -> OverPage:
-    """Counts over the newest 1,000 traces that match `?q=`: by time, status, chain, name, user, environment, version, model."""
+    """Counts over the newest 1,000 traces that match `?q=`: by time, status, chain, name, user, environment, version, component, model."""
     query = asked.get("q").strip()
     terms = parse_filter(query).terms
-    sample = session.spans.find(query, limit=_COUNTED)
+    sample = session.spans.find(query, limit=_COUNTED, brief=True)
     since, before = _stretch(terms, sample.items)
     slots = slots_of(sample.items, since, before)
     failed = sum(slot.failed for slot in slots)
@@ -151,18 +146,6 @@ def drawn(slots: Sequence[Slot], since: int, before: int) -> figures.Histogram:
     return figures.histogram([slot.count for slot in slots], [slot.failed for slot in slots], [*ends, last], label)
 
 
-def _said(name: str) -> Callable[[Span], str | None]:
-    """The attribute of that name, as the filter asks for it."""
-
-    def read(span: Span) -> str | None:
-        value = span.attributes.get(name)
-        return (
-            str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "" else None
-        )
-
-    return read
-
-
 _OF_ROOT: tuple[tuple[str, Callable[[Span], str | None]], ...] = (
     ("status", state_of),
     ("chain", lambda span: next((ref.removeprefix("chain:") for ref, _ in span.artifacts if ref.startswith("chain:")), None)),
@@ -170,7 +153,6 @@ _OF_ROOT: tuple[tuple[str, Callable[[Span], str | None]], ...] = (
     ("user", lambda span: span.user),
     ("session", lambda span: span.session),
     ("environment", lambda span: span.environment),
-    *((f"attr.{name}", _said(name)) for name in _VERSIONS),
 )  # fmt: skip
 
 
@@ -182,13 +164,16 @@ def _facets(session: Session, query: str, terms: Sequence[Term], spans: Sequence
         for span in spans:
             if value := read(span):
                 counts[value] = counts.get(value, 0) + 1
-        found.append(_facet(field, "traces", counts, query, asked))
-    for field, rows in session.spans.facets(query, ("model", "kind"), top=_TOP).items():
-        found.append(_facet(field, "spans", {str(row["value"]): int(str(row["count"])) for row in rows}, query, asked))
+        found.append(_facet(field, counts, query, asked))
+    among = session.spans.among([span.trace_id for span in spans], _AMONG)
+    chains = {one.name for facet in found if facet.field == "chain" for one in facet.values}
+    for field in _AMONG:  # a program that says no version has that of its chain
+        counts = {name: count for name, count in among[field].items() if field != "version" or name not in chains}
+        found.append(_facet(field, counts, query, asked))
     return tuple(facet for facet in found if facet.values)
 
 
-def _facet(field: str, of: str, counts: dict[str, int], query: str, asked: set[str]) -> Facet:
+def _facet(field: str, counts: dict[str, int], query: str, asked: set[str]) -> Facet:
     """The most frequent values. `died` is no status that can be asked for: such a run is `running` in the store."""
     top = sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:_TOP]
     values: list[Value] = []
@@ -196,4 +181,4 @@ def _facet(field: str, of: str, counts: dict[str, int], query: str, asked: set[s
         term = chip(field, "running" if (field, name) == ("status", "died") else name)
         chosen = term in asked
         values.append(Value(name, count, query if chosen else f"{query} {term}".strip(), chosen))
-    return Facet(field, of, tuple(values))
+    return Facet(field, tuple(values))

@@ -86,6 +86,9 @@ class RemoteSpans(SpanStore):
     ) -> dict[str, list[dict[str, Json]]]:
         return self._link.ask("spans.facets", filter=filter, fields=list(fields), top=top)
 
+    def among(self, trace_ids: Sequence[str], fields: Sequence[str]) -> dict[str, dict[str, int]]:
+        return self._link.ask("spans.among", trace_ids=list(trace_ids), fields=list(fields))
+
     def totals(self, trace_ids: Iterable[str]) -> dict[str, Totals]:
         found: dict[str, Json] = self._link.ask("spans.totals", trace_ids=list(trace_ids))
         return {trace: decode(Totals, one) for trace, one in found.items()}
