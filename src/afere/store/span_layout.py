@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 
 from afere.store import span_docs, span_labels, span_ties
@@ -9,6 +10,8 @@ from afere.store.database import Migration
 from afere.store.span_rollup import ADDED, KEY, SUMMARY, Shares, count_all, summarise_all
 from afere.store.span_rollup import LAYOUT as ROLLUP
 from afere.store.span_rows import COLUMNS, VERSIONS, Chunks, lines_of, ran_of
+
+_log = logging.getLogger("afere.store")
 
 
 def _first(connection: sqlite3.Connection) -> None:
@@ -72,6 +75,11 @@ def _fifth(connection: sqlite3.Connection) -> None:
 def _sixth(connection: sqlite3.Connection) -> None:
     """Spans say in columns which component, version and prompt ran; these, chains and environments are counted by hour."""
     _widen(connection)
+    many = connection.execute("SELECT coalesce(max(id), 0) FROM spans").fetchone()[0]
+    if many > _PATIENT:
+        _log.warning(
+            "spans.db is brought to a new layout, once: about a minute for a million spans, and it has %s", f"{many:,}"
+        )
     chunks = Chunks(connection)
     for chunk, doc, data in connection.execute("SELECT id, doc, data FROM chunks WHERE doc IS NOT NULL").fetchall():
         if not any(word in line for line in lines_of(data) for word in _TELLING):
@@ -91,6 +99,7 @@ def _sixth(connection: sqlite3.Connection) -> None:
         shares.write(summary=False)
 
 
+_PATIENT = 100_000  # spans that are looked through before anybody wonders
 _COUNTS = 3  # the step with which counts by hour came
 _SAID = ("component", "version", "prompt")
 _TELLING = ('"artifacts"', "gen_ai.prompt.name", *VERSIONS)
