@@ -56,6 +56,10 @@ class BadRule(BadInput):
     """A rule or filter does not parse; the message points at the character."""
 
 
+class Overtaken(BadInput):
+    """Somebody else changed the same thing meanwhile; nothing was changed here."""
+
+
 class Refused(AfereError):
     """The actor may not do this, or a protected alias asks for more first."""
 

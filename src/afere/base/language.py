@@ -37,7 +37,7 @@ _OWN = {"ru": frozenset("ыэёъ"), "uk": frozenset("іїєґ")}
 def language_of(text: str, *, sure: bool = False) -> str | None:
     """The ISO 639-1 code of a text's language; None where too little points to one.
 
-    `sure`: of Latin letters, at least three common words, twice as many as of any other language.
+    `sure`: at least three different common words of two letters and more, twice as many as of any other language.
     """
     letters = [c for c in text[:4000] if c.isalpha()]
     if len(letters) < 4:
@@ -50,6 +50,8 @@ def language_of(text: str, *, sure: bool = False) -> str | None:
     if sum(name.startswith("CYRILLIC") for name in names) > len(letters) / 2 and len(told) == 1:
         return told.pop()
     words = re.findall(r"[^\W\d_]+", text[:4000].casefold())
+    if sure:
+        words = [word for word in set(words) if len(word) > 1]
     counts = {code: sum(word in common for word in words) for code, common in COMMON.items()}
     best, second = sorted(counts.values(), reverse=True)[:2]
     if (best < 2 and len(words) > 3) or best in (0, second) or (sure and best < max(3, 2 * second)):

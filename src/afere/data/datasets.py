@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from afere.base.artifact import Artifact, check_name, parse_ref
+from afere.base.artifact import Artifact, Use, check_name, parse_ref
 from afere.base.canonical import Json, canonical
 from afere.base.document import schema_problem
 from afere.base.errors import BadData, BadReference, NotFound
@@ -189,9 +189,12 @@ def dataset(
 
 def keep(
     placed: Iterable[Placed], session: Session, name: str, label: str, *, schema: Mapping[str, Json] | None = None,
-    shape: Told = None, why: str = "",
+    shape: Told = None, why: str = "", before: Artifact | None = None, after: int | None = None,
 ) -> Dataset:  # fmt: skip
-    """Keep rows, with the places they stand at, as a version in a store. BadData as `dataset` raises it."""
+    """Keep rows, with the places they stand at, as a version in a store. BadData as `dataset` raises it.
+
+    `before` is the version that this one was made of by hand, `after` the newest one until now: see `Session.put`.
+    """
     check_name(name, "dataset")
     placed, reading = shaped(placed, label, shape)
     rows, blob, places = _checked(placed, label, schema)
@@ -203,7 +206,10 @@ def keep(
         "splits": dict(sorted(Counter(row.split for row in rows if row.split).items())),
         "tags": dict(sorted(Counter(tag for row in rows for tag in row.tags).items())),
     }
-    artifact = session.put("dataset", name, content, blob=blob, why=why or f"read from {label}{_as_read(reading)}")
+    artifact = session.put(
+        "dataset", name, content, blob=blob, why=why or f"read from {label}{_as_read(reading)}", after=after,
+        uses=[Use("before", before.ref, before.hash)] if before else (),
+    )  # fmt: skip
     return Dataset(artifact, session, rows, reading, places)
 
 

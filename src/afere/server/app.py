@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from afere.base.errors import AfereError
-from afere.server import changes, login, store_api
+from afere.server import changes, login, rowchanges, store_api
 from afere.server.assets import serve_asset
 from afere.server.auth import Access, actor_in, login_of
 from afere.server.changes import theme_of
@@ -35,6 +35,7 @@ from afere.server.pages import (
     lineage,
     over,
     prompts,
+    rows,
     spans,
     stats,
     trace,
@@ -93,8 +94,10 @@ ADDRESSES = (
     Address("/prompts/{name}/{a:int}..{b:int}", "prompts", prompts.diff_page, "prompt.html"),
     Address("/prompts/{name}/{version}", "prompts", prompts.page, "prompt.html"),
     Address("/datasets", "datasets", datasets.list_page, "datasets.html", _PAGED),
-    Address("/datasets/{name}", "datasets", datasets.page, "dataset.html", _PAGED),
-    Address("/datasets/{name}/{version}", "datasets", datasets.page, "dataset.html", _PAGED),
+    Address("/datasets/{name}", "datasets", datasets.page, "dataset.html", ("q", *_PAGED)),
+    Address("/datasets/{name}/new", "datasets", rows.new_page, "row.html"),
+    Address("/datasets/{name}/{version}", "datasets", datasets.page, "dataset.html", ("q", *_PAGED)),
+    Address("/datasets/{name}/{version}/rows/{id:path}", "datasets", rows.page, "row.html"),
     Address("/experiments", "experiments", experiments.list_page, "experiments.html", _PAGED),
     Address("/experiments/{number}", "experiments", experiments.page, "experiment.html", ("show", "cursor", "sort")),
     Address("/compare/{a}/{b}", "experiments", compare.page, "compare.html", ("with", "several")),
@@ -145,6 +148,8 @@ def create_app(
         Route("/{project}/views", partial(changes.save_view, sessions), methods=["POST"]),
         Route("/labels/{number}", partial(changes.add_label, sessions), methods=["POST"]),
         Route("/{project}/labels/{number}", partial(changes.add_label, sessions), methods=["POST"]),
+        Route("/datasets/{name}/rows", partial(rowchanges.change_rows, sessions), methods=["POST"]),
+        Route("/{project}/datasets/{name}/rows", partial(rowchanges.change_rows, sessions), methods=["POST"]),
         Route("/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
         Route("/{project}/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
     ]

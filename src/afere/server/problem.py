@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from afere.base.errors import AfereError, BadInput, NotFound, Refused, WorldFailed
+from afere.base.errors import AfereError, BadInput, NotFound, Overtaken, Refused, WorldFailed
 from afere.server.render import render
 
 
@@ -40,6 +40,8 @@ def status_of(error: AfereError) -> int:
             return 404
         case Refused():
             return 403
+        case Overtaken():
+            return 409
         case BadInput():
             return 400
         case WorldFailed():

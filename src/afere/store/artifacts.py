@@ -10,7 +10,7 @@ from typing import cast
 
 from afere.base.artifact import KINDS, NUMBERED, Artifact, Ref, Use, check_name, identity, parse_ref
 from afere.base.canonical import Json, canonical, digest_of
-from afere.base.errors import BadInput, BadReference, NoSuchAlias, NoSuchArtifact
+from afere.base.errors import BadInput, BadReference, NoSuchAlias, NoSuchArtifact, Overtaken
 from afere.store.audit import Fact, Stamp, announce, record
 from afere.store.database import inserted
 from afere.store.page import Page, check_keys, read_cursor, write_cursor
@@ -25,9 +25,12 @@ _NEWEST = """ AND a.version = (SELECT max(b.version) FROM artifacts AS b
 
 def put(
     connection: sqlite3.Connection, stamp: Stamp, kind: str, name: str | None, *, content: Json, blob: str | None,
-    uses: Sequence[Use], why: str, at: str | None = None,
+    uses: Sequence[Use], why: str, at: str | None = None, after: int | None = None,
 ) -> Artifact:  # fmt: skip
-    """The artifact with this content: the version that has it already, or a new one. `at`: when it was made elsewhere."""
+    """The artifact with this content: the version that has it already, or a new one. `at`: when it was made elsewhere.
+
+    `after`: the version that is the newest until now (0: none); Overtaken if it is not.
+    """
     if kind not in KINDS:
         raise BadInput(f"{kind!r} is not a kind of artifact. Kinds: {', '.join(KINDS)}.")
     name = _name(connection, stamp.project, kind, name)
@@ -39,6 +42,8 @@ def put(
     if known is not None:
         return load(connection, known)
     newest = _newest_version(connection, stamp.project, kind, name)
+    if after is not None and newest != after:
+        raise Overtaken(f"{kind}:{name}@{newest} was made meanwhile; this change was made of @{after}.")
     if kind in NUMBERED and newest:
         raise BadInput(
             f"{kind}:{name} is there with another content, and it is frozen. Leave the name out for a new one."

@@ -131,26 +131,29 @@ class Session:
 
     def put(
         self, kind: str, name: str | None, content: Json = None, *, blob: bytes | None = None, uses: Sequence[Use] = (),
-        why: str = "", at: str | None = None,
+        why: str = "", at: str | None = None, after: int | None = None,
     ) -> Artifact:  # fmt: skip
         """Keep an artifact; identical content returns the version that is there.
 
         Experiments, decisions and reports take the next number of the project when `name` is None. What `uses` names must be kept already.
         `at` (RFC 3339, UTC) is when a version that comes from elsewhere was made there; the audit log has the time of this call.
+        `after` is the newest version there may be (0: none): Overtaken where another was made meanwhile.
         """
         digest = self.put_blob(blob) if blob is not None else None
-        return self.put_once(None, kind, name, content, blob=digest, uses=uses, why=why, at=at)
+        return self.put_once(None, kind, name, content, blob=digest, uses=uses, why=why, at=at, after=after)
 
     def put_once(
         self, request: str | None, kind: str, name: str | None, content: Json = None, *, blob: str | None = None,
-        uses: Sequence[Use] = (), why: str = "", at: str | None = None,
+        uses: Sequence[Use] = (), why: str = "", at: str | None = None, after: int | None = None,
     ) -> Artifact:  # fmt: skip
         """As `put`, with the digest of a blob that is kept already. The same `request` again gets the same answer."""
         value = plain(content, where=f"{kind}:{name or 'content'}")
         with self._change() as (connection, stamp):
             if (made := audit.answered(connection, stamp, request)) is not None:
                 return artifacts.by_id(connection, made)
-            artifact = artifacts.put(connection, stamp, kind, name, content=value, blob=blob, uses=uses, why=why, at=at)
+            artifact = artifacts.put(
+                connection, stamp, kind, name, content=value, blob=blob, uses=uses, why=why, at=at, after=after
+            )
             audit.answer(connection, stamp, request, artifacts.resolve(connection, self.project, artifact.hash)["id"])
             return artifact
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -82,13 +83,15 @@ class DatasetPage:
     more_users: int
     expected: int
     columns: frozenset[str]  # of those a row need not have, what any row of the version has
+    q: str  # what the rows that are shown contain
+    found: int  # how many do
     checked: Checked | None  # None: too many rows to check while a page is drawn
 
     @property
     def next(self) -> str | None:
         """The offset of the following page."""
         after = self.offset + self.limit
-        return str(after) if after < self.count else None
+        return str(after) if after < self.found else None
 
     @property
     def verdict(self) -> str:
@@ -114,7 +117,7 @@ class DatasetPage:
     def to_json(self) -> Json:
         return {
             "artifact": self.artifact.to_json(), "count": self.count, "splits": dict(self.splits), "tags": dict(self.tags),
-            "schema": self.schema, "items": [row.to_json() for row in self.rows], "next": self.next,
+            "schema": self.schema, "q": self.q, "found": self.found, "items": [row.to_json() for row in self.rows], "next": self.next,
             "changes": as_json(self.changes), "used_by": as_json(self.used_by), "checked": as_json(self.checked),
         }  # fmt: skip
 
@@ -128,14 +131,21 @@ def page(session: Session, asked: Asked) -> DatasetPage:
     if not (cursor.isascii() and cursor.isdigit()):
         raise BadInput(f"cursor={cursor!r}: it is the `next` of the page before.")
     offset = int(cursor[:12])
+    q = asked.get("q").strip()
+    shown = [row for row in data.rows if _has(row, q.casefold())] if q else data.rows
     versions = session.find("artifacts", kind="dataset", name=name, limit=100).items
     used, more = users(session, artifact.ref)
     return DatasetPage(
-        artifact, len(data), data.splits, data.tags, data.schema, data.rows[offset : offset + asked.limit], offset, asked.limit,
+        artifact, len(data), data.splits, data.tags, data.schema, tuple(shown[offset : offset + asked.limit]), offset, asked.limit,
         versions, _changes(session, artifact, data), used, more, sum(row.expected is not None for row in data.rows),
         frozenset(name for name in _OPTIONAL if any(getattr(row, name) for row in data.rows)),
-        checked(data, session, find_project(session.folder), most=AT_ONCE),
+        q, len(shown), checked(data, session, find_project(session.folder), most=AT_ONCE),
     )  # fmt: skip
+
+
+def _has(row: Row, text: str) -> bool:
+    """Whether a row says this, in any field."""
+    return text in json.dumps(row.to_json(), ensure_ascii=False).casefold()
 
 
 def _changes(session: Session, artifact: Artifact, data: Dataset) -> Changes | None:

@@ -106,7 +106,7 @@ class RemoteSession(Session):
 
     def put_once(
         self, request: str | None, kind: str, name: str | None, content: Json = None, *, blob: str | None = None,
-        uses: Sequence[Use] = (), why: str = "", at: str | None = None,
+        uses: Sequence[Use] = (), why: str = "", at: str | None = None, after: int | None = None,
     ) -> Artifact:  # fmt: skip
         value = plain(content, where=f"{kind}:{name or 'content'}")
         made = self._link.ask(
@@ -119,6 +119,7 @@ class RemoteSession(Session):
             uses=encode(list(uses)),
             why=why,
             at=at,
+            **({} if after is None else {"after": after}),
         )
         return decode(Artifact, made)
 
