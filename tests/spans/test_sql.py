@@ -56,6 +56,13 @@ def test_a_question_is_answered_from_spans_and_from_traces(traced: Path) -> None
     ]
 
 
+def test_a_question_without_end_is_stopped_and_told_so(traced: Path) -> None:
+    endless = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range % 7 = b.range % 5"
+    said = refused(endless, "--timeout", "0.2")
+    assert "more than 0.2 s" in said and "--filter" in said and "--timeout 10" in said
+    assert ask("SELECT count(*) AS n FROM traces", "--timeout", "1e30") == [{"n": 3}]
+
+
 def test_the_snapshot_is_of_a_filter_or_a_file_that_export_wrote(traced: Path) -> None:
     assert ask("SELECT count(*) AS n FROM traces", "--filter", "user:u1") == [{"n": 1}]
     assert CliRunner().invoke(cli, ["export", "user:u0", "--to", "it's.parquet"]).exit_code == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import threading
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -60,8 +61,12 @@ FROM firsts f LEFT JOIN sums t USING (trace_id) WHERE f.place = 1;
 )  # fmt: skip
 @click.option("--filter", "words", default="", metavar="FILTER", help="Which traces the snapshot holds (default: all).")
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 1_000_000), help="Rows at most.")
+@click.option(
+    "--timeout", default=60.0, show_default=True, type=click.FloatRange(0, min_open=True), metavar="SECONDS",
+    help="How long the question may take, once the snapshot is there.",
+)  # fmt: skip
 @placed
-def sql(place: Place, query: str, file: Path | None, words: str, *, limit: int) -> None:
+def sql(place: Place, query: str, file: Path | None, words: str, *, limit: int, timeout: float) -> None:
     """Ask a snapshot of the spans in SQL. Tables: spans, and traces; `attributes ->> '$."tenant"'` looks into JSON.
 
     \b
@@ -77,7 +82,7 @@ def sql(place: Place, query: str, file: Path | None, words: str, *, limit: int) 
             "--filter chooses what a snapshot is made of, and --from names one that is made: give one of them."
         )
     with _snapshot(place, file, words) as snapshot, _opened(engine, snapshot) as connection:
-        names, rows = _asked(engine, connection, query, limit)
+        names, rows = _asked(engine, connection, query, limit, timeout)
     items: list[Json] = [dict(zip(names, map(_plain, row), strict=True)) for row in rows[:limit]]
     place.show(
         {"items": items, "next": None, "more": len(rows) > limit}, lambda console: _draw(console, names, rows, limit)
@@ -131,7 +136,12 @@ def _opened(engine: Any, file: Path) -> Generator[Any]:
         connection.close()
 
 
-def _asked(engine: Any, connection: Any, query: str, limit: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+def _asked(
+    engine: Any, connection: Any, query: str, limit: int, timeout: float
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    alarm = threading.Timer(min(timeout, threading.TIMEOUT_MAX), connection.interrupt)
+    alarm.daemon = True
+    alarm.start()
     try:
         statements = connection.extract_statements(query)
         kinds = [str(getattr(one.type, "name", one.type)).removeprefix("StatementType.") for one in statements]
@@ -141,8 +151,16 @@ def _asked(engine: Any, connection: Any, query: str, limit: int) -> tuple[list[s
         result = connection.execute(statements[0])
         names = _unlike([str(column[0]) for column in result.description])
         return names, result.fetchmany(limit + 1)
+    except engine.InterruptException:
+        raise BadInput(
+            f"The question took more than {timeout:g} s and was stopped. Ask for less (a join without a condition? a LIMIT?), "
+            f"of a smaller snapshot (--filter since:7d), or give it longer: --timeout {max(timeout, 1) * 10:g}"
+        ) from None
     except engine.Error as problem:
         raise BadInput(_why(engine, connection, problem)) from None
+    finally:
+        alarm.cancel()
+        alarm.join()  # so that it never stops what comes after
 
 
 def _why(engine: Any, connection: Any, problem: Any) -> str:
