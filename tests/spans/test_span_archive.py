@@ -15,6 +15,8 @@ import afere.store
 from afere.base.clock import new_span_id, new_trace_id, today
 from afere.base.span import Span
 from afere.cli.main import cli
+from afere.server.pages import traces
+from afere.server.pages.asked import Asked, as_json
 from afere.store.backup import back_up
 from afere.store.erase import erase
 from afere.store.restore import restore
@@ -59,6 +61,38 @@ def test_an_archived_trace_is_the_same_and_still_counts(tmp_path: Path) -> None:
     assert store.trace("ab" * 16) is None
     assert store.stats(by=["model"]) == counts
     assert store.archive(14 * 86_400) == 0
+
+
+def test_lists_say_what_rests_in_the_archive_and_sql_asks_it(project: Path) -> None:
+    pytest.importorskip("duckdb")
+    old, new = trace(20, user="ana"), trace(0.01, user="ana")
+    with afere.store.open() as session:
+        session.spans.write([*old, *new])
+        session.spans.archive(14 * 86_400)
+        day = today(old[0].start)
+        assert session.spans.archived() == session.spans.archived("since:30d user:ana") == [day]
+        assert session.spans.archived("since:7d") == session.spans.archived("before:40d") == []
+        page = traces.page(session, Asked())
+        assert as_json(page)["archived"] == {"days": 1, "first": day, "last": day}  # type: ignore[index, call-overload]
+        assert "archived" not in as_json(traces.page(session, Asked(query={"q": "since:7d"})))  # type: ignore[operator]
+    said = CliRunner().invoke(cli, ["traces", "user:ana"], catch_exceptions=False).output
+    assert day in said and "afere sql --archive" in said
+    assert "archive" not in CliRunner().invoke(cli, ["traces", "user:ana", "since:7d"], catch_exceptions=False).output
+    ask = [
+        "sql",
+        "--json",
+        "--archive",
+        "SELECT t.*, s.model, s.seconds AS took FROM traces t JOIN spans s USING (trace_id) WHERE s.kind = 'llm'",
+    ]
+    (row,) = json.loads(CliRunner().invoke(cli, ask, catch_exceptions=False).output)["items"]
+    assert (row["trace_id"], row["user"], row["seconds"], row["took"], row["spans"]) == (
+        old[0].trace_id,
+        "ana",
+        2.0,
+        1.0,
+        2,
+    )
+    assert row["start"].startswith(day) and row["cost"] == 0.002 and row["input_tokens"] == 100
 
 
 def test_a_late_span_joins_its_trace_in_the_archive(tmp_path: Path) -> None:

@@ -18,19 +18,23 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from afere.base.canonical import Json
-from afere.base.errors import BadInput, MissingExtra, NotFound
+from afere.base.errors import BadInput, MissingExtra, NotFound, Refused
 from afere.cli.common import Place, placed
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
     from rich.console import Console
 
 _SHOWN = 200  # characters of a value that people read
 _TABLES = "spans (a row each) and traces (a row each, with sums over its spans)"
 # `start` is text in the file, as pages have it. Tokens count once: a span counts only if none below it reports its own.
+_SNAPSHOT = "SELECT * REPLACE (CAST(start AS TIMESTAMP) AS start) FROM read_parquet({files})"
+# Closed days have what the store has: nanoseconds, and the end.
+_ARCHIVE = """SELECT {project} AS project, * EXCLUDE ("end") REPLACE (make_timestamp(start // 1000) AS start), ("end" - start) / 1e9 AS seconds
+FROM read_parquet({files}, union_by_name = true)"""
 _VIEWS = """
-CREATE VIEW spans AS SELECT * REPLACE (CAST(start AS TIMESTAMP) AS start) FROM read_parquet({file});
+CREATE VIEW spans AS {spans};
 CREATE VIEW traces AS
 WITH reporting AS (SELECT * FROM spans WHERE input_tokens IS NOT NULL OR output_tokens IS NOT NULL OR cost IS NOT NULL),
 counted AS (
@@ -60,18 +64,24 @@ FROM firsts f LEFT JOIN sums t USING (trace_id) WHERE f.place = 1;
     help="A snapshot that afere export wrote (default: one is made for this question).",
 )  # fmt: skip
 @click.option("--filter", "words", default="", metavar="FILTER", help="Which traces the snapshot holds (default: all).")
+@click.option(
+    "--archive",
+    is_flag=True,
+    help="Ask the closed days of the project (keep: archive), which lists do not have any more.",
+)
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 1_000_000), help="Rows at most.")
 @click.option(
     "--timeout", default=60.0, show_default=True, type=click.FloatRange(0, min_open=True), metavar="SECONDS",
     help="How long the question may take, once the snapshot is there.",
 )  # fmt: skip
 @placed
-def sql(place: Place, query: str, file: Path | None, words: str, *, limit: int, timeout: float) -> None:
+def sql(place: Place, query: str, file: Path | None, words: str, *, archive: bool, limit: int, timeout: float) -> None:
     """Ask a snapshot of the spans in SQL. Tables: spans, and traces; `attributes ->> '$."tenant"'` looks into JSON.
 
     \b
       afere sql "SELECT model, count(*), sum(cost) FROM spans WHERE kind = 'llm' GROUP BY model"
       afere sql "SELECT * FROM traces ORDER BY cost DESC LIMIT 5" --filter since:7d --json
+      afere sql --archive "SELECT trace_id, output FROM spans WHERE output ILIKE '%refund%'"
       afere export since:30d --to month.parquet; afere sql "DESCRIBE spans" --from month.parquet
 
     Needs: pip install 'afere[sql,parquet]'. The file is read and never written, and nothing else can be read.
@@ -81,7 +91,9 @@ def sql(place: Place, query: str, file: Path | None, words: str, *, limit: int, 
         raise BadInput(
             "--filter chooses what a snapshot is made of, and --from names one that is made: give one of them."
         )
-    with _snapshot(place, file, words) as snapshot, _opened(engine, snapshot) as connection:
+    if archive and (file is not None or words):
+        raise BadInput("--archive asks all closed days: without --from, and with WHERE instead of --filter.")
+    with _closed(place) if archive else _snapshot(place, file, words) as asked, _opened(engine, *asked) as connection:
         names, rows = _asked(engine, connection, query, limit, timeout)
     items: list[Json] = [dict(zip(names, map(_plain, row), strict=True)) for row in rows[:limit]]
     place.show(
@@ -90,11 +102,28 @@ def sql(place: Place, query: str, file: Path | None, words: str, *, limit: int, 
 
 
 @contextmanager
-def _snapshot(place: Place, file: Path | None, words: str) -> Generator[Path]:
+def _closed(place: Place) -> Generator[tuple[list[Path], str]]:
+    """The files of the closed days, and their spans as SQL."""
+    with place.session() as session:
+        days, folder = session.spans.archived(), session.folder / "archive" / session.project
+        if session.url is not None:
+            raise Refused(f"Closed days are asked on the machine of the server {session.url}, where its folder is.")
+        if not days:
+            raise NotFound(
+                f"No day of project {session.project!r} was closed yet: keep: {{archive: 14d}} in afere.yaml closes them."
+            )
+        yield (
+            [(folder / f"{day}.parquet").resolve() for day in days],
+            _ARCHIVE.replace("{project}", _quoted(session.project)),
+        )
+
+
+@contextmanager
+def _snapshot(place: Place, file: Path | None, words: str) -> Generator[tuple[list[Path], str]]:
     if file is not None:
         if not file.is_file():
             raise NotFound(f"There is no file {file}. Make it with: afere export [FILTER] --to {file}")
-        yield file.resolve()
+        yield [file.resolve()], _SNAPSHOT
         return
     from afere.cli.export import export
 
@@ -102,7 +131,7 @@ def _snapshot(place: Place, file: Path | None, words: str) -> Generator[Path]:
         snapshot = Path(folder) / "spans.parquet"
         with place.session() as session:
             export(session, words, snapshot)
-        yield snapshot
+        yield [snapshot], _SNAPSHOT
 
 
 def _engine() -> Any:
@@ -114,26 +143,30 @@ def _engine() -> Any:
 
 
 @contextmanager
-def _opened(engine: Any, file: Path) -> Generator[Any]:
-    """The engine, in memory, with the snapshot as its one file."""
+def _opened(engine: Any, files: Sequence[Path], spans: str) -> Generator[Any]:
+    """The engine, in memory, with a snapshot or closed days as its only files; `spans` is how to read them."""
     connection = engine.connect(":memory:")
-    place = "'" + str(file).replace("'", "''") + "'"
+    names = f"[{', '.join(_quoted(str(file)) for file in files)}]"
     try:
         # Before the door is shut: what looks into JSON may have to be loaded from what is installed, never from the network.
         connection.execute("SET autoinstall_known_extensions = false; SET autoload_known_extensions = false")
         connection.execute("SET temp_directory = ''; SET memory_limit = '2GB'; SET threads = 2")
-        connection.execute(f"SET allowed_paths = [{place}]")
+        connection.execute(f"SET allowed_paths = {names}")
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         try:
-            connection.execute(_VIEWS.format(file=place))
+            connection.execute(_VIEWS.replace("{spans}", spans.replace("{files}", names)))
         except engine.Error as problem:
             raise BadInput(
-                f"{file.name} is no snapshot of spans: {_first(problem)}. Make one with: afere export --to FILE.parquet"
+                f"{files[0].name} is no snapshot of spans: {_first(problem)}. Make one with: afere export --to FILE.parquet"
             ) from None
         yield connection
     finally:
         connection.close()
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _asked(

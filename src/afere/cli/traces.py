@@ -83,22 +83,38 @@ def _list(
     place: Place, session: Session, query: str, sort: str, limit: int, cursor: str | None, words: Sequence[str]
 ) -> None:
     """The list itself; `words` are those of the command that say which, for the line that leads to more."""
+    from afere.server.pages.traces import told_archived
+
     page = session.spans.find(query, limit=limit, cursor=cursor, sort=sort, brief=True)
     sums = session.spans.totals(root.trace_id for root in page.items)
     items: list[Json] = [_line(root, sums[root.trace_id], session.project) for root in page.items]
+    days = session.spans.archived(query)
     command = ["afere", "traces", *words, *(["--sort", sort] if sort != "start" else [])]
     command += ["--limit", str(limit)] if limit != 20 else []
 
     def draw(console: Console) -> None:
         if not page.items:
-            console.print("No trace matches." if query else "No traces yet. Run a chain, or see: afere demo")
-            return
-        _table(console, [(root, sums[root.trace_id]) for root in page.items])
+            empty = "No trace matches." if query or days else "No traces yet. Run a chain, or see: afere demo"
+            console.print(empty)
+        else:
+            _table(console, [(root, sums[root.trace_id]) for root in page.items])
         if page.next:
             more = shlex.join([*command, "--cursor", page.next])
             console.print(f"More: {more}", markup=False, soft_wrap=True)
+        elif days:
+            console.print(_archived(days), markup=False, soft_wrap=True)
 
-    place.show({"items": items, "next": page.next}, draw)
+    place.show({"items": items, "next": page.next, **told_archived(days)}, draw)
+
+
+def _archived(days: Sequence[str]) -> str:
+    """How the traces are found that are in no list any more."""
+    which = (
+        f"{len(days)} closed days ({days[-1]} to {days[0]}) rest"
+        if len(days) > 1
+        else f"A closed day ({days[0]}) rests"
+    )
+    return f'{which} in the archive, not in this list. Ask: afere sql --archive "SELECT * FROM traces LIMIT 20", or afere show TRACE'  # noqa: S608  no query
 
 
 def _save(place: Place, session: Session, name: str, query: str, sort: str) -> None:

@@ -102,6 +102,7 @@ METHODS: Mapping[str, Callable[[Session, _Arguments], object]] = {
     "spans.lost": lambda session, given: session.spans.lost(**given),
     "spans.losses": lambda session, _: session.spans.losses(),
     "spans.scan": lambda session, given: list(session.spans.scan(**given)),
+    "spans.archived": lambda session, given: session.spans.archived(**given),
     "spans.ran": lambda session, given: session.spans.ran(**given),
     "spans.requests": lambda session, given: session.spans.requests(**given),
     "spans.traces_of": lambda session, given: session.spans.traces_of(**given),

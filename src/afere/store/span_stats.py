@@ -106,7 +106,7 @@ def _from_counts(
     _connection: sqlite3.Connection, project: str, terms: Sequence[Term], by: Sequence[str]
 ) -> tuple[str, list[Any]]:
     """Whole hours from the counts; the spans of the two hours that a period cuts, one by one."""
-    since, before = _period(terms)
+    since, before = period(terms)
     first, last = -(-since // HOUR), before // HOUR  # whole hours: first <= hour < last
     asked, given = _series_conditions(terms)
     edges, bounds = _edges(since, before, first, last)
@@ -132,7 +132,7 @@ def _from_summary(
     _connection: sqlite3.Connection, project: str, terms: Sequence[Term], by: Sequence[str]
 ) -> tuple[str, list[Any]]:
     """As from the counts, but one row for all names of an hour and model."""
-    since, before = _period(terms)
+    since, before = period(terms)
     first, last = -(-since // HOUR), before // HOUR
     asked, given = _series_conditions(terms)
     edges, bounds = _edges(since, before, first, last)
@@ -158,7 +158,7 @@ def _from_summary(
 _KNOWN = ("inputs", "outputs", "costs")
 
 
-def _period(terms: Sequence[Term]) -> tuple[int, int]:
+def period(terms: Sequence[Term]) -> tuple[int, int]:
     """Nanoseconds: the first that is asked for, and the first that no longer is."""
     since, before, now = _FIRST, _LAST, time.time_ns()
     for term in terms:

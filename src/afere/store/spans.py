@@ -19,7 +19,7 @@ from pathlib import Path
 
 from afere.base.actor import OWNER, Actor
 from afere.base.canonical import Json
-from afere.base.clock import rfc3339
+from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.errors import BadReference
 from afere.base.filter import parse_filter
 from afere.base.span import Span, Totals, Trace
@@ -33,7 +33,7 @@ from afere.store.span_filter import Where, register, sorting
 from afere.store.span_layout import MIGRATIONS
 from afere.store.span_list import Listing, Run, runs
 from afere.store.span_rows import ENTRY, OUTLINE, UNDER, Chunks, outlined, preview, read_row
-from afere.store.span_stats import among, facets, statistics
+from afere.store.span_stats import among, facets, period, statistics
 from afere.store.span_sums import Sums
 from afere.store.span_ties import Ran
 from afere.store.span_write import Writing
@@ -44,8 +44,9 @@ PROCESS, HOST = "process.pid", "host.name"  # who runs a root, so that a crash c
 
 _CHECKPOINT_PAGES = 20_000  # SQLite's default of 1,000 makes ingestion several times slower
 _CACHE_PAGES = 4_000  # 16 MB, of each connection: a transaction that does not fit is written out twice
+_DAY = 86_400 * 10**9  # nanoseconds
 _LOSSES_KEPT = 1_000
-_SAID_KEPT = 2 * 86_400 * 10**9  # nanoseconds that events wait for their span, or for it to be sent again
+_SAID_KEPT = 2 * _DAY  # that events wait for their span, or for it to be sent again
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +299,13 @@ class SpanStore:
                 with self._database.write() as connection:
                     moved += span_keep.remove_as_it_was(connection, self.project, trace, state)
         return moved
+
+    def archived(self, filter: str = "") -> list[str]:
+        """The closed days (2026-11-22, the newest first) of the period that a filter asks for: lists do not have their traces."""
+        require(self._actor, "read", self.project)
+        since, before = period(parse_filter(filter).terms)
+        days = [(file.stem, from_rfc3339(f"{file.stem}T00:00:00Z")) for file in self._archive.days()]
+        return [day for day, begun in days if begun < before and begun + _DAY > since]
 
     def _each(self, traces: Iterable[bytes]) -> Iterator[Span]:
         for trace in traces:

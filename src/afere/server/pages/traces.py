@@ -56,6 +56,7 @@ class TracesPage:
     view: str = ""
     waiting: bool = False
     site: str = ""
+    archived: tuple[str, ...] = ()  # closed days that the filter reaches, the newest first: not in this list
     problem: str = ""
     status: int = 200
     fields: tuple[str, ...] = tuple(FIELDS)
@@ -82,7 +83,12 @@ class TracesPage:
         return max((one.root.start for one in self.items), default=0)
 
     def to_json(self) -> Json:
-        return {"items": [one.to_json() for one in self.items], "next": self.next}
+        return {"items": [one.to_json() for one in self.items], "next": self.next, **told_archived(self.archived)}
+
+
+def told_archived(days: Sequence[str]) -> dict[str, Json]:
+    """What JSON says of closed days that a list does not have; nothing where there are none."""
+    return {"archived": {"days": len(days), "first": days[-1], "last": days[0]}} if days else {}
 
 
 def page(session: Session, asked: Asked) -> TracesPage:
@@ -99,10 +105,10 @@ def page(session: Session, asked: Asked) -> TracesPage:
         return TracesPage(
             (), None, query, sort if sort in SORTS else "start", asked.cursor is None, problem=str(problem), status=400
         )
-    waiting = not found.items and not query and asked.cursor is None
+    waiting = not found.items and not query and asked.cursor is None and not session.spans.archived()
     return TracesPage(
         summaries(session, found.items), found.next, query, sort, asked.cursor is None, _tokens(terms), periods(terms),
-        views(session), view.name if view else "", waiting, asked.site,
+        views(session), view.name if view else "", waiting, asked.site, tuple(session.spans.archived(query)),
     )  # fmt: skip
 
 

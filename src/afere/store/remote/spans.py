@@ -115,6 +115,9 @@ class RemoteSpans(SpanStore):
     def scan(self, since: int, until: int, *, most: int) -> Iterator[Span]:
         yield from decode_list(Span, self._link.ask("spans.scan", since=since, until=until, most=most))
 
+    def archived(self, filter: str = "") -> list[str]:
+        return self._link.ask("spans.archived", filter=filter)
+
     def ran(self, keys: Iterable[str], *, limit: int = 20, since: int | None = None) -> Ran:
         said = self._link.ask("spans.ran", keys=list(keys), limit=limit, since=since)
         return Ran(said["count"], tuple(decode_list(Tied, said["traces"])))
