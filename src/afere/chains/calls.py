@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CACHED = "afere.cached"  # attribute of a span whose answer came from the cache
 
 _MEMORY = otel.create_key("afere-remembered-calls")
+_ANEW = otel.create_key("afere-asking-anew")
 _FENCED = re.compile(r"\s*```[a-zA-Z]*\n(.*?)\n?```\s*", re.DOTALL)
 
 
@@ -47,7 +48,8 @@ class Memory:
 
     def key(self, model: Model, request: Request) -> str:
         where = model.provider, model.name, getattr(model.settings, "base_url", None) or ""
-        whole = compact([*where, *request.key, self.repeat], sort_keys=True)
+        since = cast("str | None", otel.get_value(_ANEW))
+        whole = compact([*where, *request.key, self.repeat, *([] if since is None else [since])], sort_keys=True)
         digest = hashlib.sha256(whole).hexdigest()
         with self._lock:
             nth = self._asked[digest] = self._asked.get(digest, 0) + 1
@@ -64,6 +66,13 @@ def remembering(memory: Memory) -> AbstractContextManager[None]:
     from afere.tracing.scope import holding
 
     return holding(_MEMORY, memory)
+
+
+def asking_anew(since: str) -> AbstractContextManager[None]:
+    """Inside, only what was answered under the same `since` is remembered: what is measured was asked for."""
+    from afere.tracing.scope import holding
+
+    return holding(_ANEW, since)
 
 
 def with_memory(context: otel.Context, memory: Memory) -> otel.Context:

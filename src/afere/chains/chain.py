@@ -23,7 +23,7 @@ from afere.base.artifact import Artifact, check_name
 from afere.base.errors import BadInput
 from afere.base.project import Project, find_project
 from afere.base.span import Trace
-from afere.chains.component import generation, stillness, swapped
+from afere.chains.component import generation, in_place, stillness
 from afere.data.place import session_of
 from afere.store import Session
 from afere.tracing import Collected, LiveSpan, collecting, current, trace
@@ -220,10 +220,10 @@ class _State:
     def refresh(self, chain: Chain[..., Any]) -> None:
         """Make `revision` that of now: before the call, so that its span does not time this. Never raises."""
         now, stamp = stillness(), self._stamp
-        if now is not None and now is self._seen and stamp is not None and stamp[1] == swapped():
+        if now is not None and now is self._seen and stamp is not None and stamp[1] == in_place():
             return
         try:
-            current = stamp is not None and stamp[:2] == (generation(), swapped())
+            current = stamp is not None and stamp[:2] == (generation(), in_place())
             if stamp is None or not current or time.monotonic() - stamp[2] > _FRESH:
                 self.capture(chain, session_of(chain.project))
             self._seen = now
@@ -237,7 +237,7 @@ class _State:
         """Capture and keep it, with what was found by running, `ran` included."""
         from afere.chains.revision import capture, with_ran
 
-        stamp = (generation(), swapped(), time.monotonic())
+        stamp = (generation(), in_place(), time.monotonic())
         with self._lock:
             self.revision = found = with_ran(capture(chain), ran, session).put(session)
             self._stamp = stamp

@@ -26,6 +26,7 @@ from afere.chains.prompt import Prompt, as_text, load_prompt, stored_prompt
 from afere.chains.recorded import Recorded
 from afere.chains.template import nearest
 from afere.chains.tool import specs
+from afere.chains.variant import Variant, variant, variant_of
 from afere.data.place import calling_project, session_of, shown
 from afere.models import Model, Reply, Request, Stream, resolve
 from afere.store import Session
@@ -118,6 +119,7 @@ class Component:
         self._looked = 0.0
         self._seen: object = None  # the `still` in which its file was last looked at
         self._stored: tuple[str | None, dict[str, Json]] = (None, {})  # model and parameters of a stored component
+        self._varied: tuple[Variant, Prompt, Ready] | None = None
         self._fetcher = Fetcher(source, project, refresh) if isinstance(source, Ref) and fallback else None
         self._found: Found | None = None  # what the fetcher said last
         self._from = "file"  # where the prompt in use comes from: file (the packaged one), disk or store
@@ -168,7 +170,7 @@ class Component:
 
     def render(self, **inputs: Any) -> list[Message]:
         """The messages these inputs make; nothing is sent."""
-        prompt = self.prompt
+        prompt = self._asked
         return prompt.render(prompt.values(inputs))
 
     @property
@@ -180,7 +182,7 @@ class Component:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The names of the inputs it takes."""
-        return self.prompt.input_names
+        return self._asked.input_names
 
     @property
     def model_name(self) -> str:
@@ -197,7 +199,11 @@ class Component:
         return self.ready().put(session)[1]
 
     def ready(self) -> Ready:
-        """This component's state now; found anew only when a file or reference changed. A replay may put another in its place."""
+        """This component's state now; found anew only when a file or reference changed. A replay may put another in its place,
+        and a bake-off vary what it calls with."""
+        varied = variant_of(self.name)
+        if varied is not None:
+            return self._ready_as(varied)
         stand_in = swapped().get(self.name)
         if stand_in is not None and stand_in is not self:
             return self._prepare(stand_in.prompt, stand_in._stored)
@@ -206,6 +212,19 @@ class Component:
         if ready is None:
             ready = self._ready = self._prepare(cast("Prompt", self._prompt), self._stored)
         return ready
+
+    @property
+    def _asked(self) -> Prompt:
+        """The prompt that a call here renders."""
+        varied = variant_of(self.name)
+        return (varied.prompts.get(self.name) if varied else None) or self.prompt
+
+    def _ready_as(self, varied: Variant) -> Ready:
+        prompt, known = self._asked, self._varied
+        if known is None or known[0] is not varied or known[1] is not prompt:
+            ready = self._prepare(prompt, self._stored, varied)
+            known = self._varied = (varied, prompt, ready)
+        return known[2]
 
     def steps(
         self, inputs: Mapping[str, Any], *, lead: tuple[Message, ...] = (), more: tuple[Message, ...] = (),
@@ -348,11 +367,13 @@ class Component:
             self._prompt, self._stored, self._ready = prompt, (found.model, found.parameters), None
             self._from = found.source
 
-    def _prepare(self, prompt: Prompt, stored: tuple[str | None, Mapping[str, Json]]) -> Ready:
+    def _prepare(
+        self, prompt: Prompt, stored: tuple[str | None, Mapping[str, Json]], varied: Variant | None = None
+    ) -> Ready:
         own = self._prompt.model if self._prompt else None  # of the file that a replay swapped out
         packaged = self._packaged if self._packaged is not None and stored[0] is None else None
         own = own or (packaged.model if packaged else None)
-        named = self._model or prompt.model or stored[0] or own
+        named = (varied.model if varied else None) or self._model or prompt.model or stored[0] or own
         if named is None:
             declared = self.project.section("models")
             named = next((name for name in (prompt.name, self.name) if name in declared), None)
@@ -365,6 +386,8 @@ class Component:
         settings: Mapping[str, Json] = model.settings.parameters
         first: Mapping[str, Json] = packaged.parameters if packaged else {}
         parameters = {**settings, **first, **prompt.parameters, **stored[1], **self._parameters}
+        if varied is not None:
+            parameters = {name: value for name, value in {**parameters, **varied.parameters}.items() if value is not None}
         origin = shown(Path(prompt.file), self.project.root) if Path(prompt.file).is_absolute() else prompt.file
         tools = specs(prompt.tools, self.project)
         source = self._from if self._fetcher is not None else None
@@ -435,6 +458,11 @@ def stillness() -> object:
 def swapped() -> Mapping[str, Component]:
     """The components that a replay put in the place of others here."""
     return cast("Mapping[str, Component]", otel.get_value(_SWAPPED) or {})
+
+
+def in_place() -> tuple[Mapping[str, Component], Variant | None]:
+    """What stands in the place of components' own here: others, or what they call with. Equal while it is the same."""
+    return swapped(), variant()
 
 
 def swapping(components: Mapping[str, Component]) -> AbstractContextManager[None]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from afere.base.steps import Effect
 from afere.chains.calls import Memory, remembering
+from afere.chains.variant import as_is
 from afere.evals.scorers import Case, Judging, Scored
 from afere.models import Paces
 
@@ -75,7 +76,7 @@ class Scoring(Effect):
     def _all(self, scorers: Sequence[Judging]) -> dict[str, dict[str, Scored]]:
         found: dict[str, dict[str, Scored]] = {}
         memory = Memory(self.cache, self.case.repeat, self.paces)
-        with remembering(memory):
+        with remembering(memory), as_is():
             for one in scorers:
                 memory.forget_asked()  # each is asked about on its own
                 begun = time.perf_counter()

@@ -79,6 +79,7 @@ class Plan:
     recorded: Recording | None = None  # answers that are not asked for again
     shape: Told = None  # how the rows are written, where their keys do not say it
     past: Past | None = None  # traces that are scored as they are
+    part_of: str | None = None  # the bake-off whose part this is: it goes on with no work but its own
 
     @classmethod
     def of(
@@ -145,7 +146,8 @@ class Work:
 
     def _job(self) -> Job:
         plan, subject = self.plan, self.subject
-        key = digest_of([list(subject) if subject else plan.subject.name, self.data.hash, plan.repeats])
+        what: list[Json] = [list(subject) if subject else plan.subject.name, self.data.hash, plan.repeats]
+        key = digest_of([*what, plan.part_of] if plan.part_of else what)
         return self.session.job("evaluation", key, total=len(self.data) * plan.repeats)
 
     def stop(self, job: Job) -> None:
