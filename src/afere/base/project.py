@@ -16,6 +16,7 @@ from afere.base.redact import ENTRY_SCHEMA
 
 FILE = "afere.yaml"
 _TEXTS: dict[str, Json] = {"type": "object", "additionalProperties": {"type": "string"}}
+_WORDS: dict[str, Json] = {"type": ["string", "array"], "items": {"type": "string"}}  # one text, or several
 
 PROJECT_SCHEMA: dict[str, Json] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -49,6 +50,19 @@ PROJECT_SCHEMA: dict[str, Json] = {
                             "prices": {"type": "object"},
                             "context": {"type": "integer"},
                             "parameters": {"type": "object"},
+                            "licence": {
+                                "type": "string",
+                                "description": "of the model, such as apache-2.0 or proprietary",
+                            },
+                            "residency": {
+                                **_WORDS,
+                                "description": "where what is sent may be kept or worked on, such as eu",
+                            },
+                            "hosting": {"enum": ["hosted", "self-run"], "description": "who keeps it running"},
+                            "compliance": {
+                                **_WORDS,
+                                "description": "what its provider promises, such as gdpr or hipaa",
+                            },
                         },
                     },
                 ]

@@ -17,20 +17,20 @@ from opentelemetry import context as otel
 from afere.base.artifact import Artifact, Ref, Use, identity, parse_ref, short
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadPrompt, BadReference, ModelFailed, WorldFailed
-from afere.base.message import Message, ToolSpec, Usage
+from afere.base.message import Message, ToolSpec
 from afere.base.project import Project
 from afere.base.steps import Steps, adrive, drive
-from afere.chains.calls import CACHED, answer, message_from_json
+from afere.chains.calls import CACHED, answer
 from afere.chains.fetching import REFRESH, Fetcher, Found, found_by, packaged
-from afere.chains.prompt import Prompt, as_text, load_prompt, stored_prompt
-from afere.chains.recorded import Recorded
+from afere.chains.prompt import Prompt, load_prompt, stored_prompt
+from afere.chains.recorded import reply_of
 from afere.chains.template import nearest
 from afere.chains.tool import specs
 from afere.chains.variant import Variant, variant, variant_of
 from afere.data.place import calling_project, session_of, shown
 from afere.models import Model, Reply, Request, Stream, resolve
 from afere.store import Session
-from afere.tracing import LiveSpan, Played, played, span, start
+from afere.tracing import LiveSpan, played, span, start
 from afere.tracing.scope import holding
 
 _log = logging.getLogger("afere")
@@ -222,7 +222,7 @@ class Component:
     def _ready_as(self, varied: Variant) -> Ready:
         prompt, known = self._asked, self._varied
         if known is None or known[0] is not varied or known[1] is not prompt:
-            ready = self._prepare(prompt, self._stored, varied)
+            ready = self._prepare(prompt, self._stored, varied if self.name in varied.components else None)
             known = self._varied = (varied, prompt, ready)
         return known[2]
 
@@ -241,7 +241,7 @@ class Component:
                 request = Request(messages, request.parameters, tools, output or request.output)
             self._describe(live, ready, request)
             if recorded is not None:
-                reply, cached = _reply_of(self.name, recorded, request), False
+                reply, cached = reply_of(self.name, recorded, request), False
                 live.set(**{"afere.replayed": True})
             else:
                 reply, cached = yield from answer(self.name, ready.model, request)
@@ -253,6 +253,8 @@ class Component:
     def _begin(
         self, live: LiveSpan, ready: Ready, inputs: Mapping[str, Any], more: tuple[Message, ...]
     ) -> dict[str, Json]:
+        if (varied := variant_of(self.name)) is not None:
+            varied.called = True
         try:
             values = ready.prompt.values(inputs)
         except BadPrompt:
@@ -387,7 +389,9 @@ class Component:
         first: Mapping[str, Json] = packaged.parameters if packaged else {}
         parameters = {**settings, **first, **prompt.parameters, **stored[1], **self._parameters}
         if varied is not None:
-            parameters = {name: value for name, value in {**parameters, **varied.parameters}.items() if value is not None}
+            parameters = {
+                name: value for name, value in {**parameters, **varied.parameters}.items() if value is not None
+            }
         origin = shown(Path(prompt.file), self.project.root) if Path(prompt.file).is_absolute() else prompt.file
         tools = specs(prompt.tools, self.project)
         source = self._from if self._fetcher is not None else None
@@ -480,20 +484,3 @@ def _unkept(ready: Ready) -> list[tuple[str, str]]:
 
 def _fixed(ref: Ref) -> bool:
     return ref.number is not None or ref.hex is not None
-
-
-def _reply_of(name: str, recorded: Played, request: Request) -> Reply:
-    """The reply that a record holds. Its tokens are the recorded ones; this time nothing is paid."""
-    if recorded.error is not None:
-        raise ModelFailed(f"{name}: as recorded: {recorded.error}")
-    text = as_text(recorded.output)
-    value = recorded.output if request.output is not None else None
-    if not isinstance(recorded, Recorded):
-        return Reply(text, (Message("assistant"),), (), Usage(), 0.0, "stop", "", value)
-    was = recorded.span
-    said = tuple(message_from_json(cast("dict[str, Any]", one)) for one in was.output_messages)
-    usage = Usage(was.input_tokens, was.output_tokens, was.cached_input_tokens, was.reasoning_tokens)
-    return Reply(
-        text, said, tuple(call for one in said for call in one.tool_calls), usage, 0.0, was.finish_reason or "stop",
-        was.response_model or "", value, was.first_token_seconds,
-    )  # fmt: skip

@@ -9,8 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.errors import AfereError
+from afere.base.errors import AfereError, ModelFailed
+from afere.base.message import Message, Usage
 from afere.base.span import Span, Trace
+from afere.chains.calls import message_from_json
+from afere.chains.prompt import as_text
+from afere.models import Reply, Request
 from afere.tracing import Played
 
 _SPOILT = ("cut", "redacted")
@@ -113,3 +117,20 @@ def _sorted(value: Json) -> object:
     if isinstance(value, list):
         return [_sorted(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def reply_of(name: str, recorded: Played, request: Request) -> Reply:
+    """The reply that a record holds. Its tokens are the recorded ones; this time nothing is paid."""
+    if recorded.error is not None:
+        raise ModelFailed(f"{name}: as recorded: {recorded.error}")
+    text = as_text(recorded.output)
+    value = recorded.output if request.output is not None else None
+    if not isinstance(recorded, Recorded):
+        return Reply(text, (Message("assistant"),), (), Usage(), 0.0, "stop", "", value)
+    was = recorded.span
+    said = tuple(message_from_json(cast("dict[str, Any]", one)) for one in was.output_messages)
+    usage = Usage(was.input_tokens, was.output_tokens, was.cached_input_tokens, was.reasoning_tokens)
+    return Reply(
+        text, said, tuple(call for one in said for call in one.tool_calls), usage, 0.0, was.finish_reason or "stop",
+        was.response_model or "", value, was.first_token_seconds,
+    )  # fmt: skip

@@ -25,14 +25,18 @@ _VARIANT = otel.create_key("afere-variant")
 _AS_IS = object()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Variant:
-    """What the `components` of these names call with. A parameter that is None is not sent; `prompts` are by component."""
+    """The model and parameters of the `components` of these names, and the `prompts` of others or the same by name.
+
+    A parameter that is None is not sent. `called` is whether any of them was.
+    """
 
     components: Collection[str]
     model: str | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict[str, Json])
     prompts: Mapping[str, Prompt] = field(default_factory=dict[str, "Prompt"])
+    called: bool = field(default=False, init=False)
 
 
 class _here:
@@ -47,7 +51,9 @@ def varying(variant: Variant) -> Generator[None]:
     """Let components be varied inside, in every thread of this process. Refused while another block varies them."""
     with _here.lock:
         if _here.variant is not None:
-            raise Refused("A bake-off or sweep is running in this process already. Wait for it, or use another process.")
+            raise Refused(
+                "A bake-off or sweep is running in this process already. Wait for it, or use another process."
+            )
         _here.variant = variant
     try:
         with holding(_VARIANT, variant):
@@ -72,4 +78,4 @@ def variant() -> Variant | None:
 def variant_of(name: str) -> Variant | None:
     """What is varied of the component of that name."""
     found = variant()
-    return found if found is not None and name in found.components else None
+    return found if found is not None and (name in found.components or name in found.prompts) else None

@@ -212,7 +212,7 @@ def draw_forecast(console: Console, found: Forecast) -> None:
     for name in ("who", "calls", "tokens in", "tokens out", "USD", "by"):
         table.add_column(name, justify="left" if name in ("who", "by") else "right")
     for one in found.parts:
-        cells = (_between(one.calls), _between(one.input_tokens), _between(one.output_tokens), _between(one.cost, 4))
+        cells = (between(one.calls), between(one.input_tokens), between(one.output_tokens), between(one.cost, 4))
         table.add_row(escape(one.name), *cells, escape(one.source))
     console.print(table)
     console.print(f"\n{forecast_line(found)}", markup=False)
@@ -220,15 +220,15 @@ def draw_forecast(console: Console, found: Forecast) -> None:
 
 def forecast_line(found: Forecast) -> str:
     """`200 cases: 400 calls, $0.10 to $0.25, 20 to 40 s at 8 rows at once; less where answers are in the cache`"""
-    cost = _between(found.cost, 4)
+    cost = between(found.cost, 4)
     repeats = f" x {found.repeats} repeats" if found.repeats > 1 else ""
-    calls = "calls not known" if found.calls.high is None else f"{_between(found.calls)} calls"
+    calls = "calls not known" if found.calls.high is None else f"{between(found.calls)} calls"
     paid = "cost not known" if found.cost.high is None else f"${cost}"
-    seconds = "" if found.seconds.high is None else f", {_between(found.seconds)} s at {found.concurrency} rows at once"
+    seconds = "" if found.seconds.high is None else f", {between(found.seconds)} s at {found.concurrency} rows at once"
     return f"{found.cases} cases{repeats}: {calls}, {paid}{seconds}; less where answers are in the cache"
 
 
-def _between(span: Range, digits: int = 0) -> str:
+def between(span: Range, digits: int = 0) -> str:
     if span.low is None or span.high is None:
         return "?"
     low, high = f"{span.low:,.{digits}f}", f"{span.high:,.{digits}f}"

@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "gate": ("afere.cli.evaluate:gate", "Hold an experiment against rules."),
     "accept": ("afere.cli.evaluate:accept", "Make an experiment the baseline kept in git."),
     "compare": ("afere.cli.evaluate:compare", "Two experiments, case by case, with intervals."),
+    "bakeoff": ("afere.cli.bakeoff:bakeoff", "The same cases over several models: which to take."),
+    "sweep": ("afere.cli.bakeoff:sweep", "The same cases over parameters, prompts, models and targets."),
     "dataset": ("afere.cli.dataset:dataset", "Check the rows of a dataset, add traces to it, write it to a file."),
     "debt": ("afere.cli.debt:debt", "What the project owes: tools, prompts, pipelines, feedback, people."),
     "tools": ("afere.cli.tools:tools", "Every tool: who owns and calls it, how often it fails, how long it takes."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -15,6 +15,7 @@ from afere.base.prices import price
 from afere.base.project import Project
 from afere.chains import Chain, Component
 from afere.data import Dataset, Row
+from afere.data.place import session_of
 from afere.evals.judge import Cascade
 from afere.evals.references import previous, results_of
 from afere.evals.results import Result
@@ -24,6 +25,7 @@ from afere.evals.subject import Subject
 from afere.models import Model, Request, count_tokens, resolve
 from afere.store import Session
 
+_LONGEST = 50  # rows, the longest by their characters, whose tokens are counted
 _SAMPLE = 200  # rows whose texts are counted
 _TRACES = 20  # runs whose calls are counted
 _COUNTED = (0.8, 1.25)  # a count without the model's own tokenizer lies between these shares of the truth
@@ -151,6 +153,23 @@ def forecast(
     ]
     parts += [_judged(one, cases, runs, a_call) for one in scorers if isinstance(one, Asking)]
     return Forecast(len(data.rows), repeats, concurrency, tuple(parts))
+
+
+def longest(subject: Subject, rows: Sequence[Row], names: Collection[str] = ()) -> int | None:
+    """How many tokens the longest case is at least, of one call to a component (of these names, or any), by the texts that are
+    known before it runs; None where nothing is. A chain adds what it looks up, which is not counted.
+    """
+    run = cast("Any", subject.run)
+    rows = sorted(rows, key=lambda row: len(_text(row.input)), reverse=True)[:_LONGEST]
+    counts: list[int] = []
+    if isinstance(run, Component):
+        counts = [sum(count_tokens(said.text, run.model_name) for said in _rendered(run, row)) for row in rows]
+    elif isinstance(run, Chain):
+        chain = cast("Chain[..., Any]", run)
+        session = session_of(chain.project)
+        for made in _components(chain, session):
+            counts += _of_component(made, rows, session)[2] if not names or made.name in names else []
+    return math.floor(max(counts) * _COUNTED[0]) if counts else None
 
 
 def _by_runs(name: str, earlier: Sequence[Result], runs: int, last: Artifact | None, session: Session) -> Part | None:

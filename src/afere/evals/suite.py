@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar, cast
@@ -22,6 +22,7 @@ from afere.evals.scorers import Judging, named
 from afere.evals.select import FIELDS
 from afere.evals.stopping import Kind
 from afere.evals.subject import Subject, importable, subject_of
+from afere.evals.sweep import SWEEP_SCHEMA, Sweep, sweep_from
 
 T = TypeVar("T")
 NAMED_SLICES = ("tags", "split", "group")  # one slice for each value
@@ -83,6 +84,7 @@ SUITE_SCHEMA: dict[str, Json] = {
             "description": "tags, split or group for one slice each, or a filter such as tag:edge",
         },
         "gate": {"type": "array", "items": {"type": "string"}, "description": "rules that must hold"},
+        "sweep": SWEEP_SCHEMA,
     },
 }
 
@@ -103,6 +105,7 @@ class Suite:
     stop: Kind | None = None
     shape: Told = None
     traces: Wanted | None = None  # past traces, in place of subject and data
+    sweep: Sweep = field(default_factory=Sweep)
 
     @property
     def content(self) -> dict[str, Json]:
@@ -113,6 +116,7 @@ class Suite:
             "gate": [str(rule) for rule in self.gate], **({"stop": self.stop} if self.stop else {}),
             **({"shape": cast("Json", self.shape)} if self.shape else {}),
             **({"traces": self.traces.to_json()} if self.traces else {}),
+            **({"sweep": sweep} if (sweep := self.sweep.to_json()) else {}),
         }  # fmt: skip
 
 
@@ -166,6 +170,7 @@ def read_suite(file: Path, project: Project) -> Suite:
         name, subject, str(said.get("data") or ""), scorers, file.with_name(f"{name}.baseline.json"),
         cast("int", said.get("repeats", 1)), cast("str | None", said.get("against")),
         tuple(slices), rules, cast("Kind | None", said.get("stop")), shape, traces,
+        sweep_from(cast("dict[str, Json]", said.get("sweep") or {})),
     )  # fmt: skip
 
 

@@ -6,6 +6,8 @@ from afere.models.asking import ask as ask
 from afere.models.catalogue import resolve as resolve
 from afere.models.embedding import Embedder as Embedder
 from afere.models.embedding import embedder as embedder
+from afere.models.facts import Facts as Facts
+from afere.models.facts import facts_of as facts_of
 from afere.models.openai import LocalServer as LocalServer
 from afere.models.openai import find_local_server as find_local_server
 from afere.models.pace import Paces as Paces

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, TypeAlias
@@ -75,7 +75,8 @@ class Settings:
     """What `models:` of afere.yaml says beside the model's name; the defaults where it says nothing.
 
     `timeout` is seconds for one attempt. Without it an attempt may take 600 s, of which 120 s in silence.
-    `retries` is how many times a failed attempt is repeated. `prices` are USD per million tokens.
+    `retries` is how many times a failed attempt is repeated. `prices` are USD per million tokens. The last four are notes that
+    requirements are held against: see `models.facts_of`.
     """
 
     base_url: str | None = None
@@ -86,6 +87,10 @@ class Settings:
     prices: Mapping[str, Json] | None = None
     context: int | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    licence: str | None = None
+    residency: str | Sequence[str] | None = None
+    hosting: str | None = None
+    compliance: str | Sequence[str] | None = None
 
 
 class Model(Protocol):

@@ -1,0 +1,330 @@
+"""`afere bakeoff` and `afere sweep`: the same cases over several models, parameters and prompts."""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from afere.base.canonical import Json
+from afere.base.errors import BadInput, Exit
+from afere.cli.common import Place, many, placed, write_report
+from afere.cli.judged import between
+from afere.cli.running import Running
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from afere.base.artifact import Artifact
+    from afere.evals.bakeoff import Bakeoff
+    from afere.evals.forecast import Forecast
+    from afere.evals.grid import Cell
+    from afere.evals.sweep import Sweep
+
+_NEVER = float("inf")  # USD above which Running asks: the whole was asked about already
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the command line says of the runs and of the rule; None where the suite says it."""
+
+    component: str | None
+    require: tuple[str, ...]
+    quality: str | None
+    prefer: str | None
+    margin: float | None
+    repeats: int | None
+    concurrency: int
+    max_cost: float | None
+    dry_run: bool
+    ask_above: float
+    yes: bool
+    resume: bool
+    cached: bool
+    markdown: Path | None
+
+
+_OPTIONS: Sequence[Callable[..., Any]] = (
+    click.option("--component", metavar="NAME", help="Vary this component, where the target asks several models."),
+    click.option("--require", multiple=True, metavar="WHAT=A,B", help="licence, residency, hosting, compliance or cost (USD per 1,000)."),
+    click.option("--quality", metavar="MEASURE", help="The measure that decides; the suite's first that has numbers."),
+    click.option("--prefer", type=click.Choice(["cost", "latency"]), help="What decides where quality is not worse by --margin."),
+    click.option("--margin", type=click.FloatRange(min=0, min_open=True), metavar="X", help="How much worse quality may be for it."),
+    click.option("--repeats", type=click.IntRange(1, 1000), help="Run every row so many times."),
+    click.option("--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True, help="Rows at once."),
+    click.option("--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Of all together: start no new row once this is spent."),
+    click.option("--dry-run", is_flag=True, help="Only say what is left out, how many calls it takes and what they cost."),
+    click.option("--ask-above", type=click.FloatRange(min=0), metavar="USD", default=5.0, show_default=True, help="At a terminal, ask first where it may cost more and there is no --max-cost."),
+    click.option("--yes", is_flag=True, help="Do not ask."),
+    click.option("--resume", is_flag=True, help="Go on with an interrupted one; what is finished is not paid again."),
+    click.option("--cached", is_flag=True, help="Take answers from the cache too; those have no time and no cost."),
+    click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write the record as Markdown."),
+)  # fmt: skip
+
+
+def _chosen(function: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of both, handed over as `choice`."""
+    names = list(Choice.__dataclass_fields__)
+
+    @functools.wraps(function)
+    def with_choice(*args: Any, **options: Any) -> int:
+        choice = Choice(**{name: options.pop(name) for name in names})
+        return function(*args, choice=choice, **options)
+
+    made: Callable[..., int] = with_choice
+    for option in reversed(_OPTIONS):
+        made = option(made)
+    return made
+
+
+@click.command()
+@click.argument("suite")
+@click.option(
+    "--models", metavar="A,B", help="Names under models: of afere.yaml, or provider:model; those of the suite's sweep:."
+)
+@_chosen
+@placed
+def bakeoff(place: Place, suite: str, *, models: str | None, choice: Choice) -> int:
+    """Run the cases of SUITE over several models beside its own: quality, latency, cost, and which to take.
+
+    Every model is compared with the suite's own, not with the best of the same data. 0 done, 4 something is unfinished (go
+    on with --resume).
+    """
+    return _run(place, suite, choice, {"models": _split(models)}, only_models=True)
+
+
+@click.command()
+@click.argument("suite")
+@click.option(
+    "--set", "parameters", multiple=True, metavar="NAME=A,B", help="Values of a parameter, such as temperature=0,0.7."
+)
+@click.option("--models", metavar="A,B", help="Models, as of afere bakeoff.")
+@click.option("--prompt", "prompts", multiple=True, metavar="COMPONENT=F,G", help="Prompt files for a component.")
+@click.option("--target", "targets", metavar="A,B", help="Other chains or prompt files in the target's place.")
+@_chosen
+@placed
+def sweep(
+    place: Place, suite: str, *, parameters: tuple[str, ...], models: str | None, prompts: tuple[str, ...], targets: str | None,
+    choice: Choice,
+) -> int:  # fmt: skip
+    """Run the cases of SUITE over every combination of parameters, models, prompts and targets, beside what it is now.
+
+    Without options, what its sweep: says. Differences are to the target as it is.
+    """
+    given: dict[str, Any] = {
+        "models": _split(models), "targets": _split(targets),
+        "parameters": {name: tuple(map(_value, values)) for name, values in _pairs(parameters, "--set")},
+        "prompts": {name: tuple(values) for name, values in _pairs(prompts, "--prompt")},
+    }  # fmt: skip
+    return _run(place, suite, choice, given, only_models=False)
+
+
+def _split(text: str | None) -> tuple[str, ...]:
+    return tuple(one.strip() for one in text.split(",") if one.strip()) if text else ()
+
+
+def _pairs(given: Sequence[str], option: str) -> list[tuple[str, list[str]]]:
+    """`temperature=0,0.7` as a name with its values."""
+    found: list[tuple[str, list[str]]] = []
+    for one in given:
+        name, sign, values = one.partition("=")
+        if not sign or not name.strip() or not _split(values):
+            raise BadInput(f"{option} {one!r}: write NAME=A,B.")
+        found.append((name.strip(), list(_split(values))))
+    return found
+
+
+def _value(text: str) -> Json:
+    """A number, true, false or null where it reads as one; else the text."""
+    try:
+        return cast("Json", json.loads(text))
+    except ValueError:
+        return text
+
+
+def _asked(said: Sweep, choice: Choice, given: Mapping[str, Any], *, only_models: bool) -> Sweep:
+    """What the suite says, and what the command line says otherwise: if it names anything to try, only that is tried."""
+    from afere.evals.sweep import sweep_from
+
+    tried: dict[str, Any] = {"models": (), "parameters": {}, "prompts": {}, "targets": ()}
+    if any(given.values()):
+        said = replace(said, **{**tried, **given})
+    elif only_models:
+        said = replace(said, **{**tried, "models": said.models})
+    own = {name: getattr(choice, name) for name in ("component", "quality", "prefer", "margin")}
+    said = replace(said, **{name: value for name, value in own.items() if value is not None})
+    if not choice.require:
+        return said
+    wanted: dict[str, Json] = {name: list[Json](values) for name, values in _pairs(choice.require, "--require")}
+    known = ("licence", "residency", "hosting", "compliance", "cost")
+    if strange := [name for name in wanted if name not in known]:
+        raise BadInput(f"--require {strange[0]}: one of {', '.join(known)}.")
+    for name in ("hosting", "cost"):
+        if name in wanted:
+            wanted[name] = _only(name, cast("list[str]", wanted[name]))
+    return replace(said, require=sweep_from({"require": {**said.require.to_json(), **wanted}}).require)
+
+
+def _only(name: str, values: list[str]) -> Json:
+    value = _value(values[0]) if len(values) == 1 else None
+    if name == "cost" and isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return value
+    if name == "hosting" and value in ("hosted", "self-run"):
+        return value
+    raise BadInput(
+        f"--require {name}={','.join(values)}: {'hosted or self-run' if name == 'hosting' else 'one number above 0'}."
+    )
+
+
+def _run(place: Place, suite: str, choice: Choice, given: Mapping[str, Any], *, only_models: bool) -> int:
+    from afere.evals import find_suite, read_suite
+    from afere.evals.bakeoff import Bakeoff, bakeoff_record
+    from afere.evals.bakeoff_text import markdown
+
+    project = place.here()
+    said = read_suite(find_suite(suite, project), project)
+    wanted = _asked(said.sweep, choice, given, only_models=only_models)
+    made = Bakeoff.of(said, wanted, project, repeats=choice.repeats)
+    how = Running(place, project, choice.concurrency, choice.max_cost, _NEVER, True)
+    found = made.forecasts(lambda plan: how.forecast([plan])[0])
+    if choice.dry_run:
+        place.show(_forecast_json(made, found), lambda console: _draw_forecast(console, made, found))
+        return Exit.DONE
+    if not place.json:
+        from rich.console import Console
+
+        _draw_forecast(Console(stderr=True, highlight=False, soft_wrap=True), made, found)
+    _ask(choice, found)
+
+    def begins(cell: Cell) -> None:
+        if not place.json:
+            click.echo(f"{made.cells.index(cell) + 1} of {len(made.cells)}: {cell.label}", err=True)
+
+    artifact = made.run(
+        lambda plan, spent: how.perform(plan, spent=spent), concurrency=choice.concurrency, resume=choice.resume,
+        cached=choice.cached, begins=begins,
+    )  # fmt: skip
+    record = bakeoff_record(artifact)
+    if choice.markdown:
+        write_report(choice.markdown, markdown(record, artifact.ref))
+    command = shlex.join(["afere", "bakeoff" if only_models else "sweep", *sys.argv[2:]])
+    place.show({"ref": artifact.ref, **record}, lambda console: _draw(console, artifact, command))
+    return Exit.DONE if record["complete"] else Exit.WORLD_FAILED
+
+
+def _ask(choice: Choice, found: Sequence[tuple[Cell, Forecast]]) -> None:
+    """Let a person say no, before more is spent than they may expect."""
+    ends = [one.cost.high for _, one in found]
+    if choice.yes or choice.max_cost is not None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
+    known = [end for end in ends if end is not None]
+    if sum(known) > choice.ask_above or (len(known) < len(ends) and known):
+        click.confirm("Begin?", abort=True, err=True)
+
+
+def _forecast_json(made: Bakeoff, found: Sequence[tuple[Cell, Forecast]]) -> Json:
+    total = _total([one for _, one in found])
+    cells: list[Json] = [{"label": cell.label, "settings": dict(cell.settings), **one.to_json()} for cell, one in found]
+    out: list[Json] = [{"label": cell.label, "why": cell.excluded} for cell in made.cells if cell.excluded]
+    return {"cells": cells, "excluded": out, "cost": list[Json](total), "combinations": len(found)}
+
+
+def _total(found: Sequence[Forecast]) -> list[float | None]:
+    """USD of all together, from and to; unknown where one is."""
+    lows, highs = [one.cost.low for one in found], [one.cost.high for one in found]
+    return [None if None in ends else sum(end or 0.0 for end in ends) for ends in (lows, highs)]
+
+
+def _draw_forecast(console: Console, made: Bakeoff, found: Sequence[tuple[Cell, Forecast]]) -> None:
+    """What each takes, what is left out, and all together."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "calls", "USD"):
+        table.add_column(name, justify="left" if not name else "right")
+    for cell, one in found:
+        table.add_row(escape(cell.label), between(one.calls), between(one.cost, 4))
+    console.print(table)
+    for cell in made.cells:
+        if cell.excluded:
+            console.print(f"left out: {cell.label}: {cell.excluded}", markup=False)
+    low, high = _total([one for _, one in found])
+    cost = "cost not known" if low is None or high is None else f"${low:,.4f} to ${high:,.4f}"
+    runs = len(made.data.rows) * made.repeats
+    console.print(f"{many(len(found), 'combination')} x {many(runs, 'run')}: {cost}", markup=False)
+
+
+def _draw(console: Console, artifact: Artifact, command: str) -> None:
+    """The recommendation, the table, who is left out, and what to know."""
+    from rich.text import Text
+
+    from afere.evals.bakeoff import bakeoff_record
+    from afere.evals.bakeoff_text import known_of, lines
+
+    record = bakeoff_record(artifact)
+    console.print(Text(f"{artifact.ref} {record['name']}: {record['cases']} cases on {record['dataset'][0]}", "bold"))
+    _draw_table(console, record)
+    console.print()
+    console.print(Text(str(record["recommendation"]["say"]), "bold"))
+    for one in record["recommendation"]["more"]:
+        console.print(f"  {one}", markup=False)
+    for cell in record["cells"]:
+        if cell["excluded"]:
+            console.print(Text(f"left out: {cell['label']}: {cell['excluded']}", "yellow"))
+    for note in record["notes"]:
+        console.print(Text(f"! {note}", "yellow"))
+    for cell in record["cells"]:
+        console.print(Text.assemble((f"  {cell['label']}: ", "dim"), (known_of(cell["facts"]), "dim")))
+    for line in lines(record):
+        console.print(line, style="dim", markup=False)
+    following = f"{command} --resume" if not record["complete"] and "--resume" not in command else "afere ui"
+    console.print(f"\nNext: {following}   the page: /bakeoffs/{artifact.name}", style="dim", markup=False)
+
+
+def _draw_table(console: Console, record: Mapping[str, Any]) -> None:
+    """A line for each number, a column for each cell: models are few, numbers are many. Turned round where cells are many."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from afere.evals.bakeoff_text import answer_of, columns, heading
+
+    cells = [cell for cell in record["cells"] if cell["numbers"]]
+    names = columns(record)
+    tables = [{one["name"]: one for one in cell["numbers"]} for cell in cells]
+    texts = [
+        [_text(table.get(name), answer_of(cell, name)) for name in names]
+        for cell, table in zip(cells, tables, strict=True)
+    ]
+    heads = [f"{cell['label']}{' *' if cell['front'] else ''}" for cell in cells]
+    table = Table(box=None, pad_edge=False)
+    if len(cells) <= len(names):
+        rows = [(heading(name), *(column[i] for column in texts)) for i, name in enumerate(names)]
+        rows.append(("failed, refused", *(f"{cell['errors']}, {cell['refusals']}" for cell in cells)))
+        titles = ["", *heads]
+    else:
+        rows = [(head, *column) for head, column in zip(heads, texts, strict=True)]
+        titles = ["", *map(heading, names)]
+    for title in titles:
+        table.add_column(escape(title), justify="right" if title else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(escape(one) for one in row))
+    console.print(table)
+    if any(cell["front"] for cell in cells):
+        console.print("* on the front", style="dim", markup=False)
+
+
+def _text(one: Mapping[str, Any] | None, answer: str) -> str:
+    from afere.evals.report import interval, number
+
+    if one is None or one["value"] is None:
+        return "?"
+    ends = f" ({interval(one['low'], one['high'])})" if one["low"] is not None or one["high"] is not None else ""
+    return f"{number(one['value'])}{ends}{' ' + answer if answer else ''}"

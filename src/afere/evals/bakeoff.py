@@ -1,0 +1,315 @@
+"""Bake-off and sweep: the same cases over several models, parameters, prompts or targets, and one record of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from afere.base.artifact import Artifact, Use
+from afere.base.canonical import Json, digest_of
+from afere.base.errors import BadInput, NotFound
+from afere.base.project import Project
+from afere.chains.calls import asking_anew
+from afere.data import Dataset
+from afere.data import dataset as dataset_of
+from afere.data.place import session_of
+from afere.evals.evaluation import Plan, perform
+from afere.evals.experiment import Experiment, experiment
+from afere.evals.forecast import Forecast, longest
+from afere.evals.grid import Cell, cells_of
+from afere.evals.recommend import Candidate, Recommendation, recommend
+from afere.evals.results import Results
+from afere.evals.standing import Against, Number, against, asked_anew, front, not_worse, numbers, quality_names
+from afere.evals.suite import Suite
+from afere.evals.sweep import Sweep
+from afere.store import Job, Session
+
+KIND = "bakeoff"  # what the record says it is, among reports
+_REFUSED = frozenset({"content_filter", "refusal", "safety"})  # how answers end that a provider withheld
+
+Perform = Callable[[Plan, float], Experiment]  # a plan, and how much of the budget is gone
+
+
+@dataclass(frozen=True)
+class Bakeoff:
+    """What is to be run: the target as it is, and each combination. `cells` that are excluded say why, and are not run."""
+
+    suite: Suite
+    sweep: Sweep
+    project: Project
+    session: Session
+    data: Dataset
+    repeats: int
+    cells: tuple[Cell, ...]
+
+    @classmethod
+    def of(cls, suite: Suite, sweep: Sweep, project: Project, *, repeats: int | None = None) -> Bakeoff:
+        """Resolve every name, and leave out what does not meet the requirements. Nothing is called."""
+        session = session_of(project)
+        cells = cells_of(suite, sweep, project, session)
+        data = dataset_of(suite.data, shape=suite.shape)
+        if sweep.quality is not None and not any(_holds(sweep.quality, one.name) for one in suite.scorers):
+            names = ", ".join(one.name for one in suite.scorers)
+            raise BadInput(f"quality: {suite.name} has no scorer {sweep.quality!r}. Its scorers: {names}.")
+        fitting = tuple(cells[:1]) + tuple(_fitting(one, data) for one in cells[1:])
+        return cls(suite, sweep, project, session, data, repeats or suite.repeats, fitting)
+
+    @property
+    def running(self) -> list[Cell]:
+        return [one for one in self.cells if one.excluded is None]
+
+    def plan(self, cell: Cell, part_of: str | None = None) -> Plan:
+        """The evaluation of one cell."""
+        suite = self.suite
+        return Plan(
+            f"{suite.name}.{self.cells.index(cell)}", cell.subject, suite.data, suite.scorers, suite.baseline, self.repeats,
+            shape=suite.shape, part_of=part_of,
+        )  # fmt: skip
+
+    def forecasts(self, forecast: Callable[[Plan], Forecast]) -> list[tuple[Cell, Forecast]]:
+        """What each cell takes; nothing is called."""
+        found: list[tuple[Cell, Forecast]] = []
+        for cell in self.running:
+            with cell.varied():
+                found.append((cell, forecast(self.plan(cell))))
+        return found
+
+    def run(
+        self, perform_: Perform | None = None, *, concurrency: int = 8, resume: bool = False, cached: bool = False,
+        begins: Callable[[Cell], None] = lambda _: None,
+    ) -> Artifact:  # fmt: skip
+        """Run every cell, one after the other, and keep the record: an artifact `report:N`.
+
+        All answers are asked for anew, so that all are measured alike, unless `cached`. With `resume` an interrupted
+        bake-off goes on: cells that are finished are not run again, and of the others no row that is.
+        """
+        job = self._job(resume)
+        made: dict[int, Experiment] = {}
+
+        def run(plan: Plan, spent: float) -> Experiment:
+            if perform_ is not None:
+                return perform_(plan, spent)
+            return perform(plan, self.project, concurrency=concurrency, resume=True)
+
+        spent = 0.0
+        try:
+            kept = job.items()
+            for number, cell in enumerate(self.cells):
+                if cell.excluded is not None:
+                    continue
+                begins(cell)
+                found = self._kept(kept.get(cell.key))
+                if found is None:
+                    with cell.varied(), nullcontext() if cached else asking_anew(job.id):
+                        found = run(self.plan(cell, job.id), spent)
+                    spent += found.cost or 0.0
+                    if found.complete:
+                        job.put({cell.key: found.ref})
+                made[number] = found
+        except BaseException:
+            job.end("stopped")
+            raise
+        content = _Record(self, made, concurrency, cached).content()
+        uses = [Use("dataset", self.data.ref, self.data.hash)]
+        uses += [Use(f"cell {number}", one.ref, one.artifact.hash) for number, one in made.items()]
+        suite = self.session.put("suite", self.suite.name, self.suite.content, why="of a bake-off")
+        uses.append(Use("suite", suite.ref, suite.hash))
+        artifact = self.session.put("report", None, content, uses=uses, why=f"bake-off of {self.suite.name}")
+        job.end("done" if content["complete"] else "stopped")
+        return artifact
+
+    def _job(self, resume: bool) -> Job:
+        key = digest_of([self.data.hash, self.repeats, [one.key for one in self.running]])
+        job = self.session.job(KIND, key, total=len(self.running))
+        if not resume and job.items():
+            job.end("done")
+            job = self.session.job(KIND, key, total=len(self.running))
+        return job
+
+    def _kept(self, ref: Json) -> Experiment | None:
+        if not isinstance(ref, str):
+            return None
+        try:
+            return experiment(ref, session=self.session, project=self.project)
+        except NotFound:
+            return None
+
+
+def _holds(measure: str, scorer: str) -> bool:
+    return measure == scorer or measure.startswith(f"{scorer}.")
+
+
+def _fitting(cell: Cell, data: Dataset) -> Cell:
+    """Left out where the longest case is surely more than its model takes in."""
+    if cell.excluded is not None or cell.facts is None or cell.facts.context is None:
+        return cell
+    with cell.varied():
+        tokens = longest(cell.subject, data.rows, cell.variant.components if cell.variant else ())
+    if tokens is None or tokens <= cell.facts.context:
+        return cell
+    why = (
+        f"its context is too small: the longest case is at least {tokens:,} tokens, and it takes {cell.facts.context:,}"
+    )
+    return replace(cell, excluded=why)
+
+
+@dataclass
+class _Record:
+    """The record being written."""
+
+    bakeoff: Bakeoff
+    made: Mapping[int, Experiment]
+    concurrency: int
+    cached: bool
+
+    def content(self) -> dict[str, Json]:
+        bakeoff, sweep = self.bakeoff, self.bakeoff.sweep
+        seen = {number: _seen(one, bakeoff.cells[number]) for number, one in self.made.items()}
+        whole = [number for number, one in self.made.items() if one.complete and not seen[number].untouched]
+        results = {number: self.made[number].results for number in self.made}
+        names = quality_names(list(results.values()))
+        quality = sweep.quality if sweep.quality in names else next((n for n in names), None)
+        tables = {number: numbers(one, names) for number, one in results.items()}
+        over = {number: why for number in whole if number and (why := _too_dear(tables[number], sweep))}
+        compared = [number for number in whole if number not in over] if 0 in whole else []
+        pairs = against([results[number] for number in compared], names) if len(compared) > 1 else []
+        by_cell = dict(zip(compared[1:], pairs, strict=True))
+        axes, places = front([_by_name(tables[number]) for number in compared], quality or "")
+        on_front = dict(zip(compared, places, strict=True))
+        said = self._recommend(compared, results, tables, by_cell, seen, quality)
+        cells: list[Json] = []
+        for number, cell in enumerate(bakeoff.cells):
+            why = cell.excluded or over.get(number) or self._unfinished(number, seen)
+            cells.append(
+                {
+                    "label": cell.label, "settings": dict(cell.settings), "current": number == 0, "excluded": why,
+                    "version": cell.version, "facts": cell.facts.to_json() if cell.facts else None,
+                    "experiment": self.made[number].ref if number in self.made else None,
+                    "complete": number in whole, "front": on_front.get(number),
+                    "numbers": [one.to_json() for one in tables.get(number, ())],
+                    "against": [one.to_json() for one in by_cell.get(number, ())],
+                    **(seen[number].to_json() if number in seen else {}),
+                }
+            )  # fmt: skip
+        first = next(iter(self.made.values()), None)
+        return {
+            "report": KIND, "name": bakeoff.suite.name, "dataset": [bakeoff.data.ref, bakeoff.data.hash],
+            "cases": len(bakeoff.data.rows), "repeats": bakeoff.repeats, "concurrency": self.concurrency,
+            "asked_anew": not self.cached, "sweep": sweep.to_json(), "quality": quality,
+            "uncalibrated": list[Json](sorted(first.results.judged)) if first else [], "axes": list[Json](axes), "cells": cells,
+            "recommendation": said.to_json(), "notes": self._notes(names, quality, seen),
+            "complete": all(one.complete for one in self.made.values()),
+            "cost": sum(one.cost or 0.0 for one in self.made.values()) if self.made else None,
+        }  # fmt: skip
+
+    def _unfinished(self, number: int, seen: Mapping[int, _Seen]) -> str | None:
+        made = self.made.get(number)
+        if made is None:
+            return None
+        if not made.complete:
+            why = next((run.error for run in made.rows if run.world and run.error), "a judge did not answer")
+            return (
+                f"unfinished: {made.content['unfinished']} of {made.content['runs']} runs ({why}); go on with --resume"
+            )
+        if seen[number].untouched:
+            return (
+                "no trace of it shows a call with what was to be tried: what runs in another process, or is not reached, "
+                "cannot be varied from here"
+            )
+        return None
+
+    def _recommend(
+        self, compared: Sequence[int], results: Mapping[int, Results], tables: Mapping[int, Sequence[Number]],
+        by_cell: Mapping[int, Sequence[Against]], seen: Mapping[int, _Seen], quality: str | None,
+    ) -> Recommendation:  # fmt: skip
+        cells, sweep = self.bakeoff.cells, self.bakeoff.sweep
+        if not compared:
+            return Recommendation(
+                f"Nothing can be said: {cells[0].label}, with which the others are compared, is not finished."
+            )
+        if quality is None:
+            return Recommendation("Nothing can be said of quality: no scorer gave a number.")
+        sure = [False] * (len(compared) - 1)
+        if sweep.margin is not None and len(compared) > 1:
+            sure = not_worse([results[number] for number in compared], quality, sweep.margin)
+        made = [
+            Candidate(
+                cells[number].label, {one.measure: one for one in by_cell.get(number, ())}, _by_name(tables[number]),
+                seen[number].errors, stands,
+            )
+            for number, stands in zip(compared, [False, *sure], strict=True)
+        ]  # fmt: skip
+        return recommend(made[0], made[1:], quality, prefer=sweep.prefer, margin=sweep.margin)
+
+    def _notes(self, names: Sequence[str], quality: str | None, seen: Mapping[int, _Seen]) -> list[Json]:
+        bakeoff, notes = self.bakeoff, list[Json]()
+        wanted = bakeoff.sweep.quality
+        if wanted is not None and wanted != quality:
+            notes.append(f"no run has a number for {wanted}, so {quality} decides")
+        own = bakeoff.cells[0].facts
+        if own is not None and (problem := bakeoff.sweep.require.problem(own)):
+            notes.append(f"{bakeoff.cells[0].label} would itself be left out: {problem}")
+        for number, one in seen.items():
+            if one.cached:
+                notes.append(
+                    f"{bakeoff.cells[number].label}: {one.cached} runs came from the cache; they have no time and no cost here"
+                )
+        return notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the traces of a cell tell: runs, those that failed, that a provider refused, that came from the cache."""
+
+    runs: int
+    errors: int
+    refusals: int
+    cached: int
+    untouched: bool  # no call ran with what was to be tried
+
+    def to_json(self) -> dict[str, Json]:
+        return {"runs": self.runs, "errors": self.errors, "refusals": self.refusals, "cached": self.cached}
+
+
+def _seen(made: Experiment, cell: Cell) -> _Seen:
+    refusals, touched = 0, 0
+    spans = (made.session.spans.trace(run.trace) for run in made.rows if run.trace)
+    variant = cell.variant
+    wanted = {*variant.components, *variant.prompts} if variant is not None else set[str]()
+    for trace in spans:
+        calls = trace.of_kind("llm") if trace is not None else []
+        refusals += any(one.finish_reason in _REFUSED for one in calls)
+        touched += any(one.name in wanted for one in calls)
+    runs = made.rows
+    answered = [run for run in runs if run.error is None]
+    errors = sum(run.scores["errors"][0] is True for run in runs)
+    cached = len(answered) - len(asked_anew(replace(made.results, runs=tuple(answered))).runs)
+    return _Seen(
+        len(runs),
+        errors,
+        refusals,
+        cached,
+        bool(wanted and answered) and not touched and not (variant and variant.called),
+    )
+
+
+def _by_name(table: Sequence[Number]) -> dict[str, Number]:
+    return {one.name: one for one in table}
+
+
+def _too_dear(table: Sequence[Number], sweep: Sweep) -> str | None:
+    """Left out after the run: what was asked costs more than may be, by all of its interval."""
+    cost, most = _by_name(table)["cost_per_1000"], sweep.require.cost
+    if most is None or cost.low is None or cost.low <= most:
+        return None
+    return f"it costs {cost.value:.4g} USD per 1,000 requests ({cost.low:.4g} to {cost.high:.4g}), and at most {most:g} is asked for"
+
+
+def bakeoff_record(artifact: Artifact) -> Mapping[str, Any]:
+    """The content of a record. BadInput if the artifact is another report."""
+    content = cast("Mapping[str, Any]", artifact.content)
+    if artifact.kind != "report" or content.get("report") != KIND:
+        raise BadInput(f"{artifact.ref} is no bake-off.")
+    return content

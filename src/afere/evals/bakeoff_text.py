@@ -1,0 +1,122 @@
+"""A bake-off's record as text: the table for people, Markdown to hand on. What is read is the record alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from afere.evals.report import INTERVALS, interval, number
+from afere.evals.standing import SHOWN
+
+FAMILY = (
+    "Better and worse are against the current one, by tests that hold for all of them together (Holm, 5%); "
+    "what is not marked is not shown."
+)
+FRONT = "On the front: no other is at least as good on all of"
+_SIGNS = {"better": "better", "worse": "worse", "open": ""}
+_NAMES = {"quality": "quality", "cost_per_1000": "cost", "seconds.p50": "latency"}
+
+
+def columns(record: Mapping[str, Any]) -> list[str]:
+    """The numbers of the table, those of scorers first; one that no cell has is left out."""
+    found = dict.fromkeys(
+        one["name"]
+        for cell in record["cells"]
+        for one in cell["numbers"]
+        if one["value"] is not None or one["name"] == "cost_per_1000"
+    )
+    return list(found)
+
+
+def heading(name: str) -> str:
+    return SHOWN.get(name, name)
+
+
+def answer_of(cell: Mapping[str, Any], name: str) -> str:
+    """`better`, `worse` or nothing, for a number of the table that was compared."""
+    measure = {"seconds.p50": "seconds", "cost_per_1000": "cost"}.get(name, name)
+    found = next((one for one in cell["against"] if one["measure"] == measure), None)
+    return _SIGNS[found["answer"]] if found else ""
+
+
+def known_of(facts: Mapping[str, Any] | None) -> str:
+    """Who runs it, licence, residency and promises, as far as they are known."""
+    if facts is None:
+        return "several models"
+    hosting, licence, residency = facts["hosting"], facts["licence"], facts["residency"]
+    said = [
+        str(hosting or "hosting unknown"),
+        f"licence {licence or 'unknown'}",
+        f"data in {', '.join(residency)}" if residency else "residency unknown",
+        *(str(one) for one in facts["compliance"] or ()),
+    ]
+    return ", ".join(said)
+
+
+def axes_of(record: Mapping[str, Any]) -> str:
+    return ", ".join(_NAMES.get(one, one) for one in record["axes"])
+
+
+def lines(record: Mapping[str, Any]) -> list[str]:
+    """What is said under the table."""
+    anew = "All answers were asked for anew" if record["asked_anew"] else "Answers may come from the cache"
+    said = [
+        INTERVALS,
+        FAMILY,
+        f"{anew}, {record['concurrency']} rows at once, one cell after the other: times and tokens a second are at that load.",
+    ]
+    if record["axes"]:
+        said.append(f"{FRONT} {axes_of(record)}, by the estimates.")
+    if record["uncalibrated"]:
+        said.append(
+            f"Uncalibrated: {', '.join(record['uncalibrated'])} is a model's verdict that was not compared with people's."
+        )
+    return said
+
+
+def markdown(record: Mapping[str, Any], ref: str) -> str:
+    """The record for a decision paper or a pull request."""
+    names = columns(record)
+    recommended = record["recommendation"]
+    out = [
+        f"**{_cell(record['name'])}: {ref}** ({record['cases']} cases, {record['repeats']} runs each, {_cell(record['dataset'][0])})",
+        "",
+    ]
+    out += [_cell(recommended["say"]), "", *(f"- {_cell(one)}" for one in (*recommended["more"], *record["notes"])), ""]
+    out += [
+        f"| | {' | '.join(_cell(heading(one)) for one in names)} | failed | refused | front |",
+        "|---" * (len(names) + 4) + "|",
+    ]
+    for cell in record["cells"]:
+        if cell["numbers"]:
+            table = {one["name"]: one for one in cell["numbers"]}
+            cells = [_value(table.get(name), answer_of(cell, name)) for name in names]
+            placed = {True: "yes", False: "", None: "no place"}[cell["front"]]
+            out.append(
+                f"| {_cell(cell['label'])} | {' | '.join(cells)} | {cell['errors']} | {cell['refusals']} | {placed} |"
+            )
+    out += ["", "| | runs | experiment |", "|---|---|---|"]
+    out += [
+        f"| {_cell(cell['label'])} | {_cell(known_of(cell['facts']))} | {cell['experiment'] or ''} |"
+        for cell in record["cells"]
+    ]
+    left_out = [cell for cell in record["cells"] if cell["excluded"]]
+    out += (
+        ["", *(f"- left out: {_cell(cell['label'])}: {_cell(cell['excluded'])}" for cell in left_out)]
+        if left_out
+        else []
+    )
+    return "\n".join([*out, "", *(f"- {one}" for one in lines(record))]) + "\n"
+
+
+def _value(one: Mapping[str, Any] | None, answer: str) -> str:
+    if one is None or one["value"] is None:
+        return _cell(f"unknown: {one['why']}") if one else ""
+    ends = f" ({interval(one['low'], one['high'])})" if one["low"] is not None or one["high"] is not None else ""
+    return f"{number(one['value'])}{ends}{' **' + answer + '**' if answer else ''}"
+
+
+def _cell(text: str) -> str:
+    """Text of others in a table of Markdown: one line, no table, no HTML, no links of its own."""
+    return re.sub(r"([\\|<>\[\]`*_])", r"\\\1", " ".join(str(text).split()))
