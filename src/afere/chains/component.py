@@ -439,6 +439,12 @@ def component_of(
     return Component(ref, project, model=model, parameters=parameters, fallback=file, refresh=refresh)
 
 
+def live_components(name: str, project: Project) -> list[Component]:
+    """Those of that name that this process has made in the project."""
+    with _all_lock:
+        return [one for one in _all if one.name == name and one.project.root == project.root]
+
+
 def _no_file(path: Path, project: Project) -> str:
     """Where a prompt was looked for, and which there are."""
     here = sorted(str(file.relative_to(project.root)) for file in project.root.glob("prompts/**/*.md"))[:20]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from afere.evals.grid import Cell
     from afere.evals.sweep import Sweep
 
+_WIDE = 4  # cells beside one another; more of them are lines
 _NEVER = float("inf")  # USD above which Running asks: the whole was asked about already
 
 
@@ -201,7 +202,7 @@ def _run(place: Place, suite: str, choice: Choice, given: Mapping[str, Any], *, 
         from rich.console import Console
 
         _draw_forecast(Console(stderr=True, highlight=False, soft_wrap=True), made, found)
-    _ask(choice, found)
+    _ask(made, choice, found)
 
     def begins(cell: Cell) -> None:
         if not place.json:
@@ -209,7 +210,7 @@ def _run(place: Place, suite: str, choice: Choice, given: Mapping[str, Any], *, 
 
     artifact = made.run(
         lambda plan, spent: how.perform(plan, spent=spent), concurrency=choice.concurrency, resume=choice.resume,
-        cached=choice.cached, begins=begins,
+        cached=choice.cached, max_cost=choice.max_cost, begins=begins,
     )  # fmt: skip
     record = bakeoff_record(artifact)
     if choice.markdown:
@@ -219,27 +220,31 @@ def _run(place: Place, suite: str, choice: Choice, given: Mapping[str, Any], *, 
     return Exit.DONE if record["complete"] else Exit.WORLD_FAILED
 
 
-def _ask(choice: Choice, found: Sequence[tuple[Cell, Forecast]]) -> None:
+def _ask(made: Bakeoff, choice: Choice, found: Sequence[tuple[Cell, Forecast]]) -> None:
     """Let a person say no, before more is spent than they may expect."""
-    ends = [one.cost.high for _, one in found]
     if choice.yes or choice.max_cost is not None or not (sys.stdin.isatty() and sys.stderr.isatty()):
         return
-    known = [end for end in ends if end is not None]
-    if sum(known) > choice.ask_above or (len(known) < len(ends) and known):
+    high = _total(made, found)[1]
+    if high is not None and high > choice.ask_above:
         click.confirm("Begin?", abort=True, err=True)
 
 
 def _forecast_json(made: Bakeoff, found: Sequence[tuple[Cell, Forecast]]) -> Json:
-    total = _total([one for _, one in found])
+    total = _total(made, found)
     cells: list[Json] = [{"label": cell.label, "settings": dict(cell.settings), **one.to_json()} for cell, one in found]
     out: list[Json] = [{"label": cell.label, "why": cell.excluded} for cell in made.cells if cell.excluded]
     return {"cells": cells, "excluded": out, "cost": list[Json](total), "combinations": len(found)}
 
 
-def _total(found: Sequence[Forecast]) -> list[float | None]:
-    """USD of all together, from and to; unknown where one is."""
-    lows, highs = [one.cost.low for one in found], [one.cost.high for one in found]
-    return [None if None in ends else sum(end or 0.0 for end in ends) for ends in (lows, highs)]
+def _total(made: Bakeoff, found: Sequence[tuple[Cell, Forecast]]) -> list[float | None]:
+    """USD of all together, from and to, with what is asked once more; unknown where one is."""
+    share = 1 + made.timed_again / max(1, len(made.data.rows) * made.repeats)
+    shares = [share, *(1.0 for _ in found[1:])]
+    ends = [[one.cost.low for _, one in found], [one.cost.high for _, one in found]]
+    return [
+        None if None in side else sum((end or 0.0) * each for end, each in zip(side, shares, strict=True))
+        for side in ends
+    ]
 
 
 def _draw_forecast(console: Console, made: Bakeoff, found: Sequence[tuple[Cell, Forecast]]) -> None:
@@ -256,10 +261,11 @@ def _draw_forecast(console: Console, made: Bakeoff, found: Sequence[tuple[Cell, 
     for cell in made.cells:
         if cell.excluded:
             console.print(f"left out: {cell.label}: {cell.excluded}", markup=False)
-    low, high = _total([one for _, one in found])
+    low, high = _total(made, found)
     cost = "cost not known" if low is None or high is None else f"${low:,.4f} to ${high:,.4f}"
     runs = len(made.data.rows) * made.repeats
-    console.print(f"{many(len(found), 'combination')} x {many(runs, 'run')}: {cost}", markup=False)
+    again = f"; {made.timed_again} of {made.cells[0].label} once more, to see whether times drifted"
+    console.print(f"{many(len(found), 'combination')} x {many(runs, 'run')}: {cost}{again}", markup=False)
 
 
 def _draw(console: Console, artifact: Artifact, command: str) -> None:
@@ -290,35 +296,38 @@ def _draw(console: Console, artifact: Artifact, command: str) -> None:
 
 
 def _draw_table(console: Console, record: Mapping[str, Any]) -> None:
-    """A line for each number, a column for each cell: models are few, numbers are many. Turned round where cells are many."""
+    """A line for each number and a column for each cell; where cells are many, a line for each of them with what matters most."""
     from rich.markup import escape
     from rich.table import Table
 
     from afere.evals.bakeoff_text import answer_of, columns, heading
 
     cells = [cell for cell in record["cells"] if cell["numbers"]]
-    names = columns(record)
-    tables = [{one["name"]: one for one in cell["numbers"]} for cell in cells]
-    texts = [
-        [_text(table.get(name), answer_of(cell, name)) for name in names]
-        for cell, table in zip(cells, tables, strict=True)
-    ]
+    many_cells = len(cells) > _WIDE
+    names = [one for one in columns(record) if not many_cells or one in (*record["axes"], record["quality"])]
+    texts = [[_text(table.get(name), answer_of(cell, name)) for name in names] for cell, table in _tables(cells)]
     heads = [f"{cell['label']}{' *' if cell['front'] else ''}" for cell in cells]
-    table = Table(box=None, pad_edge=False)
-    if len(cells) <= len(names):
-        rows = [(heading(name), *(column[i] for column in texts)) for i, name in enumerate(names)]
-        rows.append(("failed, refused", *(f"{cell['errors']}, {cell['refusals']}" for cell in cells)))
-        titles = ["", *heads]
+    if many_cells:
+        titles, rows = ["", *map(heading, names)], [[head, *line] for head, line in zip(heads, texts, strict=True)]
     else:
-        rows = [(head, *column) for head, column in zip(heads, texts, strict=True)]
-        titles = ["", *map(heading, names)]
+        titles = ["", *heads]
+        rows = [[heading(name), *(line[i] for line in texts)] for i, name in enumerate(names)]
+        if any(cell["refusals"] for cell in cells):
+            rows.append(["refused", *(str(cell["refusals"]) for cell in cells)])
+    table = Table(box=None, pad_edge=False)
     for title in titles:
-        table.add_column(escape(title), justify="right" if title else "left", no_wrap=True)
+        table.add_column(escape(title), justify="right" if title else "left", no_wrap=not title, overflow="fold")
     for row in rows:
         table.add_row(*(escape(one) for one in row))
     console.print(table)
     if any(cell["front"] for cell in cells):
-        console.print("* on the front", style="dim", markup=False)
+        console.print(
+            "* on the front" + ("; all numbers: --json, or the page" if many_cells else ""), style="dim", markup=False
+        )
+
+
+def _tables(cells: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], dict[str, Any]]]:
+    return [(cell, {one["name"]: one for one in cell["numbers"]}) for cell in cells]
 
 
 def _text(one: Mapping[str, Any] | None, answer: str) -> str:
@@ -326,5 +335,5 @@ def _text(one: Mapping[str, Any] | None, answer: str) -> str:
 
     if one is None or one["value"] is None:
         return "?"
-    ends = f" ({interval(one['low'], one['high'])})" if one["low"] is not None or one["high"] is not None else ""
-    return f"{number(one['value'])}{ends}{' ' + answer if answer else ''}"
+    ends = f"\n{interval(one['low'], one['high'])}" if one["low"] is not None or one["high"] is not None else ""
+    return f"{answer + ' ' if answer else ''}{number(one['value'])}{ends}"

@@ -12,6 +12,7 @@ from afere.base.canonical import Json, digest_of
 from afere.base.errors import BadInput, NotFound
 from afere.base.project import Project
 from afere.chains.calls import asking_anew
+from afere.chains.runner import Purse, run_rows
 from afere.data import Dataset
 from afere.data import dataset as dataset_of
 from afere.data.place import session_of
@@ -21,12 +22,26 @@ from afere.evals.forecast import Forecast, longest
 from afere.evals.grid import Cell, cells_of
 from afere.evals.recommend import Candidate, Recommendation, recommend
 from afere.evals.results import Results
-from afere.evals.standing import Against, Number, against, asked_anew, front, not_worse, numbers, quality_names
+from afere.evals.standing import (
+    Against,
+    Clock,
+    Number,
+    against,
+    asked_anew,
+    drift,
+    front,
+    not_worse,
+    numbers,
+    quality_names,
+)  # fmt: skip
 from afere.evals.suite import Suite
 from afere.evals.sweep import Sweep
+from afere.evals.work import EVALUATION
 from afere.store import Job, Session
+from afere.tracing import context
 
 KIND = "bakeoff"  # what the record says it is, among reports
+_WARM, _AGAIN = 8, 20  # rows at most
 _REFUSED = frozenset({"content_filter", "refusal", "safety"})  # how answers end that a provider withheld
 
 Perform = Callable[[Plan, float], Experiment]  # a plan, and how much of the budget is gone
@@ -78,12 +93,13 @@ class Bakeoff:
 
     def run(
         self, perform_: Perform | None = None, *, concurrency: int = 8, resume: bool = False, cached: bool = False,
-        begins: Callable[[Cell], None] = lambda _: None,
+        max_cost: float | None = None, begins: Callable[[Cell], None] = lambda _: None,
     ) -> Artifact:  # fmt: skip
         """Run every cell, one after the other, and keep the record: an artifact `report:N`.
 
         All answers are asked for anew, so that all are measured alike, unless `cached`. With `resume` an interrupted
-        bake-off goes on: cells that are finished are not run again, and of the others no row that is.
+        bake-off goes on: cells that are finished are not run again, and of the others no row that is. At the end a few
+        cases run once more with the target as it is, to see how times drifted; `max_cost` (USD) holds for all.
         """
         job = self._job(resume)
         made: dict[int, Experiment] = {}
@@ -91,7 +107,8 @@ class Bakeoff:
         def run(plan: Plan, spent: float) -> Experiment:
             if perform_ is not None:
                 return perform_(plan, spent)
-            return perform(plan, self.project, concurrency=concurrency, resume=True)
+            left = None if max_cost is None else max(0.0, max_cost - spent)
+            return perform(plan, self.project, concurrency=concurrency, max_cost=left, resume=True)
 
         spent = 0.0
         try:
@@ -102,16 +119,17 @@ class Bakeoff:
                 begins(cell)
                 found = self._kept(kept.get(cell.key))
                 if found is None:
-                    with cell.varied(), nullcontext() if cached else asking_anew(job.id):
-                        found = run(self.plan(cell, job.id), spent)
+                    with cell.varied(), nullcontext() if cached else asking_anew(f"{job.id} {cell.key}"):
+                        found = run(self.plan(cell, f"{job.id} {cell.key}"), spent)
                     spent += found.cost or 0.0
                     if found.complete:
                         job.put({cell.key: found.ref})
                 made[number] = found
+            again = {} if cached else self._again(made, job.id, concurrency, Purse(max_cost and max_cost - spent))
         except BaseException:
             job.end("stopped")
             raise
-        content = _Record(self, made, concurrency, cached).content()
+        content = _Record(self, made, concurrency, cached, again).content()
         uses = [Use("dataset", self.data.ref, self.data.hash)]
         uses += [Use(f"cell {number}", one.ref, one.artifact.hash) for number, one in made.items()]
         suite = self.session.put("suite", self.suite.name, self.suite.content, why="of a bake-off")
@@ -119,6 +137,26 @@ class Bakeoff:
         artifact = self.session.put("report", None, content, uses=uses, why=f"bake-off of {self.suite.name}")
         job.end("done" if content["complete"] else "stopped")
         return artifact
+
+    @property
+    def warming(self) -> int:
+        """How many rows each cell warms up with, which have no times: at most a quarter."""
+        return min(_WARM, len(self.data.rows) // 4)
+
+    @property
+    def timed_again(self) -> int:
+        """How many cases are asked again at the end."""
+        return min(_AGAIN, len(self.data.rows) - self.warming)
+
+    def _again(self, made: Mapping[int, Experiment], job: str, concurrency: int, purse: Purse) -> dict[str, float]:
+        """The seconds of some rows with the target as it is, after all cells have run."""
+        run = self.suite.subject.run
+        if run is None or not all(one.complete for one in made.values()):
+            return {}
+        rows = self.data.rows[self.warming :][: self.timed_again]
+        with asking_anew(f"{job} again"), context(environment=EVALUATION):
+            outcomes = run_rows(run, rows, session=self.session, concurrency=concurrency, max_cost=purse)
+        return {one.row.id: one.seconds for one in outcomes if one.seconds is not None and one.error is None}
 
     def _job(self, resume: bool) -> Job:
         key = digest_of([self.data.hash, self.repeats, [one.key for one in self.running]])
@@ -163,6 +201,7 @@ class _Record:
     made: Mapping[int, Experiment]
     concurrency: int
     cached: bool
+    again: Mapping[str, float]
 
     def content(self) -> dict[str, Json]:
         bakeoff, sweep = self.bakeoff, self.bakeoff.sweep
@@ -171,10 +210,13 @@ class _Record:
         results = {number: self.made[number].results for number in self.made}
         names = quality_names(list(results.values()))
         quality = sweep.quality if sweep.quality in names else next((n for n in names), None)
-        tables = {number: numbers(one, names) for number, one in results.items()}
+        warm = {row.id for row in bakeoff.data.rows[: bakeoff.warming]}
+        tables = {number: numbers(one, names, warm) for number, one in results.items()}
+        drifted = drift(results[0], self.again) if 0 in results else None
         over = {number: why for number in whole if number and (why := _too_dear(tables[number], sweep))}
         compared = [number for number in whole if number not in over] if 0 in whole else []
-        pairs = against([results[number] for number in compared], names) if len(compared) > 1 else []
+        clock = Clock(warm, drifted)
+        pairs = against([results[number] for number in compared], names, clock) if len(compared) > 1 else []
         by_cell = dict(zip(compared[1:], pairs, strict=True))
         axes, places = front([_by_name(tables[number]) for number in compared], quality or "")
         on_front = dict(zip(compared, places, strict=True))
@@ -197,7 +239,7 @@ class _Record:
         return {
             "report": KIND, "name": bakeoff.suite.name, "dataset": [bakeoff.data.ref, bakeoff.data.hash],
             "cases": len(bakeoff.data.rows), "repeats": bakeoff.repeats, "concurrency": self.concurrency,
-            "asked_anew": not self.cached, "sweep": sweep.to_json(), "quality": quality,
+            "asked_anew": not self.cached, "warming": len(warm), "drift": drifted.to_json() if drifted else None, "sweep": sweep.to_json(), "quality": quality,
             "uncalibrated": list[Json](sorted(first.results.judged)) if first else [], "axes": list[Json](axes), "cells": cells,
             "recommendation": said.to_json(), "notes": self._notes(names, quality, seen),
             "complete": all(one.complete for one in self.made.values()),

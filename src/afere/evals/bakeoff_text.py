@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from afere.evals.report import INTERVALS, interval, number
 from afere.evals.standing import SHOWN
 
 FAMILY = (
     "Better and worse are against the current one, by tests that hold for all of them together (Holm, 5%); "
-    "what is not marked is not shown."
+    "what is not marked is not shown. Latency is compared by the mean of the same cases."
 )
 FRONT = "On the front: no other is at least as good on all of"
 _SIGNS = {"better": "better", "worse": "worse", "open": ""}
@@ -44,28 +44,25 @@ def known_of(facts: Mapping[str, Any] | None) -> str:
     """Who runs it, licence, residency and promises, as far as they are known."""
     if facts is None:
         return "several models"
-    hosting, licence, residency = facts["hosting"], facts["licence"], facts["residency"]
-    said = [
-        str(hosting or "hosting unknown"),
-        f"licence {licence or 'unknown'}",
-        f"data in {', '.join(residency)}" if residency else "residency unknown",
-        *(str(one) for one in facts["compliance"] or ()),
-    ]
+    residency, promises = cast("list[str] | None", facts["residency"]), cast("list[str] | None", facts["compliance"])
+    said = [str(facts["hosting"] or "hosting unknown"), f"licence {facts['licence'] or 'unknown'}"]
+    said.append(f"data in {', '.join(residency)}" if residency else "residency unknown")
+    said += promises or []
     return ", ".join(said)
 
 
 def axes_of(record: Mapping[str, Any]) -> str:
-    return ", ".join(_NAMES.get(one, one) for one in record["axes"])
+    return ", ".join(_NAMES.get(str(one), str(one)) for one in record["axes"])
 
 
 def lines(record: Mapping[str, Any]) -> list[str]:
     """What is said under the table."""
     anew = "All answers were asked for anew" if record["asked_anew"] else "Answers may come from the cache"
-    said = [
-        INTERVALS,
-        FAMILY,
-        f"{anew}, {record['concurrency']} rows at once, one cell after the other: times and tokens a second are at that load.",
-    ]
+    load = (
+        f"{anew}, {record['concurrency']} rows at once, one cell after the other: times and tokens a second are at that load, "
+        f"without the first {record['warming']} cases, which warm up."
+    )
+    said = [INTERVALS, FAMILY, load, drifted(record)]
     if record["axes"]:
         said.append(f"{FRONT} {axes_of(record)}, by the estimates.")
     if record["uncalibrated"]:
@@ -73,6 +70,17 @@ def lines(record: Mapping[str, Any]) -> list[str]:
             f"Uncalibrated: {', '.join(record['uncalibrated'])} is a model's verdict that was not compared with people's."
         )
     return said
+
+
+def drifted(record: Mapping[str, Any]) -> str:
+    """How times drifted while it ran, by the current one."""
+    found = record["drift"]
+    if found is None:
+        return "The current one was not timed again at the end: no difference in latency is said to be shown."
+    return (
+        f"Asked again at the end, the current one took {'+' if found['value'] > 0 else ''}{number(found['value'])} s "
+        f"({interval(found['low'], found['high'])}) on {found['n']} cases: a difference in latency counts only beyond that."
+    )
 
 
 def markdown(record: Mapping[str, Any], ref: str) -> str:

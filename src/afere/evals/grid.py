@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from afere.base.canonical import Json, digest_of
-from afere.base.errors import AfereError, BadInput
+from afere.base.errors import BadInput
 from afere.base.project import Project
 from afere.chains import Chain, Component
+from afere.chains.component import live_components
 from afere.chains.prompt import load_prompt
 from afere.chains.variant import Variant, varying
 from afere.data.place import shown
 from afere.evals.subject import Subject, subject_of
 from afere.evals.suite import Suite
 from afere.evals.sweep import Sweep
-from afere.models import Facts, facts_of, resolve
-from afere.models.facts import SELF_RUN
+from afere.models import Facts, Model, facts_of
 from afere.store import Session
 
 _MOST = 500  # cells: more is a slip of the pen
@@ -183,25 +183,33 @@ def _touched(asked: _Asked, subject: Subject) -> tuple[str, ...]:
         return (sweep.component,)
     if not (sweep.models or sweep.parameters):
         return ()
-    if len(set(known.values())) > 1:
-        said = ", ".join(f"{name} ({known[name]})" for name in names)
+    if len({_place(model) for model in known.values()}) > 1:
+        said = ", ".join(f"{name} ({_named(known[name])})" for name in names)
         raise BadInput(
             f"{subject.name} asks several models: {said}. Say which component is varied: --component {names[0]}"
         )
     return tuple(names)
 
 
-def _components(subject: Subject, session: Session) -> dict[str, str]:
+def _components(subject: Subject, session: Session) -> dict[str, Model]:
     """The components that a subject is known to call, with the model of each; not those that only running has shown."""
     run = cast("Any", subject.run)
     if isinstance(run, Component):
-        return {run.name: run.model_name}
+        return {run.name: run.ready().model}
     if not isinstance(run, Chain):
         return {}
-    used = [use for use in cast("Chain[..., Any]", run).revision().uses if use.role.startswith("component ")]
+    chain = cast("Chain[..., Any]", run)
+    used = {use.role.partition(" ")[2]: use.hash for use in chain.revision().uses if use.role.startswith("component ")}
+    live = {name: [one.ready() for one in live_components(name, chain.project)] for name in used}
     return {
-        use.role.partition(" ")[2]: str(cast("dict[str, Json]", session.get(use.ref).content)["model"]) for use in used
+        name: next((one.model for one in live[name] if one.hashes()[1] == hash_), live[name][0].model)
+        for name, hash_ in used.items()
+        if live[name]
     }
+
+
+def _named(model: Model) -> str:
+    return f"{model.provider}:{model.name}"
 
 
 def _cell(asked: _Asked, subject: Subject, variant: Variant | None, settings: Mapping[str, Json]) -> Cell:
@@ -210,43 +218,28 @@ def _cell(asked: _Asked, subject: Subject, variant: Variant | None, settings: Ma
         identity = subject.identity(asked.session)
         if identity is None:
             raise BadInput(f"{asked.suite.name}: it has no target, only outputs that exist. Give it one to run.")
-        key, facts = _key(subject, identity, asked.session), _facts(asked, cell)
+        models = _components(subject, asked.session)
+        key = _key(subject, identity, models, asked.session)
+    chosen = {_place(models[name]): models[name] for name in (variant.components if variant else ()) if name in models}
+    own = chosen or {_place(model): model for model in models.values()}
+    facts = facts_of(next(iter(own.values()))) if len(own) == 1 else None
     excluded = asked.sweep.require.problem(facts) if facts is not None and settings else None
     return replace(cell, version=identity[0], key=key, facts=facts, excluded=excluded)
 
 
-def _key(subject: Subject, identity: tuple[str, str], session: Session) -> str:
+def _key(subject: Subject, identity: tuple[str, str], models: Mapping[str, Model], session: Session) -> str:
+    """A version says which model is asked, not where: two servers may have the same."""
+    places: list[Json] = [f"{name} {_place(model)}" for name, model in sorted(models.items())]
     made = subject.artifact(session)
     if made is None:
-        return digest_of(list(identity))
+        return digest_of([list(identity), places])
     content = {**cast("dict[str, Json]", made.content), "found": None}
     uses = sorted(f"{use.role} {use.hash}" for use in made.uses if not use.role.startswith("found "))
-    return digest_of([content, list[Json](uses)])
+    return digest_of([content, list[Json](uses), places])
 
 
-def _facts(asked: _Asked, cell: Cell) -> Facts | None:
-    """Of the model that is varied, else of the only one there is."""
-    if "model" in cell.settings:
-        return facts_of(resolve(str(cell.settings["model"]), asked.project))
-    run = cast("Any", cell.subject.run)
-    if isinstance(run, Component):
-        return facts_of(run.ready().model)
-    models, chosen = _components(cell.subject, asked.session), cell.variant.components if cell.variant else ()
-    named = {models[name] for name in chosen if name in models} or set(models.values())
-    return _facts_by_name(asked.project, named.pop()) if len(named) == 1 else None
-
-
-def _facts_by_name(project: Project, name: str) -> Facts:
-    """Of a model that a version calls provider:name: what afere.yaml says of it, else what the name alone tells."""
-    for entry in project.section("models"):
-        try:
-            model = resolve(entry, project)
-        except AfereError:  # who calls it will say so
-            continue
-        if f"{model.provider}:{model.name}" == name:
-            return facts_of(model)
-    found = facts_of(resolve(name, project))
-    return found if found.hosting == SELF_RUN else replace(found, hosting=None)  # its address is not known
+def _place(model: Model) -> str:
+    return f"{_named(model)} {model.settings.base_url or ''}"
 
 
 def _label(settings: Mapping[str, Json]) -> str:

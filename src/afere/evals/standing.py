@@ -8,7 +8,7 @@ number is too good by how it was picked (the winner's curse: Andrews, Kitagawa, 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -79,6 +79,37 @@ def asked_anew(results: Results) -> Results:
     return replace(results, runs=tuple(run for run in results.runs if run.scores["seconds"][0] is not None))
 
 
+def timed(results: Results, warm: Collection[str]) -> Results:
+    """Those of `asked_anew` whose time counts: not the rows with which every cell warmed up (connections, caches of prompts)."""
+    anew = asked_anew(results)
+    return replace(anew, runs=tuple(run for run in anew.runs if run.row not in warm))
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How much longer the current one took for the same cases when it was asked again at the end, in seconds, with its 90%
+    interval. Cells run one after the other: a difference in time counts only beyond this.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def to_json(self) -> dict[str, Json]:
+        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+
+
+def drift(first: Results, again: Mapping[str, float]) -> Drift | None:
+    """From the seconds of some rows when they were asked again. None where they are too few."""
+    before = {case[0]: value for case, (value, _, _) in asked_anew(first).series("seconds").by_case.items()}
+    changes = [again[row] - before[row] for row in again if row in before]
+    e = stats.clustered_mean(changes, list(range(len(changes))))
+    if e.value is None or e.low is None or e.high is None or e.clusters < FEW:
+        return None
+    return Drift(e.value, e.low, e.high, e.n)
+
+
 def quality_names(all_results: Sequence[Results]) -> list[str]:
     """The measures of scorers and judges that are numbers somewhere."""
     names = dict.fromkeys(name for results in all_results for name in results.names if name not in BUILTIN)
@@ -89,18 +120,18 @@ def quality_names(all_results: Sequence[Results]) -> list[str]:
     ]
 
 
-def numbers(results: Results, quality: Sequence[str]) -> list[Number]:
-    """The table of one cell: the scorers' measures, then time, speed, money and errors."""
+def numbers(results: Results, quality: Sequence[str], warm: Collection[str] = ()) -> list[Number]:
+    """The table of one cell: the scorers' measures, then time, speed, money and errors. `warm` rows give no times."""
     found = [_number(name, results.series(name), "mean", results.lower_is_better(name)) for name in quality]
-    anew = asked_anew(results)
+    anew, in_time = asked_anew(results), timed(results, warm)
     cached = "answered from the cache" if len(anew.runs) < len(results.runs) and not anew.runs else ""
     for name, series, statistic in (
         ("seconds.p50", "seconds", "p50"), ("seconds.p95", "seconds", "p95"),
         ("first_token_seconds.p50", "first_token_seconds", "p50"),
     ):  # fmt: skip
-        one = _number(name, anew.series(series), statistic, True)
+        one = _number(name, in_time.series(series), statistic, True)
         found.append(replace(one, why=cached or one.why) if one.value is None else one)
-    found.append(_speed(anew))
+    found.append(_speed(in_time))
     cost = anew.series("cost").estimate()
     found.append(_scaled("cost_per_1000", cost, 1000.0, cached or anew.series("cost").why or "the price is not known"))
     found.append(_number("errors", results.series("errors"), "mean", True))
@@ -119,14 +150,14 @@ def _scaled(name: str, e: Estimate, factor: float, why: str) -> Number:
     return Number(name, ends[0], ends[1], ends[2], e.n, True, why if e.value is None else "")
 
 
-def _speed(anew: Results) -> Number:
+def _speed(in_time: Results) -> Number:
     """Tokens of answers for each second of a run: all tokens over all seconds, with the interval of that ratio.
 
     A ratio of sums is the mean of tokens/seconds weighted by seconds, whose clustered error is the ratio estimator's
     (Cochran 1977, "Sampling techniques", 6.4).
     """
     kept: list[tuple[float, float, str, tuple[str, str]]] = []
-    for run in anew.runs:
+    for run in in_time.runs:
         seconds, tokens = run.scores["seconds"][0], run.scores["output_tokens"][0]
         if isinstance(seconds, int | float) and isinstance(tokens, int | float) and seconds > 0:
             kept.append((tokens / seconds, float(seconds), run.cluster, (run.row, run.digest)))
@@ -135,32 +166,54 @@ def _speed(anew: Results) -> Number:
     return Number("tokens_per_second", e.value, e.low, e.high, cases, False, "" if kept else "no model said its tokens")
 
 
-def against(cells: Sequence[Results], quality: Sequence[str]) -> list[list[Against]]:
+@dataclass(frozen=True)
+class Clock:
+    """What is known of how times were taken: the rows that only warmed up, and how the current one's time drifted."""
+
+    warm: Collection[str] = ()
+    drift: Drift | None = None
+
+
+def against(cells: Sequence[Results], quality: Sequence[str], clock: Clock) -> list[list[Against]]:
     """Every cell but the first, which is current, against it: one list a cell. All of them are one family."""
     current, *others = cells
-    found = [[_pair(current, one, name) for name in (*quality, *MEASURED)] for one in others]
+    found = [[_pair(current, one, name, clock) for name in (*quality, *MEASURED)] for one in others]
     places = [(i, j) for i, row in enumerate(found) for j, one in enumerate(row) if one.p is not None]
     adjusted = stats.holm([found[i][j].p or 0.0 for i, j in places])
     for (i, j), p in zip(places, adjusted, strict=True):
-        found[i][j] = replace(found[i][j], adjusted=p, answer=_answer(found[i][j], p))
+        found[i][j] = _answered(replace(found[i][j], adjusted=p), clock)
     return found
 
 
-def _answer(one: Against, adjusted: float) -> Answer:
-    """Shown where all tests together allow it, and the interval of the mean says the same."""
-    if adjusted > ALPHA or one.low is None or one.high is None or one.low <= 0 <= one.high:
-        return "open"
-    return "worse" if (one.low > 0) == one.lower_is_better else "better"
+def _answered(one: Against, clock: Clock) -> Against:
+    """Shown where all tests together allow it, and the interval of the mean says the same; a time, where it is more than drift."""
+    if one.adjusted is None or one.adjusted > ALPHA or one.low is None or one.high is None:
+        return one
+    low, high = 0.0, 0.0
+    if one.measure == "seconds":
+        if clock.drift is None:
+            return replace(
+                one, why="the current one was not timed again at the end, so that a drift of times is not known"
+            )
+        low, high = min(0.0, clock.drift.low), max(0.0, clock.drift.high)
+    if one.low <= high and one.high >= low:
+        within = one.low > 0 or one.high < 0
+        return replace(one, why="within what times drifted while it ran" if within else "")
+    return replace(one, answer="worse" if (one.low > high) == one.lower_is_better else "better")
 
 
-def _sides(current: Results, other: Results, name: str) -> tuple[Series, Series]:
-    sides = (asked_anew(current), asked_anew(other)) if name in MEASURED else (current, other)
+def _sides(current: Results, other: Results, name: str, warm: Collection[str] = ()) -> tuple[Series, Series]:
+    sides = (current, other)
+    if name == "seconds":
+        sides = (timed(current, warm), timed(other, warm))
+    elif name == "cost":
+        sides = (asked_anew(current), asked_anew(other))
     return sides[0].series(name), sides[1].series(name)
 
 
-def _pair(current: Results, other: Results, name: str) -> Against:
+def _pair(current: Results, other: Results, name: str, clock: Clock) -> Against:
     lower = current.lower_is_better(name)
-    before, after = _sides(current, other, name)
+    before, after = _sides(current, other, name, clock.warm)
     common = set(before.by_case) & set(after.by_case)
     if not common or before.words or after.words:
         why = "it is text" if before.words or after.words else before.why or after.why or "no case has it on both sides"
