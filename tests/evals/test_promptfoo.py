@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import threading
 from collections.abc import Callable
@@ -256,3 +257,45 @@ def test_tests_and_providers_name_the_prompts_that_they_are_for(config: Path, ru
     status, out, _ = run("eval", "promptfooconfig.yaml", "--json")
     assert status == 0
     assert [one["cases"] for one in json.loads(out)] == [2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("assertion", "verdict", "status"),
+    [
+        ("{type: factuality, value: It lies in France}", '{"why": "w", "verdict": "superset"}', 0),
+        ("{type: factuality, value: It lies in France}", '{"why": "w", "verdict": "disagree"}', 1),
+        ("{type: not-factuality, value: It lies in Spain}", '{"why": "w", "verdict": "disagree"}', 0),
+        ("{type: g-eval, value: [short, clear]}", '{"why": "w", "verdict": "0.7"}', 0),
+        ("{type: g-eval, value: short, threshold: 0.8}", '{"why": "w", "verdict": "0.7"}', 1),
+        ("{type: model-graded-closedqa, value: short}", '{"why": "w", "verdict": "pass"}', 0),
+        ("{type: llm-rubric, value: short, threshold: 0.5}", '{"why": "w", "verdict": "0.4"}', 1),
+        ("{type: llm-rubric, value: s, rubricPrompt: 'Own: {{rubric}} {{output}}'}", '{"pass": true, "score": 0.3}', 0),
+        ("{type: llm-rubric, value: s, rubricPrompt: 'Own: {{rubric}} {{output}}'}", '{"pass": "no"}', 3),
+        ("{type: similar, value: Paris is in France, provider: 'openai:embedding:x'}", "", 3),
+    ],
+)
+def test_each_kind_of_grading_has_its_scale(config: Path, run: Run, assertion: str, verdict: str, status: int) -> None:
+    with OpenAIServer(verdict) as server:
+        config.write_text(
+            "prompts: ['{{x}}']\nproviders: [echo]\n"
+            f'defaultTest: {{options: {{provider: {{id: "openai:chat:test-model", config: {{apiBaseUrl: "{server.url}"}}}}}}}}\n'
+            f"tests: [{{vars: {{x: Paris}}, assert: [{assertion}]}}]\n"
+        )
+        found, out, err = run("eval", "promptfooconfig.yaml", "--json")
+    assert found in (status, 4 if status == 3 else status), (out, err)
+    if "Own" in assertion:
+        assert "Own: s Paris" in str(server.requests[0])
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="a provider in JavaScript")
+def test_a_provider_in_javascript_is_asked(config: Path, run: Run) -> None:
+    (config.parent / "own.mjs").write_text(
+        "export default class { constructor(options) { this.mark = options.config.mark; }\n"
+        "  async callApi(prompt, context) { console.log('noise'); return { output: [prompt, this.mark, context.vars.x] }; } }\n"
+    )
+    config.write_text(
+        "prompts: ['{{x}}!']\nproviders: [{id: 'file://own.mjs', config: {mark: m}, transform: \"output.join('-')\"}]\n"
+        "tests: [{vars: {x: a}, assert: [{type: equals, value: a!-m-a}, {type: equals, value: 'x', transform: \"'x'\"}]}]\n"
+    )
+    status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+    assert status == 0, (out, err)
