@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("afere.cli.evaluate:compare", "Two experiments, case by case, with intervals."),
     "bakeoff": ("afere.cli.bakeoff:bakeoff", "The same cases over several models: which to take."),
     "sweep": ("afere.cli.bakeoff:sweep", "The same cases over parameters, prompts, models and targets."),
+    "stability": ("afere.cli.stability:stability", "How often answers change under harmless changes of the input."),
     "dataset": ("afere.cli.dataset:dataset", "Check the rows of a dataset, add traces to it, write it to a file."),
     "debt": ("afere.cli.debt:debt", "What the project owes: tools, prompts, pipelines, feedback, people."),
     "tools": ("afere.cli.tools:tools", "Every tool: who owns and calls it, how often it fails, how long it takes."),

@@ -1,0 +1,267 @@
+"""How answers stand harmless changes of the input: what is changed, what is found, and how often it is found wrongly."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from afere.cli.main import main
+from afere.data import Row
+from afere.evals import experiment, stats
+from afere.evals.perturb import CHANGES, check_kinds, perturbed
+from afere.evals.steady import ALPHA, differ, estimate, wording
+from afere.testing import OpenAIServer
+
+Run = Callable[..., tuple[int, str, str]]
+
+APP = """
+import random
+
+import afere
+
+luck = random.Random(5)
+
+
+@afere.chain
+def brittle(question: str) -> str:
+    return "Paris" if "capital" in question else "I do not know."
+
+
+@afere.chain
+def robust(question: str) -> str:
+    return "Paris" if "capital" in question.lower() else "I do not know."
+
+
+@afere.chain
+def noisy(question: str) -> str:
+    return "Paris" if luck.random() < 0.7 else "I do not know."
+"""
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def run_(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["afere", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(str(ended.value.code or 0)), said.out, said.err
+
+    return run_
+
+
+@pytest.fixture
+def suite(project: Path) -> Path:
+    (project / "app.py").write_text(APP)
+    (project / "evals").mkdir(exist_ok=True)
+    rows = [
+        {"id": f"q-{i}", "input": {"question": f"What is the capital of country {i}?"}, "expected": "Paris"}
+        for i in range(30)
+    ]
+    (project / "evals" / "cities.jsonl").write_text("".join(json.dumps(one) + "\n" for one in rows))
+    for name in ("brittle", "robust", "noisy"):
+        (project / "evals" / f"{name}.yaml").write_text(
+            f"target: app:{name}\ndata: evals/cities.jsonl\nscorers: [exact]\n"
+        )
+    return project
+
+
+def test_a_target_that_minds_capitals_is_found_and_one_that_does_not_is_left_alone(suite: Path, run: Run) -> None:
+    status, out, err = run(
+        "stability", "brittle", "--changes", "case,spaces,politeness", "--at-least", "0.95", "--json"
+    )
+    said = json.loads(out)
+    held = {(one["change"], one["measure"]): one for one in said["held"]}
+    assert status == 1 and said["answer"] == "fail", err
+    assert 0.2 < held["case", "exact"]["beyond"] < 0.8 and held["case", "exact"]["stands"]
+    assert held["case", "exact"]["own"] == 0
+    assert held["spaces", "exact"]["beyond"] == 0 and not held["spaces", "exact"]["stands"]
+    worst = said["worst"][0]
+    assert worst["change"] == "case" and worst["outputs"] == ["Paris", "I do not know."]
+    assert "CAPITAL" in worst["inputs"][1]["question"]
+
+    status, out, _ = run("stability", "robust", "--changes", "case,spaces", "--at-least", "0.9", "--json")
+    said = json.loads(out)
+    assert status == 0 and said["answer"] == "pass"
+    assert not said["worst"] and all(one["beyond"] == 0 for one in said["held"])
+
+
+def test_noise_is_not_taken_for_instability(suite: Path, run: Run) -> None:
+    status, out, _ = run(
+        "stability", "noisy", "--changes", "case,spaces", "--repeats", "4", "--at-least", "0.9", "--json"
+    )
+    said = json.loads(out)
+    exact = [one for one in said["held"] if one["measure"] == "exact"]
+    assert all(one["changed"] > 0.3 and abs(one["beyond"]) < 0.15 and not one["stands"] for one in exact)
+    assert status in (0, 3)
+
+
+def test_what_was_found_can_be_read_again_and_the_same_seed_makes_the_same_rows(suite: Path, run: Run) -> None:
+    first = json.loads(run("stability", "brittle", "--changes", "typos,order", "--json")[1])
+    again = json.loads(run("stability", first["experiment"], "--json")[1])
+    assert again["held"] == first["held"]
+    made = [
+        json.loads(run("stability", "brittle", "--changes", "typos", "--seed", seed, "--json")[1]) for seed in "554"
+    ]
+    hashes = [experiment(one["experiment"]).content["dataset"] for one in made]
+    assert hashes[0] == hashes[1] != hashes[2]
+    assert {one["change"] for one in first["held"]} == {"typos"}  # there is nothing to reorder
+
+
+def test_a_person_reads_a_table_with_both_answers(suite: Path, run: Run) -> None:
+    status, out, err = run("stability", "brittle", "--changes", "case")
+    assert status == 0
+    assert re.search(r"case\s+exact\s+[\d.]+\s+0", out), out
+    assert "case moved exact" in out and "I do not know." in out
+    assert "30 rows, and of so many of them a change: case 30" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--changes", "cases"), "There is no change called 'cases'"),
+        (("--changes", "paraphrase"), "paraphrase is made by a model"),
+        (("--changes", "language", "--model", "local"), "There is no change called 'language'"),
+        (("--changes", ","), "name at least one"),
+    ],
+)
+def test_a_wrong_change_is_named(suite: Path, run: Run, words: tuple[str, ...], said: str) -> None:
+    status, _, err = run("stability", "brittle", *words)
+    assert status == 2 and said in err
+
+
+def test_an_experiment_of_plain_rows_says_what_to_run(suite: Path, run: Run) -> None:
+    made = json.loads(run("eval", "brittle", "--json")[1])
+    status, _, err = run("stability", made["ref"])
+    assert status == 2 and "afere stability SUITE" in err
+
+
+def test_a_paraphrase_is_written_once_and_kept_as_a_row(suite: Path, run: Run) -> None:
+    with OpenAIServer("Name the seat of government, please.") as server:
+        words = ("stability", "brittle", "--changes", "paraphrase", "--model", server.name, "--json")
+        first = json.loads(run(*words)[1])
+        calls = len(server.requests)
+        again = json.loads(run(*words)[1])
+        assert calls == 30 == len(server.requests)
+    assert first["held"] == again["held"]
+    assert first["worst"][0]["inputs"][1]["question"] == "Name the seat of government, please."
+
+
+def test_a_dry_run_asks_nobody(suite: Path, run: Run) -> None:
+    with OpenAIServer("x") as server:
+        status, out, err = run(
+            "stability", "brittle", "--changes", "case,paraphrase", "--model", server.name, "--dry-run", "--json"
+        )
+        assert not server.requests
+    assert status == 0 and json.loads(out)["cases"] == 60
+    assert "Not counted: paraphrase" in err
+
+
+PROTECTED = (
+    "https://a.b/C?d=1",
+    "v1.2.3",
+    "`Code X`",
+    "{{ Name }}",
+    "42",
+    "ana@x.org",
+    '"As It Is"',
+    "snake_case",
+    "3.5%",
+)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["where", "does", "the", "Berlin", "office", "sell", "tickets", *PROTECTED]),
+        min_size=3,
+        max_size=14,
+    ),
+    st.integers(0, 5),
+    st.sampled_from(sorted(CHANGES)),
+)
+def test_what_carries_meaning_stays(words: list[str], seed: int, kind: str) -> None:
+    text = f"Please tell {' '.join(words)} today?"
+    first, *rest = perturbed([Row("a", {"q": text})], [kind], seed=seed)
+    assert first.input == {"q": text} and len(rest) <= 1
+    for row in rest:
+        changed = str(row.input["q"])
+        for one in (*PROTECTED, "Berlin"):
+            assert changed.count(one) == text.count(one), (kind, one, changed)
+        assert row.expected is None and row.group == "a"
+        assert perturbed([Row("a", {"q": text})], [kind], seed=seed)[1] == row
+
+
+def test_options_and_documents_change_places_and_steps_do_not() -> None:
+    text = "Which?\nA) Paris\nB) Oslo\nC) Rome\nSteps:\n1. go\n2. look"
+    row = Row(
+        "a",
+        {
+            "q": text,
+            "docs": ["one", "two"],
+            "messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes"}],
+        },
+    )
+    (_, made) = perturbed([row], ["order"])
+    lines = str(made.input["q"]).split("\n")
+    assert sorted(lines[1:4]) == ["A) Paris", "B) Oslo", "C) Rome"] != lines[1:4]
+    assert lines[5:] == ["1. go", "2. look"]
+    assert made.input["docs"] == ["two", "one"] and made.input["messages"] == row.input["messages"]
+
+
+def test_a_conversation_changes_in_what_the_user_said_last() -> None:
+    messages = [
+        {"role": "user", "content": "first of all"},
+        {"role": "assistant", "content": "yes"},
+        {"role": "user", "content": "and then what"},
+    ]
+    (_, made) = perturbed([Row("a", {"messages": messages})], ["case"], seed=3)  # type: ignore[dict-item]
+    changed = made.input["messages"]
+    assert (
+        isinstance(changed, list)
+        and changed[:2] == messages[:2]
+        and changed[2] == {"role": "user", "content": "AND THEN WHAT"}
+    )
+
+
+def test_kinds_are_checked_once() -> None:
+    assert check_kinds(["case", "case", "language:Portuguese"], model=True) == ("case", "language:Portuguese")
+
+
+def test_distances() -> None:
+    assert (differ(True, False), differ("a", "a"), differ(1.0, 0.25)) == (1.0, 0.0, 0.75)
+    assert wording("Paris, France", "paris france") == 0.0
+    assert wording("Paris", "Oslo") == 1.0
+
+
+@pytest.mark.parametrize("spread", [(0.02, 0.1), (0.2, 0.8), (0.0, 1.0)])
+def test_a_stable_but_noisy_target_is_called_unstable_no_more_often_than_told(spread: tuple[float, float]) -> None:
+    rng = random.Random(7)
+    wrong = tried = 0
+    for _ in range(400):
+        chances = [rng.uniform(*spread) for _ in range(40)]
+        kinds = []
+        for _ in range(4):
+            beyond = []
+            for p in chances:
+                y, z = ([rng.random() < p for _ in range(2)] for _ in range(2))
+                across = sum(a != b for a in y for b in z) / 4
+                beyond.append(across - ((y[0] != y[1]) + (z[0] != z[1])) / 2)
+            kinds.append(beyond)
+        clusters = [str(i) for i in range(40)]
+
+        def proven(level: float, beyond: list[float], clusters: list[str] = clusters) -> bool:
+            low = estimate(beyond, clusters, level=1 - 2 * level).low
+            return low is not None and low > 0
+
+        steps = stats.holm_bounds([lambda level, b=b: proven(level, b) for b in kinds], ALPHA)
+        wrong += any(stood for stood, _ in steps)
+        tried += 1
+    assert wrong / tried <= ALPHA + 2 * (ALPHA * (1 - ALPHA) / tried) ** 0.5
