@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afere.base.errors import Exit
+from afere.base.errors import BadInput, Exit
 from afere.cli.common import Place, placed
 
 if TYPE_CHECKING:
@@ -42,10 +42,17 @@ _COLOURS = {"error": "red", "warning": "yellow", "note": "dim"}
     help="Look at so many past Mondays (default: 8, where that is quick).",
 )
 @click.option("--all", "everything", is_flag=True, help="All findings, and those that were accepted.")
+@click.option(
+    "--accept", nargs=2, metavar="RULE PLACE", help="Live with a finding, with --why and --until; kept and audited."
+)
+@click.option("--withdraw", nargs=2, metavar="RULE PLACE", help="Take an acceptance back.")
+@click.option("--why", default="", help="The reason, for --accept.")
+@click.option("--until", metavar="DATE", default="", help="The last day on which it is accepted.")
 @placed
 def debt(
     place: Place, as_of: str | None, baseline: Path | None, sarif_file: Path | None, markdown_file: Path | None,
-    weeks: int | None, everything: bool
+    weeks: int | None, everything: bool, accept: tuple[str, str] | None, withdraw: tuple[str, str] | None, why: str,
+    until: str,
 ) -> int:  # fmt: skip
     """What this project owes: tools, prompts, pipelines, feedback, people.
 
@@ -55,18 +62,23 @@ def debt(
     \b
       afere debt --json > debt.json           # today's, to compare with later
       afere debt --baseline debt.json         # status 1 if there is new debt
+      afere debt --accept tools.unused old_search --why "kept for the audit" --until 2027-03-31
     """
+    if accept or withdraw:
+        return _agree(place, accept, withdraw, why, until)
+    if why or until:
+        raise BadInput("--why and --until belong to --accept RULE PLACE.")
     import afere
     from afere.govern.debt import trend
     from afere.govern.debt.finding import Rules
     from afere.govern.debt.moment import moment
     from afere.govern.debt.report import markdown, new_since, read_baseline, sarif
 
-    until = moment(as_of) if as_of else None
+    day = moment(as_of) if as_of else None
     project = place.here()
     before = read_baseline(baseline) if baseline else None
     with place.session() as session:
-        looked = trend(session, project, as_of=until, weeks=weeks)
+        looked = trend(session, project, as_of=day, weeks=weeks)
     found = looked.audit
     new = new_since(found, before) if before is not None else None
     if sarif_file:
@@ -77,6 +89,25 @@ def debt(
     value = looked.to_json() | ({} if new is None else {"new": [one.to_json() for one in new]})
     place.show(value, lambda console: _draw(console, looked, new, everything))
     return Exit.RULE_FAILED if new else Exit.DONE
+
+
+def _agree(
+    place: Place, accepted: tuple[str, str] | None, withdrawn: tuple[str, str] | None, why: str, until: str
+) -> int:
+    """Accept a finding of now, or take that back."""
+    from afere.govern.debt import audit
+    from afere.govern.debt.accepting import accept, withdraw
+
+    project = place.here()
+    with place.session() as session:
+        if accepted is not None:
+            score = accept(session, audit(session, project).finding(*accepted), why=why, until=until)
+            said = f"Accepted until {score.data['until']}: {accepted[0]} at {accepted[1]}."
+        else:
+            score = withdraw(session, *(withdrawn or ("", "")), why=why)
+            said = "Taken back: it counts again, unless afere.yaml accepts it."
+    place.show(score, lambda console: console.print(said, markup=False))
+    return Exit.DONE
 
 
 def _draw(console: Console, looked: Trend, new: list[Finding] | None, everything: bool) -> None:

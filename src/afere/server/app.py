@@ -146,6 +146,8 @@ def create_app(
         Route("/{project}/scores", partial(changes.add_score, sessions), methods=["POST"]),
         Route("/views", partial(changes.save_view, sessions), methods=["POST"]),
         Route("/{project}/views", partial(changes.save_view, sessions), methods=["POST"]),
+        Route("/debt", partial(changes.accept_finding, sessions), methods=["POST"]),
+        Route("/{project}/debt", partial(changes.accept_finding, sessions), methods=["POST"]),
         Route("/labels/{number}", partial(changes.add_label, sessions), methods=["POST"]),
         Route("/{project}/labels/{number}", partial(changes.add_label, sessions), methods=["POST"]),
         Route("/datasets/{name}/rows", partial(rowchanges.change_rows, sessions), methods=["POST"]),

@@ -17,7 +17,7 @@ from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadInput, NotFound
 from afere.base.score import Score
 from afere.server.auth import actor_in
-from afere.server.pages import views
+from afere.server.pages import debt, views
 from afere.server.pages.frame import Sessions
 from afere.server.pages.labels import keep
 from afere.server.problem import problem, status_of
@@ -117,6 +117,17 @@ async def save_view(projects: Sessions, request: Request) -> Response:
         return views.save(
             session, name, _text(given, "filter"), _text(given, "sort") or "start", _text(given, "why")
         ).to_json()
+
+    return await _changed(request, change)
+
+
+async def accept_finding(sessions: Sessions, request: Request) -> Response:
+    """`POST /debt` with rule, place, why and until (a day): live with a finding; with `withdraw`, no longer."""
+
+    def change(given: Mapping[str, Json]) -> Json:
+        session = sessions.of(request.path_params.get("project"), actor_in(request))
+        fields = {name: _text(given, name) for name in ("rule", "place", "why", "until")}
+        return debt.agree(session, **fields, withdrawn=bool(given.get("withdraw"))).to_json()
 
     return await _changed(request, change)
 

@@ -40,6 +40,13 @@ _LABEL: dict[str, Json] = {
     "why": {"type": "string"},
     "by": {"type": "string", "description": "person:NAME; default: who is asking"},
 }
+_ACCEPT: dict[str, Json] = {
+    "rule": {"type": "string", "description": "such as tools.unused"},
+    "place": {"type": "string", "description": "the finding's"},
+    "why": {"type": "string"},
+    "until": {"type": "string", "format": "date", "description": "the last day on which it is accepted"},
+    "withdraw": {"type": "boolean", "description": "true takes an acceptance back"},
+}
 _MOVE: dict[str, Json] = {
     "name": {"type": "string", "description": "kind:name, such as prompt:answer"},
     "alias": {"type": "string"},
@@ -54,6 +61,7 @@ def describe(addresses: Sequence[Address]) -> Json:
     paths["/scores"] = {"post": _change("Keep a person's score.", _SCORE, ["target", "name"])}
     paths["/labels/{number}"] = {"post": _change("Keep what a person says of an output.", _LABEL, ["case", "word"])}
     paths["/aliases"] = {"post": _change("Move an alias, with a reason.", _MOVE, ["name", "alias", "why"])}
+    paths["/debt"] = {"post": _change("Accept a finding until a day, or take that back.", _ACCEPT, ["rule", "place"])}
     paths["/views"] = {"post": _change("Keep a view of the traces.", _VIEW, ["name"])}
     for path, text in (("/healthz", "The process answers."), ("/readyz", "The store can be read.")):
         paths[path] = {"get": {"summary": text, "responses": {"200": {"description": "yes"}}}}

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
-from afere.base.errors import BadProject
+from afere.base.errors import NotFound
+from afere.govern.debt.accepting import agreed
 from afere.govern.debt.facts import Facts, read_facts
-from afere.govern.debt.finding import DEBTS, SEVERITIES, Accepted, Finding, Severity
+from afere.govern.debt.finding import DEBTS, SEVERITIES, Finding, Severity
 
 if TYPE_CHECKING:
     from afere.base.project import Project
@@ -66,6 +67,17 @@ class Audit:
         """All open ones, the worst first."""
         return tuple(sorted((one for debt in self.debts for one in debt.findings), key=_worst_first))
 
+    def finding(self, rule: str, place: str) -> Finding:
+        """The open or accepted finding of that rule at that place (a line that moved is the same); NotFound otherwise."""
+        key = Finding(rule, "note", place, "", "").key
+        for one in (*self.findings, *self.accepted):
+            if one.key == key:
+                return one
+        near = [one.place for one in self.findings if one.rule == rule] or [one.rule for one in self.findings]
+        raise NotFound(
+            f"There is no finding {rule} at {place!r} now. Found: {', '.join(dict.fromkeys(near[:8])) or 'nothing'}. See them: afere debt --all"
+        )
+
     def to_json(self) -> dict[str, Json]:
         return {
             "project": self.project, "as_of": self.as_of, "score": round(self.score, 1),
@@ -85,12 +97,12 @@ def judge(facts: Facts) -> Audit:
     """What the rules say of these facts."""
     open_: list[Finding] = []
     accepted: list[Finding] = []
-    agreed = _agreed(facts)
+    accepted_ones = agreed(facts.project, facts.acceptances)
     problems = list(facts.problems)
     for finding in _all(facts):
         if finding.rule in facts.rules.off:
             continue
-        said = agreed.get(finding.key) or agreed.get((finding.rule, "*"))
+        said = accepted_ones.get(finding.key) or accepted_ones.get((finding.rule, "*"))
         if said is not None and said.until >= facts.today.date().isoformat():
             accepted.append(replace(finding, accepted=said))
         else:
@@ -120,18 +132,3 @@ def _all(facts: Facts) -> Iterator[Finding]:
 def _worst_first(finding: Finding) -> tuple[object, ...]:
     usd, failures, calls = finding.cost.weight
     return SEVERITIES.index(finding.severity), -usd, -failures, -calls, finding.rule, finding.place
-
-
-def _agreed(facts: Facts) -> dict[tuple[str, str], Accepted]:
-    """`debt: {accept: [{rule, place, why, until}]}` of afere.yaml, by rule and place."""
-    said = facts.project.section("debt").get("accept")
-    found: dict[tuple[str, str], Accepted] = {}
-    for one in said if isinstance(said, list) else ():
-        if not isinstance(one, dict) or not all(one.get(key) for key in ("rule", "place", "why", "until")):
-            raise BadProject(
-                "afere.yaml: debt: accept: each entry needs rule, place, why and until (a date), such as "
-                '{rule: tools.unused, place: old_search, why: "kept for the audit", until: 2027-03-31}.'
-            )
-        probe = Finding(str(one["rule"]), "note", str(one["place"]), "", "")
-        found[probe.key] = Accepted(str(one["why"]), str(one["until"]), str(one.get("by") or ""))
-    return found

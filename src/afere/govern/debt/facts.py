@@ -17,6 +17,7 @@ from afere.base.span import Span
 from afere.chains.toolcard import ToolCard
 from afere.data.reading import read_file
 from afere.data.rows import RowProblem, read_row
+from afere.govern.debt.accepting import is_acceptance
 from afere.govern.debt.finding import Rules
 from afere.govern.offered import Offered
 from afere.govern.prompts import PromptText, read_prompts
@@ -103,6 +104,7 @@ class Facts:
     agents: tuple[AgentCard, ...] = ()
     cases: list[Case] = field(default_factory=list[Case])
     scores: list[Score] = field(default_factory=list["Score"])
+    acceptances: list[Score] = field(default_factory=list["Score"])
     moves: list[AliasMove] = field(default_factory=list["AliasMove"])
     people: tuple[Person, ...] = ()
     authors: Mapping[str, str] = field(default_factory=dict[str, str])  # who made a version, by its reference
@@ -137,7 +139,8 @@ class Facts:
             [span for span in self.spans if span.start <= moment],
             [known for one in self.prompts if (known := one.before(until))],
             tuple(card for card in self.tools if not card.added or card.added[:10] <= until[:10]), self.agents, self.cases,
-            [score for score in self.scores if score.at <= until], [move for move in self.moves if move.at <= until],
+            [score for score in self.scores if score.at <= until],
+            [score for score in self.acceptances if score.at <= until], [move for move in self.moves if move.at <= until],
             self.people, self.authors, self.problems,
         )  # fmt: skip
 
@@ -214,7 +217,9 @@ def read_facts(session: Session, project: Project, *, as_of: int, rules: Rules |
     facts.agents = tools.agents
     facts.problems += [*problems, *tools.problems]
     facts.people = tuple(_people(project))
-    facts.scores = [score for score in _all(session, "scores") if score.at <= until]
+    scores: list[Score] = [score for score in _all(session, "scores") if score.at <= until]
+    facts.acceptances = [score for score in scores if is_acceptance(score)]
+    facts.scores = [score for score in scores if not is_acceptance(score)]
     facts.moves = [move for move in _all(session, "aliases") if move.at <= until]
     offered = Offered()
     for span in session.spans.scan(as_of - int(WINDOW.total_seconds()) * 10**9, as_of, most=_MOST):

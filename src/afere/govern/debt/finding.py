@@ -47,11 +47,12 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Somebody decided to live with a finding, until a day."""
+    """Somebody decided to live with a finding, until a day. `kept`: in the store, so that it can be taken back there."""
 
     why: str
     until: str
     by: str = ""
+    kept: bool = False
 
     def to_json(self) -> Json:
         return {"why": self.why, "until": self.until, "by": self.by}

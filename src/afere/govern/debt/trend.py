@@ -130,6 +130,15 @@ def _settings(facts: Facts) -> str:
     texts: list[Json] = [[one.name, one.text, len(one.versions)] for one in facts.prompts]
     tools: list[Json] = [[card.name, card.description, card.owner, list(card.permissions)] for card in facts.tools]
     cases: list[Json] = [[case.place, case.text] for case in facts.cases]
-    return digest_of([_code(), dict(facts.project.config), texts, tools, cases, len(facts.scores), len(facts.moves)])[
-        :23
-    ]
+    return digest_of(
+        [
+            _code(),
+            dict(facts.project.config),
+            texts,
+            tools,
+            cases,
+            len(facts.scores),
+            len(facts.moves),
+            len(facts.acceptances),
+        ]
+    )[:23]

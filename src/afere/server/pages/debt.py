@@ -6,9 +6,12 @@ import re
 import threading
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
+from afere.base.clock import now_ns
+from afere.base.errors import BadInput, NotFound
 from afere.base.project import find_project
 from afere.govern.debt import Debt, Finding, Trend, Week, trend
 from afere.server import words
@@ -16,8 +19,10 @@ from afere.server.figures import Spark, spark
 from afere.server.pages.asked import Asked
 
 if TYPE_CHECKING:
+    from afere.base.score import Score
     from afere.store import Session
 
+_USUAL = timedelta(days=90)
 _FRESH = 60.0  # seconds for which an audit is shown again
 _ANSWERS = {"error": "fail", "warning": "warn"}
 _COMMAND = re.compile(r"(afere [a-z]+ [^;,()]*|afere [a-z]+)")
@@ -87,6 +92,9 @@ class DebtPage:
     trend: Trend
     parts: tuple[Part, ...]
     spark: Spark | None
+    first_day: str  # the first and a usual last day of an acceptance
+    usual_day: str
+    may_accept: bool
 
     @property
     def title(self) -> str:
@@ -113,6 +121,23 @@ class DebtPage:
         return self.trend.to_json()
 
 
+def agree(session: Session, rule: str, place: str, why: str, until: str, *, withdrawn: bool) -> Score:
+    """Accept a finding that stands now, or take that back; the next audit knows."""
+    from afere.govern.debt.accepting import accept, withdraw
+
+    session.require("write")
+    if withdrawn:
+        made = withdraw(session, rule, place, why=why)
+    else:
+        try:
+            finding = _AUDITS.of(session).audit.finding(rule, place)
+        except NotFound as error:  # the address is right, what was sent to it is not
+            raise BadInput(str(error)) from None
+        made = accept(session, finding, why=why, until=until)
+    _AUDITS.forget(session)
+    return made
+
+
 def page(session: Session, asked: Asked) -> DebtPage:
     """The audit of now, at most a minute old. With `as_of=DATE`: as it stood at the end of that day."""
     from afere.govern.debt.moment import moment
@@ -129,7 +154,11 @@ def page(session: Session, asked: Asked) -> DebtPage:
         for debt in found.audit.debts
     ]  # fmt: skip
     parts.sort(key=lambda part: part.debt.score)
-    return DebtPage(found, tuple(parts), _spark(found, [week.score for week in found.weeks], found.audit.score))
+    today = datetime.fromtimestamp(now_ns() / 1e9, UTC).date()
+    return DebtPage(
+        found, tuple(parts), _spark(found, [week.score for week in found.weeks], found.audit.score), today.isoformat(),
+        (today + _USUAL).isoformat(), not text and session.rights.may("write", session.project),
+    )  # fmt: skip
 
 
 class _Audits:
@@ -148,6 +177,11 @@ class _Audits:
                 found = trend(session, _project(session))
                 self._kept[key] = time.monotonic(), found
             return found
+
+    def forget(self, session: Session) -> None:
+        """Something was decided: look again when next asked."""
+        with self._lock:
+            self._kept.pop((str(session.folder), session.project), None)
 
 
 _AUDITS = _Audits()
