@@ -15,6 +15,7 @@ from afere.base.filter import Term
 from afere.base.span import summed
 from afere.store import span_docs, span_labels
 from afere.store.span_docs import Docs
+from afere.store.span_rollup import HOUR, MANY, SAID, names_are_whole
 from afere.store.span_rollup import register as register_buckets
 from afere.store.span_rows import Chunks
 
@@ -27,6 +28,7 @@ _NUMBERS = {
 }  # fmt: skip
 
 _FEW = 2_000  # rows that are quicker to find first than to look for under each trace
+_CELLS, _HOURS = 500, 24  # of the counts, within which rare spans are looked for rather than under each trace
 _FEW_DOCS = 150  # the same of documents, which are looked up one by one
 _LEADING = frozenset({"text", "since", "before", "kind", "status", "model", "name", "provider", "environment"})
 
@@ -90,7 +92,28 @@ class Where:
                 self._begin_with("INDEXED BY spans_identity", term)
                 return f"s.trace_id IN (SELECT t.trace_id FROM spans t WHERE t.project = ? AND {sql})", values  # noqa: S608  all text of users is in parameters
             values = values[1:]
-        return f"EXISTS ({_SAME_TRACE} AND {sql})", values
+        hours = self._hours(term)
+        if hours is None:
+            return f"EXISTS ({_SAME_TRACE} AND {sql})", values
+        self._begin_with("INDEXED BY spans_identity", term)
+        there = (
+            "FROM json_each(?) h CROSS JOIN spans t INDEXED BY spans_start"
+            f" ON t.project = ? AND t.start >= h.value * {HOUR} AND t.start < (h.value + 1) * {HOUR}"
+        )
+        return f"s.trace_id IN (SELECT t.trace_id {there} WHERE {sql})", [json.dumps(hours), self.project, *values]
+
+    def _hours(self, term: Term) -> list[int] | None:
+        """The hours in which spans began that the term holds for, as the counts know it; None if these are too many, or not known."""
+        if term.field not in SAID or (term.field in MANY and not names_are_whole(self._connection, self.project)):
+            return None
+        sql, values = row_condition(term, "c")
+        rows = self._connection.execute(
+            f"SELECT r.hour, r.count FROM series c CROSS JOIN rollup r ON r.series = c.id WHERE c.project = ? AND {sql} LIMIT {_CELLS}",  # noqa: S608  as above
+            (self.project, *values),
+        ).fetchall()
+        hours = {row["hour"] for row in rows}
+        rare = len(rows) < _CELLS and len(hours) <= _HOURS and sum(row["count"] for row in rows) < _FEW
+        return sorted(hours) if rare else None
 
     def _has_labels(self, term: Term) -> bool:
         """Whether the index of filterable attributes can answer. Long texts are not in it, so patterns could miss some."""

@@ -65,7 +65,8 @@ class Listing:
         begin, seen = _LAST, set[bytes]()
         if after is not None and len(after) == 3:
             begin = after[2]
-            seen = {trace for doc in docs.downwards(*span_docs.above(begin)) if (trace := self._trace(doc)) is not None}
+            before = list(docs.downwards(*span_docs.above(begin))) if self._roots else []
+            seen = {row["trace_id"] for _, rows in self._in(before) for row in rows}
         elif after is not None:
             begin = span_docs.number(after[0] // 10**9 + 1, 0)
             self._where.add("(s.start, s.id) < (?, ?)", *after)
@@ -81,13 +82,6 @@ class Listing:
         last = found[limit - 1] if len(found) > limit else None
         ordered = sorted((row for row, _ in found[:limit]), key=lambda row: (row["start"], row["id"]), reverse=True)
         return ordered, None if last is None else (last[0]["start"], last[0]["id"], last[1])
-
-    def _trace(self, doc: int) -> bytes | None:
-        row = self._connection.execute(
-            f"SELECT trace_id FROM spans WHERE {span_docs.ROWS} LIMIT 1",  # noqa: S608  our own words
-            span_docs.rows_of(doc),
-        ).fetchone()
-        return None if row is None else bytes(row["trace_id"])
 
     def _in(self, docs: Sequence[int]) -> list[tuple[int, list[sqlite3.Row]]]:
         """What the conditions hold for, by document: its spans, or the first span of its trace."""
