@@ -23,10 +23,9 @@ from afere.evals.stats.families import ALPHA
 Answer = Literal["better", "worse", "open"]
 MEASURED = ("seconds", "cost")  # compared beside the scorers' measures
 SHOWN = {  # what a cell's table has beside them, and the words for it
-    "seconds.p50": "latency p50", "seconds.p95": "latency p95", "first_token_seconds.p50": "first token p50",
-    "tokens_per_second": "tokens a second", "cost_per_1000": "USD per 1,000", "errors": "errors",
+    "cost_per_1000": "USD per 1,000", "seconds.p50": "latency p50", "seconds.p95": "latency p95", "first_token_seconds.p50": "first token p50",
+    "tokens_per_second": "tokens a second", "errors": "errors",
 }  # fmt: skip
-LOWER = frozenset({"seconds.p50", "seconds.p95", "first_token_seconds.p50", "cost_per_1000", "errors"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +124,8 @@ def numbers(results: Results, quality: Sequence[str], warm: Collection[str] = ()
     found = [_number(name, results.series(name), "mean", results.lower_is_better(name)) for name in quality]
     anew, in_time = asked_anew(results), timed(results, warm)
     cached = "answered from the cache" if len(anew.runs) < len(results.runs) and not anew.runs else ""
+    cost = anew.series("cost").estimate()
+    found.append(_scaled("cost_per_1000", cost, 1000.0, cached or anew.series("cost").why or "the price is not known"))
     for name, series, statistic in (
         ("seconds.p50", "seconds", "p50"), ("seconds.p95", "seconds", "p95"),
         ("first_token_seconds.p50", "first_token_seconds", "p50"),
@@ -132,8 +133,6 @@ def numbers(results: Results, quality: Sequence[str], warm: Collection[str] = ()
         one = _number(name, in_time.series(series), statistic, True)
         found.append(replace(one, why=cached or one.why) if one.value is None else one)
     found.append(_speed(in_time))
-    cost = anew.series("cost").estimate()
-    found.append(_scaled("cost_per_1000", cost, 1000.0, cached or anew.series("cost").why or "the price is not known"))
     found.append(_number("errors", results.series("errors"), "mean", True))
     return found
 

@@ -63,7 +63,7 @@ UNBUILT = frozenset({
     "docs",
 })  # fmt: skip
 BUILT = frozenset({
-    "v1", "traces", "sessions", "users", "stats", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "compare", "labels", "lineage", "debt", "audit", "settings",
+    "v1", "traces", "sessions", "users", "stats", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "bakeoffs", "compare", "labels", "lineage", "debt", "audit", "settings",
     "static", "login", "logout", "invitation", "metrics",
 })  # fmt: skip
 _NEXT = {"": "light", "light": "dark", "dark": "system"}

@@ -1,0 +1,84 @@
+"""The page of a bake-off: its table, plots and recommendation; for programs too; in a browser, light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+from serving import serving
+from test_server_browser import barriers, browser, opened, sideways  # noqa: F401 # pyright: ignore[reportMissingImports]
+
+import afere.store
+from afere.base.project import find_project
+from afere.evals import find_suite, read_suite
+from afere.evals.bakeoff import Bakeoff
+from afere.evals.sweep import Require, Sweep
+from afere.models import Request
+from afere.net import Call, send
+from afere.testing import Answer, OpenAIServer
+
+NASTY = "<b>big</b>"
+
+
+def says(request: Request) -> Answer:
+    number = int(request.messages[-1].text.split()[-1])
+    return Answer(str(number) if request.parameters["model"] == NASTY or number % 10 < 5 else "no idea")
+
+
+@pytest.fixture
+def site(project: Path) -> Iterator[str]:
+    """A server over a store with one bake-off of three models, one of them left out."""
+    with OpenAIServer(says, models=("small", NASTY)) as models:
+        entries = {
+            "small": {"model": f"{models.url}#small", "prices": {"input": 1, "output": 2}, "licence": "mit"},
+            NASTY: {"model": f"{models.url}#{NASTY}", "prices": {"input": 30, "output": 60}, "licence": "mit"},
+            "closed": {"model": "openai:gpt-4.1-mini", "licence": "proprietary"},
+        }
+        (project / "afere.yaml").write_text(json.dumps({"project": "handbook", "models": entries}))
+        for folder in ("prompts", "evals", "data"):
+            (project / folder).mkdir()
+        (project / "prompts/answer.md").write_text("---\nmodel: small\n---\nSay the number: {{question}}")
+        (project / "evals/qa.yaml").write_text("target: prompts/answer.md\ndata: data/qa.jsonl\nscorers: [exact]\n")
+        rows = [{"input": {"question": f"it is {i}"}, "expected": str(i)} for i in range(30)]
+        (project / "data/qa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        here = find_project()
+        sweep = Sweep(models=(NASTY, "closed"), require=Require(licence=("mit",)))
+        Bakeoff.of(read_suite(find_suite("qa", here), here), sweep, here).run()
+    with afere.store.open(project / ".afere", project="handbook") as session, serving(session) as url:
+        yield url
+
+
+def got(url: str) -> tuple[int, str]:
+    answer = send(Call("GET", url))
+    return answer.status, answer.body.decode()
+
+
+def test_the_page_says_what_the_record_says(site: str) -> None:
+    record = json.loads(got(f"{site}/bakeoffs/1.json")[1])
+    status, html = got(f"{site}/bakeoffs/1")
+    assert status == 200
+    assert record["recommendation"]["names"] == [NASTY]
+    assert "&lt;b&gt;big&lt;/b&gt; is shown to be better than openai:small (current)" in html.replace("&#x2f;", "/")
+    assert NASTY not in html
+    assert "its licence is proprietary, and one of mit is asked for" in html
+    assert html.count('<g class="point') == 2 * 2  # two models against cost and against latency
+    for one in record["cells"][1]["against"]:
+        assert f'data-difference="{one["value"]}"' in html
+    assert json.loads(got(f"{site}/bakeoffs.json")[1])["items"][0]["ref"] == "report:1"
+    assert "/handbook/bakeoffs/1" in got(f"{site}/bakeoffs")[1].replace("&#x2f;", "/")
+    assert got(f"{site}/bakeoffs/7")[0] == 404
+    assert got(f"{site}/bakeoffs/x")[0] == 400
+
+
+@pytest.mark.browser
+def test_the_page_has_no_barrier_and_fits_a_phone(browser: Browser, site: str) -> None:  # noqa: F811
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        for page in opened(browser, site, viewport={"width": width, "height": 844}, color_scheme=scheme):
+            for path in ("/bakeoffs", "/bakeoffs/1"):
+                page.goto(path)
+                assert sideways(page) <= 0
+                assert barriers(page) == []
+            assert page.locator("svg.plot").first.is_visible()
