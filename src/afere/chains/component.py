@@ -22,7 +22,7 @@ from afere.base.project import Project
 from afere.base.steps import Steps, adrive, drive
 from afere.chains.calls import CACHED, answer
 from afere.chains.fetching import REFRESH, Fetcher, Found, found_by, packaged
-from afere.chains.prompt import Prompt, load_prompt, stored_prompt
+from afere.chains.prompt import FOREIGN, Prompt, load_prompt, stored_prompt
 from afere.chains.recorded import reply_of
 from afere.chains.template import nearest
 from afere.chains.tool import specs
@@ -34,7 +34,7 @@ from afere.tracing import LiveSpan, played, span, start
 from afere.tracing.scope import holding
 
 _log = logging.getLogger("afere")
-_FILES = (".md", ".txt", ".jinja", ".j2", ".prompt")
+_FILES = (".md", ".txt", ".jinja", ".j2", *FOREIGN)
 _SWAPPED = otel.create_key("afere-swapped-components")
 _STILL = otel.create_key("afere-files-stand-still")
 _FRESH = 1.0  # seconds for which a reference is not looked up again

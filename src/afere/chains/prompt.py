@@ -19,8 +19,14 @@ from afere.base.document import Document, check, read_yaml, schema_problem
 from afere.base.errors import BadPrompt, BadReference
 from afere.base.message import Message, message
 from afere.base.project import Project
-from afere.chains.template import Template, gather, nearest, read_text, split_roles
+from afere.chains.template import Section, Template, gather, nearest, read_text, split_roles
 
+FOREIGN = (
+    ".prompt.yml",
+    ".prompt.yaml",
+    ".prompty",
+    ".prompt",
+)  # how files of other tools are named; see chains.shapes
 _SHORT = ("string", "number", "integer", "boolean", "array", "object", "null")
 _SCHEMA: Json = {"type": "object"}
 
@@ -93,6 +99,7 @@ class Prompt:
     model: str | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
     owner: str | None = None
+    description: str | None = None
     file: str = ""
     files: tuple[tuple[Path, tuple[int, int]], ...] = ()
 
@@ -191,12 +198,14 @@ def as_text(value: Json) -> str:
 
 
 def load_prompt(path: Path, project: Project, *, text: str | None = None) -> Prompt:
-    """Read a prompt file and what it includes and quotes. Errors name file, line and field.
+    """Read a prompt file, ours or another tool's, and what it includes and quotes. Errors name file, line and field.
 
     `text`: as if the file said this; what it includes is read from the disk.
     """
     before = _stamp(path)  # taken first: an edit while reading is then seen at the next call
     text = read_text(path) if text is None else text
+    if path.name.endswith(FOREIGN):
+        return _foreign(path, text, before)
     document, body, line = _front_matter(text, str(path))
     fields = cast("dict[str, Json]", document.value or {})
     sections = split_roles(body, file=str(path), first_line=line)
@@ -215,6 +224,23 @@ def load_prompt(path: Path, project: Project, *, text: str | None = None) -> Pro
         str(name) if name is not None else _stem(path), body, document, examples,
         {key: included for key, (included, _) in found.items()}, first_line=line, files=tuple(stamps),
     )  # fmt: skip
+
+
+def _foreign(path: Path, text: str, stamp: tuple[int, int]) -> Prompt:
+    """A prompt of another tool. BadPrompt where part of what it says would be missing."""
+    from afere.chains.shapes import read_shape
+
+    found = read_shape(path, text)
+    if lost := next((one for one in found.told if one.spoils), None):
+        raise BadPrompt(
+            f"{path}: {lost.field}: {lost.why}. To see all that is left out and go on without it: "
+            f"afere prompt convert {path.name} --to afere"
+        )
+    given = {key: value for key, value in found.fields.items() if key != "name" and value not in (None, {}, [])}
+    document = Document(cast("Json", given), str(path))
+    check(document, PROMPT_SCHEMA, error=BadPrompt)
+    name = found.name
+    return _build(name, found.body, document, None, {}, sections=found.sections, files=((path, stamp),))
 
 
 def stored_prompt(artifact: Artifact) -> Prompt:
@@ -236,6 +262,7 @@ def prompt_of(name: str, body: str, *, label: str, **fields: Json) -> Prompt:
 def _build(
     name: str, body: str, document: Document, examples: Json, includes: Mapping[str, str], *,
     first_line: int = 1, files: tuple[tuple[Path, tuple[int, int]], ...] = (),
+    sections: tuple[Section, ...] | None = None,
 ) -> Prompt:  # fmt: skip
     fields, file = cast("dict[str, Any]", document.value or {}), document.file
     try:
@@ -250,7 +277,9 @@ def _build(
     output = cast("Mapping[str, Json] | None", fields.get("output"))
     if output is not None:
         _check_schema(output, document, ("output",))
-    template = Template(split_roles(body, file=file, first_line=first_line), includes, file)
+    if sections is None:
+        sections = split_roles(body, file=file, first_line=first_line)
+    template = Template(sections, includes, file)
     if inputs is not None:
         for word, place in template.names.items():
             if word not in inputs:
@@ -263,7 +292,7 @@ def _build(
     shots = tuple(Example(pair["input"], pair["output"]) for pair in cast("Sequence[Any]", examples or ()))
     return Prompt(
         name, body, template, inputs, output, shots, tuple(fields.get("tools") or ()), fields.get("model"),
-        fields.get("parameters") or {}, fields.get("owner"), file, files,
+        fields.get("parameters") or {}, fields.get("owner"), fields.get("description"), file, files,
     )  # fmt: skip
 
 

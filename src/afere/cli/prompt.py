@@ -185,20 +185,25 @@ def blame(place: Place, name: str) -> None:
 
 @prompt.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--to", "shape", type=click.Choice(["afere", "github", "langfuse", "mlflow"]), required=True)
+@click.option(
+    "--to", "shape", type=click.Choice(["afere", "github", "langfuse", "mlflow", "prompty", "dotprompt"]), required=True
+)
 @placed
 def convert(place: Place, file: Path, shape: str) -> None:
-    """Print a prompt in another shape: afere's file, GitHub Models' .prompt.yml, Langfuse's or MLflow's JSON.
+    """Print a prompt in another shape: afere's file, GitHub Models' .prompt.yml, Langfuse's or MLflow's JSON, Microsoft's .prompty,
+    Google's dotprompt.
 
-    A construct that does not mean the same there is refused by name; fields that find no place are told on stderr.
+    A construct that does not mean the same there is refused by name and line. What is changed or left out is told on stderr,
+    field by field.
     """
-    from afere.govern.promptshapes import read_shaped, write_shaped
+    from afere.chains.shapes import shaped, write_shape
 
-    found = read_shaped(file.absolute(), place.here())
-    text = write_shaped(found, shape)
-    if found.lost:
-        click.echo(f"left out: {', '.join(found.lost)}", err=True)
-    place.show({"text": text, "left_out": list(found.lost)}, lambda _: click.echo(text, nl=False))
+    text, told = write_shape(shaped(file.absolute(), place.here()), shape)
+    for one in told:
+        if one.how != "kept":
+            click.echo(printable(f"{one.how:<8}{one.field}{f': {one.why}' if one.why else ''}"), err=True)
+    report = [one.to_json() for one in told]
+    place.show({"text": text, "report": report}, lambda _: click.echo(text, nl=False))
 
 
 def _told(place: Place, done: Done) -> int:

@@ -15,9 +15,10 @@ from afere.base.extension import load
 from afere.base.project import Project
 from afere.chains import Chain, Component, chain, resolve_chain
 from afere.chains.framework import asked_of
+from afere.chains.prompt import FOREIGN
 from afere.store import Session
 
-_FILES = (".md", ".txt", ".jinja", ".j2", ".prompt")
+_FILES = (".md", ".txt", ".jinja", ".j2", *FOREIGN)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from afere.base.canonical import Json
 from afere.base.document import Document, check, read_yaml
 from afere.base.errors import AfereError, BadPrompt, NotFound
 from afere.base.project import Project
-from afere.chains.prompt import Prompt, load_prompt
+from afere.chains.prompt import FOREIGN, Prompt, load_prompt
 from afere.chains.shots import read_rows
 from afere.chains.template import read_text
 from afere.data.rows import Row
@@ -32,7 +32,7 @@ from afere.govern.prompts import prompt_files
 from afere.govern.promptsnapshots import Snapshots
 
 ENDINGS = (".test.yaml", ".test.yml")
-PROMPT_ENDINGS = (".md", ".prompt.yml", ".prompt.yaml", ".prompty", ".prompt")
+PROMPT_ENDINGS = (".md", *FOREIGN)
 _SHOWN_ROWS = 3  # of the rows of one test that fail
 
 _ROLES = ("system", "user", "assistant", "tool")
