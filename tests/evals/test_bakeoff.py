@@ -8,9 +8,11 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +187,9 @@ def test_the_better_model_is_recommended_and_what_is_not_shown_is_said(suite: Pa
     assert number(cells["mid"], "cost_per_1000")["value"] == pytest.approx(5 * small["value"], rel=0.01)
     for name in ("seconds.p50", "seconds.p95", "first_token_seconds.p50", "tokens_per_second"):
         assert number(cells["mid"], name)["value"] > 0
+    shown = cli("show", "report:1")[1]
+    assert "big is shown to be better than openai:small (current)" in shown
+    assert "latency p95" in shown
     text = (suite / "record.md").read_text()
     assert "big is shown to be better than openai:small (current)" in text
     assert "| mid | 0.600 (" in text
@@ -526,3 +531,35 @@ def test_a_server_that_fails_now_and_then_costs_no_answers(suite: Path, cli: Run
     status, out, _ = cli("bakeoff", "qa", "--models", "big", "--json")
     assert status == 0
     assert by_label(record(out))["big"]["runs"] == 40
+
+
+def test_addresses_are_compared_as_targets(suite: Path, cli: Run) -> None:
+    class Echo(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            said = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            text = said["question"].split()[-1] if self.path == "/good" else "no idea"
+            body = json.dumps(text).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        (suite / "evals/qa.yaml").write_text(f"name: qa\ntarget: {url}/bad\ndata: data/qa.jsonl\nscorers: [exact]\n")
+        status, out, _ = cli("sweep", "qa", "--target", f"{url}/good", "--json")
+        server.shutdown()
+    assert status == 0
+    assert record(out)["recommendation"]["names"] == [f"{url}/good"]
+
+
+def test_what_it_will_cost_is_known_from_the_same_cell_of_before(suite: Path, cli: Run) -> None:
+    before = record(cli("bakeoff", "qa", "--models", "mid,big", "--json")[1])
+    paid = number(by_label(before)["big"], "cost_per_1000")["value"] * 40 / 1000
+    again = record(cli("bakeoff", "qa", "--models", "big,free", "--dry-run", "--json")[1])
+    low, high = next(cell["cost"] for cell in again["cells"] if cell["label"] == "big")
+    assert low <= paid <= high <= paid * 1.5

@@ -29,6 +29,7 @@ _TRACE = re.compile(r"[0-9a-f]{6,32}")
 @placed
 def show(place: Place, what: str, *, messages: bool) -> None:
     """Show an artifact, such as prompt:answer@production, or a trace by the first digits of its id."""
+    from afere.cli.bakeoff import draw_record
     from afere.cli.drawing import chain_json, draw_artifact, draw_trace, trace_json
 
     with place.session() as session:
@@ -47,7 +48,8 @@ def show(place: Place, what: str, *, messages: bool) -> None:
                 f"No trace begins with {what}, and no artifact is called so. List traces: afere traces"
             ) from error
         value = chain_json(artifact, session) if place.json and artifact.kind == "chain" else artifact
-        place.show(value, lambda console: draw_artifact(console, artifact, session))
+        draw = draw_record if artifact.kind == "report" else draw_artifact
+        place.show(value, lambda console: draw(console, artifact, session))
 
 
 @click.command()

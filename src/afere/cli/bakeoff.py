@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from afere.evals.forecast import Forecast
     from afere.evals.grid import Cell
     from afere.evals.sweep import Sweep
+    from afere.store import Session
 
 _WIDE = 4  # cells beside one another; more of them are lines
 _NEVER = float("inf")  # USD above which Running asks: the whole was asked about already
@@ -216,7 +217,13 @@ def _run(place: Place, suite: str, choice: Choice, given: Mapping[str, Any], *, 
     if choice.markdown:
         write_report(choice.markdown, markdown(record, artifact.ref))
     command = shlex.join(["afere", "bakeoff" if only_models else "sweep", *sys.argv[2:]])
-    place.show({"ref": artifact.ref, **record}, lambda console: _draw(console, artifact, command))
+
+    def draw(console: Console) -> None:
+        draw_record(console, artifact, made.session)
+        following = f"{command} --resume" if not record["complete"] and "--resume" not in command else "afere ui"
+        console.print(f"\nNext: {following}   the page: /bakeoffs/{artifact.name}", style="dim", markup=False)
+
+    place.show({"ref": artifact.ref, **record}, draw)
     return Exit.DONE if record["complete"] else Exit.WORLD_FAILED
 
 
@@ -268,13 +275,17 @@ def _draw_forecast(console: Console, made: Bakeoff, found: Sequence[tuple[Cell, 
     console.print(f"{many(len(found), 'combination')} x {many(runs, 'run')}: {cost}{again}", markup=False)
 
 
-def _draw(console: Console, artifact: Artifact, command: str) -> None:
-    """The recommendation, the table, who is left out, and what to know."""
+def draw_record(console: Console, artifact: Artifact, session: Session) -> None:
+    """The table, the recommendation, who is left out, and what to know. Another report is drawn as any artifact is."""
     from rich.text import Text
 
-    from afere.evals.bakeoff import bakeoff_record
+    from afere.cli.drawing import draw_artifact
+    from afere.evals.bakeoff import bakeoff_record, is_bakeoff
     from afere.evals.bakeoff_text import known_of, lines
 
+    if not is_bakeoff(artifact):
+        draw_artifact(console, artifact, session)
+        return
     record = bakeoff_record(artifact)
     console.print(Text(f"{artifact.ref} {record['name']}: {record['cases']} cases on {record['dataset'][0]}", "bold"))
     _draw_table(console, record)
@@ -291,8 +302,6 @@ def _draw(console: Console, artifact: Artifact, command: str) -> None:
         console.print(Text.assemble((f"  {cell['label']}: ", "dim"), (known_of(cell["facts"]), "dim")))
     for line in lines(record):
         console.print(line, style="dim", markup=False)
-    following = f"{command} --resume" if not record["complete"] and "--resume" not in command else "afere ui"
-    console.print(f"\nNext: {following}   the page: /bakeoffs/{artifact.name}", style="dim", markup=False)
 
 
 def _draw_table(console: Console, record: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -79,7 +80,7 @@ class Bakeoff:
         """The evaluation of one cell."""
         suite = self.suite
         return Plan(
-            f"{suite.name}.{self.cells.index(cell)}", cell.subject, suite.data, suite.scorers, suite.baseline, self.repeats,
+            _named(suite.name, cell), cell.subject, suite.data, suite.scorers, suite.baseline, self.repeats,
             shape=suite.shape, part_of=part_of,
         )  # fmt: skip
 
@@ -173,6 +174,12 @@ class Bakeoff:
             return experiment(ref, session=self.session, project=self.project)
         except NotFound:
             return None
+
+
+def _named(suite: str, cell: Cell) -> str:
+    """A name of its own for what runs in a cell, so that only runs of the same say what it will take: `qa.mid-3f2a1b`."""
+    label = re.sub(r"[^a-z0-9]+", "-", cell.label.lower()).strip("-")[:40].strip("-")
+    return f"{suite}.{label}-{cell.key.removeprefix('sha256:')[:6]}"
 
 
 def _holds(measure: str, scorer: str) -> bool:
@@ -349,9 +356,14 @@ def _too_dear(table: Sequence[Number], sweep: Sweep) -> str | None:
     return f"it costs {cost.value:.4g} USD per 1,000 requests ({cost.low:.4g} to {cost.high:.4g}), and at most {most:g} is asked for"
 
 
+def is_bakeoff(artifact: Artifact) -> bool:
+    """Whether it is the record of a bake-off or sweep, among the reports there are."""
+    content = artifact.content
+    return artifact.kind == "report" and isinstance(content, dict) and content.get("report") == KIND
+
+
 def bakeoff_record(artifact: Artifact) -> Mapping[str, Any]:
     """The content of a record. BadInput if the artifact is another report."""
-    content = cast("Mapping[str, Any]", artifact.content)
-    if artifact.kind != "report" or content.get("report") != KIND:
+    if not is_bakeoff(artifact):
         raise BadInput(f"{artifact.ref} is no bake-off.")
-    return content
+    return cast("Mapping[str, Any]", artifact.content)

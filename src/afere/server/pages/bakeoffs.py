@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadReference
-from afere.evals.bakeoff import KIND, bakeoff_record
+from afere.evals.bakeoff import bakeoff_record, is_bakeoff
 from afere.evals.bakeoff_text import answer_of, columns, heading, known_of, lines
 from afere.server import words
 from afere.server.pages.asked import Asked
@@ -105,8 +105,7 @@ class BakeoffPage:
 def list_page(session: Session, asked: Asked) -> BakeoffsPage:
     """All bake-offs and sweeps, newest first."""
     found = session.find("artifacts", kind="report", limit=asked.limit, cursor=asked.cursor)
-    items = tuple(one for one in found.items if cast("Mapping[str, Any]", one.content).get("report") == KIND)
-    return BakeoffsPage(items, found.next)
+    return BakeoffsPage(tuple(filter(is_bakeoff, found.items)), found.next)
 
 
 def page(session: Session, asked: Asked) -> BakeoffPage:
