@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from afere.base.project import find_project
-from afere.data import Row
+from afere.data import Row, dataset
 from afere.evals.promptfoo import read_config
 from afere.evals.promptfoo.config import Target
 from afere.evals.promptfoo.grading import PromptfooScorer
@@ -44,8 +44,8 @@ def test_every_assertion_says_what_promptfoo_says(name: str, project: Path) -> N
     for plan in config.plans:
         target: Any = plan.subject.run
         assert isinstance(target, Target)
-        (passed, *_), rows = plan.scorers, plan.data
-        assert isinstance(passed, PromptfooScorer) and isinstance(rows, list)
+        (passed, *_), rows = plan.scorers, dataset(plan.data).rows  # type: ignore[arg-type]
+        assert isinstance(passed, PromptfooScorer)
         for row in rows:
             ours = _run(target, row)
             theirs = _theirs(

@@ -321,17 +321,22 @@ class _Runs:
         return self._moves[kind, measure]
 
     def worst(self) -> list[Case]:
-        """The cases that moved most beyond their spread: by a verdict, else by their words."""
-        names = self.judged or [TEXT]
+        """The cases that moved most beyond their spread: by a verdict, else by their words; one of each kind first."""
         found = [
             (one.beyond, one.row, kind, name)
             for kind in self.kinds
-            for name in names
+            for name in self.judged or [TEXT]
             for one in self.moved(kind, name)
             if one.beyond > 0
         ]
         found.sort(key=lambda one: (-one[0], one[1], one[3]))
-        return [self._case(*one) for one in found[:_WORST]]
+        places: Counter[str] = Counter()
+        turns: list[tuple[int, tuple[float, str, str, str]]] = []
+        for one in found:
+            turns.append((places[one[2]], one))
+            places[one[2]] += 1
+        turns.sort(key=lambda one: one[0])
+        return [self._case(*one) for _, one in turns[:_WORST]]
 
     def _case(self, beyond: float, id_: str, kind: str, name: str) -> Case:
         of = self.changes[id_][0]

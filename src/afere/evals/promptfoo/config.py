@@ -15,6 +15,7 @@ from afere.base.errors import BadInput
 from afere.base.project import Project
 from afere.chains.template import read_text
 from afere.data import Row
+from afere.data import dataset as dataset_of
 from afere.evals.promptfoo.assertions import Reading
 from afere.evals.promptfoo.cases import Cases
 from afere.evals.promptfoo.files import FILE, Folder
@@ -121,7 +122,13 @@ class _Reader:
             asserts = [cast("list[dict[str, Json]]", one.metadata["assert"]) for one in mine]
             target = Subject(name, Target(prompt, provider, self.at.programs))
             plans.append(
-                Plan(name, target, mine, scorers_of(tests, asserts), self.at.folder.path / f"{name}.baseline.json")
+                Plan(
+                    name,
+                    target,
+                    dataset_of(mine, name=_slug(stem)),
+                    scorers_of(tests, asserts),
+                    self.at.folder.path / f"{name}.baseline.json",
+                )
             )
         if not plans:
             raise BadInput(f"{self.document.at(('prompts',))}: no test is for any of the prompts and providers.")
