@@ -161,6 +161,7 @@ def test_a_grader_that_is_down_is_no_verdict(config: Path, run: Run) -> None:
     (made,) = json.loads(out)
     assert status == 3
     assert "2 tests have no verdict" in err
+    assert "what a model grades will have no verdict: set models.judge in afere.yaml" in err
     assert made["measures"][0]["n"] == 0 and made["measures"][0]["missing"] == 3
 
 
@@ -299,3 +300,32 @@ def test_a_provider_in_javascript_is_asked(config: Path, run: Run) -> None:
     )
     status, out, err = run("eval", "promptfooconfig.yaml", "--json")
     assert status == 0, (out, err)
+
+
+def test_tests_and_vars_that_a_program_makes(config: Path, run: Run) -> None:
+    (config.parent / "make.py").write_text(
+        "import pathlib\n"
+        "def generate_tests():\n    pathlib.Path('ran').touch()\n"
+        "    return [{'vars': {'x': str(i), 'y': 'file://make.py:get_var'}, 'assert': [{'type': 'contains', 'value': 'y of 3'}]} for i in range(3)]\n"
+        "def get_var(name, prompt, others):\n    return {'output': f'{name} of 3'}\n"
+    )
+    config.write_text("prompts: ['{{x}} {{y}}']\nproviders: [echo]\ntests: file://make.py:generate_tests\n")
+    status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+    assert status == 0, (out, err)
+    assert json.loads(out)[0]["cases"] == 3
+    assert err.startswith("this file runs its own Python on this machine, as you\n3 of 3 assertions run")
+
+
+def test_a_folder_that_a_file_names_is_found_from_the_file(config: Path, run: Run) -> None:
+    inner = config.parent / "inner"
+    inner.mkdir()
+    (inner / "say.py").write_text(PROVIDER)
+    (inner / "one.txt").write_text("a {{city}}\n---\nb {{city}}\n")
+    (inner / "cities.yaml").write_text("city: [Rome, Bonn]\n")
+    (inner / "promptfooconfig.yaml").write_text(
+        "prompts: [file://*.txt]\nproviders: ['python:say.py:answer']\n"
+        "tests: [{vars: file://cities.yaml, assert: [{type: regex, value: '^[ab] (Rome|Bonn)'}]}]\n"
+    )
+    status, out, err = run("eval", "inner/promptfooconfig.yaml", "--json")
+    assert status == 0, (out, err)
+    assert [one["cases"] for one in json.loads(out)] == [2, 2]

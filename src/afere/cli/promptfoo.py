@@ -27,7 +27,7 @@ def run(
 
     if strange := [name for name, given in without.items() if given]:
         raise BadInput(f"{strange[0]}: {file.name} is promptfoo's. Leave out {strange[0]}, or write a suite.")
-    config = read_config(file, how.project)
+    config = read_config(file, how.project, told=lambda line: click.echo(line, err=True))
     for line in config.lines:
         click.echo(line, err=True)
     plans = [replace(one, against=against, repeats=repeats) for one in config.plans]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -69,16 +69,26 @@ def is_promptfoo(file: Path) -> bool:
     return "prompts" in keys and bool(keys & {"providers", "targets"}) and "scorers" not in keys
 
 
-def read_config(file: Path, project: Project) -> Config:
+def read_config(file: Path, project: Project, *, told: Callable[[str], None] = lambda _: None) -> Config:
     """Read a promptfoo file. BadInput names file and line; keys and assertions that are not read are in `lines`.
 
-    A file that makes its tests, prompts or vars by a program of its own runs that program here.
+    A file that makes its tests or vars by a program of its own runs that program here; `told` hears of it before.
     """
     document = read_yaml(read_text(file), file=file.name)
     if not isinstance(document.value, dict):
         raise BadInput(f"{file.name}: a promptfoo file is a mapping with prompts, providers and tests.")
     document = replace(document, value=_without_references(document.value, document.value))
-    return _Reader(document, Place(Folder(file.parent), project, Programs(file.parent))).config(file.stem)
+    programs = Programs(file.parent)
+    programs.told = lambda language: told(_owners({language}))
+    config = _Reader(document, Place(Folder(file.parent), project, programs)).config(file.stem)
+    programs.told = lambda _: None  # what runs from here on is in `lines`
+    return config
+
+
+def _owners(runs: set[str]) -> str:
+    """Whose code runs, said before it does."""
+    words = {"python": "Python", "javascript": "JavaScript", "exec": "commands"}
+    return f"this file runs its own {', '.join(sorted(words[one] for one in runs))} on this machine, as you"
 
 
 def _without_references(value: Json, root: Mapping[str, Json], depth: int = 0) -> Json:
@@ -161,10 +171,9 @@ class _Reader:
         runs = {one for provider in providers for one in provider.runs} | self.reading.runs
         runs |= {one.code.language for one in prompts if one.code is not None}
         if runs:
-            words = {"python": "Python", "javascript": "JavaScript", "exec": "commands"}
-            lines.append(
-                f"this file runs its own {', '.join(sorted(words[one] for one in runs))} on this machine, as you"
-            )
+            lines.append(_owners(runs))
+        if any(one.provider is None and one.model(self.at.project) is None for one in self.reading.graders.values()):
+            lines.append("what a model grades will have no verdict: set models.judge in afere.yaml, or options.provider")
         lines += [f"skipped: {one}" for one in strange]
         return (*lines, *(f"not read: {one}" for one in dict.fromkeys(unread)))
 

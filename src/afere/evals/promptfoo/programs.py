@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, cast
@@ -66,6 +67,7 @@ class Programs:
         self._folder, self._python, self._seconds = folder, python, seconds
         self._idle: dict[Language, list[_Child]] = {"python": [], "javascript": []}
         self._lock = threading.Lock()
+        self.told: Callable[[Language], None] = lambda _: None  # before the first process of a language starts
 
     def call(self, code: Code, *arguments: Json) -> Json:
         """What the function answers. ProgramFailed where it raises; WorldFailed where its process ends or takes too long."""
@@ -84,6 +86,7 @@ class Programs:
         return said["value"]
 
     def _start(self, language: Language) -> _Child:
+        self.told(language)
         if language == "python":
             return _Child([self._python, "-u", "-c", (_HOSTS / "host.py").read_text("utf-8")], self._folder, "python")
         found = node()
