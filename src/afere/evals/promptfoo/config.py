@@ -173,7 +173,9 @@ class _Reader:
         if runs:
             lines.append(_owners(runs))
         if any(one.provider is None and one.model(self.at.project) is None for one in self.reading.graders.values()):
-            lines.append("what a model grades will have no verdict: set models.judge in afere.yaml, or options.provider")
+            lines.append(
+                "what a model grades will have no verdict: set models.judge in afere.yaml, or options.provider"
+            )
         lines += [f"skipped: {one}" for one in strange]
         return (*lines, *(f"not read: {one}" for one in dict.fromkeys(unread)))
 
