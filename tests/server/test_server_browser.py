@@ -20,7 +20,7 @@ FAILED = f"{21:032x}"
 PAGES = (
     "/handbook", "/traces", "/traces?q=boo:x", f"/traces/{TRACE}", f"/traces/{FAILED}", f"/traces/{seeding.NASTY_TRACE}", f"/traces/{seeding.LONG_TRACE}",
     f"/traces/{seeding.RTL_TRACE}", "/prompts", "/prompts/answer/1..3", "/prompts/answer/3?show=text", "/datasets/handbook-eval", "/experiments", "/experiments/2",
-    "/compare/1/2", "/artifacts", "/artifacts/chain:qa", "/audit", "/lineage", "/lineage?of=prompt:answer", "/nothing",
+    "/compare/1/2", "/artifacts", "/artifacts/chain:qa", "/audit", "/tools", "/lineage", "/lineage?of=prompt:answer", "/nothing",
 )  # fmt: skip
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,13 +15,13 @@ from afere.govern.debt import Debt, Finding, Trend, Week, trend
 from afere.server import words
 from afere.server.figures import Spark, spark
 from afere.server.pages.asked import Asked
+from afere.server.pages.fresh import Fresh
 
 if TYPE_CHECKING:
     from afere.base.score import Score
     from afere.store import Session
 
 _USUAL = timedelta(days=90)
-_FRESH = 60.0  # seconds for which an audit is shown again
 _ANSWERS = {"error": "fail", "warning": "warn"}
 _COMMAND = re.compile(r"(afere [a-z]+ [^;,()]*|afere [a-z]+)")
 
@@ -130,11 +128,11 @@ def agree(session: Session, rule: str, place: str, why: str, until: str, *, with
         made = withdraw(session, rule, place, why=why)
     else:
         try:
-            finding = _AUDITS.of(session).audit.finding(rule, place)
+            finding = AUDITS.of(session).audit.finding(rule, place)
         except NotFound as error:  # the address is right, what was sent to it is not
             raise BadInput(str(error)) from None
         made = accept(session, finding, why=why, until=until)
-    _AUDITS.forget(session)
+    AUDITS.forget(session)
     return made
 
 
@@ -143,7 +141,7 @@ def page(session: Session, asked: Asked) -> DebtPage:
     from afere.govern.debt.moment import moment
 
     text = asked.get("as_of")
-    found = trend(session, _project(session), as_of=moment(text)) if text else _AUDITS.of(session)
+    found = trend(session, _project(session), as_of=moment(text)) if text else AUDITS.of(session)
     new = {one.key for one in found.new}
     parts = [
         Part(
@@ -161,34 +159,15 @@ def page(session: Session, asked: Asked) -> DebtPage:
     )  # fmt: skip
 
 
-class _Audits:
-    """The newest audit of each project of a store; one look at a time."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: dict[tuple[str, str], tuple[float, Trend]] = {}
-
-    def of(self, session: Session) -> Trend:
-        key = str(session.folder), session.project
-        session.require("read")
-        with self._lock:
-            made, found = self._kept.get(key, (0.0, None))
-            if found is None or time.monotonic() - made > _FRESH:
-                found = trend(session, _project(session))
-                self._kept[key] = time.monotonic(), found
-            return found
-
-    def forget(self, session: Session) -> None:
-        """Something was decided: look again when next asked."""
-        with self._lock:
-            self._kept.pop((str(session.folder), session.project), None)
-
-
-_AUDITS = _Audits()
-
-
 def _project(session: Session):
     return find_project(session.folder)
+
+
+def _audited(session: Session) -> Trend:
+    return trend(session, _project(session))
+
+
+AUDITS = Fresh(_audited)
 
 
 def _of(week: Week, debt: str) -> float:

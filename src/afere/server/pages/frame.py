@@ -44,6 +44,7 @@ GROUPS = (
         (
             Entry("prompts", "Prompts", "/prompts", "prompt"),
             Entry("datasets", "Datasets", "/datasets", "dataset"),
+            Entry("tools", "Tools", "/tools", "tool"),
             Entry("artifacts", "All artifacts", "/artifacts", "chain"),
         ),
     ),
@@ -59,11 +60,11 @@ GROUPS = (
 )
 # First words of addresses that no project is called by, since they are, or will be, pages and doors of the server.
 UNBUILT = frozenset({
-    "api", "chains", "monitors", "alerts", "jobs", "release", "gateway", "review", "models", "tools",
+    "api", "chains", "monitors", "alerts", "jobs", "release", "gateway", "review", "models",
     "docs",
 })  # fmt: skip
 BUILT = frozenset({
-    "v1", "traces", "sessions", "users", "stats", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "bakeoffs", "compare", "labels", "lineage", "debt", "audit", "settings",
+    "v1", "traces", "sessions", "users", "stats", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "bakeoffs", "tools", "compare", "labels", "lineage", "debt", "audit", "settings",
     "static", "login", "logout", "invitation", "metrics",
 })  # fmt: skip
 _NEXT = {"": "light", "light": "dark", "dark": "system"}
