@@ -453,11 +453,12 @@ def test_the_description_names_addresses_that_answer(site: str) -> None:
         "b": "2",
         "number": "1",
         "ref": "chain:qa",
+        "id": "e-001",
     }
     for path, methods in described["paths"].items():
         if "get" in methods and not path.startswith("/labels"):  # asks for an experiment that people can label
             user = read(site, "/users.json")["items"][0]["name"]
-            names = {"datasets": "handbook-eval", "sessions": "s-1", "users": quote(user)}
+            names = {"datasets": "handbook-eval", "sessions": "s-1", "users": quote(user), "tools": "leave_balance"}
             name = names.get(path.split("/")[1], "answer")
             there = path.format(**{**filled, "name": name})
             assert read(site, there) is not None
