@@ -92,3 +92,13 @@ def test_diff_tells_variables_and_marks_the_words(run, monkeypatch) -> None:
     draw_places(console, changes)
     marked = [part for part in console.export_text(styles=True).split("\x1b[") if part.startswith("1;4")]
     assert [part.split("m", 1)[1].strip() for part in marked][:1] == ["very"]
+
+
+def test_what_lint_finds_is_told_when_a_prompt_is_pushed_and_promoted_and_keeps_nothing_back(run, write) -> None:
+    write("prompts/a.md", GOOD.replace("inputs: {q: string}", "inputs: {q: string, tone: {type: string, default: x}}"))
+    code, said = run("prompt", "push")
+    assert code == 0
+    assert "prompts/a.md:3: warning: the input 'tone' is declared" in said
+    code, said = run("promote", "prompt:a@1", "production", "--why", "ready")
+    assert code == 0
+    assert "prompt:a@1: warning: the input 'tone' is declared" in said

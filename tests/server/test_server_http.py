@@ -26,7 +26,7 @@ TRACE = f"{1:032x}"
 PAGES = (
     "/", "/handbook", "/handbook?over=7d", "/traces", "/traces?q=status:error", f"/traces/{TRACE}", f"/traces/{TRACE[:31]}", f"/traces/{seeding.NASTY_TRACE}",
     f"/traces/{seeding.LONG_TRACE}", f"/traces/{seeding.RTL_TRACE}", f"/traces/{seeding.RUNNING_TRACE}", "/prompts", "/prompts/answer", "/prompts/answer/1..3",
-    "/prompts/answer/production", "/prompts/answer/3?show=used", "/datasets", "/datasets/handbook-eval", "/datasets/handbook-eval/1", "/experiments",
+    "/prompts/answer/production", "/prompts/answer/3?show=used", "/prompts/answer/3?show=models", "/prompts/answer/3?show=checks", "/datasets", "/datasets/handbook-eval", "/datasets/handbook-eval/1", "/experiments",
     "/experiments/1", "/experiments/2", "/experiments/2?show=failed", "/experiments/3", "/compare/1/2", "/artifacts", "/artifacts?kind=chain", "/artifacts/chain:qa",
     "/artifacts/decision:2", "/audit", "/tools", "/lineage?of=qa", "/handbook/traces",
 )  # fmt: skip

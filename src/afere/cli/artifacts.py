@@ -12,7 +12,7 @@ import click
 from afere.base.artifact import AliasMove, Artifact, identity, parse_ref
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, NotFound, Refused
-from afere.cli.common import Place, placed
+from afere.cli.common import Place, placed, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -103,7 +103,7 @@ def diff(place: Place, a: str, b: str) -> None:
 @click.option("--decision", metavar="REF", help="The decision that lets it in; a protected alias asks for one.")
 @placed
 def promote(place: Place, ref: str, alias: str, why: str, decision: str | None) -> None:
-    """Move an alias, such as production, to the version that REF means."""
+    """Move an alias, such as production, to the version that REF means. What lint finds in a prompt is told on stderr."""
     with place.session() as session:
         artifact = _meant(ref, session, place.here())
         if artifact.version == 0:
@@ -114,6 +114,11 @@ def promote(place: Place, ref: str, alias: str, why: str, decision: str | None) 
         name = f"{artifact.kind}:{artifact.name}@{alias}"
         move = session.alias(name, artifact.hash, why=why, decision=decision)
         place.show(move, lambda console: _draw_move(console, move))
+        if artifact.kind == "prompt":
+            from afere.govern.promptlint import lint_version
+
+            for one in lint_version(session, place.here(), artifact):
+                click.echo(printable(f"{one.place}: {one.severity}: {one.why} [{one.rule}]"), err=True)
 
 
 @click.command()

@@ -85,14 +85,22 @@ def pull(place: Place, names: tuple[str, ...], ours: tuple[str, ...], theirs: tu
 def push(place: Place, names: tuple[str, ...], ours: tuple[str, ...], theirs: tuple[str, ...], why: str) -> int:
     """Make a version in the registry of each prompt file that is newer; of all prompts, or of those named.
 
-    No alias moves. A prompt that the registry changed too is left alone and shown, with status 1.
+    No alias moves. A prompt that the registry changed too is left alone and shown, with status 1. What lint finds in the
+    files is told on stderr, and keeps nothing back.
     """
+    from afere.govern.promptlint import lint as check
     from afere.govern.promptsync import push as step
+    from afere.govern.promptsync import standings
 
     project = place.here()
     with place.session() as session:
         done = step(session, project, names, ours=set(ours), theirs=set(theirs), why=why)
-    return _told(place, done)
+        files = [one.file for one in standings(session, project, tuple(done.did))] if done.did else []
+        problems = check(session, project, files)[0] if files else []
+    status = _told(place, done)
+    for one in problems:
+        click.echo(printable(f"{one.place}: {one.severity}: {one.why} [{one.rule}]"), err=True)
+    return status
 
 
 @prompt.command()

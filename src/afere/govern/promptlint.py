@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from afere.base.canonical import Json
 from afere.base.document import schema_problem
 from afere.base.errors import AfereError, BadInput, NotFound
 from afere.base.project import Project
-from afere.chains.prompt import Example, Prompt, load_prompt
+from afere.chains.prompt import Example, Prompt, load_prompt, stored_prompt
 from afere.govern.debt.facts import Case, read_cases
 from afere.govern.prompts import PromptText, PromptVersion, prompt_files, read_prompt, read_prompts
 
 if TYPE_CHECKING:
+    from afere.base.artifact import Artifact
     from afere.store import Session
 
 _WORDS = 3  # an input of fewer words is no sign that an example was taken from an evaluation
@@ -69,6 +70,22 @@ def lint(session: Session, project: Project, files: Sequence[Path] = ()) -> tupl
         found[path] = list(_problems(prompt, read_prompt(path, shown), cases, project))
     kept = {path: problems for path, problems in found.items() if path.resolve() not in parts or files}
     return [problem for problems in kept.values() for problem in problems], len(kept)
+
+
+def lint_version(session: Session, project: Project, version: Artifact) -> list[Problem]:
+    """The problems of a version in the registry; places are its reference and the line of its template.
+
+    Rows of the project's suites are looked at where the store is that project's.
+    """
+    text = PromptText(version.name, str(cast("dict[str, Json]", version.content).get("template") or ""), None)
+    try:
+        prompt = stored_prompt(version)
+    except AfereError as problem:
+        return [Problem("broken", "error", version.ref, str(problem))]
+    text = replace(text, inputs=tuple(prompt.inputs) if prompt.inputs is not None else None)
+    cases = read_cases(session, project, []) if project.name == session.project else ()
+    found = _problems(prompt, text, list(cases), project)
+    return [replace(one, place=version.ref) for one in found if one.rule != "unowned"]
 
 
 def blame(session: Session, project: Project, name: str) -> list[Blamed]:

@@ -1,14 +1,27 @@
-"""Prompts: the list, and one of them with its versions, the difference of any two, where its aliases stand, and who uses it."""
+"""Prompts: the list, and one of them: versions, the difference of any two, results by model, checks, aliases, and who uses it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json
+from afere.base.clock import now_ns
 from afere.base.errors import BadInput
-from afere.server import textdiff
+from afere.base.project import find_project
+from afere.base.rule import BUILTIN
+from afere.govern.debt.facts import Facts, read_cases
+from afere.govern.debt.finding import Finding, Rules
+from afere.govern.debt.likeness import Likeness
+from afere.govern.debt.prompt import untested
+from afere.govern.debt.wording import sentences
+from afere.govern.impact import Impact, impact
+from afere.govern.pairings import Pairing, pairings
+from afere.govern.promptlint import Problem, lint_version
+from afere.govern.prompts import PromptText
+from afere.server import figures, textdiff
 from afere.server.pages.artifacts import Used, moves, users
 from afere.server.pages.asked import Asked, as_json
 
@@ -17,6 +30,8 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 _VERSIONS = 100
+_COLUMNS = 4  # versions beside each other
+_MEASURES = 3  # of one dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +78,49 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class ByModel:
+    """One model's line of a measure: its values by version, newest version first, and the newest one's interval."""
+
+    model: str
+    values: tuple[Pairing | None, ...]
+    newest: Pairing
+    figure: figures.Interval | None
+    measure: str
+
+    def value(self, one: Pairing) -> float | None:
+        """The measure in one of its experiments."""
+        return next((each["value"] for each in one.measures if each["name"] == self.measure), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A measure on one dataset: a line for each model, a column for each version."""
+
+    dataset: str
+    measure: str
+    versions: tuple[int, ...]
+    lines: tuple[ByModel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Results by model, and the pairings that they are drawn from."""
+
+    pairings: tuple[Pairing, ...]
+    tables: tuple[Measured, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What lint says of the version, the instructions that no evaluation case exercises, and what a change of it would touch."""
+
+    problems: tuple[Problem, ...]
+    untested: tuple[Finding, ...]
+    cases: int
+    impact: Impact
+
+
+@dataclass(frozen=True, slots=True)
 class PromptPage:
     """One version of a prompt among the others. `difference` is with the version before, or the two asked for."""
 
@@ -74,6 +132,8 @@ class PromptPage:
     more_users: int
     difference: Difference | None
     shown: str
+    models: Models | None = None
+    checks: Checks | None = None
 
     @property
     def newest(self) -> Artifact:
@@ -99,6 +159,8 @@ class PromptPage:
             "artifact": self.artifact.to_json(), "text": self.text, "versions": [one.to_json() for one in self.versions],
             "moves": [move.to_json() for move in self.moves], "used_by": as_json(self.used_by),
             "difference": as_json(self.difference),
+            **({"pairings": as_json(self.models.pairings)} if self.models else {}),
+            **({"checks": as_json(self.checks)} if self.checks else {}),
         }  # fmt: skip
 
 
@@ -118,8 +180,8 @@ def diff_page(session: Session, asked: Asked) -> PromptPage:
 
 
 def _page(session: Session, artifact: Artifact, before: Artifact | None, shown: str) -> PromptPage:
-    if shown not in ("diff", "text", "used"):
-        raise BadInput(f"show={shown!r}: one of diff, text, used.")
+    if shown not in ("diff", "text", "models", "checks", "used"):
+        raise BadInput(f"show={shown!r}: one of diff, text, models, checks, used.")
     versions = session.find("artifacts", kind="prompt", name=artifact.name, limit=_VERSIONS).items
     used, more = users(session, artifact.ref)
     text = prompt_text(artifact)
@@ -137,7 +199,54 @@ def _page(session: Session, artifact: Artifact, before: Artifact | None, shown: 
         more,
         difference,
         shown if difference or shown != "diff" else "text",
+        _models(session, artifact.name) if shown == "models" else None,
+        _checks(session, artifact) if shown == "checks" else None,
     )
+
+
+def _models(session: Session, name: str) -> Models:
+    found = pairings(session, name)
+    tables: list[Measured] = []
+    for dataset in dict.fromkeys(one.dataset for one in found):
+        here = [one for one in found if one.dataset == dataset]
+        names = dict.fromkeys(each["name"] for one in here for each in one.measures if each["value"] is not None)
+        own = [name for name in names if name.partition(".")[0] not in BUILTIN][:_MEASURES]
+        versions = tuple(sorted({one.version for one in here}, reverse=True)[:_COLUMNS])
+        for measure in own:
+            models = dict.fromkeys(one.model for one in here if one.version in versions)
+            lines = tuple(_by_model(model, measure, versions, here) for model in models)
+            tables.append(Measured(dataset, measure, versions, lines))
+    return Models(found, tuple(tables))
+
+
+def _by_model(model: str, measure: str, versions: Sequence[int], here: Sequence[Pairing]) -> ByModel:
+    values = tuple(
+        next((one for one in here if one.model == model and one.version == version), None) for version in versions
+    )
+    newest = next(one for one in values if one is not None)
+    said = next((each for each in newest.measures if each["name"] == measure), None)
+    figure = None
+    if said is not None and said["value"] is not None and said["low"] is not None:
+        figure = figures.interval(said["value"], said["low"], said["high"])
+    return ByModel(model, values, newest, figure, measure)
+
+
+def _checks(session: Session, artifact: Artifact) -> Checks:
+    """Files of the project count where the store is that project's."""
+    project = find_project(session.folder)
+    problems = lint_version(session, project, artifact)
+    cases = list(read_cases(session, project, [])) if project.name == session.project else []
+    text = PromptText(artifact.name, str(cast("dict[str, Json]", artifact.content).get("template") or ""), None)
+    found: list[Finding] = []
+    if cases:
+        facts = Facts(project, Rules(project.section("debt")), now_ns(), prompts=[text], cases=cases)
+        likeness = Likeness()
+        told = [one for one in sentences(text) if one.role != "assistant"]
+        likeness.learn([one.text for one in told])
+        found = list(untested(facts, {artifact.name: told}, likeness))
+    file = f"prompts/{artifact.name}.md"  # suites name the file
+    ours = project.name == session.project and project.path(file).is_file()
+    return Checks(tuple(problems), tuple(found), len(cases), impact(session, project, file if ours else artifact.ref))
 
 
 def prompt_text(artifact: Artifact) -> str:
