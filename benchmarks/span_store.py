@@ -1,4 +1,4 @@
-"""What the span store costs: CPU of writing, bytes on disk, and milliseconds of each question.
+"""What the span store costs: CPU of writing, bytes on disk, and milliseconds of each question and page.
 
 python benchmarks/span_store.py [SPANS]
 
@@ -13,9 +13,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import afere.store
 from afere.base.span import Span
+from afere.server.pages import over, traces
+from afere.server.pages.asked import Asked, as_json
+from afere.server.written import JsonResponse
+from afere.store import Session
 from afere.store.spans import SpanStore
 
 SECOND = 1_000_000_000
@@ -65,52 +71,72 @@ def best(question: Callable[[], object], times: int = 5) -> float:
     return min(rounds) * 1000
 
 
-def main() -> None:
-    """Write, then ask."""
-    spans = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+def write(store: SpanStore, spans: int) -> tuple[int, str]:
+    """Write so many, in batches; how many they are, and a trace among them."""
     chance, now = random.Random(1), time.time_ns()
+    used = wall = 0.0
+    count, kept, many = 0, "", spans // 8
+    for first in range(0, many, BATCH):
+        batch = [
+            span
+            for number in range(first, min(first + BATCH, many))
+            for span in trace(chance, number, now - 7 * 86_400 * SECOND + number * (7 * 86_400 * SECOND // many))
+        ]
+        begun, clock = time.process_time(), time.perf_counter()
+        store.write(batch)
+        used += time.process_time() - begun
+        wall += time.perf_counter() - clock
+        count += len(batch)
+        kept = batch[0].trace_id
+    print(f"load {os.getloadavg()[0]:.1f}; {count:,} spans")
+    print(f"write: {used / count * 1e6:.0f} ms of CPU per 1,000 spans ({count / wall:,.0f} spans/s)")
+    return count, kept
+
+
+def ask(store: SpanStore, kept: str) -> None:
+    """Each question that the store answers."""
+    for name, question in {
+        "latest 50 traces": store.find,
+        "status:error": lambda: store.find("status:error"),
+        "model:gpt-4.1 user:42": lambda: store.find("model:gpt-4.1 user:42"),
+        "session:s77": lambda: store.find("session:s77"),
+        "attr.tenant:t7 (filterable)": lambda: store.find("attr.tenant:t7"),
+        "attr.tenant:none (filterable)": lambda: store.find("attr.tenant:none"),
+        "name:nothing (which no span has)": lambda: store.find("name:nothing"),
+        "text of two words": lambda: store.find('"manager199 notice0"'),
+        "one trace": lambda: store.trace(kept),
+        "stats": store.stats,
+        "stats by model,hour since:7d": lambda: store.stats("since:7d", by=["model", "hour"]),
+        "stats by name since:24h": lambda: store.stats("since:24h", by=["name"]),
+        "stats by component": lambda: store.stats(by=["component"]),
+        "stats by version,chain": lambda: store.stats(by=["version", "chain"]),
+    }.items():
+        print(f"{name}: {best(question):.1f} ms")
+    slow = best(lambda: store.stats("-provider:x", by=["model", "hour"]), 1)
+    print(f"stats by model,hour from the spans: {slow:.0f} ms")
+
+
+def page(session: Session, asked: str) -> bytes:
+    """What the address /traces.json?q= answers."""
+    return bytes(JsonResponse(as_json(traces.page(session, Asked(query={"q": asked})))).body)
+
+
+def main() -> None:
+    """Write, then ask, then look."""
+    spans = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
     with tempfile.TemporaryDirectory() as folder:
         store = SpanStore(Path(folder), "bench", filterable=["tenant"])
-        used = wall = 0.0
-        count, traces = 0, spans // 8
-        kept = ""
-        for first in range(0, traces, BATCH):
-            batch = [
-                span
-                for number in range(first, min(first + BATCH, traces))
-                for span in trace(chance, number, now - 7 * 86_400 * SECOND + number * (7 * 86_400 * SECOND // traces))
-            ]
-            begun, clock = time.process_time(), time.perf_counter()
-            store.write(batch)
-            used += time.process_time() - begun
-            wall += time.perf_counter() - clock
-            count += len(batch)
-            kept = batch[0].trace_id
-        print(f"load {os.getloadavg()[0]:.1f}; {count:,} spans")
+        count, kept = write(store, spans)
         store.close()  # so that all of it is in the file
-        store = SpanStore(Path(folder), "bench", filterable=["tenant"])
         size = sum(file.stat().st_size for file in Path(folder).glob("spans.db"))
-        print(
-            f"write: {used / count * 1e6:.0f} ms of CPU per 1,000 spans ({count / wall:,.0f} spans/s), {size / count:.0f} bytes a span"
-        )
-        for name, question in {
-            "latest 50 traces": store.find,
-            "status:error": lambda: store.find("status:error"),
-            "model:gpt-4.1 user:42": lambda: store.find("model:gpt-4.1 user:42"),
-            "session:s77": lambda: store.find("session:s77"),
-            "attr.tenant:t7 (filterable)": lambda: store.find("attr.tenant:t7"),
-            "attr.tenant:none (filterable)": lambda: store.find("attr.tenant:none"),
-            "text of two words": lambda: store.find('"manager199 notice0"'),
-            "one trace": lambda: store.trace(kept),
-            "stats": store.stats,
-            "stats by model,hour since:7d": lambda: store.stats("since:7d", by=["model", "hour"]),
-            "stats by name since:24h": lambda: store.stats("since:24h", by=["name"]),
-        }.items():
-            print(f"{name}: {best(question):.1f} ms")
-        print(
-            f"stats by model,hour from the spans: {best(lambda: store.stats('-provider:x', by=['model', 'hour']), 1):.0f} ms"
-        )
+        print(f"on disk: {size / count:.0f} bytes a span")
+        store = SpanStore(Path(folder), "bench", filterable=["tenant"])
+        ask(store, kept)
         store.close()
+        with afere.store.open(folder, project="bench") as session:
+            for name, asked in (("", ""), (", a common word", "notice0"), (", a rare word", "manager199")):
+                print(f"page of traces{name}, as JSON: {best(partial(page, session, asked)):.1f} ms")
+            print(f"counts over the newest 1,000: {best(lambda: over.page(session, Asked())):.1f} ms")
 
 
 if __name__ == "__main__":

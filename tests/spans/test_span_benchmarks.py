@@ -13,7 +13,7 @@ HERE = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.mark.parametrize(
     ("file", "told"),
-    [("span_store.py", ("800 spans", "bytes a span", "one trace", "latest 50 traces")), ("tracing_overhead.py", ("calling thread", "lost 0"))],
+    [("span_store.py", ("800 spans", "bytes a span", "one trace", "latest 50 traces", "page of traces")), ("tracing_overhead.py", ("calling thread", "lost 0"))],
 )  # fmt: skip
 def test_a_benchmark_runs_small(file: str, told: tuple[str, ...]) -> None:
     done = subprocess.run(

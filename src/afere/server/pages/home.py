@@ -150,7 +150,7 @@ def page(session: Session, asked: Asked) -> HomePage:
     since = f"since:{over}" if over in WINDOWS else ""
     requests = session.spans.runs(f"{since} {_LIVE}", limit=_COUNTED + 1)
     more, requests = len(requests) > _COUNTED, requests[:_COUNTED]
-    evaluated = len(session.spans.runs(f"{since} environment:evaluation", limit=_COUNTED))
+    evaluated = _evaluations(session, since)
     timed = [(run.seconds, _whose(nth, run)) for nth, run in enumerate(requests) if run.seconds is not None]
     seconds, whose = [took for took, _ in timed], [one for _, one in timed]
     failed = sum(run.status == "error" for run in requests)
@@ -165,6 +165,13 @@ def page(session: Session, asked: Asked) -> HomePage:
         _latest(session, "experiment"), _latest(session, "decision"),
         sum(loss.count for loss in session.spans.losses()), bool(requests) or bool(session.spans.find(limit=1, brief=True).items),
     )  # fmt: skip
+
+
+def _evaluations(session: Session, since: str) -> int:
+    """How many runs of evaluations there are, at most what is counted; where counts by hour know of none, none are looked for."""
+    asked = f"{since} environment:evaluation"
+    known = session.spans.stats(asked)[0]["count"]
+    return len(session.spans.runs(asked, limit=_COUNTED)) if known else 0
 
 
 def _whose(nth: int, run: Run) -> str | int:
