@@ -274,3 +274,20 @@ def test_a_person_edits_adds_uploads_and_removes(
     now = rows(session)
     assert now["e-1"].expected == "uno"
     assert {row.input["question"] for row in now.values()} == {"What is 1?", "What is 2?", "A new one", "From a file"}
+
+
+def test_a_trace_becomes_a_row_from_its_page(fresh: Fresh) -> None:
+    url, session = fresh
+    with afere.span("qa", kind="chain") as span:
+        span.input({"question": "When?"})
+        span.output("At eight.")
+    afere.flush()
+    post = f"{url}/traces/{span.trace_id}/rows"
+    assert "row-dialog" in http_get(f"{url}/traces/{span.trace_id}")
+    status, place, _ = form(post, name="asked", right="yes", tags="essential", why="good question")
+    assert (status, place.partition("?")[0]) == (303, "/handbook/datasets/asked/1")
+    (row,) = rows(session, "dataset:asked").values()
+    assert (row.id, row.expected, row.tags) == (span.trace_id, "At eight.", ("essential",))
+    assert form(post, name="asked", why="again")[0] == 400
+    assert form(post, name="No Name", why="again")[0] == 400
+    assert form(f"{url}/traces/{'f' * 32}/rows", name="asked", why="x")[0] == 404

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afere.base.errors import Exit
-from afere.cli.common import Place, placed, printable
+from afere.base.errors import BadInput, Exit
+from afere.cli.common import Place, many, placed, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,6 +76,59 @@ def _said(item: Item, data: Dataset) -> str:
     rows = [f"{id_} ({data.places[id_]})" if id_ in data.places else id_ for id_ in item.rows[:4]]
     more = f" and {len(item.rows) - 4} more" if len(item.rows) > 4 else ""
     return printable(f"{', '.join(rows)}{more}: {item.says}")
+
+
+@dataset.command()
+@click.argument("name")
+@click.option(
+    "--trace",
+    "traces",
+    multiple=True,
+    metavar="ID",
+    help="This trace, by the first digits of its id; several times for more.",
+)
+@click.option(
+    "--traces",
+    "filter_",
+    metavar="FILTER",
+    help="The traces of a filter, such as 'chain:qa score.helpful:false since:7d'.",
+)
+@click.option("--most", type=click.IntRange(1), metavar="N", help="Of --traces: the newest so many; 200 unless said.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Of --traces: so many at random (a fixed seed).")
+@click.option("--right", is_flag=True, help="You vouch for the answers: they are the expected ones.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag for the rows, such as edge.")
+@click.option("--split", metavar="NAME", help="The split they go to.")
+@click.option("--why", metavar="TEXT", help="The reason; it stays with the version.")
+@placed
+def add(
+    place: Place, name: str, *, traces: tuple[str, ...], filter_: str | None, most: int | None, sample: int | None, right: bool,
+    tags: tuple[str, ...], split: str | None, why: str | None,
+) -> None:  # fmt: skip
+    """Add past traces to dataset NAME as rows, with where they come from; it is made if there is none.
+
+    Without --right a row has no expected answer and the tag `unreviewed`, until somebody says what is right. A trace that is
+    there already is left out.
+    """
+    from afere.evals.harvest import Harvest, harvest
+    from afere.evals.past import Wanted
+
+    if not traces and filter_ is None:
+        raise BadInput("Say which traces: --trace ID, or --traces FILTER.")
+    if filter_ is None and (most or sample):
+        raise BadInput("--most and --sample are of --traces: give a filter, such as --traces 'chain:qa since:7d'.")
+    wanted = Wanted(filter_, most, sample) if filter_ is not None else None
+    reason = why or f"from traces {filter_ if filter_ is not None else ', '.join(traces)}"
+    with place.session() as session:
+        done = harvest(session, name, Harvest(traces, wanted, tags, split, right), why=reason)
+
+    def draw(console: Console) -> None:
+        left = f"; left out: {', '.join(f'{n} {why}' for why, n in done.left_out.items())}" if done.left_out else ""
+        made = f"{done.data.ref}: {many(done.added, 'row')} added" if done.data else f"nothing new for dataset:{name}"
+        console.print(printable(made + left), markup=False)
+        if done.data:
+            console.print(f"next: afere dataset check {done.data.ref}", style="dim", markup=False)
+
+    place.show(done, draw)
 
 
 @dataset.command()

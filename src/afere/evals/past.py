@@ -97,9 +97,9 @@ def past(wanted: Wanted, name: str, project: Project) -> Past:
     left: Counter[str] = Counter()
     rows: list[dict[str, Json]] = []
     enough = wanted.sample or wanted.most or MOST
-    for trace_id in _ids(wanted, session):
+    for trace_id in ids_of(wanted, session):
         trace = session.spans.trace(trace_id)
-        found = _row(trace) if trace is not None else "removed meanwhile"
+        found = row_of(trace) if trace is not None else "removed meanwhile"
         if isinstance(found, str):
             left[found] += 1
         else:
@@ -129,7 +129,7 @@ def outcome_of(outcome: Outcome, session: Session) -> Outcome:
     )
 
 
-def _ids(wanted: Wanted, session: Session) -> Iterator[str]:
+def ids_of(wanted: Wanted, session: Session) -> Iterator[str]:
     """Ids of all that match: newest first, or in random order (the same one for the same traces)."""
     if wanted.sample is None:
         yield from _newest(wanted.asked, session, min(_PAGE, wanted.most or MOST))
@@ -148,7 +148,7 @@ def _newest(filter: str, session: Session, size: int) -> Iterator[str]:
             return
 
 
-def _row(trace: Trace) -> dict[str, Json] | str:
+def row_of(trace: Trace) -> dict[str, Json] | str:
     """A trace as a row; or why it is none."""
     root = trace.root
     if root.status in ("running", "paused"):

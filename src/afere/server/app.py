@@ -158,6 +158,8 @@ def create_app(
         Route("/{project}/labels/{number}", partial(changes.add_label, sessions), methods=["POST"]),
         Route("/datasets/{name}/rows", partial(rowchanges.change_rows, sessions), methods=["POST"]),
         Route("/{project}/datasets/{name}/rows", partial(rowchanges.change_rows, sessions), methods=["POST"]),
+        Route("/traces/{trace}/rows", partial(rowchanges.add_trace, sessions), methods=["POST"]),
+        Route("/{project}/traces/{trace}/rows", partial(rowchanges.add_trace, sessions), methods=["POST"]),
         Route("/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
         Route("/{project}/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
     ]

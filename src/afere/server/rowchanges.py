@@ -16,14 +16,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from afere.base.artifact import check_name
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadData, BadInput, Overtaken
 from afere.data import Dataset
 from afere.data.editing import Edit, edit, fits
 from afere.data.reading import Placed, parse_json, read_file
 from afere.data.rows import RowProblem
+from afere.evals.harvest import Harvest, harvest
 from afere.server.auth import actor_in, login_of
-from afere.server.changes import theme_of
+from afere.server.changes import read_form, theme_of
 from afere.server.pages import rows
 from afere.server.pages.asked import Asked
 from afere.server.pages.frame import Sessions, frame
@@ -85,6 +87,28 @@ async def change_rows(sessions: Sessions, request: Request) -> Response:
     except Exception:
         _log.exception("a change of rows failed")
         return problem(500, "The change failed inside afere and was not made; the log of the server says more.", "")
+
+
+async def add_trace(sessions: Sessions, request: Request) -> Response:
+    """`POST /traces/{trace}/rows` with name and why, and right, tags and split: the trace becomes a row of a dataset."""
+    accept = request.headers.get("accept", "")
+    try:
+        given = await read_form(request)
+
+        def made() -> str:
+            session = sessions.of(request.path_params.get("project"), actor_in(request))
+            name = check_name(given.get("name", "").strip(), "dataset")
+            tags = [one.strip() for one in given.get("tags", "").split(",") if one.strip()]
+            trace = str(request.path_params["trace"])
+            what = Harvest([trace], None, tags, given.get("split", "").strip() or None, bool(given.get("right")))
+            done = harvest(session, name, what, why=given.get("why", ""))
+            if done.data is None:
+                raise BadInput(f"The trace is no new row of dataset:{name}: {', '.join(done.left_out)}.")
+            return f"/{session.project}/datasets/{part(name)}/{done.data.artifact.version}?q={part(done.data.rows[-1].id)}#rows"
+
+        return RedirectResponse(await run_in_threadpool(made), 303)
+    except AfereError as error:
+        return problem(status_of(error), str(error), accept, theme=theme_of(request))
 
 
 def _answer(data: Dataset) -> Response:
