@@ -169,7 +169,7 @@ A bool is a rate, a number a mean, a text a share for each value. A row without 
 ```
 
 `of: COMPONENT` scores the output, the documents and the spans of that component; several runs of it in one trace count as their mean. `of: turn` scores each message that the assistant said in a conversation (or each span called `turn`),
-with what was said before as its input; the measure is then called `turn.NAME`, its mean over a session counts once, and a list of as many `expected` values is one for each turn.
+with what was said before as its input; the measure is then called `turn.NAME`, its mean over a session counts once, and a list of as many `expected` values is one for each turn. The first five turns stand beside it as `turn.NAME.turn1` and so on, over the sessions that have so many.
 
 ```python
 >>> talk = [{"role": "assistant", "content": "Hello!"}, {"role": "user", "content": "Leave?"}, {"role": "assistant", "content": "25 days"}]

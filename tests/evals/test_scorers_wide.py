@@ -201,7 +201,9 @@ def test_each_turn_of_a_conversation_is_scored_and_the_session_counts_once() -> 
     ]  # fmt: skip
     row = Row("r", {"messages": asked}, ["Hi!", "30"])
     found = named({"name": "right", "kind": "exact", "of": "turn"}).score(Case(row, {"messages": said}))
-    assert {name: one.value for name, one in found.items()} == {"turn.right": 0.5}
+    assert {name: one.value for name, one in found.items()} == {
+        "turn.right": 0.5, "turn.right.turn1": True, "turn.right.turn2": False,
+    }  # fmt: skip
 
     seen: list[object] = []
 

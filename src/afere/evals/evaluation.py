@@ -16,6 +16,7 @@ from afere.chains.runner import Purse
 from afere.data import Dataset, Row
 from afere.data import dataset as dataset_of
 from afere.data.place import calling_project, session_of
+from afere.evals.conversing import TURNS, Turns
 from afere.evals.experiment import Experiment
 from afere.evals.forecast import Forecast
 from afere.evals.past import SUBJECT, Wanted, past
@@ -43,6 +44,7 @@ def evaluate(
     traces: str | None = None,
     most: int | None = None,
     sample: int | None = None,
+    turns: Turns | None = None,
 ) -> Experiment:
     """Run `target` on every row of `data` and score what comes out. Also works inside a notebook's running loop.
 
@@ -53,6 +55,9 @@ def evaluate(
 
     `traces` takes the place of both: a filter such as `chain:qa since:7d`, whose newest `most` traces (200 unless said), or
     `sample` of them at random, are scored as they are.
+
+    `turns`: rows with `messages` are asked turn by turn, with what was said so far: the target's own answers (`live`), or those
+    that the row has (`recorded`). A scorer with `of: turn` scores each turn, others the whole conversation.
     """
     project = calling_project()
     importable(project)
@@ -83,8 +88,11 @@ def evaluate(
             "data: give rows, a file or a dataset; or traces='chain:qa since:7d' (most and sample are of traces)."
         )
     subject = subject_of(target, project)
+    if turns is not None and (subject.run is None or turns not in TURNS):
+        raise BadInput(f"turns={turns!r}: {' or '.join(TURNS)}, with a target that is asked.")
     plan = Plan(
-        subject.name, subject, data, tuple(judges), project.root / "evals" / f"{subject.name}.baseline.json", repeats, against
+        subject.name, subject, data, tuple(judges), project.root / "evals" / f"{subject.name}.baseline.json", repeats, against,
+        turns=turns,
     )  # fmt: skip
     return perform(plan, project, concurrency=concurrency, max_cost=max_cost, resume=resume)
 

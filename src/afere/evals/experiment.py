@@ -27,7 +27,7 @@ from afere.evals.people import asks_people
 from afere.evals.recorded import recorded_beside
 from afere.evals.references import reference, results_of
 from afere.evals.results import Difference, Result, Results, difference
-from afere.evals.select import rows_where
+from afere.evals.select import in_order, rows_where
 from afere.evals.stopping import looks_of
 from afere.evals.table import Measure, measures
 from afere.store import Session
@@ -98,8 +98,8 @@ class Experiment:
 
     @property
     def slices(self) -> dict[str, list[dict[str, Any]]]:
-        """The measures of each slice that the suite names, as JSON."""
-        return cast("dict[str, list[dict[str, Any]]]", self.content["slices"])
+        """The measures of essential, average and edge cases, and of each slice that the suite names, as JSON."""
+        return in_order(cast("dict[str, list[dict[str, Any]]]", self.content["slices"]))
 
     @property
     def baseline_file(self) -> Path:

@@ -5,17 +5,27 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Set
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from afere.base.canonical import canonical
 from afere.base.filter import Term, Type, parse_filter
 from afere.data import Row
 
+T = TypeVar("T")
 FIELDS: dict[str, Type] = {
     "tag": "text", "split": "text", "group": "text", "id": "text", "text": "text", "weight": "count",
 }  # fmt: skip
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le, ":": operator.eq,
 }  # fmt: skip
+
+KINDS_OF_CASES = ("essential", "average", "edge")  # tags whose rows are always reported apart, in this order
+
+
+def in_order(slices: Mapping[str, T]) -> dict[str, T]:
+    """Slices as they are shown: those of essential, average and edge cases first."""
+    first = [text for tag in KINDS_OF_CASES if (text := f'tag:"{tag}"') in slices]
+    return {text: slices[text] for text in dict.fromkeys([*first, *slices])}
 
 
 def rows_where(text: str, rows: Mapping[str, Row]) -> Set[str]:

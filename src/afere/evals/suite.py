@@ -17,6 +17,7 @@ from afere.base.project import Project
 from afere.base.rule import BUILTIN, Rule, parse_rule
 from afere.data.shapes import Told, shape_of
 from afere.evals import gate
+from afere.evals.conversing import Turns, conversing
 from afere.evals.past import Wanted
 from afere.evals.scorers import Judging, named
 from afere.evals.select import FIELDS
@@ -78,6 +79,10 @@ SUITE_SCHEMA: dict[str, Json] = {
             "enum": ["group-sequential", "anytime"],
             "description": "stop as soon as the rules are decided: at five looks fixed before, or after any case",
         },
+        "turns": {
+            "enum": ["live", "recorded"],
+            "description": "rows with messages are asked turn by turn; in the history stand the target's own answers, or the row's",
+        },
         "slices": {
             "type": "array",
             "items": {"type": "string"},
@@ -106,6 +111,7 @@ class Suite:
     shape: Told = None
     traces: Wanted | None = None  # past traces, in place of subject and data
     sweep: Sweep = field(default_factory=Sweep)
+    turns: Turns | None = None  # conversations are asked turn by turn
 
     @property
     def content(self) -> dict[str, Json]:
@@ -117,6 +123,7 @@ class Suite:
             **({"shape": cast("Json", self.shape)} if self.shape else {}),
             **({"traces": self.traces.to_json()} if self.traces else {}),
             **({"sweep": sweep} if (sweep := self.sweep.to_json()) else {}),
+            **({"turns": self.turns} if self.turns else {}),
         }  # fmt: skip
 
 
@@ -171,7 +178,19 @@ def read_suite(file: Path, project: Project) -> Suite:
         cast("int", said.get("repeats", 1)), cast("str | None", said.get("against")),
         tuple(slices), rules, cast("Kind | None", said.get("stop")), shape, traces,
         sweep_from(cast("dict[str, Json]", said.get("sweep") or {})),
+        _turns(document, subject, said),
     )  # fmt: skip
+
+
+def _turns(document: Document, subject: Subject, said: Mapping[str, Json]) -> Turns | None:
+    """Whether and how conversations are asked turn by turn; the target must be able to know what was said."""
+    turns = cast("Turns | None", said.get("turns"))
+    if turns is not None:
+        if subject.run is None:
+            raise BadInput(f"{document.at(('turns',))}: turns: without a target nothing is asked. Leave it out.")
+        run = subject.run
+        _at(document, ("turns",), lambda: conversing(run, turns))
+    return turns
 
 
 def _traces(document: Document, said: Mapping[str, Json]) -> Wanted | None:

@@ -32,6 +32,7 @@ from afere.data.reading import read_file
 from afere.data.shapes import Told
 from afere.evals import stopping
 from afere.evals.baseline import known_in
+from afere.evals.conversing import Turns, conversing
 from afere.evals.forecast import Forecast, forecast
 from afere.evals.gate import Missing
 from afere.evals.judge import Judge
@@ -45,7 +46,7 @@ from afere.evals.results import Result, Results, lines, row_digest
 from afere.evals.scorers import Case, Judging, Scored, counted
 from afere.evals.scorers.measured import measured
 from afere.evals.scoring import Quick, Scoring
-from afere.evals.select import rows_where
+from afere.evals.select import KINDS_OF_CASES, rows_where
 from afere.evals.subject import Subject
 from afere.evals.suite import Suite
 from afere.evals.table import measures
@@ -80,6 +81,7 @@ class Plan:
     shape: Told = None  # how the rows are written, where their keys do not say it
     past: Past | None = None  # traces that are scored as they are
     part_of: str | None = None  # the bake-off whose part this is: it goes on with no work but its own
+    turns: Turns | None = None  # rows with messages are asked turn by turn
 
     @classmethod
     def of(
@@ -96,7 +98,7 @@ class Plan:
         return cls(
             suite.name, suite.subject, suite.data, suite.scorers, suite.baseline, repeats or suite.repeats,
             against, suite, stop or suite.stop, recorded,
-            shape or suite.shape,
+            shape or suite.shape, turns=suite.turns,
         )  # fmt: skip
 
 
@@ -147,7 +149,7 @@ class Work:
     def _job(self) -> Job:
         plan, subject = self.plan, self.subject
         what: list[Json] = [list(subject) if subject else plan.subject.name, self.data.hash, plan.repeats]
-        key = digest_of([*what, plan.part_of] if plan.part_of else what)
+        key = digest_of([*what, *(one for one in (plan.part_of, plan.turns) if one)])
         return self.session.job("evaluation", key, total=len(self.data) * plan.repeats)
 
     def stop(self, job: Job) -> None:
@@ -185,7 +187,8 @@ class Work:
         with settling_later(ran), context(environment=about().environment or EVALUATION):
             try:
                 outcomes = run_rows(
-                    plan.subject.run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
+                    conversing(plan.subject.run, plan.turns) if plan.turns else plan.subject.run,
+                    self.data.rows, session=self.session, job=job, repeats=plan.repeats,
                     concurrency=concurrency, max_cost=self.purse, progress=self._running, then=self.score,
                     stop=(lambda one: stop(self.made[one.row.id, one.repeat])) if stop else None, seed=seed,
                     paces=self.paces,
@@ -386,17 +389,18 @@ class Work:
             "uncompared": against.why if isinstance(against, Missing) else None,
             "gate": gate, "baseline": shown(plan.baseline, self.project.root),
             "measures": [one.to_json() for one in measures(results, compared)], "slices": self._slices(results),
-            "recorded": _recorded_said(plan.recorded), "traces": plan.past.to_json() if plan.past else None,
+            "recorded": _recorded_said(plan.recorded), "traces": plan.past.to_json() if plan.past else None, "turns": plan.turns,
             "findings": [_gone(rule, where, plan.name) for rule, where in before.items() if plan.suite and rule not in gate],
         }  # fmt: skip
 
     def _slices(self, results: Results) -> dict[str, Json]:
-        """The table of each slice that the suite names."""
+        """The table of each slice that the suite names, after those of essential, average and edge cases."""
         rows = {row.id: row for row in self.data.rows}
-        texts: list[str] = []
+        tagged = {tag for row in rows.values() for tag in row.tags}
+        texts = [f'tag:"{tag}"' for tag in KINDS_OF_CASES if tag in tagged]
         for wanted in self.plan.suite.slices if self.plan.suite else ():
             if wanted == "tags":
-                texts += [f'tag:"{tag}"' for tag in sorted({tag for row in rows.values() for tag in row.tags})]
+                texts += [f'tag:"{tag}"' for tag in sorted(tagged - {*KINDS_OF_CASES})]
             elif wanted in ("split", "group"):
                 values = {getattr(row, wanted) for row in rows.values()} - {None}
                 texts += [f'{wanted}:"{value}"' for value in sorted(cast("set[str]", values))]

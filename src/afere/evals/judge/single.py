@@ -109,7 +109,7 @@ class Judge:
                 found.append((yield from self._of(one)))
             except ModelFailed as problem:  # the model's name, or its settings
                 found.append({self.name: Scored(None, str(problem), world=True)})
-        return averaged(found)
+        return averaged(found, self.of)
 
     def asks(self, case: Case) -> list[tuple[Model, Request]]:
         """What it would ask about a case, and whom; of a cascade, all that it may ask."""

@@ -46,10 +46,13 @@ class Case:
         if trace is None or not spans:
             return self._turns() if component == TURN else []
         rows = self._rows(len(spans)) if component == TURN else [self.row] * len(spans)
-        return [
-            replace(self, row=row, output=span.output, inner=(span.input, span.documents), trace=_below(trace, span))
-            for row, span in zip(rows, spans, strict=True)
-        ]
+        made: list[Case] = []
+        for row, span in zip(rows, spans, strict=True):
+            below = _below(trace, span)
+            # A turn is a whole run, whose searches are below it; any other component has the documents of its own span.
+            found = [one for inner in below.spans for one in inner.documents] if component == TURN else span.documents
+            made.append(replace(self, row=row, output=span.output, inner=(span.input, found), trace=below))
+        return made
 
     def _turns(self) -> list[Case]:
         """Each message of the assistant in the output, with all that was said before it as its input."""

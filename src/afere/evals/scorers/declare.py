@@ -8,7 +8,7 @@ import inspect
 import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Literal, Protocol, cast, overload
 
@@ -17,8 +17,9 @@ from afere.base.canonical import Json, digest, plain
 from afere.base.errors import BadInput, MissingExtra, WorldFailed
 from afere.base.score import Score, Value
 from afere.chains.waiting import waited
-from afere.evals.scorers.case import Case
+from afere.evals.scorers.case import TURN, Case
 
+_TURNS = 5  # turns of a conversation that stand apart in the table
 WANTED = ("input", "output", "expected", "context", "trace", "row")
 Better = Literal["higher", "lower"]
 
@@ -115,7 +116,7 @@ class Scorer:
         runs = case.of(self.of)
         if not runs:
             return {self.name: Scored(None, f"{self.of} did not run in this trace")}
-        return averaged([self._once(run) for run in runs])
+        return averaged([self._once(run) for run in runs], self.of)
 
     def _once(self, case: Case) -> dict[str, Scored]:
         said: dict[str, Any] = {
@@ -233,12 +234,21 @@ def _value(answer: object) -> Scored:
     return Scored(None, f"the scorer returned a {kind}; return a bool, number, str, None, Score or dict of them")
 
 
-def averaged(runs: list[dict[str, Scored]]) -> dict[str, Scored]:
-    """Several runs of one component in one trace count as one: the mean of what is known, and what all of them cost."""
-    if len(runs) == 1:
-        return runs[0]
+def averaged(runs: list[dict[str, Scored]], of: str | None = None) -> dict[str, Scored]:
+    """Several runs of one component in one trace count as one: the mean of what is known, and what all of them cost.
+
+    Of the turns of a conversation, the first ones stand beside it too: `polite.turn1`, `polite.turn2`.
+    """
     names = dict.fromkeys(name for run in runs for name in run)
-    return {name: _mean([run[name] for run in runs if name in run]) for name in names}
+    found = runs[0] if len(runs) == 1 else {name: _mean([run[name] for run in runs if name in run]) for name in names}
+    if of != TURN:
+        return found
+    apart = {
+        f"{name}.{TURN}{number}": replace(one, data={})  # its cost is in the mean's
+        for number, run in enumerate(runs[:_TURNS], 1)
+        for name, one in run.items()
+    }
+    return {**found, **apart}
 
 
 def _mean(answers: list[Scored]) -> Scored:

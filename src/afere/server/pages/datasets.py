@@ -88,6 +88,15 @@ class DatasetPage:
     checked: Checked | None  # None: too many rows to check while a page is drawn
 
     @property
+    def tags_said(self) -> list[tuple[str, int]]:
+        """The tags to show first: essential, average and edge cases, then the commonest."""
+        first = [(name, self.tags[name]) for name in ("essential", "average", "edge") if name in self.tags]
+        return [
+            *first,
+            *sorted(((k, n) for k, n in self.tags.items() if (k, n) not in first), key=lambda one: -one[1]),
+        ][:6]
+
+    @property
     def next(self) -> str | None:
         """The offset of the following page."""
         after = self.offset + self.limit

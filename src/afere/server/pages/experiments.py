@@ -15,6 +15,7 @@ from afere.evals.agreeing import Agreed, agreements
 from afere.evals.labels import Labels
 from afere.evals.pooled import Confusion
 from afere.evals.results import confusions
+from afere.evals.select import in_order
 from afere.server import figures, words
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.cases import SHOWN_MEASURES, Case, Sides, cases_of, measure_names, sides
@@ -237,7 +238,7 @@ def page(session: Session, asked: Asked) -> ExperimentPage:
     if asked.get("sort") != "order":
         chosen.sort(key=lambda case: (case.moved if show in ("changed", "worse") else 0, not case.error, case.worst))
     offset = asked.number("cursor", 0, most=len(chosen))
-    slices = cast("Mapping[str, list[Any]]", content.get("slices") or {})
+    slices = in_order(cast("Mapping[str, list[Any]]", content.get("slices") or {}))
     labels = Labels(experiment)
     agreed = tuple(agreements(labels))
     return ExperimentPage(

@@ -1,0 +1,139 @@
+"""Conversations: the target is asked turn by turn, with what was said so far; the whole comes out as one answer."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Literal, cast, get_args
+
+from afere.base.canonical import Json
+from afere.base.errors import BadInput
+from afere.chains.target import Target, as_json, target_of
+from afere.data.shapes import messages_in, turns_of
+from afere.evals.scorers.case import TURN
+from afere.tracing import span
+
+Turns = Literal["live", "recorded"]  # whose answers stand in the history: the target's own, or those of the row
+TURNS: tuple[str, ...] = get_args(Turns)
+_MESSAGES, _HISTORY = "messages", "history"
+
+
+def conversing(target: Callable[..., Any] | str, turns: Turns) -> Callable[..., Any]:
+    """The target as something that takes a whole row: a row with `messages` turn by turn, any other as it is.
+
+    The target takes `messages` (all so far, the user's last), or the user's text as its one other parameter and, if it likes,
+    `history` (what was said before). BadInput if it takes neither messages nor history: it would not know what was said.
+    """
+    found = target_of(target)
+    _check(found)
+    if found.is_async:
+
+        async def talk(**given: Json) -> Json:
+            steps = _steps(found, given, turns)
+            return await _adriven(steps, found)
+
+        made: Callable[..., Any] = talk
+    else:
+
+        def say(**given: Json) -> Json:
+            return _driven(_steps(found, given, turns), found)
+
+        made = say
+    made.__name__ = found.name
+    return made
+
+
+def _check(found: Target) -> None:
+    if found.parameters is not None and not {_MESSAGES, _HISTORY} & set(found.parameters):
+        raise BadInput(
+            f"turns: {found.name} takes {', '.join(found.parameters) or 'nothing'}, so it could not know what was said before. "
+            "Let it take messages (all so far), or history beside the user's text."
+        )
+
+
+_Ask = tuple[dict[str, Json], int]  # the arguments of one call, and which turn it is (0: no conversation)
+
+
+def _steps(found: Target, given: Mapping[str, Json], turns: Turns) -> Generator[_Ask, Json, Json]:
+    """Which calls are made; each is answered by what the target said."""
+    messages = messages_in(given.get(_MESSAGES))
+    if messages is None or not any(one["role"] == "user" for one in messages):
+        return (yield dict(given), 0)
+    rest = {key: value for key, value in given.items() if key != _MESSAGES}
+    before: list[Json] = []
+    said: list[Json] = []
+    for number, turn in enumerate(turns_of(messages), 1):
+        last = max((i for i, one in enumerate(turn) if one["role"] == "user"), default=len(turn) - 1)
+        asked, recorded = (
+            [cast("Json", one) for one in turn[: last + 1]],
+            [cast("Json", one) for one in turn[last + 1 :]],
+        )
+        answer = yield _arguments(found, before, asked, rest), number
+        reply: Json = {"role": "assistant", "content": _content(answer)}
+        before += [*asked, *(recorded if turns == "recorded" and recorded else [reply])]
+        said += [*asked, reply]
+    return {_MESSAGES: said}
+
+
+def _arguments(found: Target, before: list[Json], asked: list[Json], rest: Mapping[str, Json]) -> dict[str, Json]:
+    names = found.parameters
+    if names is None or _MESSAGES in names:
+        return {**rest, _MESSAGES: [*before, *asked]}
+    free = [name for name in names if name not in rest and name != _HISTORY]
+    if not free:
+        raise BadInput(
+            f"turns: {found.name} has no parameter left for what the user says; it takes {', '.join(names)}."
+        )
+    last = cast("dict[str, Json]", asked[-1])
+    return {**rest, free[0]: last["content"], _HISTORY: [*before, *asked[:-1]]}
+
+
+def _content(answer: Json) -> Json:
+    """What the target said, as the content of a message; of messages, the assistant's last one."""
+    held = answer.get(_MESSAGES) if isinstance(answer, dict) else None
+    replies = [one for one in messages_in(held) or () if one["role"] == "assistant"]
+    if replies:
+        return replies[-1]["content"]
+    return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
+
+
+def _driven(steps: Generator[_Ask, Json, Json], found: Target) -> Json:
+    answer: Json = None
+    try:
+        asked = next(steps)
+        while True:
+            arguments, number = asked
+            if not number:
+                answer = as_json(found.call(arguments))
+            else:
+                with span(TURN, turn=number) as live:
+                    live.input(arguments)
+                    answer = as_json(found.call(arguments))
+                    live.output(answer)
+            asked = steps.send(answer)
+    except StopIteration as ended:
+        return cast("Json", ended.value)
+
+
+async def _adriven(steps: Generator[_Ask, Json, Json], found: Target) -> Json:
+    answer: Json = None
+    try:
+        asked = next(steps)
+        while True:
+            arguments, number = asked
+            if not number:
+                answer = as_json(await _awaited(found, arguments))
+            else:
+                with span(TURN, turn=number) as live:
+                    live.input(arguments)
+                    answer = as_json(await _awaited(found, arguments))
+                    live.output(answer)
+            asked = steps.send(answer)
+    except StopIteration as ended:
+        return cast("Json", ended.value)
+
+
+async def _awaited(found: Target, arguments: Mapping[str, Json]) -> Any:
+    answer = found.call(arguments)
+    return await answer if inspect.isawaitable(answer) else answer
