@@ -329,3 +329,20 @@ def test_a_folder_that_a_file_names_is_found_from_the_file(config: Path, run: Ru
     status, out, err = run("eval", "inner/promptfooconfig.yaml", "--json")
     assert status == 0, (out, err)
     assert [one["cases"] for one in json.loads(out)] == [2, 2]
+
+
+def test_older_functions_and_parsed_answers(config: Path, run: Run) -> None:
+    with OpenAIServer(
+        {"Boston": Answer(calls=[("weather", {"city": "Boston, MA"})]), "": '{"color": "red"}'}
+    ) as server:
+        config.write_text(
+            "prompts: ['In {{x}}?']\nproviders:\n"
+            f"  - {{id: 'openai:test-model', config: {{apiBaseUrl: '{server.url}', functions: [{{name: weather, parameters: {{required: [city]}}}}]}}}}\n"
+            "tests:\n"
+            "  - vars: {x: Boston}\n    assert:\n"
+            "      - {type: is-valid-openai-function-call}\n      - {type: equals, value: weather, transform: output.name}\n"
+            "  - vars: {x: an apple}\n    options: {transform: JSON.parse(output)}\n    assert:\n"
+            "      - {type: equals, value: red, transform: output.color}\n      - {type: not-is-valid-openai-function-call}\n"
+        )
+        status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+    assert status == 0, (out, err)

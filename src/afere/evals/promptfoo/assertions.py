@@ -71,7 +71,7 @@ class Reading:
                     ready.append({**one, "assert": inner})
                 lost += missing
                 continue
-            reason = self._why_not(one)
+            reason = self._why_not(one, options)
             try:
                 made = None if reason else self._ready(one, options, place)
             except NoSuchProvider as problem:
@@ -84,7 +84,7 @@ class Reading:
                 ready.append(made)
         return ready, lost
 
-    def _why_not(self, one: Mapping[str, Json]) -> str:
+    def _why_not(self, one: Mapping[str, Json], options: Mapping[str, Json]) -> str:
         kind, value, limit = kind_of(one), one.get("value"), one.get("threshold")
         more = sorted(set(one) - set(_READ))
         javascript = kind == "javascript" or (
@@ -92,12 +92,13 @@ class Reading:
             and language_of(self.at.folder.split(value)[0]) == "javascript"
             and value.startswith(FILE)
         )
+        own = kind in GRADED and bool(one.get("rubricPrompt") or options.get("rubricPrompt"))
         limited = kind in LIMITED or limit is not None
         reasons = (
             (kind not in KINDS, _OTHERWISE.get(kind, "this type is not read")),
             (bool(more), f"its option {', '.join(more)} is not read"),
             (javascript and node() is None, NO_NODE),
-            (value is None and kind not in (*VALUELESS, SETS), "it has no value"),
+            (value is None and not own and kind not in (*VALUELESS, SETS), "it has no value"),
             (kind in PROGRAMS and not isinstance(value, str), "its value must be code or file://NAME"),
             (
                 limited and (isinstance(limit, bool) or not isinstance(limit, int | float)),

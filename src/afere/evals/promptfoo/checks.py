@@ -176,6 +176,14 @@ def _tools_call(_value: Json, _limit: float | None, seen: Seen) -> Held:
     return held(not any(problems), why=next((one for one in problems if one), ""))
 
 
+def _function_call(_value: Json, _limit: float | None, seen: Seen) -> Held:
+    """Whether the output is one call, `{name, arguments}`, of a function that was offered, with arguments that fit."""
+    said: Json = (_whole(seen.output) or [None])[0] if isinstance(seen.output, str) else seen.output
+    inner = said.get("function_call") if isinstance(said, dict) else None
+    problem = _call_problem({"function": inner or said}, seen.tools)
+    return held(not problem, why=problem)
+
+
 def _call_problem(call: Json, tools: Sequence[dict[str, Json]]) -> str:
     function = call.get("function") if isinstance(call, dict) else None
     name = function.get("name") if isinstance(function, dict) else None
@@ -216,7 +224,10 @@ CHECKS: dict[str, Check] = {
     "contains-any": _contains(True, fold=False), "icontains-any": _contains(True, fold=True),
     "contains-all": _contains(False, fold=False), "icontains-all": _contains(False, fold=True), "starts-with": _starts, "regex": _regex,
     "is-json": _is_json, "contains-json": _contains_json, "levenshtein": _levenshtein, "bleu": _bleu, "rouge-n": _rouge,
-    "latency": _latency, "cost": _cost, "word-count": _words, "finish-reason": _finish, "is-valid-openai-tools-call": _tools_call,
+    "latency": _latency, "cost": _cost, "word-count": _words, "finish-reason": _finish,
+    "is-valid-openai-tools-call": _tools_call, "is-valid-openai-function-call": _function_call,
 }  # fmt: skip
-VALUELESS = ("is-json", "contains-json", "latency", "cost", "is-valid-openai-tools-call")
+VALUELESS = (
+    "is-json", "contains-json", "latency", "cost", "is-valid-openai-tools-call", "is-valid-openai-function-call",
+)  # fmt: skip
 LIMITED = ("latency", "cost")  # they need a threshold

@@ -34,7 +34,7 @@ _PARAMETERS = (
     "frequency_penalty",
     "tool_choice",
 )
-_ADDRESS = ("apiBaseUrl", "apiHost", "apiKeyEnvar", "tools", "response_format")
+_ADDRESS = ("apiBaseUrl", "apiHost", "apiKeyEnvar", "tools", "functions", "response_format")
 _COMPATIBLE = {
     "openrouter": ("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
     "groq": ("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
@@ -192,18 +192,25 @@ def _model(entry: _Entry, kind: str, rest: str, at: Place) -> Provider:
 
     def ask(asked: Asked) -> Json:
         request = Request(tuple(asked.prompt.messages(asked.text)), parameters, specs, shape, timed=False)
-        return _called(name, model, request)
+        output = _called(name, model, request)
+        only = output[0] if isinstance(output, list) and len(output) == 1 else None
+        return only["function"] if "functions" in entry.config and isinstance(only, dict) else output
 
     public: dict[str, Json] = {key: entry.config[key] for key in (*_PARAMETERS, *_ADDRESS) if key in entry.config}
     return Provider(entry.label, ask, [entry.id, public], tools=tools, model=model)
 
 
 def _tools(entry: _Entry, at: Place) -> tuple[dict[str, Json], ...]:
+    """The functions that the model is offered, by `tools` or the older `functions`."""
     said = at.folder.value(entry.get("tools"), entry.place) or []
-    functions = [one.get("function") for one in said if isinstance(one, dict)] if isinstance(said, list) else [None]
+    listed = said if isinstance(said, list) else [said]
+    functions = [one.get("function") if isinstance(one, dict) else None for one in listed]
+    older = at.folder.value(entry.get("functions"), entry.place) or []
+    functions += older if isinstance(older, list) else [None]
     if any(not isinstance(one, dict) or not isinstance(one.get("name"), str) for one in functions):
         raise BadInput(
-            f"{entry.place}: tools of {entry.id} must be a list of {{type: function, function: {{name, parameters}}}}."
+            f"{entry.place}: tools of {entry.id} must be a list of {{type: function, function: {{name, parameters}}}}, "
+            "functions a list of {name, parameters}."
         )
     return tuple(cast("dict[str, Json]", one) for one in functions)
 

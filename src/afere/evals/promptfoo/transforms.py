@@ -11,10 +11,10 @@ from typing import cast
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
 from afere.evals.promptfoo.files import FILE, Folder
-from afere.evals.promptfoo.programs import NO_NODE, Code, Programs, node
+from afere.evals.promptfoo.programs import NO_NODE, Code, ProgramFailed, Programs, node
 
 _PATH = re.compile(
-    r"(?P<root>json|output|text)(?P<steps>(?:\??\.[A-Za-z_$][\w$]*|\??\.?\[(?:\d+|'[^']*'|\"[^\"]*\")\])*)"
+    r"(?P<root>json|output|text|JSON\.parse\(output\))(?P<steps>(?:\??\.[A-Za-z_$][\w$]*|\??\.?\[(?:\d+|'[^']*'|\"[^\"]*\")\])*)"
 )
 _STEP = re.compile(r"\.([A-Za-z_$][\w$]*)|\[(\d+)\]|\[['\"]([^'\"]*)['\"]\]")
 
@@ -40,7 +40,8 @@ def transform_of(said: Json, folder: Folder, programs: Programs, place: str, *na
         steps = [a or c or int(b) for a, b, c in _STEP.findall(path["steps"])]
         if path["root"] == "text":
             return Transform(whole, lambda _value, text, _context: text)
-        return Transform(whole, lambda value, _text, _context: _walk(value, steps))
+        parsed = path["root"].startswith("JSON")
+        return Transform(whole, lambda value, _text, _context: _walk(_parsed(value) if parsed else value, steps))
     if whole.startswith(FILE):
         code = folder.code(whole, place, "get_transform")
         if code is None:
@@ -59,12 +60,19 @@ def _by_program(said: str, code: Code, programs: Programs, *, text_too: bool) ->
     return Transform(said, apply, code.language)
 
 
+def _parsed(value: Json) -> Json:
+    """The JSON that a text is; ProgramFailed where it is none."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return cast("Json", json.loads(value))
+    except ValueError as problem:
+        raise ProgramFailed(f"the output is not JSON: {problem}") from None
+
+
 def _walk(value: Json, steps: list[str | int]) -> Json:
     if steps and isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return None
+        return None
     for step in steps:
         if isinstance(value, dict):
             value = value.get(str(step))
@@ -72,4 +80,4 @@ def _walk(value: Json, steps: list[str | int]) -> Json:
             value = value[step] if step < len(value) else None
         else:
             return None
-    return cast("Json", value)
+    return value

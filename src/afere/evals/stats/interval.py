@@ -114,7 +114,8 @@ def wilson(successes: float, n: float, *, level: float = LEVEL) -> tuple[float, 
 def _wilson(rate: float, n: float, z: float) -> tuple[float, float]:
     centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the edges an end is the edge itself, not what rounding leaves beside it.
+    return 0.0 if rate <= 0 else max(0.0, centre - half), 1.0 if rate >= 1 else min(1.0, centre + half)
 
 
 def clustered_rate(
