@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afere.base.canonical import Json, canonical
+from afere.base.canonical import Json, canonical, compact, parsed, plain
 from afere.base.errors import BadInput
 
 _leaf = (
@@ -30,3 +32,18 @@ def test_every_value_has_the_bytes_of_the_standard(value: Json) -> None:
 def test_what_the_standard_refuses_is_refused(value: Json) -> None:
     with pytest.raises((BadInput, UnicodeEncodeError)):
         canonical(value)
+
+
+@given(_values | st.integers() | st.lists(st.integers(min_value=2**62)))
+def test_what_is_written_quickly_is_read_as_the_standard_library_reads_it(value: Json) -> None:
+    written = compact(value)
+    assert parsed(written) == json.loads(written) == value
+    assert plain(value) == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": -float("inf")}])
+def test_what_is_no_number_is_not_written_as_nothing(value: Json) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        compact(value)
+    with pytest.raises(ValueError, match="is not JSON"):
+        parsed(json.dumps(value).encode())

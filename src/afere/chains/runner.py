@@ -68,7 +68,7 @@ def run_rows(
     if len({row.id for row in rows}) < len(rows):
         raise BadInput("Two rows have the same id. Give each row an id of its own, or none.")
     found = target_of(target)
-    inputs, unfit = _bound(rows, found)  # before anything is paid
+    unfit = _unfit(rows, found)  # before anything is paid
     purse = max_cost if isinstance(max_cost, Purse) else Purse(max_cost)
     paces = paces or Paces()
     ledger = Ledger(rows, repeats, session=session, job=job, purse=purse, paces=paces, progress=progress)
@@ -77,7 +77,6 @@ def run_rows(
     )
     run = _Run(
         found,
-        inputs,
         unfit,
         waiting,
         ledger,
@@ -93,18 +92,17 @@ def run_rows(
     return ledger.outcomes()
 
 
-def _bound(rows: Sequence[Row], target: Target) -> tuple[dict[str, dict[str, Json]], dict[str, str]]:
-    """The input of each row, and what is wrong with those that do not fit the target. BadData if none fits."""
-    inputs: dict[str, dict[str, Json]] = {}
+def _unfit(rows: Sequence[Row], target: Target) -> dict[str, str]:
+    """What is wrong with the rows that do not fit the target. BadData if none fits."""
     unfit: dict[str, str] = {}
     for row in rows:
         try:
-            inputs[row.id] = row.bind(target.parameters)
+            row.bind(target.parameters)
         except BadData as problem:
-            if not inputs and len(unfit) == len(rows) - 1:
+            if len(unfit) == len(rows) - 1:
                 raise BadData(next(iter(unfit.values()), str(problem))) from None
             unfit[row.id] = str(problem)
-    return inputs, unfit
+    return unfit
 
 
 def _order(rows: Sequence[Row], repeats: int, seed: int | None) -> list[tuple[Row, int]]:
@@ -142,7 +140,6 @@ class _Run:
     """The rows that wait, and how one is run."""
 
     target: Target
-    inputs: Mapping[str, dict[str, Json]]
     unfit: Mapping[str, str]
     waiting: deque[tuple[Row, int]]
     ledger: Ledger
@@ -201,7 +198,7 @@ class _Run:
         with entered(with_memory(apart(collected), memory)):
             begun = time.perf_counter()
             try:
-                output = as_json((yield _Invoke(self.target, self.inputs[row.id])))
+                output = as_json((yield _Invoke(self.target, row.bind(self.target.parameters))))
             except (Exception, SystemExit) as problem:
                 error = problem
             seconds = time.perf_counter() - begun

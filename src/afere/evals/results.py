@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, cast
 
+import orjson
+
 from afere.base.canonical import Json, digest_of
 from afere.base.rule import BUILTIN
 from afere.base.score import Value
@@ -19,6 +21,7 @@ from afere.evals.stats import Estimate
 
 Kind = Literal["rate", "mean", "share", "empty"]
 Pooled = tuple[str, Mapping[str, float]]  # a formula of `pooled.POOLS`, and this run's share of its counts
+_NO_SCORE: tuple[Value, str | None] = (None, None)
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -161,37 +164,45 @@ class Series:
 
     @classmethod
     def of(cls, runs: Iterable[Result], name: str, value: str | None) -> Series:
-        known: list[tuple[float, Result]] = []
+        runs = list(runs)
+        above = name.rpartition(".")[0]
+        known: list[float] = []
+        kept: list[Result] = []  # the run of each known value
         texts: list[tuple[str, Result]] = []
         reasons: Counter[str] = Counter()
         for run in runs:
-            parent = run.scores.get(name.rpartition(".")[0], (None, run.error or "no score"))
-            if name not in run.scores and parent[0] is not None:
-                continue  # the scorer did its work, and this part of it does not apply to the case
-            said, why = run.scores.get(name, parent)
+            said, why = run.scores.get(name, _NO_SCORE)
+            if why is None:
+                parent = run.scores.get(above, (None, run.error or "no score"))
+                if parent[0] is not None:
+                    continue  # the scorer did its work, and this part of it does not apply to the case
+                said, why = parent
             if said is None:
                 reasons[why] += 1
             elif value is not None:
-                known.append((float(_word(said) == value), run))
+                known.append(float(_word(said) == value))
+                kept.append(run)
             elif isinstance(said, str):
                 texts.append((said, run))
             else:
-                known.append((float(said), run))
+                known.append(float(said))
+                kept.append(run)
         if texts and known and value is None:  # numbers with a text among them: the text is no number, and no 0
             reasons[f"the scorer answered {texts[0][0]!r}, a text, where it gives numbers elsewhere"] += len(texts)
             texts.clear()
-        words = {said for said, _ in texts}
-        known += [(0.0, run) for _, run in texts]
-        times = Counter((run.row, run.digest) for _, run in known)
+        known += [0.0] * len(texts)
+        kept += [run for _, run in texts]
+        cases = [(run.row, run.digest) for run in kept]
+        times = Counter(cases)
         return cls(
-            tuple(number for number, _ in known),
-            tuple(run.cluster for _, run in known),
+            tuple(known),
+            tuple([run.cluster for run in kept]),
             # A row counts once, however many of its repeats have a score.
-            tuple(run.weight / times[run.row, run.digest] for _, run in known),
-            tuple((run.row, run.digest) for _, run in known),
+            tuple([run.weight / times[case] for run, case in zip(kept, cases, strict=True)]),
+            tuple(cases),
             sum(reasons.values()),
             reasons.most_common(1)[0][0] if reasons else "",
-            tuple(sorted(words)),
+            tuple(sorted({said for said, _ in texts})),
         )
 
     @property
@@ -329,7 +340,18 @@ def confusions(results: Results) -> list[tuple[str, pooled.Confusion]]:
 
 def lines(runs: Iterable[Result]) -> bytes:
     """The runs as JSON lines, for a blob."""
-    return b"".join(json.dumps(run.to_json(), ensure_ascii=False, sort_keys=True).encode() + b"\n" for run in runs)
+    written = bytearray()  # not a list of lines: orjson takes a kilobyte for each at first
+    for run in runs:
+        written += _line(run)
+    return bytes(written)
+
+
+def _line(run: Result) -> bytes:
+    said = run.to_json()
+    try:
+        return orjson.dumps(said, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # numbers beyond 64 bits, halves of surrogate pairs
+        return json.dumps(said, ensure_ascii=False, sort_keys=True).encode() + b"\n"
 
 
 def from_lines(data: bytes) -> tuple[Result, ...]:

@@ -59,6 +59,7 @@ from afere.tracing.sink import target
 EVALUATION = "evaluation"  # the environment of spans that an evaluation runs
 
 _log = logging.getLogger("afere")
+_YES, _NO = (True, ""), (False, "")  # one for all cases: there may be a hundred thousand of each
 _APART = otel.set_value(ABOUT, About(environment=EVALUATION), Context())
 
 Watch = Callable[[str, Progress], None]  # told how far "running" and "scoring" are
@@ -425,16 +426,16 @@ class Work:
     def append(self, results: Results) -> None:
         """Every score of a scorer or judge as a record; built-in measures are in the traces already."""
         made: list[Score] = []
-        now = rfc3339(now_ns())
+        now, by = rfc3339(now_ns()), {name: one.ref for name, one in self.kept.items()}
         for run in results.runs:
             target = run.trace or f"{self.data.ref}/{run.row}"
+            about: dict[str, Json] = {"experiment": results.ref, "row": run.row, "repeat": run.repeat}
             for name, (value, why) in run.scores.items():
-                by = self.kept.get(name) or self.kept.get(name.partition(".")[0])
-                if by is None or (run.world and value is None):
+                who = by.get(name) or by.get(name.partition(".")[0])
+                if who is None or (run.world and value is None):
                     continue
                 id_ = digest(f"{results.ref} {results.at} {run.row} {run.repeat} {name}".encode())[7:39]
-                about: dict[str, Json] = {"experiment": results.ref, "row": run.row, "repeat": run.repeat}
-                made.append(Score(target, name, value, by.ref, why, now, id_, about))
+                made.append(Score(target, name, value, who, why, now, id_, about))
             if len(made) >= 1000:
                 self.session.append(*made)
                 made.clear()
@@ -448,8 +449,10 @@ def _placed(scorer: Judging, project: Project) -> Judging:
 
 def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Result:
     row = outcome.row
-    scores = {name: (one.value, one.why) for name, one in found.items()}
-    scores |= measured(outcome)
+    scores = {
+        name: (_YES if one.value else _NO) if type(one.value) is bool and not one.why else (one.value, one.why)
+        for name, one in found.items()
+    } | measured(outcome)
     world = outcome.world or any(one.world for one in found.values())
     return Result(
         row.id, digest_, outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world, counted(found),

@@ -9,7 +9,16 @@ _LINE = 64 * 1024  # of a chunk's size line or of trailers
 _STATUS = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9]{2})(?: [^\r\n]*)?")
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;.*)?", re.DOTALL)
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n").match
 _DIGITS = re.compile(r"[0-9]{1,18}")
+
+
+def _end_of_chunk(data: bytes, at: int) -> int:
+    """Where the data of a chunk ends that is here as a whole, as nearly all are; 0 for others, and for the last."""
+    match = _CHUNK(data, at)
+    size = int(match[1], 16) if match else 0
+    stop = match.end() + size if match and size else 0
+    return stop if data[stop : stop + 2] == b"\r\n" else 0
 
 
 class NotHttp(Exception):
@@ -157,6 +166,10 @@ class AnswerReader:
                 at += len(piece)
                 self._left -= len(piece)
                 self._chunked = 2 if self._left else 3
+                continue
+            if self._chunked == 1 and (stop := _end_of_chunk(data, at)):
+                self._add(data[data.index(b"\n", at) + 1 : stop])
+                at = stop + 2
                 continue
             line = data.find(b"\r\n", at)
             if line < 0 or line - at > _LINE:

@@ -9,8 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
+import orjson
+
 from afere.base.artifact import parse_ref
-from afere.base.canonical import digest_of, plain
+from afere.base.canonical import Json, digest_of, plain
 from afere.base.clock import from_rfc3339
 from afere.base.errors import BadInput, BadReference, NotFound
 from afere.base.score import Score
@@ -26,7 +28,8 @@ _MACHINES = ("scorer", "judge", "service")
 
 _COLUMNS = ("project", "id", "target", "name", "value", "by", "why", "at", "time", "data")
 _INSERT = f"INSERT INTO scores ({', '.join(_COLUMNS)})"
-_SOME = 20  # ids looked for at once
+_BOOLS = {True: "true", False: "false"}
+_SOME = 200  # ids looked for at once
 _KNOWN = f"SELECT id, target, name, by, value FROM scores WHERE project=? AND id IN ({', '.join('?' * _SOME)})"  # noqa: S608 - question marks only
 
 
@@ -60,7 +63,9 @@ def append(connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score]
     fresh: dict[str, tuple[object, ...]] = {}  # by id; those of machines, written together
     here = _here(connection, stamp.project, [score.id for score in scores])
     for score in scores:
-        value, data = json.dumps(score.value), json.dumps(plain(score.data, where=f"data of score {score.name!r}"))
+        value = _BOOLS.get(score.value) if type(score.value) is bool else None
+        value = value or json.dumps(score.value)
+        data = _text(plain(score.data, where=f"data of score {score.name!r}"))
         known = here.get(score.id)
         if known is not None or score.id in fresh:
             _check_same(known or dict(zip(_COLUMNS, fresh[score.id], strict=True)), score, value)
@@ -94,6 +99,13 @@ def _check_same(row: sqlite3.Row | Mapping[str, Any], score: Score, value: str) 
             f"There is another score with the id {score.id!r}: {row['name']} = {row['value']} on {row['target']} by {row['by']}. "
             "Scores are never overwritten: give the new one an id of its own."
         )
+
+
+def _text(data: Json) -> str:
+    try:
+        return orjson.dumps(data).decode()
+    except TypeError:  # numbers beyond 64 bits, halves of surrogate pairs
+        return json.dumps(data)
 
 
 def _time(score: Score) -> int:

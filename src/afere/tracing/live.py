@@ -13,6 +13,7 @@ from typing import Any, cast
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     SpanContext,
     TraceFlags,
@@ -30,6 +31,7 @@ from afere.tracing.capture import Capture, failure
 from afere.tracing.collect import Collected
 from afere.tracing.scope import ABOUT, COLLECTORS, LIVE, NOTHING, TARGET, About, about, entered, holding, leave
 
+(_SPAN,) = set_span_in_context(INVALID_SPAN, Context())  # the key under which OpenTelemetry has its span in a context
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _EVENTS = 1_000  # of one span
 _SHORT = 10_000  # characters of a text that is kept as it is
@@ -92,7 +94,7 @@ class LiveSpan:
         flags = outer.trace_flags if outer.is_valid else _SAMPLED
         self._own = SpanContext(trace_id, number, is_remote=False, trace_flags=flags, trace_state=outer.trace_state)
         self.before = parent
-        self.context = set_span_in_context(NonRecordingSpan(self._own), otel.set_value(LIVE, self, parent))
+        self.context = Context({**parent, LIVE: self, _SPAN: NonRecordingSpan(self._own)})
         self._collectors = cast("tuple[Collected, ...]", parent.get(COLLECTORS, ()))
         # References and hashes of what ran under the nearest span that gathers them, this one included.
         self.ran: set[tuple[str, str]] | None = self._parent.ran if self._parent is not None else None
@@ -233,8 +235,13 @@ class LiveSpan:
 
 def _weight(messages: list[Json]) -> int:
     """About how many characters messages hold, which a model call puts on the record itself."""
-    kept = [message for message in messages if isinstance(message, dict)]
-    return sum(len(value) for message in kept for value in message.values() if isinstance(value, str))
+    size = 0
+    for message in messages:
+        if isinstance(message, dict):
+            for value in message.values():
+                if type(value) is str:
+                    size += len(value)
+    return size
 
 
 def begin(name: str, kind: str, parent: Context, attributes: dict[str, Any], inputs: object = None) -> LiveSpan:

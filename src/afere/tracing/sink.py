@@ -39,6 +39,7 @@ LINGER = 0.05  # seconds: how long spans gather before they are written together
 LET = 1.0  # seconds for which the writer leaves it to a thread that has said that it writes itself
 BUSY, LONGER = 100, 0.2  # so many spans at once, and they gather longer: a transaction costs as much as many spans
 BEGUN = 0.5  # seconds before a root that runs is written as "running": most have ended by then, and are written once
+LONG = 10.0  # the same while thousands of roots begin and end: writing one twice costs three times as much
 LAST = 5.0  # seconds that a program which ends waits for a server that does not answer
 AGAIN = 5.0  # seconds until a server that could not be asked is asked again
 EACH = 600  # bytes of a span without its content, roughly
@@ -306,7 +307,12 @@ class Sink:
         """Seconds until a root that runs is to be written; None if none waits for that."""
         with self._lock:
             oldest = min((since for since, _ in self._begun.values()), default=math.inf)
-        return None if oldest == math.inf else max(0.0, oldest + BEGUN - time.monotonic())
+        return None if oldest == math.inf else max(0.0, oldest + self._patience - time.monotonic())
+
+    @property
+    def _patience(self) -> float:
+        """Seconds until a root that runs is written."""
+        return LONG if self._helped else BEGUN
 
     def _drain(self) -> int:
         """Write all that waits; returns how many records that were."""
@@ -339,7 +345,7 @@ class Sink:
 
         Without its root, what ended would look like a root itself. The lock is held.
         """
-        until = time.monotonic() - (0.0 if self._exiting else BEGUN)
+        until = time.monotonic() - (0.0 if self._exiting else self._patience)
         found = [ids for ids, (since, _) in self._begun.items() if since <= until or ids[0] in traces]
         return [self._begun.pop(ids)[1]._replace(queued=0) for ids in found]
 

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import orjson
+
 from afere.base.canonical import Json, parsed
 from afere.base.errors import BadInput, ModelFailed
 from afere.base.message import Message, Part, ToolCall, Usage
@@ -218,31 +220,25 @@ def _chunks(body: bytes) -> list[dict[str, Any]] | None:
     if b"\n" in inner or b"\r" in inner:
         return None
     try:
-        chunks = parsed(b"[%b]" % inner)
-    except (ValueError, RecursionError):
+        chunks = orjson.loads(b"[%b]" % inner)
+    except ValueError:
         return None
     return chunks if all(type(chunk) is dict for chunk in chunks) else None
 
 
 _DONE = b"\n\ndata: [DONE]\n\n"
-_OF_TEXT = frozenset({"content", "role"})
 
 
 def _plain_text(chunk: Mapping[str, Any]) -> str | None:
-    """The text of a chunk that holds nothing else of interest."""
-    choices = chunk.get("choices")
-    if not choices or type(choices) is not list or chunk.get("usage") or chunk.get("error"):
+    """The text of a chunk that holds nothing else of interest, as nearly all are."""
+    try:
+        choice = chunk["choices"][0]
+        delta = choice["delta"]
+        text = delta["content"]
+        alone = len(delta) == 1 and type(text) is str and choice.get("finish_reason") is None
+    except (KeyError, IndexError, TypeError, AttributeError):
         return None
-    choice = cast("list[Any]", choices)[0]
-    if type(choice) is not dict:
-        return None
-    said = cast("dict[str, Any]", choice)
-    delta = said.get("delta")
-    if type(delta) is not dict or said.get("finish_reason") is not None:
-        return None
-    held = cast("dict[str, Any]", delta)
-    text = held.get("content")
-    return text if type(text) is str and held.keys() <= _OF_TEXT else None
+    return text if alone and not (chunk.get("usage") or chunk.get("error")) else None
 
 
 def whole(answer: Mapping[str, Any], model: str) -> list[Event]:
