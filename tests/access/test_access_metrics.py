@@ -80,7 +80,7 @@ def test_spans_requests_sizes_and_models_are_told(open_site: Site) -> None:
     assert status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
     found = _read(text)
     assert found['afere_spans_total{result="accepted"}'] == 3 and found['afere_spans_total{result="refused"}'] == 1
-    assert found["afere_spans_waiting"] == found["afere_intake_bytes"] == 0
+    assert found["afere_intake_requests"] == found["afere_intake_bytes"] == 0
     assert found['afere_spans_lost{project="handbook"}'] == 7
     assert found['afere_http_requests_total{door="otlp",status="200"}'] == 1
     assert found['afere_http_requests_total{door="otlp",status="400"}'] == 1

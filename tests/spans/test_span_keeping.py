@@ -164,9 +164,9 @@ def test_what_is_erased_is_in_no_file_of_the_store(project: Path) -> None:
 
 
 def _unpacked(data: bytes) -> list[bytes]:
-    from afere.store.span_rows import lines_of
+    from afere.store.span_chunks import unpacked
 
-    return [line.encode() for line in lines_of(data)]
+    return [unpacked(data)]
 
 
 def test_erasing_from_the_command_line_asks_first(project: Path) -> None:

@@ -26,6 +26,7 @@ Redactor = Callable[[str], str]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}")
 _FORMS = '"email", {pattern: "ACME-[0-9]+", as: order}, {key: "*.password"} or {scope: my.library, content: none}'
 _WORK = 2.0  # seconds of one thread for one pattern in one text
+_FIELDS = "user.id session.id"  # keys of which the values are in fields of a span, whatever they were called
 _QUOTED = re.compile(r'"([^"\\]{1,200})"\s{0,20}:')
 _ANCHORS = re.compile(r"[\^$]|\\[AzZ]")  # what means the ends of a text, so that it must be searched on its own
 
@@ -147,6 +148,17 @@ class Redaction:
             return False
         data = whole.encode("utf-8", "surrogatepass") if self._patterns else b""
         return not any(one.possible(data, ()) for one in self._patterns)
+
+    def passes(self, whole: str) -> bool:
+        """As `spares`, also of keys: whether none of them can be in the text."""
+        if self._keys:
+            lowered = f"{whole}\0{_FIELDS}".lower()
+            if any(one.literal in lowered for one in self._keys):
+                return False
+            rules = copy(self)
+            rules._keys = []
+            return rules.spares(whole)
+        return self.spares(whole)
 
     def narrowed(self, texts: Sequence[str]) -> Redaction | None:
         """The rules that may find something in any of these texts, keys among them; None if none can.

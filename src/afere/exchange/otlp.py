@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from afere.base.errors import AfereError, BadInput
+from afere.base.span import Span
 from afere.exchange.bringing import Bringing
 from afere.tracing import otlp
 from afere.tracing.otlp import Batch, Form
@@ -77,7 +78,7 @@ def _keep(body: bytes, form: Form, label: str, into: Bringing) -> None:
     _take(batch, label, into)
 
 
-def _take(batch: Batch, label: str, into: Bringing) -> None:
+def _take(batch: Batch[Span], label: str, into: Bringing) -> None:
     for project, spans in batch.spans.items():
         if project not in (None, into.session.project):
             into.changed("afere.project", "kept in the project that the import was made for", len(spans))

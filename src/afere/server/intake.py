@@ -6,17 +6,20 @@ import logging
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from afere.base.canonical import Json
 from afere.base.errors import StoreFailed, WorldFailed
 from afere.base.project import find_project
 from afere.base.span import Span
-from afere.tracing import dialects
-from afere.tracing.otlp.batch import Batch, LogEvent
+from afere.store.span_rows import AT, Entry
+from afere.tracing import dialects, otlp
+from afere.tracing.otlp import Batch, Form, LogEvent, Malformed, TooMuch
+from afere.tracing.otlp.kept import read
+from afere.tracing.otlp.quick import Quick
 from afere.tracing.policy import Policy
 
 if TYPE_CHECKING:
@@ -38,26 +41,32 @@ class Full(WorldFailed):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What an answer tells: how many were refused, and why."""
+    """What an answer tells: how many were refused, and why; and how many were not."""
 
     rejected: int = 0
     why: str = ""
+    accepted: int = 0
+
+
+Item: TypeAlias = Span | Entry
 
 
 @dataclass(slots=True)
 class _Waiting:
-    batch: Batch
+    read: Callable[[], Batch[Item]]
     project: str | None
+    batch: Batch[Item] = field(default_factory=Batch[Item])  # once it is read
     done: Future[Kept] = field(default_factory=Future[Kept])
 
 
 class Writer:
-    """Takes batches from any thread. One transaction keeps all that waits, for each project."""
+    """Takes batches, and bodies to be read, from any thread. One transaction keeps all that waits, for each project."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._policy = Policy.of(find_project(), content=True, redact=())
         self._thread = ThreadPoolExecutor(1, "afere-otlp-writer")
+        self._quick, self._large = Quick(self._policy), Quick(self._policy)
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
         self._stores: dict[str, SpanStore] = {}
@@ -65,30 +74,30 @@ class Writer:
 
     @property
     def waiting(self) -> int:
-        """Spans that nobody has begun to write."""
+        """Requests that nobody has begun to read or to write."""
         with self._lock:
-            return sum(item.batch.accepted for item in self._waiting)
+            return len(self._waiting)
 
-    def refuse(self, count: int) -> None:
-        """Count spans that were refused before they came here."""
-        with self._lock:
-            self.refused += count
+    def receive(
+        self, body: bytes, encoding: str, form: Form, project: str | None, *, most: int, logs: bool
+    ) -> Future[Kept]:
+        """Read a body, of at most so many bytes, and keep what it holds, as `put`; may also raise Malformed or TooMuch."""
 
-    def understood(self, batch: Batch) -> Batch:
-        """The batch with what its spans mean read into their fields, and without what must not rest."""
-        for spans in batch.spans.values():
-            for place, sent in enumerate(spans):
-                spans[place] = self._policy.hidden(sent)
-                _read(spans[place])
-            dialects.pause_above(spans)
-            spans[:] = [self._policy.apply(span, derived=True) for span in spans]
-        for said in batch.events.values():
-            said[:] = [replace(one, event=self._policy.event(one.event, one.scope)) for one in said]
-        return batch
+        def work() -> Batch[Item]:
+            return self._read(otlp.unpack(body, encoding, most=most), form, self._quick, logs=logs)
 
-    def put(self, batch: Batch, project: str | None) -> Future[Kept]:
+        return self._wait(work, project)
+
+    def read_large(self, body: bytes, form: Form, *, logs: bool) -> Batch[Item]:
+        """What a body holds, read by a thread that is not the writer's. Malformed or TooMuch where it cannot be read."""
+        return self._read(body, form, self._large, logs=logs)
+
+    def put(self, batch: Batch[Item], project: str | None) -> Future[Kept]:
         """Keep it, in `project` where the request named one; the future ends when it is durable, or raises Full."""
-        item = _Waiting(batch, project)
+        return self._wait(lambda: batch, project)
+
+    def _wait(self, read: Callable[[], Batch[Item]], project: str | None) -> Future[Kept]:
+        item = _Waiting(read, project)
         with self._lock:
             self._waiting.append(item)
             first = len(self._waiting) == 1
@@ -96,17 +105,69 @@ class Writer:
             self._thread.submit(self._drain)
         return item.done
 
+    def _read(self, body: bytes, form: Form, quick: Quick, *, logs: bool) -> Batch[Item]:
+        batch: Batch[Any] = (
+            otlp.logs(body, form) if logs else quick.traces(body) if form == "protobuf" else otlp.traces(body, form)
+        )
+        self.understood(batch)
+        if batch.rejected and not batch.accepted:
+            with self._lock:
+                self.refused += batch.rejected.total()
+            raise Malformed(f"Nothing of this request can be kept: {batch.why}.")
+        return batch
+
+    def understood(self, batch: Batch[Any]) -> Batch[Item]:
+        """The batch with what its spans mean read into their fields, and without what must not rest."""
+        for spans in batch.spans.values():
+            spans[:] = [self._meant(one) if isinstance(one, Span) else one for one in spans]
+            if any(isinstance(one, Span) and one.status == "paused" for one in spans):
+                spans[:] = map(self._whole, spans)
+                dialects.pause_above(spans)
+            spans[:] = [self._policy.apply(one, derived=True) if isinstance(one, Span) else one for one in spans]
+        for said in batch.events.values():
+            said[:] = [replace(one, event=self._policy.event(one.event, one.scope)) for one in said]
+        return batch
+
+    def _meant(self, sent: Span) -> Span:
+        span = self._policy.hidden(sent)
+        read(span)
+        return span
+
+    def _whole(self, one: Item) -> Span:
+        """The span, of an entry too."""
+        if isinstance(one, Span):
+            return one
+        if one.again is None:
+            raise AssertionError("an entry that came over OTLP can be read again")
+        return self._meant(one.again())
+
     def _drain(self) -> None:
         while True:
-            with self._lock:
-                items, size = list[_Waiting](), 0
-                while self._waiting and (not items or size < _TOGETHER):
-                    items.append(self._waiting.pop(0))
-                    size += items[-1].batch.accepted
-            if not items:
+            items, size = list[_Waiting](), 0
+            while size < _TOGETHER and (item := self._next()) is not None:
+                if self._can_be_read(item):
+                    items.append(item)
+                    size += item.batch.accepted
+            if items:
+                self._write(items)
+            if not self.waiting:
                 return
-            # A sender that went away before this was not told anything.
-            self._write([item for item in items if item.done.set_running_or_notify_cancel()])
+
+    def _next(self) -> _Waiting | None:
+        with self._lock:
+            return self._waiting.pop(0) if self._waiting else None
+
+    def _can_be_read(self, item: _Waiting) -> bool:
+        if not item.done.set_running_or_notify_cancel():  # the sender went away, and was not told anything
+            return False
+        try:
+            item.batch = item.read()
+        except Exception as error:
+            if not isinstance(error, Malformed | TooMuch):
+                _log.exception("OTLP: a request could not be read")
+            item.done.set_exception(error)
+            return False
+        return True
 
     def _write(self, items: Sequence[_Waiting]) -> None:
         try:
@@ -131,10 +192,10 @@ class Writer:
         with self._lock:
             self.accepted += item.batch.accepted - late
             self.refused += item.batch.rejected.total()
-        item.done.set_result(Kept(item.batch.rejected.total(), item.batch.why))
+        item.done.set_result(Kept(item.batch.rejected.total(), item.batch.why, item.batch.accepted))
 
     def _keep(self, items: Sequence[_Waiting]) -> None:
-        spans: dict[str, list[Span]] = {}
+        spans: dict[str, list[Item]] = {}
         events: dict[str, list[LogEvent]] = {}
         for item in items:
             for named, found in item.batch.spans.items():
@@ -145,21 +206,22 @@ class Writer:
             self._store(project).say([(one.trace_id, one.span_id, one.event) for one in said])
         for project in {**spans, **events}:
             store = self._store(project)
-            store.write(self._with_events(store, spans.get(project, []), events.get(project, [])))
+            store.enter(self._with_events(store, spans.get(project, []), events.get(project, [])))
 
-    def _with_events(self, store: SpanStore, spans: list[Span], events: list[LogEvent]) -> list[Span]:
+    def _with_events(self, store: SpanStore, spans: list[Item], events: list[LogEvent]) -> list[Item]:
         """The spans, and those in the store that the events belong to, with all their events."""
-        here = {(span.trace_id, span.span_id) for span in spans}
-        traces = {span.trace_id for span in spans} | {event.trace_id for event in events}
-        said = store.said(traces)
+        said = store.said({event.trace_id for event in events} if events else (_ids(one)[0] for one in spans))
+        if events:
+            said |= store.said({_ids(one)[0] for one in spans})
         if not said:
             return spans
-        wanted = {(event.trace_id, event.span_id) for event in events} - here
+        wanted = {(event.trace_id, event.span_id) for event in events} - set(map(_ids, spans))
+        spans = [self._whole(one) if _ids(one) in said else one for one in spans]
         for trace_id in {trace_id for trace_id, _ in wanted}:
             trace = store.trace(trace_id)
             found = trace.spans if trace is not None else ()
-            spans = [*spans, *(span for span in found if (span.trace_id, span.span_id) in wanted)]
-        return [self._joined(span, said.get((span.trace_id, span.span_id), [])) for span in spans]
+            spans += [span for span in found if (span.trace_id, span.span_id) in wanted]
+        return [self._joined(one, said.get(_ids(one), [])) if isinstance(one, Span) else one for one in spans]
 
     def _joined(self, span: Span, events: Sequence[dict[str, Json]]) -> Span:
         missing = [event for event in events if event not in span.events]
@@ -167,7 +229,7 @@ class Writer:
             return span
         span.marks = [mark for mark in span.marks if mark != "orphan"]  # the store finds out anew
         span.events = sorted([*span.events, *missing], key=_when)
-        _read(span)
+        read(span)
         return self._policy.apply(span, derived=True)
 
     def _one_by_one(self, item: _Waiting) -> None:
@@ -175,7 +237,7 @@ class Writer:
         for named, spans in item.batch.spans.items():
             for span in spans:
                 try:
-                    self._store(self._project(item, named)).write([span])
+                    self._store(self._project(item, named)).enter([span])
                 except StoreFailed as error:
                     item.done.set_exception(Full(str(error), 5))
                     return
@@ -191,11 +253,10 @@ class Writer:
         return self._session.spans if project == self._session.project else self._session.spans.of(project)
 
 
-def _read(span: Span) -> None:
-    try:
-        dialects.read(span)
-    except Exception:  # a form that no map foresaw: the span is kept as it came
-        _log.exception("OTLP: what span %s/%s means could not be read", span.trace_id, span.span_id)
+def _ids(one: Item) -> tuple[str, str]:
+    if isinstance(one, Span):
+        return one.trace_id, one.span_id
+    return one.row[AT["trace_id"]].hex(), one.row[AT["span_id"]].hex()
 
 
 def _when(event: Json) -> str:

@@ -121,7 +121,9 @@ class Metrics:
             "afere_spans_total", "counter", "Spans (and events in logs) that were sent here: kept durably, or refused.",
             [({"result": "accepted"}, writer.accepted), ({"result": "refused"}, writer.refused)],
         )  # fmt: skip
-        yield from _one("afere_spans_waiting", "gauge", "Spans received that are not durable yet.", writer.waiting)
+        yield from _one(
+            "afere_intake_requests", "gauge", "Requests received that nobody has begun to write.", writer.waiting
+        )
         yield from _one("afere_intake_bytes", "gauge", "Bytes of OTLP requests in work.", self._intake.held)
 
     def _forward(self) -> Iterable[str]:

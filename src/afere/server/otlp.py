@@ -1,7 +1,8 @@
 """OTLP over HTTP: `/v1/traces` and `/v1/logs`. An answer of 200 means that what was accepted is on disk.
 
-The event loop only receives. Small bodies are unpacked and decoded in one thread, large ones in another, so that nobody waits
-for somebody's 60 MiB; one writer keeps what has come meanwhile in one transaction. What is held in memory has a bound in bytes.
+The event loop only receives. The thread that writes reads small bodies too, since two threads of Python that hand each other work
+cost more than one; large ones are read in another, so that nobody waits for somebody's 60 MiB. What has come meanwhile is kept in
+one transaction. What is held in memory has a bound in bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from afere.base.errors import Refused
 from afere.base.project import find_project
 from afere.server.auth import ACTOR, project_for
 from afere.server.forward import HOPS, Forward
-from afere.server.intake import Full, Kept, Writer
+from afere.server.intake import Full, Item, Kept, Writer
 from afere.server.rpc_status import CODES, INTERNAL, as_json, as_protobuf
 from afere.tracing import otlp
 from afere.tracing.otlp import Batch, Malformed, TooMuch
@@ -38,7 +39,7 @@ _log = logging.getLogger("afere.server")
 
 MOST = 64 * 2**20  # bytes of a body, compressed and unpacked
 HELD = 256 * 2**20  # bytes of all bodies in work
-_QUICK = 2**20  # bytes of a body that others may wait for
+_QUICK = 2 * 2**20  # bytes of a body that others may wait for
 _SILENCE = 15.0  # seconds without a byte
 WHOLE = 120.0  # seconds for a body
 _FORMS: Mapping[str, otlp.Form] = {"application/x-protobuf": "protobuf", "application/json": "json"}
@@ -83,7 +84,6 @@ class Intake:
     def __init__(self, session: Session) -> None:
         self._session = session
         self.writer = Writer(session)
-        self._quick = ThreadPoolExecutor(1, "afere-otlp")
         self._slow = ThreadPoolExecutor(1, "afere-otlp-large")
         self.held = 0  # bytes; changed on the event loop only
         self.forward = Forward.of(find_project(), session.folder)
@@ -136,36 +136,37 @@ class Intake:
         hops: str = "",
     ) -> Kept:
         """What was kept of a whole body: on disk when this returns. Raises Failed. `hops`: who has sent it on until now."""
-        batch, size = await self._decoded(body, encoding, form, logs=logs)
-        holding.add(size, bounded=False)
-        if batch.rejected and not batch.accepted:
-            self.writer.refuse(batch.rejected.total())
-            raise Failed(400, f"Nothing of this request can be kept: {batch.why}.")
         try:
-            kept = await asyncio.wrap_future(self.writer.put(batch, project))
+            kept = await self._kept(body, encoding, form, project, holding, logs=logs)
         except Full as error:
             raise Failed(503, str(error), retry=error.wait) from None
-        sent = {"content-type": _TYPES[form], **({"content-encoding": encoding} if encoding else {})}
-        self.forward.put(body, sent, batch.accepted, logs=logs, hops=hops)
-        return kept
-
-    async def _decoded(self, body: bytes, encoding: str, form: otlp.Form, *, logs: bool) -> tuple[Batch, int]:
-        def work(most: int) -> tuple[Batch, int]:
-            plain = otlp.unpack(body, encoding, most=most)
-            return self.writer.understood((otlp.logs if logs else otlp.traces)(plain, form)), len(plain)
-
-        loop = asyncio.get_running_loop()
-        try:
-            if len(body) <= _QUICK:
-                try:
-                    return await loop.run_in_executor(self._quick, work, _QUICK)
-                except TooMuch:
-                    pass  # large, or too large: the other thread finds out
-            return await loop.run_in_executor(self._slow, work, MOST)
         except TooMuch as error:
             raise Failed(413, str(error)) from None
         except Malformed as error:
             raise Failed(400, str(error)) from None
+        sent = {"content-type": _TYPES[form], **({"content-encoding": encoding} if encoding else {})}
+        self.forward.put(body, sent, kept.accepted, logs=logs, hops=hops)
+        return kept
+
+    async def _kept(
+        self, body: bytes, encoding: str, form: otlp.Form, project: str | None, holding: Holding, *, logs: bool
+    ) -> Kept:
+        if len(body) <= _QUICK:
+            try:
+                return await asyncio.wrap_future(
+                    self.writer.receive(body, encoding, form, project, most=_QUICK, logs=logs)
+                )
+            except TooMuch:
+                pass  # large, or too large: the other thread finds out
+
+        def work() -> Batch[Item]:
+            plain = otlp.unpack(body, encoding, most=MOST)
+            holding.grown = len(plain)
+            return self.writer.read_large(plain, form, logs=logs)
+
+        batch = await asyncio.get_running_loop().run_in_executor(self._slow, work)
+        holding.add(holding.grown, bounded=False)
+        return await asyncio.wrap_future(self.writer.put(batch, project))
 
 
 class Holding:
@@ -174,6 +175,7 @@ class Holding:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._bytes = 0
+        self.grown = 0  # what a body unpacked to
 
     def add(self, count: int, *, bounded: bool = True) -> None:
         if bounded and self._intake.held + count > HELD:

@@ -174,7 +174,7 @@ class _Api:
         def work(session: Session, body: bytes) -> object:
             session.require("ingest")
             sent = [self._policy.apply(span) for span in decode_list(Span, _object(body).get("spans"))]
-            kept = self._writer.put(Batch({None: sent}), session.project).result()
+            kept = self._writer.put(Batch[Any]({None: sent}), session.project).result()
             if kept.rejected:
                 raise BadInput(f"{kept.rejected} of {len(sent)} spans cannot be kept: {kept.why}.")
             return len(sent)

@@ -7,23 +7,19 @@ began, then the row of the chunk's first span: the newest document has the highe
 from __future__ import annotations
 
 import heapq
-import re
 import sqlite3
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 from afere.store.database import insert_rows
-from afere.store.span_rows import Chunks
+from afere.store.span_chunks import Chunks
+from afere.store.span_texts import joined
 
 CHUNK_SPANS = 128  # at most in one chunk, so that one span of a huge trace is read without all of it
 _SHIFT = 31
 ROW = 2**_SHIFT - 1  # the bits of a number that say the row
 _LAST_SECOND = 2**32 - 1
-_BETWEEN = "\n\ue000\n"  # a word that nobody writes: no phrase goes on from one text to the next
-_INDEXED = 100_000  # characters of one span's input or output that can be searched
 
 LAYOUT = (
     "CREATE VIRTUAL TABLE words USING fts5 (said, content='', columnsize=0, tokenize='unicode61 remove_diacritics 2')",
@@ -64,70 +60,13 @@ def above(doc: int) -> tuple[int, int]:
     return doc + 1, (second_of(doc) + 1) << _SHIFT
 
 
-def strings(details: Mapping[str, Any]) -> list[str]:
-    """What of a span can be searched: all texts in its input and its output."""
-    given = details.get("input", details.get("input_messages"))
-    made = details.get("output", details.get("output_messages", details.get("documents")))
-    return [*_strings(given), *_strings(made)]
-
-
-def words(spans: Iterable[Mapping[str, Any]]) -> str:
-    """The text of a document, of the details of its spans."""
-    return joined(map(strings, spans))
-
-
-def joined(spans: Iterable[list[str]]) -> str:
-    """The same of the texts of its spans."""
-    found: dict[str, None] = {}
-    for texts in spans:
-        found.update(dict.fromkeys(texts))
-    text = _BETWEEN.join(found)
-    return text.encode("utf-8", "replace").decode() if found else ""
-
-
-def _strings(value: Any) -> list[str]:
-    found: list[str] = []
-    with suppress(RecursionError):
-        _walk((value,), found)
-        if sum(map(len, found)) <= _INDEXED:
-            return found
-    return _cut(value)
-
-
-def _walk(values: Iterable[Any], found: list[str]) -> None:
-    for value in values:
-        if isinstance(value, str):
-            found.append(value)
-        elif isinstance(value, dict):
-            _walk(cast("dict[str, Any]", value).values(), found)
-        elif isinstance(value, list):
-            _walk(cast("list[Any]", value), found)
-
-
-def _cut(value: Any) -> list[str]:
-    """The same of what is long, or deep."""
-    found: list[str] = []
-    room = _INDEXED
-    stack = [value]
-    while stack and room > 0:
-        item = stack.pop()
-        if isinstance(item, str):
-            found.append(item[:room])
-            room -= len(item)
-        elif isinstance(item, dict):
-            stack.extend(reversed(cast("dict[str, Any]", item).values()))
-        elif isinstance(item, list):
-            stack.extend(reversed(cast("list[Any]", item)))
-    return found
-
-
 def forget(connection: sqlite3.Connection, chunk: int, chunks: Chunks) -> int | None:
     """Take a chunk's document out of the index while its spans are still there; returns its number."""
     row = connection.execute("SELECT doc FROM chunks WHERE id = ?", (chunk,)).fetchone()
     if row is None or row["doc"] is None:
         return None
     doc = cast("int", row["doc"])
-    text = words(_details(connection, doc, chunk, chunks))
+    text = joined(_texts(connection, doc, chunk, chunks))
     if text:  # a contentless index must be told again what to forget
         connection.execute("INSERT INTO words (words, rowid, said) VALUES ('delete', ?, ?)", (doc, text))
     for table in ("labels", "ties"):
@@ -143,7 +82,7 @@ def insert(connection: sqlite3.Connection, docs: Iterable[tuple[int, str]]) -> N
 
 def again(connection: sqlite3.Connection, doc: int, chunk: int, chunks: Chunks) -> None:
     """Index what is left of a document that was forgotten."""
-    insert(connection, [(doc, words(_details(connection, doc, chunk, chunks)))])
+    insert(connection, [(doc, joined(_texts(connection, doc, chunk, chunks)))])
 
 
 def index_all(connection: sqlite3.Connection) -> None:
@@ -156,13 +95,13 @@ def index_all(connection: sqlite3.Connection) -> None:
         again(connection, doc, row["chunk"], chunks)
 
 
-def _details(connection: sqlite3.Connection, doc: int, chunk: int, chunks: Chunks) -> Iterator[dict[str, Any]]:
+def _texts(connection: sqlite3.Connection, doc: int, chunk: int, chunks: Chunks) -> Iterator[list[str]]:
     rows = connection.execute(
         f"SELECT line FROM spans WHERE {ROWS} AND chunk = ? AND status <> 'running' ORDER BY line",  # noqa: S608  our own words
         (*rows_of(doc), chunk),
     ).fetchall()
     for row in rows:
-        yield chunks.detail(chunk, row["line"])
+        yield chunks.texts(chunk, row["line"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,25 +147,3 @@ class Docs:
         )
         runs = [self.connection.execute(sql, (*values, low, high)) for values in self.values]
         return heapq.merge(*((row[0] for row in run) for run in runs), reverse=True)
-
-
-def says(details: Mapping[str, Any], wanted: Sequence[str], *, prefix: bool) -> bool:
-    """Whether a span says these words, one after another; with prefix=True the last may go on."""
-    *first, last = wanted
-    for text in strings(details):
-        said = tokens(text)
-        for at in range(len(said) - len(first)):
-            end = said[at + len(first)]
-            if said[at : at + len(first)] == first and (end.startswith(last) if prefix else end == last):
-                return True
-    return False
-
-
-def tokens(text: str) -> list[str]:
-    """The words of a text as the index takes them: letters and digits, small, without accents."""
-    if not text.isascii():
-        text = "".join(sign for sign in unicodedata.normalize("NFD", text) if not unicodedata.combining(sign))
-    return _WORD.findall(text.lower())
-
-
-_WORD = re.compile(r"[^\W_]+")

@@ -14,10 +14,12 @@ from afere.base.errors import BadInput
 from afere.base.filter import Term
 from afere.base.span import summed
 from afere.store import span_docs, span_labels
+from afere.store.span_chunks import Chunks
 from afere.store.span_docs import Docs
 from afere.store.span_rollup import HOUR, MANY, SAID, names_are_whole
 from afere.store.span_rollup import register as register_buckets
-from afere.store.span_rows import Chunks
+from afere.store.span_texts import says as says_words
+from afere.store.span_texts import tokens
 
 # In a list of traces these are asked of the first span, the sums of the whole trace, all others of any of its spans.
 _OF_ROOT = frozenset({"trace", "latency", "status", "user", "session", "environment", "chain", "since", "before"})
@@ -150,7 +152,7 @@ class Where:
         """The same asked of one span: a document says what any of its spans does."""
         if term.field != "text":
             return _attribute(term, "s")
-        return "says(s.chunk, s.line, ?, ?)", [" ".join(span_docs.tokens(term.value)), _is_prefix(term)]
+        return "says(s.chunk, s.line, ?, ?)", [" ".join(tokens(term.value)), _is_prefix(term)]
 
     def _labelled(self, term: Term) -> tuple[str, list[Any]]:
         key, value = term.field.removeprefix("attr."), term.value
@@ -310,14 +312,13 @@ def register(connection: sqlite3.Connection) -> Chunks:
     chunks = Chunks(connection)
 
     def attribute(chunk: int, line: int, key: str) -> str | int | float | None:
-        attributes = chunks.detail(chunk, line).get("attributes")
-        value = cast("dict[str, object]", attributes).get(key) if isinstance(attributes, dict) else None
+        value = cast("object", chunks.attributes(chunk, line).get(key))
         if isinstance(value, bool):
             return "true" if value else "false"
         return value if isinstance(value, str | int | float) else None
 
     def says(chunk: int, line: int, words: str, prefix: int) -> bool:
-        return span_docs.says(chunks.detail(chunk, line), words.split(), prefix=bool(prefix))
+        return says_words(chunks.texts(chunk, line), words.split(), prefix=bool(prefix))
 
     connection.create_function("attribute", 3, attribute)
     connection.create_function("says", 4, says)

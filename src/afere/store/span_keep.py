@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 
 from afere.base.clock import today
 from afere.store import span_docs
+from afere.store.span_chunks import Chunks, unpacked
 from afere.store.span_rollup import MANY, Shares, forget_names
-from afere.store.span_rows import Chunks, lines_of
 
 _DAY = 86_400 * 10**9  # nanoseconds
 _STEP = 500  # spans looked at in one transaction, so that writers never wait long
 ERASED = "(erased)"  # what the counts of a name are called when only erased spans had it
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(rb"sha256:[0-9a-f]{64}")
 
 Place = tuple[int, int]  # start and row of a span
 
@@ -123,7 +123,7 @@ def digests_in(connection: sqlite3.Connection, project: str, traces: Iterable[by
             "SELECT data FROM chunks WHERE id IN (SELECT chunk FROM spans WHERE project = ? AND trace_id = ?)",
             (project, trace),
         ):
-            found |= {digest for line in lines_of(data) for digest in _DIGEST.findall(line)}
+            found |= _digests(data)
     return found
 
 
@@ -132,5 +132,9 @@ def still_mentioned(connection: sqlite3.Connection, digests: set[str]) -> set[st
     found: set[str] = set()
     if digests:
         for (data,) in connection.execute("SELECT data FROM chunks"):
-            found |= digests.intersection(digest for line in lines_of(data) for digest in _DIGEST.findall(line))
+            found |= digests & _digests(data)
     return found
+
+
+def _digests(data: bytes) -> set[str]:
+    return {digest.decode() for digest in _DIGEST.findall(unpacked(data))}

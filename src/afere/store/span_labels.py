@@ -7,10 +7,10 @@ are spans already is searched the slow way until those have been looked through 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
-from afere.store.span_rows import Chunks
+from afere.store.span_chunks import Chunks
+from afere.store.span_rows import Asked
 
 VALUE = 200  # characters of a text that are in the index; longer ones are not
 _STEP = 2_000  # spans looked through in one transaction
@@ -49,7 +49,7 @@ def withdraw(connection: sqlite3.Connection, project: str, keys: Iterable[str]) 
 
 
 def insert(
-    connection: sqlite3.Connection, project: str, keys: Iterable[str], spans: Iterable[tuple[int, Mapping[str, Any]]]
+    connection: sqlite3.Connection, project: str, keys: Iterable[str], spans: Iterable[tuple[int, Asked]]
 ) -> None:
     """Keep what these spans, (document, attributes), say of the keys."""
     connection.executemany(

@@ -7,9 +7,10 @@ import sqlite3
 
 from afere.store import span_docs, span_labels, span_ties
 from afere.store.database import Migration
+from afere.store.span_chunks import Chunks, unpacked
 from afere.store.span_rollup import ADDED, KEY, SUMMARY, Shares, count_all, summarise_all
 from afere.store.span_rollup import LAYOUT as ROLLUP
-from afere.store.span_rows import COLUMNS, VERSIONS, Chunks, lines_of, ran_of
+from afere.store.span_rows import COLUMNS, VERSIONS, ran_of
 
 _log = logging.getLogger("afere.store")
 
@@ -82,7 +83,8 @@ def _sixth(connection: sqlite3.Connection) -> None:
         )
     chunks = Chunks(connection)
     for chunk, doc, data in connection.execute("SELECT id, doc, data FROM chunks WHERE doc IS NOT NULL").fetchall():
-        if not any(word in line for line in lines_of(data) for word in _TELLING):
+        whole = unpacked(data)
+        if not any(word.encode() in whole for word in _TELLING):
             continue
         for row in connection.execute(
             f"SELECT id, line FROM spans WHERE {span_docs.ROWS} AND chunk = ?",  # noqa: S608  our own words
@@ -115,4 +117,8 @@ def _widen(connection: sqlite3.Connection) -> None:
     connection.execute(KEY)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth, _fifth, _sixth)
+def _seventh(_connection: sqlite3.Connection) -> None:
+    """Chunks may hold spans as they came (see `span_chunks`): earlier programs must not read them. Old chunks stay as they are."""
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth, _fifth, _sixth, _seventh)

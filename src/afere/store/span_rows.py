@@ -1,24 +1,18 @@
-"""A span as a row of columns and a line of a chunk, and back. A damaged line costs its details, never a list."""
+"""A span as a row of columns and the details that a chunk keeps, and back."""
 
 from __future__ import annotations
 
 import json
 import re
 import sqlite3
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, Protocol, cast
 
-import orjson
-
 from afere.base.canonical import Json
 from afere.base.span import Span
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from afere.store.span_chunks import Chunks, Part
 
 PREVIEW = 300  # characters
 
@@ -47,6 +41,52 @@ _SAID = ("input", "output", "first_token_seconds")
 _details_of, _texts_of, _counts_of = attrgetter(*_DETAILS), attrgetter(*_TEXTS), attrgetter(*_COUNTS)
 
 
+class Asked(Protocol):
+    """Attributes that are asked for by name."""
+
+    def get(self, name: str, /) -> Any: ...
+
+
+# Of a row, as it is written: its id, then its columns.
+AT: Mapping[str, int] = {name.strip('"'): place for place, name in enumerate(("id", *COLUMNS))}
+
+
+@dataclass(slots=True)
+class Entry:
+    """A span on its way into the file. `row`: the values of its columns after an id; the store fills in the first two, `root`,
+    `chunk` and `line`. `texts` can be searched, `keys` are its ties (see `span_ties`).
+    """
+
+    row: list[Any]
+    part: Part
+    texts: Sequence[str] = ()
+    keys: Collection[str] = ()
+    attributes: Asked = field(default_factory=dict[str, Any])  # asked for those that are filterable
+    under: str | None = None  # what the attribute of that name says
+    begins: bool = False  # the same of ENTRY
+    again: Callable[[], Span] | None = None  # the whole span, of one that stays as it came
+
+
+class Glimpsed(Protocol):
+    """What columns need of a span of which no more is known."""
+
+    name: str
+    kind: str
+    start: int
+    end: int
+    status: str
+    cost: float | None
+    input: Json
+    output: Json
+    input_messages: Sequence[Json]
+    output_messages: Sequence[Json]
+    artifacts: Sequence[tuple[str, str]]
+    attributes: Any
+
+    @property
+    def seconds(self) -> float: ...
+
+
 def detail(span: Span) -> dict[str, Json]:
     """What is not in columns; empty fields are left out."""
     # An output of [] is an answer; no events are no news.
@@ -54,23 +94,15 @@ def detail(span: Span) -> dict[str, Json]:
     return {name: value for name, value in found if value or (value is not None and name in _SAID)}
 
 
-def cells(span: Span, *, project: str, root: int, chunk: int | None, line: int) -> list[Any]:
-    """The values of `COLUMNS`, in their order."""
-    parent = span.parent_id
+def row_of(trace: bytes, span_id: bytes, parent: bytes | None, span: Span | Glimpsed) -> list[Any]:
+    """The row of a span, as an Entry has it."""
     said = [value if value is None else _text(value) for value in _texts_of(span)]
     counts = [value if value is None else _count(value) for value in _counts_of(span)]
     return [
-        project, bytes.fromhex(span.trace_id), bytes.fromhex(span.span_id), bytes.fromhex(parent) if parent else None,
-        root, _text(span.name), _text(span.kind), span.start, span.end, span.seconds, span.status, *said, _chain(span),
-        *counts, span.cost, _glance(span.input, span.input_messages), _glance(span.output, span.output_messages),
-        chunk, line, *ran(span.artifacts, span.attributes),
+        0, "", trace, span_id, parent, 0, _text(span.name), _text(span.kind), span.start, span.end, span.seconds, span.status,
+        *said, _chain(span), *counts, span.cost, _glance(span.input, span.input_messages),
+        _glance(span.output, span.output_messages), 0, 0, *ran(span.artifacts, span.attributes),
     ]  # fmt: skip
-
-
-class Asked(Protocol):
-    """Attributes that are asked for by name."""
-
-    def get(self, name: str, /) -> Any: ...
 
 
 def ran(artifacts: Iterable[Sequence[str]], attributes: Asked) -> tuple[str | None, str | None, str | None]:
@@ -141,7 +173,7 @@ def preview(row: sqlite3.Row, chunks: Chunks, *, brief: bool = False) -> Span:
     """
     if brief and row["status"] != "running":
         return _brief(row)
-    details = chunks.detail(row["chunk"], row["line"])
+    details = chunks.light(row["chunk"], row["line"])
     span = read_row(row, {name: details[name] for name in _LISTED if name in details})
     span.input, span.output = row["input"], row["output"]
     return span
@@ -188,87 +220,7 @@ def outlined(row: Sequence[Any], chunks: Chunks) -> Span:
     )  # fmt: skip
 
 
-class Chunking:
-    """Makes chunks; for one thread at a time."""
-
-    def __init__(self) -> None:
-        self._compress = zstd.ZstdCompressor().compress  # a new one for every chunk would cost as much again
-
-    def encode(self, details: Sequence[Mapping[str, Json]]) -> bytes:
-        """A chunk: one line of JSON for each span, compressed."""
-        return self._compress(b"\n".join(map(_line, details)), zstd.ZstdCompressor.FLUSH_FRAME)
-
-
-def _line(details: Mapping[str, Json]) -> bytes:
-    if "input_messages" in details or "output_messages" in details:
-        details = {name: _shortened(value) if name in _MESSAGES else value for name, value in details.items()}
-    try:
-        return orjson.dumps(details, str)
-    except (TypeError, RecursionError):  # numbers beyond 64 bits, keys that are no texts, halves of a surrogate pair
-        return _ENCODE(details).encode("utf-8", "surrogatepass")
-
-
-_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str, check_circular=False).encode
-_MESSAGES = ("input_messages", "output_messages")
-_SAME = 1  # in the place of the parts of a message that has nothing but its text
-
-
-def _shortened(messages: Any) -> Json:
-    return [_short(message) for message in messages]
-
-
-def _short(message: Any) -> Json:
-    said = cast("dict[str, Any]", message) if isinstance(message, dict) else {}
-    same = said.get("parts") == [{"type": "text", "text": said.get("text")}]
-    return {**said, "parts": _SAME} if same else cast("Json", message)
-
-
-def _long(message: Any) -> Json:
-    said = cast("dict[str, Any]", message) if isinstance(message, dict) else {}
-    same = type(said.get("parts")) is int and said["parts"] == _SAME
-    return {**said, "parts": [{"type": "text", "text": said.get("text")}]} if same else cast("Json", message)
-
-
-class Chunks:
-    """Details of spans, reading each chunk once."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-        self._last: tuple[int, list[str]] = (-1, [])
-
-    def detail(self, chunk: int, line: int) -> dict[str, Any]:
-        """What `detail` made of that span; empty where it is damaged."""
-        if self._last[0] != chunk:
-            row = self._connection.execute("SELECT data FROM chunks WHERE id = ?", (chunk,)).fetchone()
-            self._last = (chunk, lines_of(row["data"]) if row is not None else [])
-        lines = self._last[1]
-        try:
-            value = json.loads(lines[line])
-        except (IndexError, ValueError, RecursionError):
-            return {}
-        if not isinstance(value, dict):
-            return {}
-        details = cast("dict[str, Any]", value)
-        for name in _MESSAGES:
-            if isinstance(details.get(name), list):
-                details[name] = [_long(message) for message in details[name]]
-        return details
-
-    def attributes(self, chunk: int, line: int) -> dict[str, Any]:
-        """The attributes of that span."""
-        value = self.detail(chunk, line).get("attributes")
-        return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def lines_of(data: bytes) -> list[str]:
-    """The lines of a chunk; none where it is damaged."""
-    try:
-        return zstd.decompress(data).decode("utf-8", "surrogatepass").split("\n")
-    except (zstd.ZstdError, UnicodeDecodeError, TypeError):
-        return []
-
-
-def _glance(value: Json, messages: list[Json]) -> str | None:
+def _glance(value: Json, messages: Sequence[Json]) -> str | None:
     if value is None and messages:
         last = messages[-1]
         value = last.get("text") if isinstance(last, dict) else last
@@ -278,7 +230,7 @@ def _glance(value: Json, messages: list[Json]) -> str | None:
     return _text(text if len(text) <= PREVIEW else text[: PREVIEW - 1] + "…")
 
 
-def _chain(span: Span) -> str | None:
+def _chain(span: Span | Glimpsed) -> str | None:
     for ref, _ in span.artifacts:
         if ref.startswith("chain:"):
             return _text(ref.removeprefix("chain:"))

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Iterator
 
 from afere.base.span import Span
-from afere.store.span_rows import Chunks, read_row
+from afere.store.span_chunks import Chunks
+from afere.store.span_rows import read_row
 
 _NEWEST = """SELECT * FROM (SELECT * FROM spans WHERE project = ? AND start >= ? AND start <= ? ORDER BY start DESC LIMIT ?)
     ORDER BY chunk, line"""

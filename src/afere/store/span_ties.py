@@ -14,7 +14,7 @@ from typing import Any, cast
 from afere.base.canonical import Json
 from afere.store import span_docs
 from afere.store.database import insert_rows
-from afere.store.span_rows import Chunks
+from afere.store.span_chunks import Chunks
 
 DOCUMENT = "document:"  # before a document's id; an artifact's key is its hash
 _LONGEST = 300  # characters of a key; longer ones are not found from this end

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from operator import itemgetter
 from typing import Any, cast
 
-from afere.base.canonical import Json
 from afere.base.errors import BadInput
 from afere.base.span import Span
 from afere.store import span_docs, span_labels, span_ties
 from afere.store.database import insert_rows
+from afere.store.span_chunks import Chunking, Chunks, part
 from afere.store.span_docs import CHUNK_SPANS
 from afere.store.span_rollup import SAID, Shares
-from afere.store.span_rows import COLUMNS, ENTRY, UNDER, Chunking, Chunks, cells, detail
+from afere.store.span_rows import AT, COLUMNS, ENTRY, UNDER, Asked, Entry, detail, row_of
+from afere.store.span_texts import joined, strings
 
 _ID, _TRACE_ID = re.compile("[0-9a-f]{16}"), re.compile("[0-9a-f]{32}")
 _FEW = 400  # parameters of one statement
@@ -43,25 +44,26 @@ class Writing:
         self._new_chunks: list[tuple[int, bytes, int]] = []
         self._rows: list[list[Any]] = []
         self._docs: list[tuple[int, str]] = []
-        self._labels: list[tuple[int, Mapping[str, Json]]] = []
+        self._labels: list[tuple[int, Asked]] = []
         self._ties: set[tuple[int, str]] = set()
 
-    def write(self, spans: Iterable[Span]) -> None:
+    def write(self, spans: Iterable[Span | Entry]) -> None:
         """All of them; the same span again replaces its earlier state."""
         late: list[_Late] = []
-        traces = {bytes.fromhex(trace_id): members for trace_id, members in _by_trace(spans).items()}
+        traces = _by_trace(spans)
         here = self._here(list(traces))
         for trace, members in traces.items():
             if trace not in here:
-                self._append(members, {span.span_id for span in members}, min(span.start for span in members) // 10**9)
+                present = {one.row[_SPAN_ID] for one in members}
+                self._append(members, present, min(one.row[_START] for one in members) // 10**9)
                 self._count(members)
             else:
                 doc = here[trace]
-                second = span_docs.second_of(doc) if doc is not None else members[0].start // 10**9
+                second = span_docs.second_of(doc) if doc is not None else members[0].row[_START] // 10**9
                 late.append(self._join(trace, members, second))
         self._insert()
-        for joined in late:
-            self._settle(joined)
+        for some in late:
+            self._settle(some)
         self._shares.write()
 
     def _here(self, traces: Sequence[bytes]) -> dict[bytes, int | None]:
@@ -73,24 +75,24 @@ class Writing:
             found.update((bytes(row["trace"]), row["doc"] if row["doc"] >= 0 else None) for row in rows)
         return found
 
-    def _append(self, spans: Sequence[Span], present: Set[str], second: int) -> None:
+    def _append(self, spans: Sequence[Entry], present: Set[bytes], second: int) -> None:
         """Gather spans of one trace, in chunks."""
         for first in range(0, len(spans), CHUNK_SPANS):
             part = spans[first : first + CHUNK_SPANS]
-            details = [detail(span) for span in part]
             self._chunk += 1
             doc = span_docs.number(second, self._span + 1)
-            for line, span in enumerate(part):
+            for line, one in enumerate(part):
                 self._span += 1
-                row = cells(span, project=self._project, root=_root(span, present), chunk=self._chunk, line=line)
-                self._rows.append([self._span, *row])
-            texts = [span_docs.strings(told) for told in details]
-            ended = (said for said, span in zip(texts, part, strict=True) if span.status != "running")
-            self._docs.append((doc, span_docs.joined(ended)))
-            self._new_chunks.append((self._chunk, self._chunking.encode(details), doc))
-            self._ties.update((doc, key) for span in part for key in span_ties.keys(span.artifacts, span.documents))
+                row = one.row
+                row[0], row[1], row[_ROOT] = self._span, self._project, _root(one, present)
+                row[_CHUNK], row[_LINE] = self._chunk, line
+                self._rows.append(row)
+                for key in one.keys:
+                    self._ties.add((doc, key))
+            self._docs.append((doc, joined(one.texts for one in part)))
+            self._new_chunks.append((self._chunk, self._chunking.encode([one.part for one in part]), doc))
             if self._labelled:
-                self._labels += [(doc, span.attributes) for span in part]
+                self._labels += [(doc, one.attributes) for one in part]
 
     def _insert(self) -> None:
         insert_rows(self._connection, "INSERT INTO chunks (id, data, doc)", self._new_chunks)
@@ -99,31 +101,26 @@ class Writing:
         span_labels.insert(self._connection, self._project, self._labelled, self._labels)
         span_ties.insert(self._connection, self._project, self._ties)
 
-    def _count(self, spans: Sequence[Span]) -> None:
+    def _count(self, spans: Sequence[Entry]) -> None:
         """The shares of a trace that is all here."""
-        rows = self._rows[-len(spans) :]
+        rows = [one.row for one in spans]
         above = {row[_PARENT] for row in rows if _reports(row)}
         for row in rows:
-            sums = [None] * 3 if row[_SPAN_ID] in above else [row[_IN], row[_OUT], row[_COST]]
+            sums = _NOTHING if row[_SPAN_ID] in above else (row[_IN], row[_OUT], row[_COST])
             self._shares.count(_said_of(row), row[_START], row[_SECONDS], sums)
 
     # spans of a trace of which some are here
 
-    def _join(self, trace: bytes, spans: Sequence[Span], second: int) -> _Late:
-        late = _Late(trace, {bytes.fromhex(span.span_id) for span in spans})
-        named = late.fresh | {
-            bytes.fromhex(above)
-            for span in spans
-            for above in (span.parent_id, span.attributes.get(UNDER))
-            if isinstance(above, str) and _ID.fullmatch(above)
-        }
+    def _join(self, trace: bytes, spans: Sequence[Entry], second: int) -> _Late:
+        named = {one.row[_SPAN_ID] for one in spans}
+        named |= {above for one in spans for above in (one.row[_PARENT], _under(one)) if above is not None}
         known = self._known(trace, named)
         fresh = [
-            span
-            for span in spans
-            if (row := known.get(bytes.fromhex(span.span_id))) is None or not _older(span, row["status"])
+            one
+            for one in spans
+            if (row := known.get(one.row[_SPAN_ID])) is None or not _older(one.row[_STATUS], row["status"])
         ]
-        late.fresh = {bytes.fromhex(span.span_id) for span in fresh}
+        late = _Late(trace, {one.row[_SPAN_ID] for one in fresh})
         replaced = [known[span_id] for span_id in late.fresh if span_id in known]
         moved = {bytes(row["parent_id"]) for row in replaced if row["parent_id"] is not None} - known.keys()
         known |= self._known(trace, moved)  # a span above it may count now
@@ -131,9 +128,8 @@ class Writing:
             late.forgotten[chunk] = span_docs.forget(self._connection, chunk, self._chunks)
         late.changed = _replaced_or_above(known, replaced, fresh)
         self._shares.take(f"s.id IN ({_ids(late.changed)})", ())
-        present = {span_id.hex() for span_id in known} | {span.span_id for span in fresh}
         before = self._span
-        self._append(fresh, present, second)
+        self._append(fresh, known.keys() | late.fresh, second)
         late.rows = (before, self._span)
         return late
 
@@ -199,14 +195,32 @@ class _Late:
         self.rows: tuple[int, int] = (0, 0)  # the new rows: after the first, up to the second
 
 
-_AT = {name: place for place, name in enumerate(("id", *COLUMNS))}
-_SPAN_ID, _PARENT, _START, _SECONDS = (_AT[name] for name in ("span_id", "parent_id", "start", "seconds"))
-_said_of = itemgetter(*(_AT[name] for name in SAID))
-_IN, _OUT, _COST = (_AT[name] for name in ("input_tokens", "output_tokens", "cost"))
+_SPAN_ID, _PARENT, _START, _SECONDS = (AT[name] for name in ("span_id", "parent_id", "start", "seconds"))
+_STATUS, _TRACE = AT["status"], AT["trace_id"]
+_said_of = itemgetter(*(AT[name] for name in SAID))
+_IN, _OUT, _COST = (AT[name] for name in ("input_tokens", "output_tokens", "cost"))
+_ROOT, _CHUNK, _LINE = (AT[name] for name in ("root", "chunk", "line"))
+_NOTHING = (None, None, None)
+
+
+def entry_of(span: Span) -> Entry:
+    """A span as it is written; BadInput for ids that are none."""
+    if not (
+        _TRACE_ID.fullmatch(span.trace_id)
+        and _ID.fullmatch(span.span_id)
+        and (span.parent_id is None or _ID.fullmatch(span.parent_id))
+    ):
+        raise _no_id(span)
+    details, said, parent = detail(span), span.attributes, span.parent_id
+    trace, span_id = bytes.fromhex(span.trace_id), bytes.fromhex(span.span_id)
+    return Entry(
+        row_of(trace, span_id, bytes.fromhex(parent) if parent else None, span), part(details), () if span.status == "running" else strings(details),
+        span_ties.keys(span.artifacts, span.documents), said, cast("Any", said.get(UNDER)), said.get(ENTRY) is True,
+    )  # fmt: skip
 
 
 def _reports(row: Sequence[Any]) -> bool:
-    return row[_PARENT] is not None and (row[_IN], row[_OUT], row[_COST]) != (None, None, None)
+    return row[_PARENT] is not None and (row[_IN] is not None or row[_OUT] is not None or row[_COST] is not None)
 
 
 def _labelled(connection: sqlite3.Connection, project: str, filterable: Set[str]) -> dict[str, int]:
@@ -222,23 +236,16 @@ def _last(connection: sqlite3.Connection, table: str) -> int:
     return cast("int", row["seq"]) if row is not None else 0
 
 
-def _by_trace(spans: Iterable[Span]) -> dict[str, list[Span]]:
-    """The latest state of each span, by trace; BadInput for ids that are none."""
-    latest: dict[tuple[str, str], Span] = {}
-    for span in spans:
-        if not (
-            _TRACE_ID.fullmatch(span.trace_id)
-            and _ID.fullmatch(span.span_id)
-            and (span.parent_id is None or _ID.fullmatch(span.parent_id))
-        ):
-            raise _no_id(span)
-        known = latest.get((span.trace_id, span.span_id))
-        if known is None or not _older(span, known.status):
-            latest[span.trace_id, span.span_id] = span
-    by_trace: dict[str, list[Span]] = {}
-    for span in latest.values():
-        by_trace.setdefault(span.trace_id, []).append(span)
-    return by_trace
+def _by_trace(spans: Iterable[Span | Entry]) -> dict[bytes, list[Entry]]:
+    """The latest state of each span, by trace."""
+    by_trace: dict[bytes, dict[bytes, Entry]] = {}
+    for one in spans:
+        entry = one if isinstance(one, Entry) else entry_of(one)
+        members = by_trace.setdefault(entry.row[_TRACE], {})
+        known = members.get(entry.row[_SPAN_ID])
+        if known is None or not _older(entry.row[_STATUS], known.row[_STATUS]):
+            members[entry.row[_SPAN_ID]] = entry
+    return {trace: list(members.values()) for trace, members in by_trace.items()}
 
 
 def _no_id(span: Span) -> BadInput:
@@ -249,21 +256,21 @@ def _no_id(span: Span) -> BadInput:
     return BadInput(f"Span {span.name!r}: {value!r} is not an id of {digits} hex digits.")
 
 
-def _older(span: Span, known: str) -> bool:
-    return span.status == "running" and known != "running"
+def _older(status: str, known: str) -> bool:
+    return status == "running" and known != "running"
+
+
+def _under(one: Entry) -> bytes | None:
+    return bytes.fromhex(one.under) if isinstance(one.under, str) and _ID.fullmatch(one.under) else None
 
 
 def _replaced_or_above(
-    known: Mapping[bytes, sqlite3.Row], replaced: Iterable[sqlite3.Row], fresh: Sequence[Span]
+    known: Mapping[bytes, sqlite3.Row], replaced: Iterable[sqlite3.Row], fresh: Sequence[Entry]
 ) -> set[int]:
     """Rows whose tokens may count otherwise once the fresh spans are written: theirs, and those right above them."""
     rows = {row["id"]: row for row in replaced}
     above = {bytes(row["parent_id"]) for row in rows.values() if row["reports"] and row["parent_id"] is not None}
-    above |= {
-        bytes.fromhex(span.parent_id)
-        for span in fresh
-        if span.parent_id is not None and (span.input_tokens, span.output_tokens, span.cost) != (None, None, None)
-    }
+    above |= {one.row[_PARENT] for one in fresh if _reports(one.row)}
     return rows.keys() | {row["id"] for parent in above if (row := known.get(parent)) is not None and row["reports"]}
 
 
@@ -271,10 +278,11 @@ def _ids(rows: Iterable[int]) -> str:
     return ", ".join(map(str, sorted(rows))) or "0"
 
 
-def _root(span: Span, present: Set[str]) -> int:
+def _root(one: Entry, present: Set[bytes]) -> int:
     """1: it has no parent. 2: its parent is in another process. 3: its parent is not here, or not yet. 0: neither."""
-    if span.parent_id is None:
+    parent = one.row[_PARENT]
+    if parent is None:
         return 1
-    if span.parent_id in present or span.attributes.get(UNDER) in present:
+    if parent in present or (one.under is not None and _under(one) in present):
         return 0
-    return 2 if span.attributes.get(ENTRY) is True else 3
+    return 2 if one.begins else 3

@@ -29,10 +29,11 @@ from afere.store.database import Database
 from afere.store.page import Page, check_limit, read_cursor, write_cursor
 from afere.store.span_archive import Archive
 from afere.store.span_archive import projects as archived_projects
+from afere.store.span_chunks import Chunks
 from afere.store.span_filter import Where, register, sorting
 from afere.store.span_layout import MIGRATIONS
 from afere.store.span_list import Listing, Run, runs
-from afere.store.span_rows import ENTRY, OUTLINE, UNDER, Chunks, outlined, preview, read_row
+from afere.store.span_rows import ENTRY, OUTLINE, UNDER, Entry, outlined, preview, read_row
 from afere.store.span_stats import among, facets, period, statistics
 from afere.store.span_sums import Sums
 from afere.store.span_ties import Ran
@@ -88,6 +89,10 @@ class SpanStore:
 
         The same span again replaces its earlier state; a "running" state never replaces a finished one.
         """
+        self.enter(spans)
+
+    def enter(self, spans: Sequence[Span | Entry]) -> None:
+        """The same of spans of which some stay as they came, for who has read already what columns and indexes need."""
         with self._database.write() as connection:
             Writing(connection, self.project, self._filterable).write(spans)
 

@@ -95,6 +95,10 @@ class Policy:
             return cast("dict[str, Json]", dialects.without_content(whole).events[0])
         return cast("dict[str, Json]", _Reading(self.redaction, content=True).keyed(event, "events"))
 
+    def passes(self, whole: str, scope: str | None) -> bool:
+        """Whether a span may rest as it is, all of whose texts stand in `whole`: never wrongly True. `scope` made it."""
+        return self.content and not self.redaction.structure_only(scope or _OWN) and self.redaction.passes(whole)
+
     def _needed(self, span: Span, *, derived: bool) -> Redaction | None:
         """The rules that each text has to be held to: found in one look at all of them together."""
         whole = _at_a_glance(span, derived=derived)

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from afere.tracing.dialects import own
 from afere.tracing.dialects.maps import MAPS, Dialect
 from afere.tracing.dialects.pauses import pause_above
-from afere.tracing.dialects.reader import is_content, read, without_content
+from afere.tracing.dialects.reader import is_content, read, read_lightly, without_content
 
 if TYPE_CHECKING:
     from afere.base.canonical import Json
     from afere.base.span import Span
 
-__all__ = ["read", "written", "pause_above", "is_content", "without_content", "MAPS", "Dialect"]
+__all__ = ["read", "read_lightly", "written", "pause_above", "is_content", "without_content", "MAPS", "Dialect"]
 
 
 def written(span: Span) -> dict[str, Json]:

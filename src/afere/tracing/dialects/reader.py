@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from afere.base.canonical import Json
@@ -14,12 +13,14 @@ from afere.base.message import Usage
 from afere.base.prices import price
 from afere.base.span import Span
 from afere.tracing.dialects import own, shapes
-from afere.tracing.dialects.maps import MAPS, Rule
+from afere.tracing.dialects.maps import MAPS
+from afere.tracing.dialects.plan import Values, planned, whole
 
-_TEXTS = ("model", "response_model", "provider", "session", "user", "environment")
+NAMES = ("model", "response_model", "provider", "environment")
+_WHO = ("session", "user")
 _PROMPT = {"prompt_name": "gen_ai.prompt.name", "prompt_version": "gen_ai.prompt.version"}
 _ORIGIN = {"version": "service.version", "revision": "vcs.ref.head.revision"}
-_COUNTS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
+NUMBERS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "cost")
 _EVENTS = {
     "gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen_ai.assistant.message": "assistant",
     "gen_ai.tool.message": "tool",
@@ -34,136 +35,72 @@ _PRICED_AS = {
     "mistral_ai": "mistral", "mistralai": "mistral", "x_ai": "x-ai", "xai": "x-ai",
 }  # fmt: skip
 _CONTENT = (*own.CONTENT, *(name for dialect in MAPS for name in dialect.content))
-_MESSAGES = {
-    "input_messages": "input",
-    "output_messages": "output",
-    "system": "output",
-}  # and what any input or output is in
-_OUTER = tuple(end for dialect in MAPS for end in dialect.outer)
-_SCRUBBED = "[Scrubbed due to"  # what Logfire writes in the place of values whose names look secret, `session_id` too
+OUTER = tuple(end for dialect in MAPS for end in dialect.outer)
 _SHORT = 200  # characters of a text that is a name rather than content
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What the maps say of all spans whose attributes have the same names: no more than the rules that can find something.
-
-    Programs write spans of few shapes, and asking every map for every field costs ten times as much as reading.
-    """
-
-    rich: bool  # whether any dialect of generative AI is spoken
-    timed: bool  # whether it says when the first token came
-    rules: Mapping[
-        str, tuple[tuple[str, Rule], ...]
-    ]  # of each field, in order; with the name where no more is to be done
-    messages: Mapping[str, tuple[tuple[Rule, bool], ...]]  # the same; whether it is also where any input or output is
-    kinds: tuple[
-        tuple[str, Mapping[str, str] | str], ...
-    ]  # an attribute and its values, or how a name begins and the kind
-    numbered: Mapping[str, shapes.Tree]  # prefix -> where each of its kin goes
-    own: tuple[str, ...]  # attributes in which another afere says what its fields are
-
-
-_PLANS: dict[tuple[str, ...], _Plan] = {}
-_PLANS_MOST = 1_000
-_PLAN_NAMES = 4_000  # characters of all names; longer ones are planned anew each time
-
-
-def _planned(names: tuple[str, ...]) -> _Plan:
-    plan = _PLANS.get(names)
-    if plan is None:
-        plan = _plan(names)
-        if sum(map(len, names)) <= _PLAN_NAMES:
-            if len(_PLANS) >= _PLANS_MOST:
-                _PLANS.clear()
-            _PLANS[names] = plan
-    return plan
-
-
-def _plan(names: tuple[str, ...]) -> _Plan:
-    words = {name.partition(".")[0] for name in names}
-    spoken = [dialect for dialect in MAPS if not dialect.signs or not dialect.signs.isdisjoint(words)]
-    there = set(names)
-    numbered: dict[str, shapes.Tree] = {}
-
-    def useful(rule: Rule) -> bool:
-        if not rule.numbered:
-            return all(name in there for name, _ in rule.terms)
-        prefix = rule.terms[0][0]
-        if prefix not in numbered:
-            numbered[prefix] = shapes.tree(names, prefix)
-        return bool(numbered[prefix])
-
-    rules = {
-        field: found
-        for field in {field for dialect in spoken for field in dialect.rules}
-        if (
-            found := tuple(
-                (rule.terms[0][0] if rule.plain else "", rule)
-                for dialect in spoken
-                for rule in dialect.rules.get(field, ())
-                if useful(rule)
-            )
-        )
-    }
-    messages = {
-        field: tuple(
-            (rule, text in dialect.written.get(other, ()))
-            for dialect in spoken
-            for rule, text in zip(dialect.rules.get(field, ()), dialect.written.get(field, ()), strict=True)
-            if useful(rule)
-        )
-        for field, other in _MESSAGES.items()
-    }
-    kinds: list[tuple[str, Mapping[str, str] | str]] = []
-    for dialect in spoken:
-        kinds += [(name, values) for name, values in dialect.kinds.items() if name in there]
-        kinds += dialect.named.items()
-    timed = any(field.startswith("first_token_") for field in rules)
-    return _Plan(len(spoken) > 1, timed, rules, messages, tuple(kinds), numbered, own.names(names))
 
 
 def read(span: Span) -> None:
     """Fill the fields that the span's attributes and events speak of. Never raises for what they hold; repeating it is harmless."""
-    plan = _planned(tuple(span.attributes))
+    plan = planned(tuple(span.attributes))
     if plan.own:
         own.read(span, plan.own)
-    reading = _Reading(span, plan)
+    reading = Reading(span, plan)
     if plan.rich or any(str(_name(event)).startswith("gen_ai.") for event in span.events):
         reading.everything()
     else:
-        reading.facts(_TEXTS[3:])
+        reading.common()
     reading.named(_ORIGIN)
     reading.outcome()
     if plan.own:
         own.read(span, plan.own)  # its word goes before what was read from others
 
 
-class _Reading:
-    def __init__(self, span: Span, plan: _Plan) -> None:
-        self._span = span
-        self._plan = plan
-        self._parsed: dict[str, Json] = {}
+def read_lightly(span: Span) -> None:
+    """Fill what a list shows of a span beside its columns."""
+    plan = planned(tuple(span.attributes))
+    reading = Reading(span, plan)
+    reading.known_as(rich=plan.rich)
+    if "finish_reason" in plan.rules:
+        span.finish_reason = reading.finished()
+
+
+class Reading(Values):
+    """One span, read."""
 
     def everything(self) -> None:
         """All that says something of generative AI."""
-        span = self._span
-        self._kind()
-        self.facts(_TEXTS)
-        if span.provider is not None:
-            span.provider = _provider(span.provider)
-        self._numbers()
+        self.names()
+        self.facts(_WHO)
+        self.numbers(NUMBERS)
+        self.corrected()
+        self._first_token()
         self._messages()
         self._said()
         self.named(_PROMPT)
-        if span.cost is None and span.kind in ("llm", "embedding"):
-            span.cost = _cost(span)
+
+    def names(self) -> None:
+        """Its kind, and what the model and others are called."""
+        span = self._span
+        self._kind()
+        self.facts(NAMES)
+        if span.provider is not None:
+            span.provider = _provider(span.provider)
+
+    def common(self) -> None:
+        """Who and where, which other spans say too."""
+        self.facts((*_WHO, "environment"))
 
     def facts(self, names: Sequence[str]) -> None:
         """Texts that are known from one attribute."""
         for name in filter(self._plan.rules.__contains__, names):
             if getattr(self._span, name) is None:
                 setattr(self._span, name, self._text(name))
+
+    def known_as(self, *, rich: bool) -> None:
+        """All facts that have no field; rich: of generative AI too."""
+        self.named(_ORIGIN)
+        if rich:
+            self.named(_PROMPT)
 
     def named(self, fields: Mapping[str, str]) -> None:
         """Facts that have no field of a span, under the one name that everybody looks for."""
@@ -203,21 +140,29 @@ class _Reading:
             else:
                 found = kinds.get(str(self._json(name)))
             if found not in (None, "step"):
-                span.kind = "chain" if found == "llm" and span.name.endswith(_OUTER) else found
+                span.kind = "chain" if found == "llm" and span.name.endswith(OUTER) else found
                 return
 
-    def _numbers(self) -> None:
+    def numbers(self, fields: Sequence[str]) -> None:
+        """Counts and the cost."""
+        for name in filter(self._plan.rules.__contains__, fields):
+            if getattr(self._span, name) is None:
+                read = _amount if name == "cost" else whole
+                setattr(self._span, name, next(filter(_known, map(read, self._found(name))), None))
+
+    def corrected(self) -> None:
+        """What numbers mean together; a cost that nobody said is told from the prices."""
         span = self._span
-        for name in filter(self._plan.rules.__contains__, _COUNTS):
-            if getattr(span, name) is None:
-                setattr(span, name, next(filter(_known, map(_count, self._found(name))), None))
         # Some leave out of the input what the cache answered.
         if span.cached_input_tokens and span.input_tokens is not None and span.cached_input_tokens > span.input_tokens:
             span.input_tokens += span.cached_input_tokens
-        if span.cost is None and "cost" in self._plan.rules:
-            span.cost = next(filter(_known, map(_amount, self._found("cost"))), None)
         if span.cost == 0:
             span.cost = None  # said of a call that failed, and of models that the sender's own table of prices lacks
+        if span.cost is None and span.kind in ("llm", "embedding"):
+            span.cost = _cost(span)
+
+    def _first_token(self) -> None:
+        span = self._span
         if span.first_token_seconds is None and (span.events or self._plan.timed):
             seconds = [_amount(value) for value in self._values("first_token_seconds")]
             seconds += [ms / 1000 for value in self._values("first_token_ms") if (ms := _amount(value)) is not None]
@@ -230,9 +175,8 @@ class _Reading:
         if span.kind in ("tool", "retrieval"):
             return
         given, made = self._spoken_of("input_messages", "user"), self._spoken_of("output_messages", "assistant")
-        text, calls = self._first("output_text"), shapes.loaded(self._first("output_calls"))
-        if not made and span.kind == "llm" and (text or calls):
-            made = shapes.messages({"role": "assistant", "content": text, "tool_calls": calls}, "assistant")
+        if not made and span.kind == "llm":
+            made = self._answered()
         system = self._spoken_of("system", "system") if given else []
         if system and not any(_role(message) == "system" for message in given):
             given = [*system, *given]
@@ -241,10 +185,19 @@ class _Reading:
         span.output_messages = made or answered or span.output_messages
         if span.finish_reason is None:
             if finish is not None or "finish_reason" in self._plan.rules:
-                reasons = map(_finish, [*self._values("finish_reason"), finish])
-                span.finish_reason = next(filter(_known, reasons), None)
+                span.finish_reason = self.finished(finish)
             if span.finish_reason is None and span.kind == "llm":
                 span.finish_reason = self._last_finish()
+
+    def _answered(self) -> list[Json]:
+        """The answer, where its text and the calls in it stand apart."""
+        text, calls = self._first("output_text"), shapes.loaded(self._first("output_calls"))
+        said: dict[str, Json] = {"role": "assistant", "content": text, "tool_calls": calls}
+        return shapes.messages(said, "assistant") if text or calls else []
+
+    def finished(self, *also: Json) -> str | None:
+        """The finish reason that an attribute says."""
+        return next(filter(_known, map(_finish, [*self._values("finish_reason"), *also])), None)
 
     def _last_finish(self) -> str | None:
         """The finish reason that a whole answer holds."""
@@ -277,68 +230,10 @@ class _Reading:
             span.documents = next((found for found in read if found), span.documents)
         if span.input is None and not span.input_messages:
             span.input = (
-                _embedded(self._first("input")) if span.kind == "embedding" else shapes.loaded(self._first("input"))
+                embedded(self._first("input")) if span.kind == "embedding" else shapes.loaded(self._first("input"))
             )
         if span.output is None and not (span.output_messages or span.documents or span.kind == "embedding"):
             span.output = shapes.loaded(self._first("output"))
-
-    # values
-
-    def _values(self, field: str) -> list[Json]:
-        return list(self._found(field))
-
-    def _found(self, field: str) -> Iterator[Json]:
-        for name, rule in self._plan.rules.get(field, ()):
-            value = self._span.attributes[name] if name else self._value(rule)
-            if value is not None:
-                yield value
-
-    def _first(self, field: str) -> Json:
-        for name, rule in self._plan.rules.get(field, ()):
-            value = self._span.attributes[name] if name else self._value(rule)
-            if value is not None and value != "":
-                return value
-        return None
-
-    def _text(self, field: str) -> str | None:
-        attributes = self._span.attributes
-        for name, rule in self._plan.rules.get(field, ()):
-            plain = shapes.loaded(attributes[name] if name else self._value(rule))  # MLflow writes texts as JSON
-            said = plain if isinstance(plain, str) else str(plain) if type(plain) is int else ""
-            if said and not said.startswith(_SCRUBBED):
-                return said[:1000]
-        return None
-
-    def _value(self, rule: Rule) -> Json:
-        if rule.numbered:
-            return self._numbered(rule.terms[0][0])
-        if len(rule.terms) == 1:
-            return self._at(*rule.terms[0])
-        counts = [_count(self._at(name, path)) for name, path in rule.terms]
-        known = [count for count in counts if count is not None]
-        return sum(known) if len(known) == len(counts) else None
-
-    def _at(self, name: str, path: Sequence[str]) -> Json:
-        value = self._span.attributes.get(name)
-        if not path or value is None:
-            return value
-        value = self._json(name)
-        for word in path:
-            if isinstance(value, list):
-                value = value[int(word)] if word.isdecimal() and int(word) < len(value) else None
-            else:
-                value = value.get(word) if isinstance(value, dict) else None
-        return value
-
-    def _numbered(self, prefix: str) -> Json:
-        if f"{prefix}.*" not in self._parsed:
-            self._parsed[f"{prefix}.*"] = shapes.grown(self._plan.numbered[prefix], self._span.attributes) or None
-        return self._parsed[f"{prefix}.*"]
-
-    def _json(self, name: str) -> Json:
-        if name not in self._parsed:
-            self._parsed[name] = shapes.loaded(self._span.attributes.get(name))
-        return self._parsed[name]
 
 
 def _from_events(events: Sequence[Json]) -> tuple[list[Json], list[Json], Json]:
@@ -414,7 +309,7 @@ def _finish(value: Json) -> str | None:
     return value[:_SHORT] if isinstance(value, str) and value and len(value) <= _SHORT and " " not in value else None
 
 
-def _embedded(value: Json) -> Json:
+def embedded(value: Json) -> Json:
     """The texts that were embedded, without their vectors."""
     value = shapes.loaded(value)
     if isinstance(value, dict):  # a whole request
@@ -442,17 +337,6 @@ def _provider(name: str) -> str | None:
 
 def _known(value: object) -> bool:
     return value is not None
-
-
-def _count(value: Json) -> int | None:
-    if type(value) is int:
-        return value if 0 <= value < 2**53 else None
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 16:
-        return int(value)
-    whole = (
-        isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 2**53 and value == int(value)
-    )
-    return int(cast("float", value)) if whole else None
 
 
 def _amount(value: Json) -> float | None:

@@ -12,7 +12,7 @@ _ROLES = {
     "human": "user", "ai": "assistant", "model": "assistant", "function": "tool", "developer": "system", "aimessage": "assistant",
     "aimessagechunk": "assistant", "humanmessage": "user", "systemmessage": "system", "toolmessage": "tool", "bot": "assistant",
 }  # fmt: skip
-_KNOWN = frozenset({"user", "assistant", "system", "tool"})
+KNOWN = frozenset({"user", "assistant", "system", "tool"})
 _HOLDERS = (
     "messages",
     "contents",
@@ -64,7 +64,7 @@ def _collect(value: Json, role: str, found: list[Json], depth: int) -> None:
     if (plain := _plain(value)) is not None:
         found.append(plain)
     elif isinstance(value, list):
-        if value and all(_is_part(item) for item in value):
+        if value and all(is_part(item) for item in value):
             found.append(_message({"parts": value}, role))
         else:
             for item in value:
@@ -84,7 +84,7 @@ def _plain(value: Json) -> Json:
     if len(value) == 1 and isinstance(inside := value.get("message"), dict):
         value = inside
     role, text = value.get("role"), value.get("content")
-    if len(value) != 2 or not isinstance(role, str) or role not in _KNOWN:
+    if len(value) != 2 or not isinstance(role, str) or role not in KNOWN:
         return None
     if not isinstance(text, str) or not text or text.startswith(_JSON):
         return None
@@ -110,7 +110,7 @@ def _open(value: dict[str, Json], role: str, found: list[Json], depth: int) -> N
             found,
             depth + 1,
         )
-    elif _is_part(value):
+    elif is_part(value):
         found.append(_message({"parts": [value]}, role))
     elif isinstance(value.get("input"), str | list):
         _collect(value.get("instructions"), "system", found, depth + 1)
@@ -123,7 +123,8 @@ def _wrapped(value: Mapping[str, Json]) -> bool:
     return isinstance(value.get("content"), dict) and "role" in cast("dict[str, Json]", value["content"])
 
 
-def _is_part(item: Json) -> bool:
+def is_part(item: Json) -> bool:
+    """Whether it is a part of a message rather than a message."""
     if not isinstance(item, dict) or not item.keys().isdisjoint(("role", "message", "kwargs")):
         return False
     return str(item.get("type")) in _PARTS or isinstance(item.get("text"), str) or not item.keys().isdisjoint(_SPECIAL)
@@ -132,7 +133,7 @@ def _is_part(item: Json) -> bool:
 def _role(name: object) -> str | None:
     said = str(name).lower()
     said = _ROLES.get(said, said)
-    return said if said in _KNOWN else None
+    return said if said in KNOWN else None
 
 
 class _Making:

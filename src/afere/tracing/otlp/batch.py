@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
@@ -22,7 +22,7 @@ TOO_DEEP = "(cut: nested too deeply)"
 PROJECT = "afere.project"  # the resource attribute that names the project
 _HEX = re.compile("[0-9a-fA-F]+")
 _PROJECT = re.compile(r"[a-z][a-z0-9._-]{0,99}")
-_LATEST = 2**63  # nanoseconds; SQLite keeps no larger number
+LATEST = 2**63  # nanoseconds; SQLite keeps no larger number
 _AHEAD = 600 * 10**9  # nanoseconds that a sender's clock may be ahead
 _LATE = 3600 * 10**9  # nanoseconds between a span's end and its arrival
 KINDS = ("", "internal", "server", "client", "producer", "consumer")
@@ -55,11 +55,14 @@ class LogEvent:
     scope: str = ""  # the instrumentation that said it
 
 
+T = TypeVar("T")  # what becomes of a span
+
+
 @dataclass(slots=True)
-class Batch:
+class Batch(Generic[T]):
     """Decoded, not yet kept. The project None is the one that the server takes when none is named."""
 
-    spans: dict[str | None, list[Span]] = field(default_factory=dict[str | None, list[Span]])
+    spans: dict[str | None, list[T]] = field(default_factory=dict[str | None, list[T]])
     events: dict[str | None, list[LogEvent]] = field(default_factory=dict[str | None, list[LogEvent]])
     rejected: Counter[str] = field(default_factory=Counter[str])
     undecodable: bool = False  # whether something was refused because its bytes do not decode
@@ -188,9 +191,9 @@ def _place(made: Span, sent: Sent) -> None:
 def _times(made: Span, sent: Sent, now: int) -> None:
     """Times that cannot be are replaced by the nearest that can; what was sent stays in the attributes."""
     start, end = sent.start, sent.end
-    if not 0 < start < _LATEST:
-        start = end if 0 < end < _LATEST else now
-    if not start <= end < _LATEST:
+    if not 0 < start < LATEST:
+        start = end if 0 < end < LATEST else now
+    if not start <= end < LATEST:
         end = start
     made.start, made.end = start, end
     if (start, end) != (sent.start, sent.end):
@@ -203,7 +206,7 @@ def _times(made: Span, sent: Sent, now: int) -> None:
 
 def event(name: str, at: int, attributes: dict[str, Json]) -> dict[str, Json]:
     """An event of a span, as all our spans hold them."""
-    return {"name": name, "at": rfc3339(min(at, _LATEST)), "attributes": attributes}
+    return {"name": name, "at": rfc3339(min(at, LATEST)), "attributes": attributes}
 
 
 def number(value: float) -> Json:

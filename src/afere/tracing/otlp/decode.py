@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 from afere.base.canonical import Json
+from afere.base.span import Span
 from afere.tracing.otlp import jsonform, protobuf
 from afere.tracing.otlp.batch import SPANS, BadSpan, Batch, LogEvent, Sent, Source, TooMuch, check_ids, span
 
@@ -14,7 +15,7 @@ _Scope = tuple[str, str, dict[str, Json]]
 EVENTS = "gen_ai."  # of log records these are kept: what generative AI was asked and said
 
 
-def traces(body: bytes, form: Form) -> Batch:
+def traces(body: bytes, form: Form) -> Batch[Span]:
     """The spans of an ExportTraceServiceRequest. Malformed or TooMuch where the request as a whole cannot be read."""
     read: Callable[[Any], Sent] = protobuf.read_span if form == "protobuf" else jsonform.read_span
     return _read(
@@ -25,7 +26,7 @@ def traces(body: bytes, form: Form) -> Batch:
     )
 
 
-def logs(body: bytes, form: Form) -> Batch:
+def logs(body: bytes, form: Form) -> Batch[Span]:
     """The log records of an ExportLogsServiceRequest that are events of spans; the others are refused."""
     read = protobuf.read_record if form == "protobuf" else jsonform.read_record
     return _read(
@@ -36,8 +37,10 @@ def logs(body: bytes, form: Form) -> Batch:
     )
 
 
-def _read(body: bytes, form: Form, names: tuple[str, str, str], add: Callable[[Batch, Source, Any], None]) -> Batch:
-    batch, count = Batch(), 0
+def _read(
+    body: bytes, form: Form, names: tuple[str, str, str], add: Callable[[Batch[Span], Source, Any], None]
+) -> Batch[Span]:
+    batch, count = Batch[Span](), 0
     groups = _in_protobuf(body) if form == "protobuf" else _in_json(body, names)
     for resource, scopes in groups:
         try:
@@ -73,11 +76,11 @@ def _in_json(body: bytes, names: tuple[str, str, str]) -> _Groups:
         yield resource, [jsonform.scope_group(group, names[2]) for group in scopes]
 
 
-def _add_span(batch: Batch, source: Source, sent: Sent) -> None:
+def _add_span(batch: Batch[Span], source: Source, sent: Sent) -> None:
     batch.spans.setdefault(source.project, []).append(span(sent, source))
 
 
-def _add_event(batch: Batch, source: Source, trace_id: str, span_id: str, event: dict[str, Json]) -> None:
+def _add_event(batch: Batch[Span], source: Source, trace_id: str, span_id: str, event: dict[str, Json]) -> None:
     if not str(event["name"]).startswith(EVENTS):
         raise BadSpan(f"it is no event of generative AI ({EVENTS}*); other logs are not kept")
     check_ids(trace_id, span_id)

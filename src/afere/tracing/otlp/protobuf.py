@@ -24,12 +24,23 @@ def groups(body: bytes) -> Iterator[tuple[bytes | memoryview, list[bytes | memor
             yield resource, [data for at, data in inside if at == 2]
 
 
-def scope_group(data: bytes | memoryview) -> tuple[tuple[str, str, dict[str, Json]], Iterator[bytes | memoryview]]:
-    """Name, version and attributes of the scope, and its spans or records."""
+def scope_parts(data: bytes | memoryview) -> tuple[bytes, Iterator[bytes | memoryview]]:
+    """The scope of a group, and its spans or records."""
     inside = list(fields(data))
     scope = b"".join(bytes(part) for at, part in inside if at == 1)
+    return scope, (part for at, part in inside if at == 2)
+
+
+def read_scope(scope: bytes) -> tuple[str, str, dict[str, Json]]:
+    """Name, version and attributes of a scope."""
     said = {at: bytes(part).decode("utf-8", "replace") for at, part in fields(scope) if at in (1, 2)}
-    return (said.get(1, ""), said.get(2, ""), pairs(scope, 3)), (part for at, part in inside if at == 2)
+    return said.get(1, ""), said.get(2, ""), pairs(scope, 3)
+
+
+def scope_group(data: bytes | memoryview) -> tuple[tuple[str, str, dict[str, Json]], Iterator[bytes | memoryview]]:
+    """The same of a group, and its spans or records."""
+    scope, parts = scope_parts(data)
+    return read_scope(scope), parts
 
 
 def pairs(data: bytes | memoryview, field: int) -> dict[str, Json]:
@@ -93,9 +104,12 @@ def _parsed(parse: Callable[[bytes], Any], data: bytes | memoryview, shape: Shap
     except TooMuch as error:
         raise BadSpan(str(error)) from None
     except (DecodeError, Malformed):
-        raise BadSpan(
-            "it does not decode: its texts are not UTF-8, or it is nested too deeply", undecodable=True
-        ) from None
+        raise undecodable() from None
+
+
+def undecodable() -> BadSpan:
+    """What is said of bytes that are no span."""
+    return BadSpan("it does not decode: its texts are not UTF-8, or it is nested too deeply", undecodable=True)
 
 
 class Values:

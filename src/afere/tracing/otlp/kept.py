@@ -1,0 +1,104 @@
+"""A span at rest as it came over OTLP: its bytes, and what its source said. What it means is read when somebody asks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, cast
+
+import orjson
+
+from afere.base.canonical import Json
+from afere.base.span import Span
+from afere.store.span_rows import detail
+from afere.store.span_texts import INDEXED
+from afere.tracing import dialects
+from afere.tracing.dialects import shapes
+from afere.tracing.otlp.batch import BadSpan, Source, span
+from afere.tracing.otlp.protobuf import read_span
+
+_log = logging.getLogger("afere.server")
+
+_JSON = ("{", "[", '"')
+_NESTED = 4  # levels of JSON in JSON
+_DEEP = 100  # levels of lists and objects
+
+
+class Kept:
+    """See `store.span_chunks`."""
+
+    def __init__(self, data: bytes, source: Any, said: Any) -> None:
+        self._data, self._said = data, said
+        self._source = Source(None, source["said"], source["at"])
+
+    @cached_property
+    def _came(self) -> Span | None:
+        try:
+            return span(read_span(self._data), self._source)
+        except BadSpan:  # damaged
+            return None
+
+    def details(self) -> dict[str, Any]:
+        if self._came is None:
+            return {}
+        return cast("dict[str, Any]", detail(understood(self._data, self._source)))
+
+    def light(self) -> dict[str, Any]:
+        if self._came is None:
+            return {}
+        dialects.read_lightly(self._came)
+        return cast("dict[str, Any]", detail(self._came))
+
+    def texts(self) -> list[str]:
+        attributes = self._came.attributes if self._came is not None else {}
+        return texts_of(loaded(attributes.get(name)) for name in self._said)
+
+
+def understood(data: bytes, source: Source) -> Span:
+    """The span with what it means read into its fields; BadSpan where it does not decode."""
+    made = span(read_span(data), source)
+    read(made)
+    return made
+
+
+def read(made: Span) -> None:
+    """Read what a span means; whatever it holds, it stays."""
+    try:
+        dialects.read(made)
+    except Exception:  # a form that no map foresaw: the span is kept as it came
+        _log.exception("OTLP: what span %s/%s means could not be read", made.trace_id, made.span_id)
+
+
+def texts_of(values: Iterable[Json]) -> list[str]:
+    """The texts in values that can be searched; of JSON, those in it."""
+    found: list[str] = []
+    for value in values:
+        if type(value) is str and not value.startswith(_JSON):
+            found.append(value[:INDEXED])
+        else:
+            _gather(value, found, 0, 0)
+    return found
+
+
+def _gather(value: Any, found: list[str], depth: int, nested: int) -> None:
+    if isinstance(value, str):
+        inside = loaded(value) if nested < _NESTED and value.startswith(_JSON) else value
+        if isinstance(inside, str):
+            found.append(inside[:INDEXED])
+        else:
+            _gather(inside, found, depth, nested + 1)
+    elif depth < _DEEP:
+        below = cast("dict[str, Any]", value).values() if isinstance(value, dict) else value
+        for one in cast("list[Any]", below) if isinstance(value, dict | list) else ():
+            _gather(one, found, depth + 1, nested)
+
+
+def loaded(value: Json) -> Json:
+    """What a text that is JSON holds, as `shapes.loaded`, sooner."""
+    if type(value) is not str or not value.startswith(_JSON):
+        return value
+    try:
+        return orjson.loads(value)
+    except ValueError:  # what is no number in JSON, and half of a surrogate pair, are read nevertheless
+        return shapes.loaded(value)

@@ -1,0 +1,168 @@
+"""What rests as it came says the same as what is read whole: in its row, in what can be searched, and when it is read again."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from recordings import RECORDED, names
+
+from afere.base.clock import now_ns
+from afere.base.span import Span
+from afere.store.span_chunks import Kept
+from afere.store.span_rows import AT, Entry, detail
+from afere.store.span_texts import strings, tokens
+from afere.store.span_write import entry_of
+from afere.store.spans import SpanStore
+from afere.tracing import dialects
+from afere.tracing.otlp.kept import Kept as AsItCame
+from afere.tracing.otlp.quick import Quick
+from afere.tracing.policy import Policy
+
+
+def entries(body: bytes, redact: list[Any] | None = None) -> list[tuple[Entry, Span]]:
+    """What goes the quick way, each with the same span read whole."""
+    batch = Quick(Policy(redact=redact or [])).traces(body)
+    found: list[tuple[Entry, Span]] = []
+    for spans in batch.spans.values():
+        for one in spans:
+            if isinstance(one, Entry):
+                assert one.again is not None
+                span = one.again()
+                dialects.read(span)
+                found.append((one, span))
+    return found
+
+
+def shown(text: str | None) -> str:
+    """A glance without the difference between JSON as it was written and as we write it."""
+    try:
+        return json.dumps(json.loads(text or "null"))
+    except ValueError:
+        return "".join((text or "").split())[:80]
+
+
+def at_rest(entry: Entry) -> Kept:
+    return AsItCame(entry.part.data, *(json.loads(one) for one in entry.part.common))
+
+
+def check(entry: Entry, span: Span) -> None:
+    """The row, the texts and what is read again are those of the whole span."""
+    whole = entry_of(span)
+    for column, place in AT.items():
+        if column not in ("input", "output"):
+            assert entry.row[place] == whole.row[place], (span.name, column)
+        else:
+            assert (entry.row[place] is None) == (whole.row[place] is None), (span.name, column)
+            assert shown(entry.row[place]) == shown(whole.row[place]), (span.name, column)
+    said = {word for text in entry.texts for word in tokens(text)}
+    lacking = {word for text in strings(detail(span)) for word in tokens(text)} - said
+    # Names of roles and parts, and names in an object that is shown as a text, say nothing that people look for.
+    named = {
+        word
+        for text in map(str, span.attributes.values())
+        for name in re.findall(r'"([^"]+?)\\*":', text)
+        for word in tokens(name)
+    }
+    assert lacking <= named | {"user", "assistant", "system", "tool", "text", "reasoning"}, span.name
+    assert set(entry.keys) == set(whole.keys) and entry.begins == whole.begins
+    kept = at_rest(entry)
+    assert kept.details() == detail(span) and kept.texts() == list(entry.texts)
+    light = kept.light()
+    assert light.get("attributes", {}) == span.attributes and light.get("marks", []) == span.marks
+
+
+@pytest.mark.parametrize("name", names())
+def test_recorded_programs_are_read_alike_the_quick_way_and_the_long_way(name: str) -> None:
+    body = (RECORDED / f"{name}.traces.pb").read_bytes()
+    for entry, span in entries(body):
+        check(entry, span)
+
+
+def test_most_spans_of_most_programs_go_the_quick_way() -> None:
+    quick = [name for name in names() if entries((RECORDED / f"{name}.traces.pb").read_bytes())]
+    assert len(quick) > len(names()) / 2
+
+
+def request(attributes: dict[str, Any], name: str = "chat") -> bytes:
+    made = ExportTraceServiceRequest()
+    span = made.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name = b"\1" * 16, b"\2" * 8, name
+    span.start_time_unix_nano, span.end_time_unix_nano = now_ns() - 10**9, now_ns()
+    for key, value in attributes.items():
+        field = {str: "string_value", bool: "bool_value", int: "int_value", float: "double_value"}[type(value)]
+        span.attributes.append(KeyValue(key=key, value=AnyValue(**{field: value})))
+    return made.SerializeToString()
+
+
+KEYS = (
+    "openinference.span.kind", "gen_ai.operation.name", "llm.model_name", "gen_ai.request.model", "gen_ai.usage.input_tokens",
+    "llm.token_count.prompt", "llm.cost.total", "session.id", "user.id", "input.value", "output.value", "gen_ai.input.messages",
+    "llm.input_messages.0.message.role", "llm.input_messages.0.message.content", "retrieval.documents.0.document.id",
+    "retrieval.documents.0.document.content", "error.type", "tool.name", "traceloop.entity.input", "ai.prompt", "ai.response.text",
+)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["role", "content", "text", "type", "parts", "kwargs", "args", "id"]), inner, max_size=3
+        )
+    ),
+    max_leaves=8,
+)
+VALUES = (
+    st.sampled_from(["LLM", "TOOL", "RETRIEVER", "EMBEDDING", "chat", "execute_tool", "user", "gpt-4o", "[", '"x"', "{", ""])
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+    | JSON.map(json.dumps)
+    | st.booleans() | st.integers(-5, 2**62) | st.floats(allow_nan=False)
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=7))
+def test_any_attributes_are_read_alike_the_quick_way_and_the_long_way(attributes: dict[str, Any]) -> None:
+    found = entries(request(attributes))
+    assert found
+    for entry, span in found:
+        whole = entry_of(span)
+        for column, place in AT.items():
+            if column not in ("input", "output"):
+                assert entry.row[place] == whole.row[place], column
+        assert at_rest(entry).details() == detail(span)
+
+
+@pytest.mark.parametrize(
+    ("value", "entry"),
+    [
+        ("my key is sk-proj-abcdefghijklmnopqrstuv", []),
+        ('{"key": "sk\\u002dproj-abcdefghijklmnopqrstuv"}', []),
+        ("write to ana@example.com", ["email"]),
+        ('[{"role": "user", "content": "ana\\u0040example.com"}]', ["email"]),
+        ('{"password": "x"}', [{"key": "password"}]),
+    ],
+)
+def test_what_must_not_rest_never_goes_the_quick_way(value: str, entry: list[Any]) -> None:
+    assert entries(request({"input.value": value, "openinference.span.kind": "LLM"}), entry) == []
+    assert len(entries(request({"input.value": "good day", "openinference.span.kind": "LLM"}), entry)) == 1
+
+
+def test_what_rests_as_it_came_is_found_read_and_erased(tmp_path: Path) -> None:
+    store = SpanStore(tmp_path, "p", filterable=["tenant"])
+    body = request(
+        {"openinference.span.kind": "LLM", "input.value": "the quokka's notice", "user.id": "42", "tenant": "acme"}
+    )
+    store.enter([entry for entry, _ in entries(body)])
+    assert [span.input for span in store.find("quokka").items] == ["the quokka's notice"]
+    assert store.find("attr.tenant:acme").items[0].attributes["tenant"] == "acme"
+    trace = store.trace("01" * 16)
+    assert trace is not None and trace.root.kind == "llm" and trace.root.input == "the quokka's notice"
+    store.enter([entry for entry, _ in entries(body)])  # the same again
+    assert store.stats()[0]["count"] == 1 and len(store.find("quokka", roots=False).items) == 1
+    store.close()
