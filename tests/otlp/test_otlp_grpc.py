@@ -179,7 +179,7 @@ def test_a_server_that_cannot_keep_more_says_when_to_come_again(wire: Wire, monk
         error = wire.refused(body(span()))
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and b"RetryInfo" in detail(error)
     with monkeypatch.context() as patch:
-        patch.setattr(afere.store.spans.SpanStore, "write", full)
+        patch.setattr(afere.store.spans.SpanStore, "enter", full)
         error = wire.refused(body(span()))
         assert error.code() is grpc.StatusCode.UNAVAILABLE and "disk is full" in error.details()
         assert b"google.rpc.RetryInfo\x12\x04\x0a\x02\x08\x05" in detail(error)

@@ -19,6 +19,7 @@ from sending import JSON, PROTOBUF, Door, body, request, span
 import afere.store.spans
 from afere.base.errors import StoreFailed
 from afere.server import otlp as server_otlp
+from afere.store.span_rows import Entry
 from afere.tracing.otlp import unpack
 
 if sys.version_info >= (3, 14):
@@ -228,21 +229,21 @@ def test_over_its_bound_and_with_a_failing_store_the_server_asks_to_send_later(
         raise StoreFailed("spans.db: the disk is full.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(afere.store.spans.SpanStore, "write", full)
+        patch.setattr(afere.store.spans.SpanStore, "enter", full)
         answer = door.post(body(span()))
         assert answer.status == 503 and answer.headers["retry-after"] and b"disk is full" in answer.body
     assert door.post(body(span())).status == 200
 
 
 def test_a_span_that_the_store_cannot_take_costs_only_itself(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = afere.store.spans.SpanStore.write
+    enter = afere.store.spans.SpanStore.enter
 
-    def poisoned(store: afere.store.spans.SpanStore, spans: list[afere.Span]) -> None:
-        if any(one.name == "poison" for one in spans):
+    def poisoned(store: afere.store.spans.SpanStore, spans: list[Entry]) -> None:
+        if any("poison" in one.row for one in spans):
             raise ValueError("no")
-        write(store, spans)
+        enter(store, spans)
 
-    monkeypatch.setattr(afere.store.spans.SpanStore, "write", poisoned)
+    monkeypatch.setattr(afere.store.spans.SpanStore, "enter", poisoned)
     good = [span(), span()]
     assert door.partial(door.post(body(good[0], span("poison"), good[1])))[0] == 1
     assert all(door.span(one) for one in good)
