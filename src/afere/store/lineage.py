@@ -1,7 +1,7 @@
 """Walks over what uses what: breadth first, over integers. Names are read for what is shown only.
 
-SQLite could recurse by itself, but then it carries each node once for every distance at which it is met, which in a graph
-of shared parts is far more often than there are nodes.
+Where distances are wanted SQLite does not recurse by itself: it would carry each node once for every distance at which it is
+met, which in a graph of shared parts is far more often than there are nodes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -111,35 +111,52 @@ class Reached:
     hashes: tuple[str, ...]
 
 
-_COUNTS = "SELECT a.kind, count(*) FROM json_each(?) AS j JOIN artifacts AS a ON a.id = j.value GROUP BY a.kind ORDER BY a.kind"
 _ALIASES = """SELECT m.kind, m.name, m.alias, a.version, a.hash, max(m.at),
         EXISTS (SELECT 1 FROM aliases AS v WHERE v.target = a.id AND v.kind = m.kind AND v.name = m.name AND v.alias = m.alias)
     FROM json_each(?) AS j JOIN moves AS m ON m.target = j.value JOIN artifacts AS a ON a.id = m.target
     GROUP BY m.kind, m.name, m.alias, a.id ORDER BY m.kind, m.name, m.alias, a.id DESC"""
 _RUN = ("prompt", "component", "chain", "tool", "model", "index", "judge", "scorer")
-_HASHES = f"""SELECT a.hash FROM json_each(?) AS j JOIN artifacts AS a ON a.id = j.value
-    WHERE a.kind IN ({", ".join(repr(kind) for kind in _RUN)})"""  # noqa: S608 - our own words
+# What is met without how far away it is: so SQLite carries each node once.
+_MET = f"""WITH RECURSIVE met (id) AS (
+        SELECT value FROM json_each(?) UNION SELECT u.<there> FROM met JOIN uses AS u ON u.<here> = met.id)
+    SELECT a.id, a.kind, CASE WHEN a.kind IN ({", ".join(repr(kind) for kind in _RUN)}) THEN a.hash END
+    FROM met JOIN artifacts AS a ON a.id = met.id"""  # noqa: S608 - our own words
 
 
 def reached(connection: sqlite3.Connection, starts: Iterable[int], *, up: bool, most: int) -> Reached:
-    """Walk, and read the names of the `most` nearest."""
-    found = walk(connection, starts, up=up)
-    near = list(itertools.islice(found.depth, most))  # in the order in which they were met
+    """Walk, and read the names of the `most` nearest; of the others only what they are."""
+    depth = _nearest(connection, starts, up=up, most=most)
+    near = list(itertools.islice(depth, most))  # in the order in which they were met
     known = nodes(connection, near)
-    edges = tuple(
-        Edge(known[user].ref, role, known[used].ref, known[used].hash, found.depth[user if up else used] + 1)
-        for user, role, used in found.edges
-        if user in known and used in known
-    )  # fmt: skip
+    edges = [
+        Edge(known[user].ref, role, known[used].ref, known[used].hash, depth[user if up else used] + 1)
+        for user, role, used in sorted(_rows(connection, _STEP.replace("<side>", "artifact"), near))
+        if used in known
+    ]  # fmt: skip
+    here, there = ("artifact", "target") if up else ("target", "artifact")
+    met = _rows(connection, _MET.replace("<here>", here).replace("<there>", there), depth)
     return Reached(
-        tuple((known[id_], found.depth[id_]) for id_ in near), edges,
-        dict(_rows(connection, _COUNTS, found.depth)),
+        tuple((known[id_], depth[id_]) for id_ in near), tuple(sorted(edges, key=lambda edge: edge.depth)),
+        dict(sorted(Counter(kind for _, kind, _ in met).items())),
         tuple(
             (f"{kind}:{name}@{alias}", ref_text(kind, name, version, hash_), at, bool(now))
-            for kind, name, alias, version, hash_, at, now in _rows(connection, _ALIASES, found.depth)
+            for kind, name, alias, version, hash_, at, now in _rows(connection, _ALIASES, (id_ for id_, _, _ in met))
         ),
-        tuple(hash_ for (hash_,) in _rows(connection, _HASHES, found.depth)),
+        tuple(hash_ for _, _, hash_ in met if hash_ is not None),
     )  # fmt: skip
+
+
+def _nearest(connection: sqlite3.Connection, starts: Iterable[int], *, up: bool, most: int) -> dict[int, int]:
+    """Distances of at least the `most` nearest, step by step, in the order in which they are met."""
+    step = _STEP.replace("<side>", "artifact" if up else "target")
+    depth = dict.fromkeys(starts, 0)
+    front, distance = list(depth), 0
+    while front and len(depth) < most:
+        distance += 1
+        found = dict.fromkeys(edge[2 if up else 0] for edge in sorted(_rows(connection, step, front)))
+        front = [there for there in found if there not in depth]
+        depth.update(dict.fromkeys(front, distance))
+    return depth
 
 
 def _whole(connection: sqlite3.Connection, up: bool) -> dict[int, list[tuple[int, str, int]]]:

@@ -18,6 +18,7 @@ from afere.store.span_chunks import Chunks
 
 DOCUMENT = "document:"  # before a document's id; an artifact's key is its hash
 _LONGEST = 300  # characters of a key; longer ones are not found from this end
+_MANY = 2000  # keys from which reading all that are kept is quicker than looking each up
 _MASK = 2**31 - 1
 _REST = span_docs.CHUNK_SPANS - 1
 
@@ -109,13 +110,7 @@ def ran(
     connection: sqlite3.Connection, project: str, wanted: Iterable[str], *, limit: int, since: int | None = None
 ) -> Ran:
     """The newest `limit` traces with any of the keys, and the count of all that began at `since` (ns) or later."""
-    ids = {
-        row[0]: row[1]
-        for row in connection.execute(
-            "SELECT t.id, t.key FROM json_each(?) AS j CROSS JOIN tied AS t ON t.project = ? AND t.key = j.value",
-            (json.dumps(list(dict.fromkeys(wanted))), project),
-        )
-    }
+    ids = _ids(connection, project, list(dict.fromkeys(wanted)))
     if not ids:
         return Ran()
     low = 0 if since is None else span_docs.number(since // 10**9, 0)
@@ -141,3 +136,19 @@ def ran(
 def _which(connection: sqlite3.Connection, doc: int, ids: Mapping[int, str]) -> str:
     rows = connection.execute("SELECT tied FROM ties WHERE doc = ?", (doc,))
     return next(ids[row["tied"]] for row in rows if row["tied"] in ids)
+
+
+def _ids(connection: sqlite3.Connection, project: str, wanted: Sequence[str]) -> dict[int, str]:
+    """The keys that any trace has, by their row; of many, all that are kept are read in one go."""
+    cursor = connection.cursor()
+    cursor.row_factory = None
+    if len(wanted) > _MANY:
+        asked = set(wanted)
+        found = cursor.execute("SELECT id, key FROM tied WHERE project = ?", (project,))
+        return {id_: key for id_, key in found if key in asked}
+    return dict(
+        cursor.execute(
+            "SELECT t.id, t.key FROM json_each(?) AS j CROSS JOIN tied AS t ON t.project = ? AND t.key = j.value",
+            (json.dumps(wanted), project),
+        )
+    )
