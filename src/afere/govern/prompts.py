@@ -53,9 +53,12 @@ class PromptText:
     field_lines: Mapping[str, int] = field(default_factory=dict[str, int])
     fields: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
     versions: tuple[PromptVersion, ...] = ()
+    seen: bool = False  # known from traces alone; `ref` of its versions is the trace that first sent it
 
     def place(self, line: int | None = None) -> str:
         """`prompts/answer.md:12`; a prompt without a file is its reference."""
+        if self.seen:
+            return f"system prompt of {self.name}" + (f", line {line}" if line is not None else "")
         if self.file is None:
             return self.versions[-1].ref if self.versions else f"prompt:{self.name}"
         return f"{self.file}:{line}" if line is not None else self.file
@@ -72,7 +75,7 @@ class PromptText:
 
     @property
     def lines(self) -> Iterator[tuple[int, str, str]]:
-        role = "user"
+        role = "system" if self.seen else "user"
         for number, line in enumerate(self.text.split("\n"), start=self.first_line):
             found = _ROLE.fullmatch(line)
             if found:

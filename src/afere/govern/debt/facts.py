@@ -19,6 +19,7 @@ from afere.data.reading import read_file
 from afere.data.rows import RowProblem, read_row
 from afere.govern.debt.accepting import is_acceptance
 from afere.govern.debt.finding import Rules
+from afere.govern.debt.seen import Seen
 from afere.govern.offered import Offered
 from afere.govern.prompts import PromptText, read_prompts
 from afere.govern.tools import AgentCard, declared
@@ -221,13 +222,15 @@ def read_facts(session: Session, project: Project, *, as_of: int, rules: Rules |
     facts.acceptances = [score for score in scores if is_acceptance(score)]
     facts.scores = [score for score in scores if not is_acceptance(score)]
     facts.moves = [move for move in _all(session, "aliases") if move.at <= until]
-    offered = Offered()
+    offered, seen = Offered(), Seen()
     for span in session.spans.scan(as_of - int(WINDOW.total_seconds()) * 10**9, as_of, most=_MOST):
         facts.spans.append(_ran(span))
         offered.look(span.attributes, facts.spans[-1].day)
+        seen.look(span, facts.spans[-1])
     named = {card.name for card in tools.tools}
     facts.tools = (*tools.tools, *(card for card in offered.cards if card.name not in named))
     facts.spans.sort(key=lambda span: span.start)
+    facts.prompts += seen.prompts(facts.spans, {one.name for one in facts.prompts})
     facts.authors = _authors(session)
     facts.cases = list(read_cases(session, project, facts.problems))
     return facts

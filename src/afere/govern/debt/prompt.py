@@ -81,7 +81,7 @@ def growth(facts: Facts, prompt: PromptText) -> Iterator[Finding]:
     yield Finding(
         rule.id, rule.severity, prompt.place(),
         f"from {sizes[start]:,} to {sizes[-1]:,} tokens over {len(states) - start} versions since {states[start][0].at[:10]}, and never shorter in between.",
-        f"read who added what and why: afere diff {states[start][0].ref} {states[-1][0].ref}; then take out what no case needs",
+        f"read who added what and why: {_compared(prompt, states[start][0], states[-1][0])}; then take out what no case needs",
         tuple(version.ref for version, _ in states[start:])[:_EVIDENCE], states[min(start + 1, len(states) - 1)][0].at,
         _paid(facts, prompt, sizes[-1] - sizes[start]), prompt.owner,
     )  # fmt: skip
@@ -104,7 +104,7 @@ def append_only(facts: Facts, prompt: PromptText) -> Iterator[Finding]:
     yield Finding(
         rule.id, rule.severity, prompt.place(),
         f"in {len(states)} versions {added} lines were added and {taken} taken out or changed.",
-        f"see what came when: afere diff {first.ref} {last.ref}; merge what belongs together and take out what later lines replaced",
+        f"see what came when: {_compared(prompt, first, last)}; merge what belongs together and take out what later lines replaced",
         tuple(version.ref for version, _ in states)[:_EVIDENCE], states[1][0].at,
         _paid(facts, prompt, max(0, count_tokens(prompt.text) - count_tokens(first.text))), prompt.owner,
     )  # fmt: skip
@@ -236,7 +236,7 @@ def mixed_topics(facts: Facts, prompt: PromptText, told: Sequence[Sentence], lik
 def unowned(facts: Facts, prompt: PromptText) -> Iterator[Finding]:
     """No owner, or one who is not here."""
     rule = facts.rules["prompt.unowned"]
-    if facts.known_owner(prompt.owner):
+    if facts.known_owner(prompt.owner) or prompt.seen:
         return
     gone = facts.left(prompt.owner) if prompt.owner else None
     why = (
@@ -256,7 +256,7 @@ def untested(facts: Facts, said: dict[str, list[Sentence]], likeness: Likeness) 
     cases = [case for case in facts.cases if case.text or case.expected]
     for prompt in facts.prompts:
         if not cases:
-            if facts.spans and said[prompt.name]:
+            if facts.spans and said[prompt.name] and not prompt.seen:
                 yield _uncovered(facts, prompt)
             continue
         own = _cases_of(prompt, cases)
@@ -310,6 +310,13 @@ def _touches(subject: frozenset[str], words: frozenset[str]) -> bool:
 def _states(prompt: PromptText) -> list[tuple[PromptVersion, str]]:
     """Its versions, and the file as it stands where that differs from the newest."""
     return [(version, version.text) for version in prompt.versions]
+
+
+def _compared(prompt: PromptText, first: PromptVersion, last: PromptVersion) -> str:
+    """The commands that show two versions."""
+    if prompt.seen:
+        return f"afere show {first.ref}; afere show {last.ref}"
+    return f"afere diff {first.ref} {last.ref}"
 
 
 def _lines(text: str) -> list[str]:
