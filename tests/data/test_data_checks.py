@@ -227,3 +227,15 @@ def test_the_command_names_rows_with_their_lines_and_fails_in_ci(project: Path) 
     afere.dataset([{"q": "Where is the gym?"}, {"q": "where is the gym"}], name="twice")
     assert afere_("check", "twice").return_value == 0
     assert afere_("check", "twice", "--strict").return_value == 1
+
+
+def test_several_outputs_of_one_input_are_cases_of_one_group() -> None:
+    said = [
+        {"input": {"q": "How much notice do I have to give?"}, "output": text} for text in ("Four weeks.", "Six weeks.")
+    ]
+    apart = of(check_rows(rows(*said)), "duplicate")
+    assert apart.state == "note" and apart.items[0].rows == ("r1", "r2") and "group" in apart.action
+    checks = check_rows(rows(*({**one, "group": "notice"} for one in said)))
+    assert of(checks, "duplicate").state == "pass" and of(checks, "near-duplicate").state == "pass"
+    twice = of(check_rows(rows(*said, said[0])), "duplicate")
+    assert twice.state == "warning" and twice.items[0].rows == ("r1", "r3")

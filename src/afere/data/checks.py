@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from afere.base.canonical import Json, canonical
+from afere.base.canonical import Json, canonical, digest_of
 from afere.base.detect import KINDS, detect, possible
 from afere.base.language import language_of
 from afere.data.alike import Join, Pair, fields_of, normal
@@ -81,8 +81,8 @@ def check_rows(
 ) -> list[Check]:
     """All checks of these rows, in the order of what spoils an evaluation most.
 
-    `examples` are what prompts show the model; `documents` are (place, text) of what is searched. Linear in the rows but for
-    rows that are all alike, of which each is compared with the 40 that look nearest.
+    `examples` are what prompts show the model; `documents` are (place, text) of what is searched. A row is compared with
+    those that share a rare piece with it, at most the 40 that look nearest.
     """
     texts = [fields_of(row.input or row.metadata) for row in rows]
     shown = [(one, _as_fields(one.input, texts)) for one in examples]
@@ -276,8 +276,22 @@ def _empty(rows: Sequence[Row]) -> Check:
 
 
 def _duplicates(rows: Sequence[Row], same: Sequence[Sequence[int]]) -> Check:
-    items = (Item(tuple(rows[at].id for at in places), f"the same input {len(places)} times", 1.0) for places in same)
-    more = sum(len(places) - 1 for places in same)
+    """Rows of the same input; where rows bring their outputs, of the same output too."""
+    twice, apart = list[Sequence[int]](), list[Item]()
+    for places in same:
+        by_output: defaultdict[str, list[int]] = defaultdict(list)
+        for at in places:
+            by_output[digest_of(rows[at].output)].append(at)
+        twice += [found for found in by_output.values() if len(found) > 1]
+        if len(by_output) > 1 and not _grouped(rows, places):
+            apart.append(Item(tuple(rows[at].id for at in places), f"{len(by_output)} outputs of the same input", 1.0))
+    items = [Item(tuple(rows[at].id for at in places), f"the same input {len(places)} times", 1.0) for places in twice]
+    if not items and apart:
+        return _made(
+            "duplicate", "No row twice", "note", apart, "", lambda n: f"{_many(n, 'input')} with several outputs and no group",
+            "give the rows of one input one group: they are not independent, and intervals that do not know it are wrong",
+        )  # fmt: skip
+    more = sum(len(places) - 1 for places in twice)
     return _made(
         "duplicate", "No row twice", "warning", items, "no input stands twice",
         lambda _: f"{_many(more, 'row')} too many: the input stands there already, but for capitals and spaces",
@@ -285,11 +299,18 @@ def _duplicates(rows: Sequence[Row], same: Sequence[Sequence[int]]) -> Check:
     )  # fmt: skip
 
 
+def _grouped(rows: Sequence[Row], places: Sequence[int]) -> bool:
+    groups = {rows[at].group for at in places}
+    return len(groups) == 1 and None not in groups
+
+
 def _near(rows: Sequence[Row], alike: Sequence[Pair], skipped: int) -> Check:
     items = (
         Item((rows[p.first].id, rows[p.second].id), f"{p.alike:.2f} alike", p.alike)
         for p in alike
         if not (rows[p.first].split and rows[p.second].split and rows[p.first].split != rows[p.second].split)
+        and not _grouped(rows, (p.first, p.second))
+        and rows[p.first].output == rows[p.second].output
     )
     more = (
         f"; {_many(skipped, 'row')} look like so many others that only the 40 nearest were compared" if skipped else ""
