@@ -237,5 +237,8 @@ def test_several_outputs_of_one_input_are_cases_of_one_group() -> None:
     assert apart.state == "note" and apart.items[0].rows == ("r1", "r2") and "group" in apart.action
     checks = check_rows(rows(*({**one, "group": "notice"} for one in said)))
     assert of(checks, "duplicate").state == "pass" and of(checks, "near-duplicate").state == "pass"
+    judged = [{**one, "expected": word} for one, word in zip(said, ("right", "wrong"), strict=True)]
+    assert of(check_rows(rows(*judged)), "conflict").state == "pass"  # what is expected is of the output
+    assert of(check_rows(rows(judged[0], {**judged[0], "expected": "wrong"})), "conflict").state == "error"
     twice = of(check_rows(rows(*said, said[0])), "duplicate")
     assert twice.state == "warning" and twice.items[0].rows == ("r1", "r3")

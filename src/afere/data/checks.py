@@ -129,13 +129,17 @@ def _many(count: int, one: str, more: str | None = None) -> str:
 def _conflicts(rows: Sequence[Row], same: Sequence[Sequence[int]]) -> Check:
     def items() -> Iterator[Item]:
         for places in same:
-            answers: dict[str, list[str]] = {}
+            by_output: defaultdict[str, list[int]] = defaultdict(
+                list
+            )  # what is expected may be of the output that a row brings
             for at in places:
                 if rows[at].expected is not None:
-                    answers.setdefault(_answer(rows[at].expected), []).append(rows[at].id)
-            if len(answers) > 1:
-                ids = tuple(rows[at].id for at in places if rows[at].expected is not None)
-                yield Item(ids, f"the same input with {len(answers)} different expected answers", 1.0)
+                    by_output[digest_of(rows[at].output)].append(at)
+            for found in by_output.values():
+                answers = {_answer(rows[at].expected) for at in found}
+                if len(answers) > 1:
+                    ids = tuple(rows[at].id for at in found)
+                    yield Item(ids, f"the same input with {len(answers)} different expected answers", 1.0)
 
     return _made(
         "conflict", "Answers agree", "error", items(), "no input has two different expected answers",
