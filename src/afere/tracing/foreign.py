@@ -15,7 +15,7 @@ from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.span import Span
 from afere.store.spans import ENTRY, UNDER
-from afere.tracing import dialects, sink
+from afere.tracing import dialects, resumes, sink
 from afere.tracing.capture import Capture
 from afere.tracing.collect import Collected
 from afere.tracing.live import LiveSpan
@@ -28,6 +28,7 @@ class _Begun(NamedTuple):
     span: Span
     target: sink.Target | None
     collectors: tuple[Collected, ...]
+    waited: Span | None  # the run that waited for a person and goes on in this span
 
 
 class _ToOurs(SpanProcessor):
@@ -50,11 +51,15 @@ class _ToOurs(SpanProcessor):
             f"{outer.span_id:016x}" if outer is not None else None, session=known.session, user=known.user,
             environment=known.environment, attributes=dict(known.attributes),
         )  # fmt: skip
-        if parent is None and outer is not None and (above is None or above.span_id != record.parent_id):
+        waited = resumes.waited(context) if parent is None else None
+        if waited is not None:
+            if record.trace_id != waited.trace_id:
+                record.attributes[resumes.RESUMES] = f"{waited.trace_id}/{waited.span_id}"
+        elif parent is None and outer is not None and (above is None or above.span_id != record.parent_id):
             record.attributes.update({ENTRY: True} if above is None else {UNDER: above.span_id})
         target = above.target if above is not None else parent.target if parent is not None else sink.target()
         collectors = cast("tuple[Collected, ...]", context.get(COLLECTORS, ()))
-        self._begun[own.span_id] = _Begun(record, target, collectors)
+        self._begun[own.span_id] = _Begun(record, target, collectors, waited)
 
     def on_end(self, span: ReadableSpan) -> None:
         own = span.get_span_context()
@@ -81,6 +86,8 @@ class _ToOurs(SpanProcessor):
         for collected in begun.collectors:
             collected.add(record)
         sink.put(begun.target, record, captured.size)
+        top = span.parent is None or span.parent.span_id not in self._begun
+        resumes.ended(record, begun.target, begun.waited, top=top)
 
     def _pause(self, span: ReadableSpan, record: Span) -> None:
         """What a step that waits for a person is part of waits too, unless the same step went on later."""

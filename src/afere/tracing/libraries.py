@@ -49,6 +49,8 @@ def instrument(*libraries: str) -> list[str]:
         for name in libraries or sorted(found):
             if name not in _done and any(_start(point, provider) for point in found[name]):
                 _done.add(name)
+                if name == "langchain":
+                    _watch_resumes()
         return sorted(_done.intersection(libraries or found))
 
 
@@ -65,6 +67,12 @@ def _found() -> dict[str, list[EntryPoint]]:
 def _family(point: EntryPoint) -> int | None:
     name = _plain(point.dist.name) if point.dist is not None else ""
     return next((number for number, prefix in enumerate(_FAMILIES) if name.startswith(prefix)), None)
+
+
+def _watch_resumes() -> None:
+    from afere.tracing import resumes
+
+    resumes.watch()
 
 
 def _plain(name: str) -> str:
