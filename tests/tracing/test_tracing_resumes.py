@@ -69,7 +69,7 @@ def graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     for name in ("openinference", "openinference.instrumentation", "openinference.instrumentation.langchain"):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
     tracer: Any = ModuleType("openinference.instrumentation.langchain._tracer")
-    exec(TRACER, tracer.__dict__)  # noqa: S102  the text above
+    exec(TRACER, tracer.__dict__)
     monkeypatch.setitem(sys.modules, tracer.__name__, tracer)
     assert afere.instrument("langchain") == ["langchain"]
     made = sys.modules["toy_langchain"].Instrumentor.tracer

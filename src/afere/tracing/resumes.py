@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
@@ -20,6 +20,7 @@ from opentelemetry import context as otel
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_current_span, set_span_in_context
 
+from afere.base.canonical import Json
 from afere.base.span import Span
 from afere.tracing import sink
 from afere.tracing.scope import about
@@ -74,7 +75,7 @@ def ended(record: Span, target: sink.Target | None, before: Span | None, *, top:
 
 
 @contextmanager
-def _joining(run: Any) -> Iterator[None]:
+def _joining(run: Any) -> Generator[None]:
     """Inside, a span begins under the one that waited, or, inside other tracing, knows of it."""
     before = None
     try:
@@ -131,11 +132,11 @@ def _find(name: str, thread: str) -> Span | None:
 
 def _of(span: Span, thread: str) -> bool:
     """Whether the span is of the thread; its session says so where its metadata does not."""
-    metadata = span.attributes.get("metadata")
+    metadata: Any = span.attributes.get("metadata")
     if isinstance(metadata, str):
         try:
             metadata = json.loads(metadata)
         except ValueError:
             return span.session == thread
-    known = metadata.get("thread_id") if isinstance(metadata, dict) else None
+    known = cast("dict[str, Json]", metadata).get("thread_id") if isinstance(metadata, dict) else None
     return span.session == thread if known is None else str(known) == thread
