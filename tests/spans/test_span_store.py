@@ -224,6 +224,26 @@ def test_lists_show_previews_and_a_trace_shows_everything(store: SpanStore) -> N
     assert trace is not None and trace.spans == (long,) and trace.project == "handbook"
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["together", "the parent later"])
+def test_lists_show_less_of_a_span_below_another_and_of_it_too_a_trace_shows_everything(
+    store: SpanStore, late: bool
+) -> None:
+    top = span(new_trace_id(), "top", input="t" * 301)
+    below = span(top.trace_id, "below", parent_id=top.span_id, input="é" * 121, output="y" * 120)
+    if late:
+        store.write([below])
+        assert store.find().items[0].input == "é" * 121  # it begins the trace as long as nothing is above it
+        store.write([top])
+    else:
+        store.write([top, below])
+    shown = {one.name: (one.input, one.output) for one in store.find(roots=False).items}
+    assert shown == {"top": ("t" * 299 + "…", None), "below": ("é" * 119 + "…", "y" * 120)}
+    outline = {one.name: (one.input, one.output) for one in store.outline(top.trace_id).items}
+    assert outline == shown
+    trace = store.trace(top.trace_id)
+    assert trace is not None and {one.name: one for one in trace.spans} == {"top": top, "below": below}
+
+
 def test_a_trace_prefix_must_mean_one_trace(store: SpanStore) -> None:
     store.write([span("abcdef" + "0" * 26), span("abcdef" + "1" * 26)])
     assert store.trace("abcdef0") is not None and store.trace("123456") is None

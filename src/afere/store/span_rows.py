@@ -14,7 +14,8 @@ from afere.base.canonical import Json
 from afere.base.span import Span
 from afere.store.span_chunks import Chunks, Part
 
-PREVIEW = 300  # characters
+PREVIEW = 300  # characters of an input or output that columns keep
+PREVIEW_BELOW = 120  # of a span below another
 
 # Attributes that say how a span hangs together where its parent is not one of ours.
 ENTRY = "afere.entry"  # true: its parent lives in another process or belongs to other tracing; it begins what we see
@@ -227,7 +228,21 @@ def _glance(value: Json, messages: Sequence[Json]) -> str | None:
     if value is None:
         return None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return _text(text if len(text) <= PREVIEW else text[: PREVIEW - 1] + "…")
+    return _text(_cut(text, PREVIEW))
+
+
+def shorten(row: list[Any]) -> None:
+    """Cut the previews of a span that turns out to be below another."""
+    for place in _PREVIEWS:
+        if (text := row[place]) is not None and len(text) > PREVIEW_BELOW:
+            row[place] = _cut(text, PREVIEW_BELOW)
+
+
+_PREVIEWS = (AT["input"], AT["output"])
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _chain(span: Span | Glimpsed) -> str | None:

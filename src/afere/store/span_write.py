@@ -15,7 +15,7 @@ from afere.store.database import insert_rows
 from afere.store.span_chunks import Chunking, Chunks, part
 from afere.store.span_docs import CHUNK_SPANS
 from afere.store.span_rollup import SAID, Shares
-from afere.store.span_rows import AT, COLUMNS, ENTRY, UNDER, Asked, Entry, detail, row_of
+from afere.store.span_rows import AT, COLUMNS, ENTRY, PREVIEW_BELOW, UNDER, Asked, Entry, detail, row_of, shorten
 from afere.store.span_texts import joined, strings
 
 _ID, _TRACE_ID = re.compile("[0-9a-f]{16}"), re.compile("[0-9a-f]{32}")
@@ -28,6 +28,10 @@ _HERE = (  # question marks only
     f"WITH asked (trace) AS (VALUES {', '.join(['(?)'] * _SOME)})"  # noqa: S608
     " SELECT trace, (SELECT coalesce(c.doc, -1) FROM spans s LEFT JOIN chunks c ON c.id = s.chunk"
     " WHERE s.project = ? AND s.trace_id = trace LIMIT 1) AS doc FROM asked WHERE doc IS NOT NULL"
+)
+_SHORTER = ", ".join(
+    f"{name} = CASE WHEN length({name}) > {PREVIEW_BELOW} THEN substr({name}, 1, {PREVIEW_BELOW - 1}) || '…' ELSE {name} END"
+    for name in ("input", "output")
 )
 
 
@@ -86,6 +90,8 @@ class Writing:
                 row = one.row
                 row[0], row[1], row[_ROOT] = self._span, self._project, _root(one, present)
                 row[_CHUNK], row[_LINE] = self._chunk, line
+                if not row[_ROOT]:
+                    shorten(row)
                 self._rows.append(row)
                 for key in one.keys:
                     self._ties.add((doc, key))
@@ -169,7 +175,7 @@ class Writing:
         ).fetchone():
             return
         self._connection.executemany(
-            f"UPDATE spans INDEXED BY spans_waiting SET root = 0 WHERE {waiting} AND parent_id = ?",  # noqa: S608  as above
+            f"UPDATE spans INDEXED BY spans_waiting SET root = 0, {_SHORTER} WHERE {waiting} AND parent_id = ?",  # noqa: S608  as above
             [(self._project, late.trace, span_id) for span_id in late.fresh],
         )
 

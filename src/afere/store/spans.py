@@ -154,7 +154,7 @@ class SpanStore:
         self, filter: str = "", *, limit: int = 50, cursor: str | None = None, roots: bool = True, sort: str = "start",
         brief: bool = False,
     ) -> Page[Span]:  # fmt: skip
-        """Spans that match, newest first, with inputs and outputs cut to 300 characters of text.
+        """Spans that match, newest first, with inputs and outputs cut to 300 characters of text, of spans below another to 120.
 
         sort: start, latency, cost or tokens, the largest first and what is unknown last. All but start look at all that match; a
         cursor goes on with the sort that it came from.
@@ -214,8 +214,8 @@ class SpanStore:
     def outline(self, trace_id: str, *, limit: int = 1000, cursor: str | None = None) -> Page[Span]:
         """A page of the spans of one trace (all 32 digits) in order of start, without reading their contents.
 
-        Inputs and outputs are cut to 300 characters of text; attributes, events, messages and artifacts are left out: `span`
-        has them. Marks are "orphan" only. Thirty thousand spans take some tenths of a second.
+        Inputs and outputs are cut to 300 characters of text, of spans below another to 120; attributes, events, messages and
+        artifacts are left out: `span` has them. Marks are "orphan" only. Thirty thousand spans take some tenths of a second.
         """
         after = read_cursor(cursor, 2) or (-(2**63), 0)
         with self._database.read() as connection:
