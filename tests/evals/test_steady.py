@@ -94,6 +94,22 @@ def test_a_target_that_minds_capitals_is_found_and_one_that_does_not_is_left_alo
     assert not said["worst"] and all(one["beyond"] == 0 for one in said["held"])
 
 
+def test_rows_whose_input_is_keys_of_their_own_are_changed_too(suite: Path, run: Run) -> None:
+    file = suite / "evals" / "cities.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps({"note": "a city", **row.pop("input"), **row}) + "\n" for row in rows))
+    status, out, _ = run("stability", "brittle", "--changes", "case", "--json")
+    assert status == 0
+    assert {one["cases"] for one in json.loads(out)["held"]} == {30}
+    assert "CAPITAL" in json.loads(out)["worst"][0]["inputs"][1]["question"]
+
+
+def test_where_nothing_can_be_changed_nobody_is_asked(suite: Path, run: Run) -> None:
+    status, _, err = run("stability", "brittle", "--changes", "order")
+    assert status == 2 and "no input can be changed by order" in err
+    assert run("compare", "1", "2")[0] == 2  # no experiment was made
+
+
 def test_noise_is_not_taken_for_instability(suite: Path, run: Run) -> None:
     status, out, _ = run(
         "stability", "noisy", "--changes", "case,spaces", "--repeats", "4", "--at-least", "0.9", "--json"

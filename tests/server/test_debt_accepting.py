@@ -93,6 +93,7 @@ def test_what_the_page_accepts_the_command_line_takes_back(shop: Path) -> None:
         assert not [one for one in audit(session, find_project(shop)).findings if one.rule == "people.single-reviewer"]
     run("--withdraw", RULE, PLACE)
     assert found(json.loads(run("--json")))[RULE, PLACE] is None
+    assert "nothing to take back" in run("--withdraw", RULE, PLACE, code=2)  # and not said to be done
     run("--accept", RULE, PLACE, "--why", "moves in spring", "--until", until)
     assert found(json.loads(run("--json")))[RULE, PLACE]["until"] == until
 

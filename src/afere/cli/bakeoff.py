@@ -207,7 +207,7 @@ def _run(place: Place, suite: str, choice: Choice, given: Mapping[str, Any], *, 
 
     def begins(cell: Cell) -> None:
         if not place.json:
-            click.echo(f"{made.cells.index(cell) + 1} of {len(made.cells)}: {cell.label}", err=True)
+            click.echo(f"{made.running.index(cell) + 1} of {len(made.running)}: {cell.label}", err=True)
 
     artifact = made.run(
         lambda plan, spent: how.perform(plan, spent=spent), concurrency=choice.concurrency, resume=choice.resume,

@@ -140,6 +140,8 @@ def export(place: Place, name: str, file: Path) -> None:
     from afere.data import Dataset
     from afere.store.files import write_file
 
+    if file.suffix.lower() not in (".jsonl", ".ndjson"):
+        raise BadInput(f"{file}: rows are written as JSON lines. Name the file {file.with_suffix('.jsonl')}.")
     with place.session() as session:
         data = Dataset(session.get(name, kind="dataset"), session)
         write_file(file, session.blob(str(data.artifact.blob)))

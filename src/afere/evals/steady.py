@@ -14,17 +14,18 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import cast
 
 from afere.base.canonical import Json
 from afere.base.decision import Answer
-from afere.base.errors import BadInput
+from afere.base.errors import BadData, BadInput
 from afere.base.project import Project
 from afere.base.rule import BUILTIN
 from afere.base.score import Value
 from afere.chains.calls import Memory, remembering
+from afere.chains.target import target_of
 from afere.data import Row
 from afere.data import dataset as dataset_of
 from afere.data.place import session_of
@@ -128,6 +129,17 @@ class Steadiness:
         return "pass", f"proven >= {share:g} under every change"
 
 
+def _with_input(row: Row, takes: Sequence[str] | None) -> Row:
+    """A row whose input stands in keys of its own, with these as its input; as it is where they do not fit."""
+    if row.input:
+        return row
+    try:
+        values = row.bind(takes)
+    except BadData:  # one row that does not fit is named when it runs
+        return row
+    return replace(row, input=values, metadata={key: v for key, v in row.metadata.items() if key not in values})
+
+
 def _kept(beyond: Estimate) -> Estimate:
     """The share that stays, of the share that changes."""
     value, low, high = (None if one is None else 1 - one for one in (beyond.value, beyond.high, beyond.low))
@@ -146,7 +158,8 @@ def stability_plan(
         raise BadInput(
             f"{suite.name}: its outputs are there already; only a target can be asked again with changed inputs."
         )
-    rows = dataset_of(suite.data, shape=suite.shape).rows
+    takes = target_of(suite.subject.run).parameters
+    rows = [_with_input(row, takes) for row in dataset_of(suite.data, shape=suite.shape).rows]
 
     def changed(row: Row) -> list[Row]:
         with remembering(Memory(session_of(project).cache)):
@@ -154,6 +167,11 @@ def stability_plan(
 
     with ThreadPoolExecutor(concurrency if model is not None else 1) as pool:
         made = [one for several in pool.map(carry(changed), rows) for one in several]
+    if kinds and not any(origin(one) for one in made):
+        raise BadInput(
+            f"{suite.name}: no input can be changed by {', '.join(kinds)}, so nothing was asked. Texts of one word, numbers "
+            "and names stay as they are; name other kinds with --changes."
+        )
     name = f"{suite.name}-stability"
     data = dataset_of(made, name=name)
     return Plan(name, suite.subject, data, suite.scorers, suite.baseline.with_name(f"{name}.baseline.json"), repeats)

@@ -39,7 +39,23 @@ def accept(session: Session, finding: Finding, *, why: str, until: str, by: str 
 def withdraw(session: Session, rule: str, place: str, *, why: str = "", by: str | None = None) -> Score:
     """The finding counts again. What afere.yaml accepts is taken back there."""
     rule, place = Finding(rule, "note", place, "", "").key
+    if not _stands(session, rule, place):
+        raise BadInput(
+            f"Nobody accepted {rule} at {place!r} here, so there is nothing to take back. What is accepted, and where: "
+            "afere debt --all. What afere.yaml accepts is taken out there."
+        )
     return _put(session, False, why.strip() or "taken back", by, {"rule": rule, "place": place})
+
+
+def _stands(session: Session, rule: str, place: str) -> bool:
+    cursor: str | None = None
+    while True:
+        page = session.find("scores", target=TARGET, name=NAME, limit=200, cursor=cursor)  # newest first
+        for score in page.items:
+            if (score.data.get("rule"), score.data.get("place")) == (rule, place):
+                return score.value is True
+        if (cursor := page.next) is None:
+            return False
 
 
 def agreed(project: Project, kept: Iterable[Score]) -> dict[tuple[str, str], Accepted]:
