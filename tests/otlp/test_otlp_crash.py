@@ -54,6 +54,19 @@ def test_what_was_acknowledged_survives_the_end_of_the_server(project: Path, how
             assert trace is not None and [one.span_id for one in trace.spans] == [span_id]
 
 
+def test_a_store_whose_spans_are_gone_is_not_served_as_an_empty_one(project: Path) -> None:
+    store = project / ".afere"
+    with afere.store.open(store, project="handbook") as session:
+        session.spans.write([afere.store.spans.Span("a" * 32, "b" * 16, "op", 1, end=2)])
+    for file in store.glob("spans.db*"):
+        file.unlink()
+    command = [sys.executable, "-m", "afere.cli.main", "ui", "--port", "0"]
+    ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=30, check=False)
+    said = " ".join(ended.stderr.split())
+    assert ended.returncode == 4 and "spans.db is gone" in said and "spans.made" in said
+    assert not (store / "spans.db").exists()
+
+
 def test_a_damaged_store_is_named_and_not_served(project: Path) -> None:
     with afere.store.open(project / ".afere", project="handbook") as session:
         session.spans.write([afere.store.spans.Span("a" * 32, "b" * 16, "op", 1, end=2)])

@@ -51,6 +51,7 @@ class Server:
         self, session: Session, *, host: str = "127.0.0.1", port: int = 4318, front: Front | None = None
     ) -> None:
         self._session = session
+        session.spans.harden()  # what is answered with 200 is nowhere else any more
         front = self._front = front or Front()
         if bool(front.cert) != bool(front.key_file):
             raise BadInput("https needs both: --cert FILE --key-file FILE.")

@@ -76,7 +76,13 @@ def check_store(folder: Path, project: str) -> list[Finding]:
 
 
 def check_quickly(folder: Path, *, seconds: float = 1.0) -> None:
-    """StoreFailed, with the remedy, if a database is seen to be damaged within that time. `check_store` looks at all of it."""
+    """StoreFailed, with the remedy, if a database is gone, or seen to be damaged within that time. `check_store` looks at all."""
+    if span_mark.missing(folder):
+        file = folder / "spans.db"
+        raise StoreFailed(
+            f"The integrity check failed: {file} is gone, though this store had one. Stop all programs and restore a backup: afere "
+            f"restore FILE --replace. If it was deleted on purpose, delete {folder / span_mark.NAME} too: an empty one is begun."
+        )
     for name in ("afere.db", "spans.db"):
         if not (folder / name).exists():
             continue

@@ -10,16 +10,16 @@ from afere.base.clock import now_ns, rfc3339
 
 _log = logging.getLogger("afere.store")
 
-_NAME = "spans.made"
+NAME = "spans.made"
 _MADE = "spans.db was made"
 _GONE = "spans.db was gone"
 
 
 def look(file: Path) -> None:
     """Before the file is opened, which makes it where there is none: say loudly if it was there once."""
-    mark = file.with_name(_NAME)
-    if file.exists() or not mark.exists():
+    if not missing(file.parent):
         return
+    mark = file.with_name(NAME)
     _log.error(
         "%s is gone, though this store had one: its traces are lost unless you have them elsewhere. An empty one is begun, and "
         "new spans are kept in it. To get the old ones back, stop all programs and restore a backup: afere restore FILE --replace",
@@ -29,9 +29,14 @@ def look(file: Path) -> None:
         stream.write(f"{_GONE} at {rfc3339(now_ns())}\n")
 
 
+def missing(folder: Path) -> bool:
+    """Whether the file was there once and is not."""
+    return (folder / NAME).exists() and not (folder / "spans.db").exists()
+
+
 def note(file: Path) -> None:
     """After the file was made, or opened."""
-    mark = file.with_name(_NAME)
+    mark = file.with_name(NAME)
     with suppress(OSError):  # a mark that cannot be written must not keep spans from being kept
         if not mark.exists():
             mark.write_text(f"{_MADE} by {rfc3339(now_ns())}\n", encoding="utf-8")
@@ -39,7 +44,7 @@ def note(file: Path) -> None:
 
 def gone(folder: Path) -> list[str]:
     """When the file was found to be gone (RFC 3339), the newest last."""
-    mark = folder / _NAME
+    mark = folder / NAME
     if not mark.exists():
         return []
     lines = mark.read_text(encoding="utf-8", errors="replace").splitlines()

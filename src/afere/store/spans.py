@@ -1,7 +1,7 @@
 """Spans at rest: what is asked for often in columns, all else in compressed chunks, texts in a full-text index.
 
 Their own file, `spans.db`, so that a burst of spans never delays the exact records beside it. `synchronous=NORMAL` in WAL
-mode: what `write` acknowledged survives a killed process, not always a power cut.
+mode: what `write` acknowledged survives a killed process, not always a power cut; after `harden`, which servers call, that too.
 """
 
 from __future__ import annotations
@@ -83,6 +83,10 @@ class SpanStore:
         other.project, other._actor = project, actor or self._actor
         other._database = Limited(self._database.whole, other._actor, project, writing="ingest")
         return other
+
+    def harden(self) -> None:
+        """From now on what this process writes is on the disk when `write` returns, not only with the system."""
+        self._database.whole.harden()
 
     def write(self, spans: Sequence[Span]) -> None:
         """Keep the spans: one transaction, durable on return.
