@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from types import ModuleType
 
+import configurations
 import prompts_dev
 import prompts_heldout
 import pytest
@@ -33,7 +34,7 @@ def worlds(corpus: str, root: Path) -> list[World]:
         add_prompts(world, prompts)
         found.append(world)
     for key in traffic.EDITIONS[corpus]:
-        found += [make(root / f"{make.__name__}-{key}", key) for make in traffic.WORLDS]
+        found += [make(root / f"{make.__name__}-{key}", key) for make in (*traffic.WORLDS, *configurations.WORLDS)]
     return found
 
 

@@ -28,6 +28,19 @@ PROJECT_SCHEMA: dict[str, Json] = {
         "language": {"type": "string"},
         "team": {"type": "string"},
         "people": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+        "consumers": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name"],
+                "additionalProperties": False,
+                "properties": {
+                    "name": {"type": "string", "description": "service.name of the program that uses outputs"},
+                    "uses": {"type": "array", "items": {"type": "string"}, "description": "all where it is left out"},
+                    "owner": {"type": "string"},
+                },
+            },
+        },
         "models": {
             "type": "object",
             "additionalProperties": {

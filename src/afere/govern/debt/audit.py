@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 SHARES: dict[Severity, float] = {"error": 0.20, "warning": 0.08, "note": 0.02}
-_MODULES = ("tools", "prompt", "pipelines", "feedback", "people")
+_MODULES = ("tools", "prompt", "pipelines", "consumers", "feedback", "people", "configuration")
 
 
 @dataclass(frozen=True)
 class Debt:
-    """One of the five: its score, its open findings, the worst first, and how the score rises when each is mended."""
+    """One of the debts: its score, its open findings, the worst first, and how the score rises when each is mended."""
 
     name: str
     title: str
@@ -59,7 +59,7 @@ class Audit:
 
     @property
     def score(self) -> float:
-        """The mean of the five."""
+        """The mean of the debts."""
         return sum(debt.score for debt in self.debts) / len(self.debts)
 
     @property

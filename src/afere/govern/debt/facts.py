@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from sys import intern
 from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.canonical import Json
@@ -18,11 +19,13 @@ from afere.chains.toolcard import ToolCard
 from afere.data.reading import read_file
 from afere.data.rows import RowProblem, read_row
 from afere.govern.debt.accepting import is_acceptance
+from afere.govern.debt.configuration import Configured, read_configured
 from afere.govern.debt.finding import Rules
 from afere.govern.debt.seen import Seen
 from afere.govern.offered import Offered
 from afere.govern.prompts import PromptText, read_prompts
 from afere.govern.tools import AgentCard, declared
+from afere.govern.toolservers import ToolChange
 
 if TYPE_CHECKING:
     from afere.base.artifact import AliasMove
@@ -60,6 +63,8 @@ class Ran:
     user: str | None
     agent: str | None
     prompts: tuple[str, ...]  # names of the prompts it ran with
+    used: tuple[str, ...]  # what else it ran with: chains, indexes and others, as kind:name
+    service: str | None  # service.name of the program that made it
     versioned: bool  # whether a prompt, component or code version is named
     permissions: tuple[str, ...]
     marks: tuple[str, ...]
@@ -110,6 +115,8 @@ class Facts:
     people: tuple[Person, ...] = ()
     authors: Mapping[str, str] = field(default_factory=dict[str, str])  # who made a version, by its reference
     problems: list[str] = field(default_factory=list[str])
+    changes: tuple[ToolChange, ...] = ()  # what MCP servers describe otherwise than before
+    configured: Configured = field(default_factory=Configured)
 
     @property
     def today(self) -> datetime:
@@ -142,7 +149,7 @@ class Facts:
             tuple(card for card in self.tools if not card.added or card.added[:10] <= until[:10]), self.agents, self.cases,
             [score for score in self.scores if score.at <= until],
             [score for score in self.acceptances if score.at <= until], [move for move in self.moves if move.at <= until],
-            self.people, self.authors, self.problems,
+            self.people, self.authors, self.problems, tuple(one for one in self.changes if one.at <= until), self.configured,
         )  # fmt: skip
 
     @cached_property
@@ -216,6 +223,8 @@ def read_facts(session: Session, project: Project, *, as_of: int, rules: Rules |
     facts.prompts, problems = read_prompts(session, project, until=until)
     tools = declared(session, project)
     facts.agents = tools.agents
+    facts.changes = tuple(one for one in tools.changes if one.at <= until)
+    facts.configured = read_configured(session, project)
     facts.problems += [*problems, *tools.problems]
     facts.people = tuple(_people(project))
     scores: list[Score] = [score for score in _all(session, "scores") if score.at <= until]
@@ -266,6 +275,8 @@ def _ran(span: Span) -> Ran:
     if named:
         prompts.add(str(named))
     tokens = [count for count in (span.input_tokens, span.output_tokens) if count is not None]
+    used = {ref.partition("@")[0].partition("~")[0] for ref in refs if not ref.startswith("prompt:")}
+    service = attributes.get("resource.service.name") or attributes.get("service.name")
     permission = attributes.get("permission.used")
     return Ran(
         span.trace_id, span.span_id, span.parent_id, span.name, span.kind, span.start, span.seconds, span.status, span.error,
@@ -273,7 +284,8 @@ def _ran(span: Span) -> Ran:
         str(tool) if tool else None, _short(span.tool.get("arguments") if span.tool else None),
         _said(span.input, span.input_messages), _said(span.output, span.output_messages), span.session, span.user,
         str(attributes.get("gen_ai.agent.name") or "") or (span.name if span.kind == "agent" else None),
-        tuple(sorted(prompts)), bool(refs or attributes.get("gen_ai.prompt.version") or attributes.get("service.version")),
+        tuple(sorted(prompts)), tuple(map(intern, sorted(used))), intern(str(service)) if service else None,
+        bool(refs or attributes.get("gen_ai.prompt.version") or attributes.get("service.version")),
         tuple(str(one) for one in permission) if isinstance(permission, list) else (str(permission),) if permission else (),
         tuple(span.marks),
     )  # fmt: skip

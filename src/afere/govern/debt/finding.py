@@ -21,6 +21,7 @@ DEBTS = {
     "pipeline": "Opaque pipelines",
     "feedback": "Inadequate feedback",
     "people": "Stakeholder engagement",
+    "config": "Classic configuration debt",
 }
 
 
@@ -79,7 +80,7 @@ class Finding:
 
     @property
     def debt(self) -> str:
-        """Which of the five debts it belongs to."""
+        """Which of the debts it belongs to."""
         return self.rule.partition(".")[0]
 
     @property

@@ -41,6 +41,7 @@ def findings(facts: Facts) -> Iterator[Finding]:
     yield from unowned(facts)
     yield from too_many(facts)
     yield from wide_permission(facts)
+    yield from changed(facts)
 
 
 def unused(facts: Facts) -> Iterator[Finding]:
@@ -281,6 +282,22 @@ def wide_permission(facts: Facts) -> Iterator[Finding]:
             f"{len(calls)} calls used {', '.join(sorted(used))}, never {', '.join(spare)}.",
             f"take {', '.join(spare)} out of its permissions in {card.place or 'its declaration'}",
             tuple(dict.fromkeys(call.trace for call in calls))[:_EVIDENCE], card.added, Cost(calls=len(calls)), card.owner,
+        )  # fmt: skip
+
+
+def changed(facts: Facts) -> Iterator[Finding]:
+    """Tools that an MCP server describes otherwise than before, which no person has looked at since."""
+    rule = facts.rules["tools.changed"]
+    looked = {score.target for score in facts.scores if score.by.startswith("person:")}
+    for change in facts.changes:
+        if change.after in looked:
+            continue
+        calls = [call for call in facts.tool_calls.get(change.tool, ()) if call.day >= change.at]
+        yield Finding(
+            rule.id, rule.severity, change.tool,
+            f"the MCP server {change.server} changed its {', '.join(change.what)} on {change.at[:10]}; {len(calls)} calls were made since, and nobody has recorded having looked.",
+            f"read what changed: afere tools {change.tool}; then record it: afere score {change.after} seen yes --by person:NAME",
+            (change.before, change.after), change.at, Cost(calls=len(calls)), _owner(facts, change.tool),
         )  # fmt: skip
 
 

@@ -85,7 +85,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class DebtPage:
-    """`parts` are the five debts, the worst first."""
+    """`parts` are the debts, the worst first."""
 
     trend: Trend
     parts: tuple[Part, ...]
