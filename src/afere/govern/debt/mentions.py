@@ -53,8 +53,9 @@ _SKIPPED = frozenset(["node_modules", "venv", "__pycache__", "dist", "build", "s
 _COMMENT = re.compile(r"(?m)^[ \t]*(?:#|//|/\*|\* ).*$")
 _REMARK = re.compile(r"(?m)[ \t]#[ \t].*$")
 _QUOTED = re.compile(r"(\"\"\"|'''|`)(?P<long>.*?)\1|(\"|')(?P<short>(?:\\.|(?!\3)[^\\\n])*)\3", re.DOTALL)
-_BETWEEN = re.compile(r"[\s\"'`,;\[\]{}()=<>|]+")
-_HOLE = re.compile(r"\$?\{\{?[^{}\n]*\}?\}|\$\w+|%[sd]|\*+")
+_BETWEEN = re.compile(r"[\s\\\"'`,;\[\]{}()=<>|]+")
+_HOLE = re.compile(r"\$?\{\{[^{}\n]*\}\}|\$\{[^{}\n]*\}|\{\w*\}|\$\w+|%[sd]|\*+")
+_CODE_HOLE = re.compile(_HOLE.pattern + r"|\{[^{}\n]*\}")  # an expression in a text of code
 _JOINED = re.compile(r"\s*\)?\s*[/,]\s*[\"'`]")
 
 
@@ -95,6 +96,8 @@ class Mentions:
 
 def read_mentions(project: Project) -> Mentions:
     """Read the project's code and configuration once; prose (Markdown, text) is not looked at, but for prompts' heads."""
+    if not project.declared:
+        return Mentions(files=MOST_FILES + 1)  # any folder: what is below may be somebody's whole disk
     found = Mentions()
     _entries(found, project.config)
     for path in _files(project.root):
@@ -162,7 +165,7 @@ def _code(found: Mentions, text: str, where: str) -> None:
                 if re.search(r"\w[/:]\w|\.md\b", word):
                     found.say(word.strip("\"'`,;()[]."), where)
             continue
-        for word in _BETWEEN.split(_HOLE.sub("*", said)):
+        for word in _BETWEEN.split(said):
             found.say(word, where)
         if len(words) == 1:
             _together(found, text, match, said)
@@ -171,7 +174,7 @@ def _code(found: Mentions, text: str, where: str) -> None:
 def _together(found: Mentions, text: str, match: re.Match[str], said: str) -> None:
     """A name that code puts together: holes in it, something added to it, or a folder whose files are listed."""
     before, behind = text[: match.start()].rstrip()[-1:], text[match.end() : match.end() + 40]
-    pattern = _HOLE.sub("*", said).removeprefix("./")
+    pattern = _CODE_HOLE.sub("*", said).removeprefix("./")
     pattern = f"*{pattern}" if before == "+" else pattern
     pattern = f"{pattern}*" if behind.lstrip()[:1] == "+" else pattern
     if "*" in pattern:
