@@ -144,7 +144,9 @@ def test_python_scores_past_traces_and_failed_ones_are_errors(project: Path) -> 
 
 def test_what_cannot_be_scored_is_said(project: Path, afere_: Run) -> None:
     kept(1)
-    with pytest.raises(NotFound, match=r"No trace of 'chain:nobody -environment:evaluation' can be scored"):
+    with pytest.raises(
+        NotFound, match=r"No trace of 'chain:nobody -environment:evaluation -environment:playground' can be scored"
+    ):
         afere.evaluate(traces="chain:nobody", scorers=["exact"])
     with pytest.raises(BadInput, match=r"leave out target, data and repeats"):
         afere.evaluate(str, traces="chain:qa", scorers=["exact"])

@@ -439,6 +439,13 @@ def component_of(
     return Component(ref, project, model=model, parameters=parameters, fallback=file, refresh=refresh)
 
 
+def version_of(artifact: Artifact, project: Project, model: str, parameters: Mapping[str, Json]) -> Component:
+    """A component of one kept version of a prompt, which is not looked up again."""
+    made = Component(parse_ref(artifact.ref), project, model=model, parameters=parameters)
+    made._prompt = stored_prompt(artifact)
+    return made
+
+
 def live_components(name: str, project: Project) -> list[Component]:
     """Those of that name that this process has made in the project."""
     with _all_lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast, runtime_checkable
 
 from afere.base.artifact import Artifact
@@ -230,6 +230,15 @@ def _by_texts(subject: Subject, rows: Sequence[Row], runs: int, session: Session
         _sum([one.output_tokens for one in parts]), _sum([one.cost for one in parts]), Range(),
         f"by the texts of {len(sample)} rows, each of {len(parts)} prompts sent once a row",
     )  # fmt: skip
+
+
+def by_prompt(component: Component, rows: Sequence[Row]) -> Part:
+    """One call of the component for each row, by the texts that it would send. Nothing is called."""
+    ready = component.ready()
+    counts = [sum(count_tokens(said.text, ready.model_name) for said in _rendered(component, row)) for row in rows]
+    own, answer = ready.model.settings.prices, _answer_of(ready.parameters)
+    found = _priced(component.name, ready.model_name, own, counts, answer, len(rows))
+    return replace(found, source=f"by the texts of {len(rows)} rows")
 
 
 def _own_prices(project: Project) -> dict[str, Mapping[str, Json]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 MOST = 200  # traces that are taken where nobody says how many
-OUTSIDE = "-environment:evaluation"  # what evaluations ran themselves is left out, unless a filter names an environment
+OUTSIDE = "-environment:evaluation -environment:playground"  # what evaluations and tries ran, unless a filter names one
 _PAGE = 1000
 SUBJECT = Subject("traces", None)
 

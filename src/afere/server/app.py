@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from afere.base.errors import AfereError
-from afere.server import changes, login, rowchanges, store_api
+from afere.server import changes, login, rowchanges, store_api, tryout
 from afere.server.assets import serve_asset
 from afere.server.auth import Access, actor_in, login_of
 from afere.server.changes import theme_of
@@ -160,6 +160,8 @@ def create_app(
         Route("/{project}/datasets/{name}/rows", partial(rowchanges.change_rows, sessions), methods=["POST"]),
         Route("/traces/{trace}/rows", partial(rowchanges.add_trace, sessions), methods=["POST"]),
         Route("/{project}/traces/{trace}/rows", partial(rowchanges.add_trace, sessions), methods=["POST"]),
+        Route("/prompts/{name}/{version}/try", partial(tryout.try_prompt, sessions), methods=["POST"]),
+        Route("/{project}/prompts/{name}/{version}/try", partial(tryout.try_prompt, sessions), methods=["POST"]),
         Route("/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
         Route("/{project}/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
     ]

@@ -154,22 +154,30 @@ async def _given(request: Request) -> Mapping[str, Json]:
     if kind == "application/x-www-form-urlencoded":
         return await read_form(request)
     if kind == "application/json":
-        try:
-            body: Any = json.loads(await _body(request))
-        except ValueError:
-            raise BadInput(
-                'The body is not JSON. Send an object such as {"target": ..., "name": ..., "value": ...}.'
-            ) from None
-        if not isinstance(body, dict):
-            raise BadInput("The body must be a JSON object.")
-        return cast("dict[str, Json]", body)
+        return await read_object(request, '{"target": ..., "name": ..., "value": ...}')
     raise BadInput(f"Content-Type {kind or 'nothing'!r}: send application/json or a form.")
+
+
+async def read_object(request: Request, example: str) -> dict[str, Json]:
+    """The JSON object of a body; BadInput shows an `example` where it is none."""
+    try:
+        body: Any = json.loads(await _body(request))
+    except (ValueError, RecursionError):
+        raise BadInput(f"The body is not JSON. Send an object such as {example}.") from None
+    if not isinstance(body, dict):
+        raise BadInput("The body must be a JSON object.")
+    return cast("dict[str, Json]", body)
 
 
 async def read_form(request: Request) -> dict[str, str]:
     """The fields of a URL-encoded form; where one stands twice, the last."""
+    return dict(await read_pairs(request))
+
+
+async def read_pairs(request: Request, most: int = 50) -> list[tuple[str, str]]:
+    """The fields of a URL-encoded form, at most so many, in their order."""
     try:
-        return dict(parse_qsl((await _body(request)).decode(), keep_blank_values=True, max_num_fields=50))
+        return parse_qsl((await _body(request)).decode(), keep_blank_values=True, max_num_fields=most)
     except ValueError:
         raise BadInput("The body is not a form.") from None
 

@@ -55,6 +55,17 @@ _MOVE: dict[str, Json] = {
 }
 
 
+_TRY: dict[str, Json] = {
+    "models": {"type": "array", "items": {"type": "string"}, "description": "one to four, as ?show=try lists them"},
+    "inputs": {"type": "object", "description": "the prompt's inputs by name; or give a dataset"},
+    "dataset": {"type": "string", "description": "its name, or NAME@VERSION"},
+    "ids": {"type": "array", "items": {"type": "string"}, "description": "of its rows, at most ten"},
+    "first": {"type": "integer", "description": "without ids: so many rows from its beginning; default 3"},
+    "cap": {"type": "number", "description": "USD; default 0.50"},
+    "run": {"type": "boolean", "description": "false only estimates; default true"},
+}
+
+
 def describe(addresses: Sequence[Address]) -> Json:
     """The description of all that this server answers. Each path may also begin with `/{project}`."""
     paths: dict[str, Json] = {f"{one.path}.json": {"get": _read(one)} for one in addresses}
@@ -63,6 +74,8 @@ def describe(addresses: Sequence[Address]) -> Json:
     paths["/aliases"] = {"post": _change("Move an alias, with a reason.", _MOVE, ["name", "alias", "why"])}
     paths["/debt"] = {"post": _change("Accept a finding until a day, or take that back.", _ACCEPT, ["rule", "place"])}
     paths["/views"] = {"post": _change("Keep a view of the traces.", _VIEW, ["name"])}
+    tried = "Ask models side by side what a version of a prompt asks; answers 200."
+    paths["/prompts/{name}/{version}/try"] = {"post": _change(tried, _TRY, ["models"])}
     for path, text in (("/healthz", "The process answers."), ("/readyz", "The store can be read.")):
         paths[path] = {"get": {"summary": text, "responses": {"200": {"description": "yes"}}}}
     problem: Json = {

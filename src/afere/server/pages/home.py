@@ -28,7 +28,7 @@ _LOOKED = 200_000  # spans that are looked through where evaluations are among t
 _SPANS = 5000
 _SCORED = 1000  # newest scores, likewise
 _FEW = 8
-_LIVE = "-environment:evaluation"  # what evaluations run is apart
+_LIVE = "-environment:evaluation -environment:playground"  # what evaluations and tries by hand run is apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,8 @@ def page(session: Session, asked: Asked) -> HomePage:
     timed = [(run.seconds, _whose(nth, run)) for nth, run in enumerate(requests) if run.seconds is not None]
     seconds, whose = [took for took, _ in timed], [one for _, one in timed]
     failed = sum(run.status == "error" for run in requests)
-    cost, components, cut = _components(session, since, evaluated)
+    tried = cast("int", session.spans.stats(f"{since} environment:playground")[0]["count"])
+    cost, components, cut = _components(session, since, evaluated or tried)
     start = now_ns() - WINDOWS[over] * 10**9 if over in WINDOWS and not more else None
     return HomePage(
         over, evaluated, len(requests), more, failed,
@@ -190,15 +191,15 @@ def _window(session: Session) -> str:
     )
 
 
-def _components(session: Session, since: str, evaluated: int) -> tuple[float | None, tuple[Component, ...], bool]:
+def _components(session: Session, since: str, apart: int) -> tuple[float | None, tuple[Component, ...], bool]:
     """What all cost, spans by name and kind (the most frequent first), and whether these are of the newest alone.
 
-    A window that holds no evaluations is read from the counts by hour. They do not know what was evaluated, so where there
-    are some the spans are looked through, or where those would be too many, the newest.
+    A window that holds none of what is `apart` is read from the counts by hour. They do not tell it apart, so where there
+    is some the spans are looked through, or where those would be too many, the newest.
     """
-    if evaluated and int(str(session.spans.stats(since)[0]["count"])) > _LOOKED:
+    if apart and int(str(session.spans.stats(since)[0]["count"])) > _LOOKED:
         return _newest(session, since)
-    asked = f"{since} {_LIVE}" if evaluated else since
+    asked = f"{since} {_LIVE}" if apart else since
     rows = session.spans.stats(asked, by=("name", "kind"))
     whole = session.spans.stats(asked)[0]
     found = tuple(

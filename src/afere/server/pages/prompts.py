@@ -1,4 +1,4 @@
-"""Prompts: the list, and one of them: versions, the difference of any two, results by model, checks, aliases, and who uses it."""
+"""Prompts: the list, and one of them: versions, the difference of any two, results by model, tries, checks, aliases, who uses it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from afere.govern.prompts import PromptText
 from afere.server import figures, textdiff
 from afere.server.pages.artifacts import Used, moves, users
 from afere.server.pages.asked import Asked, as_json
+from afere.server.pages.trying import Trying, Wanted, trying
 
 if TYPE_CHECKING:
     from afere.base.artifact import AliasMove, Artifact
@@ -134,6 +135,7 @@ class PromptPage:
     shown: str
     models: Models | None = None
     checks: Checks | None = None
+    trying: Trying | None = None
 
     @property
     def newest(self) -> Artifact:
@@ -161,6 +163,7 @@ class PromptPage:
             "difference": as_json(self.difference),
             **({"pairings": as_json(self.models.pairings)} if self.models else {}),
             **({"checks": as_json(self.checks)} if self.checks else {}),
+            **({"try": self.trying.to_json()} if self.trying else {}),
         }  # fmt: skip
 
 
@@ -180,8 +183,8 @@ def diff_page(session: Session, asked: Asked) -> PromptPage:
 
 
 def _page(session: Session, artifact: Artifact, before: Artifact | None, shown: str) -> PromptPage:
-    if shown not in ("diff", "text", "models", "checks", "used"):
-        raise BadInput(f"show={shown!r}: one of diff, text, models, checks, used.")
+    if shown not in ("diff", "text", "models", "try", "checks", "used"):
+        raise BadInput(f"show={shown!r}: one of diff, text, models, try, checks, used.")
     versions = session.find("artifacts", kind="prompt", name=artifact.name, limit=_VERSIONS).items
     used, more = users(session, artifact.ref)
     text = prompt_text(artifact)
@@ -201,6 +204,7 @@ def _page(session: Session, artifact: Artifact, before: Artifact | None, shown: 
         shown if difference or shown != "diff" else "text",
         _models(session, artifact.name) if shown == "models" else None,
         _checks(session, artifact) if shown == "checks" else None,
+        trying(session, artifact, Wanted()) if shown == "try" else None,
     )
 
 
