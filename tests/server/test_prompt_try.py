@@ -154,6 +154,5 @@ def test_it_works_by_keyboard_on_a_phone_without_script(browser: Browser, site: 
             page.get_by_text("large says").wait_for()
             if script:
                 assert sideways(page) <= 0 and barriers(page) == []
-            page.screenshot(path=f"/tmp/w/playground-{width}.png", full_page=True)
             page.get_by_role("link", name="trace", exact=True).first.click()
             assert "/traces/" in page.url
