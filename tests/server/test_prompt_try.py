@@ -50,7 +50,7 @@ def site(project: Path) -> Iterator[Site]:
         entries["unpriced"] = {"model": f"{models.url}#small"}
         (project / "afere.yaml").write_text(json.dumps({"project": "handbook", "models": entries}))
         with afere.store.open(project / ".afere", project="handbook") as session:
-            content = {"template": PROMPT.split("---\n")[2].strip(), "inputs": {
+            content: dict[str, Any] = {"template": PROMPT.split("---\n")[2].strip(), "inputs": {
                 "question": {"type": "string"}, "tries": {"type": "integer", "default": 1}}, "output": None}  # fmt: skip
             session.put("prompt", "answer", content, why="the first")
             afere.dataset(
