@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Iterable
@@ -21,13 +22,10 @@ import afere.testing
 import afere.tracing
 from afere.cli.main import COMMANDS, cli
 from afere.data.shapes import shapes
+from afere.evals.suite import SUITE_SCHEMA
 
 PAGES = Path(__file__).parents[1] / "docs" / "reference"
 SHARED = ("--json", "--store", "--project")
-PLANNED = (
-    "`bakeoff`, `stats`, `prompt pull|push|status|lint|blame`, `lineage`, `impact`, `debt`, `import`, `erase` and "
-    "`eval --sarif` are planned and do not exist today."
-)
 # For other parts of the product; a user has no need of them.
 INNER = frozenset({
     "Component.put", "Component.ready", "Component.steps", "Chain.note", "Tool.put", "Tool.content", "LiveSpan.about",
@@ -91,12 +89,6 @@ def cli_page() -> str:
         if isinstance(command, click.Group):
             for below in command.commands.values():
                 lines += _command(below, f"afere {name} {below.name}")
-    lines += [
-        "",
-        "## Not there yet",
-        "",
-        PLANNED,
-    ]
     return "\n".join(lines) + "\n"
 
 
@@ -297,6 +289,7 @@ def main() -> None:
     for name, make in PAGES_MADE.items():
         (PAGES / name).write_text(make(), encoding="utf-8")
         print(f"wrote {PAGES / name}")
+    (PAGES / "suite.schema.json").write_text(json.dumps(SUITE_SCHEMA, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

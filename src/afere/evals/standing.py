@@ -194,7 +194,8 @@ def _answered(one: Against, clock: Clock) -> Against:
             return replace(
                 one, why="the current one was not timed again at the end, so that a drift of times is not known"
             )
-        low, high = min(0.0, clock.drift.low), max(0.0, clock.drift.high)
+        reach = max(abs(clock.drift.low), abs(clock.drift.high))  # it may go the other way for another cell
+        low, high = -reach, reach
     if one.low <= high and one.high >= low:
         within = one.low > 0 or one.high < 0
         return replace(one, why="within what times drifted while it ran" if within else "")

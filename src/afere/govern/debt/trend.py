@@ -79,10 +79,10 @@ def trend(session: Session, project: Project, *, as_of: int | None = None, weeks
     past = [week for day in days if (week := _week(session, facts, day, ask=quick or day == days[-1]))]
     last = past[-1]
     before = set(last.open)
-    now = {one.key for one in found.findings}
+    there = {one.key for one in (*found.findings, *found.accepted)}  # what was accepted is not mended
     return Trend(
         found, tuple(past), last.at, tuple(one for one in found.findings if one.key not in before),
-        tuple(sorted(before - now)), len(past) < len(days),
+        tuple(sorted(before - there)), len(past) < len(days),
     )  # fmt: skip
 
 

@@ -110,6 +110,14 @@ def _pairs(attributes: Mapping[str, Json]) -> list[KeyValue]:
     return [KeyValue(key=_text(name), value=_value(value)) for name, value in attributes.items()]
 
 
+def _double(value: float) -> float:
+    """An integer that no double can hold is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def _value(value: Json) -> AnyValue:
     made = AnyValue()
     match value:
@@ -120,7 +128,7 @@ def _value(value: Json) -> AnyValue:
         case int() if value in _WHOLE:
             made.int_value = value
         case int() | float():
-            made.double_value = float(value) if abs(value) < 1e308 else math.inf
+            made.double_value = _double(value)
         case str():
             made.string_value = _text(value)
         case list():
