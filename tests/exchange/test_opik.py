@@ -8,7 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from click.testing import CliRunner
+
 import afere
+from afere.base.errors import BadInput
+from afere.cli.main import cli
 from afere.store import Session
 
 Bring = Callable[..., dict[str, Any]]
@@ -78,3 +83,9 @@ def test_again_doubles_nothing_and_what_is_broken_is_named(here: Session, bring:
         "other.json", "trace_half.json", f"trace {whole['trace']['id']}",
     }  # fmt: skip
     assert any(one["field"] == "span field mood" for one in second["fields"])
+
+
+def test_nothing_brought_is_no_success(here: Session, project: Path) -> None:
+    (project / "other.db").write_bytes(b"SQLite format 3\x00\xec")
+    with pytest.raises(BadInput, match="nothing of opik was found there"):
+        CliRunner().invoke(cli, ["import", "opik", "other.db"], catch_exceptions=False)

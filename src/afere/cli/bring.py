@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from afere.base.errors import BadInput
 from afere.cli.common import Place, many, placed
 from afere.exchange import SOURCES
 
@@ -40,6 +41,8 @@ def import_(place: Place, source: str, path: str) -> None:
     with place.session() as session:
         report = bring(source, path, session)
     place.show(report, lambda console: _draw(console, report))
+    if not report.counts:
+        raise BadInput(f"{path}: nothing of {source} was found there. What it reads: {SOURCES[source][1]}.")
 
 
 def _draw(console: Console, report: Report) -> None:
@@ -66,4 +69,5 @@ def _draw(console: Console, report: Report) -> None:
         console.print(f"[red]left out[/] {escape(problem)}")
     if report.more:
         console.print(f"[red]and {report.more:,} more are left out[/]")
-    console.print("[dim]next:[/] afere debt, or look at it: afere ui")
+    if report.counts:
+        console.print("[dim]next:[/] afere debt, or look at it: afere ui")

@@ -28,7 +28,9 @@ def records(place: str, into: Bringing, *, inside: tuple[str, ...] = ()) -> Iter
     for file in files:
         try:
             yield from _of(file, into, inside)
-        except (BadInput, OSError, UnicodeDecodeError) as problem:
+        except UnicodeDecodeError:
+            into.problem(str(file), "it is no text in UTF-8, so it is no JSON")
+        except (BadInput, OSError) as problem:
             into.problem(str(file), str(problem))
 
 
