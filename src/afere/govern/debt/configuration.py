@@ -229,7 +229,7 @@ def copied_suites(facts: Facts) -> Iterator[Finding]:
         named = "; ".join(f'only one asks "{text[:60]}"' for text in apart[:_SHOWN]) or "No row differs"
         yield Finding(
             rule.id, rule.severity, f"{one.file}, {other.file}",
-            f"{one.data} and {other.data} hold the same {len(mine & its)} of {len(mine | its)} rows for {one.target}. {named}.",
+            f"{one.data} and {other.data} hold the same {len(mine & its)} of {len(mine | its)} rows for {one.target or 'outputs that are there'}. {named}.",
             f"let both read one file (data: {one.data}), or put the scorers of both into one suite", (one.data, other.data),
             cost=Cost(calls=len(mine & its)),
         )  # fmt: skip
