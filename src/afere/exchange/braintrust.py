@@ -11,8 +11,8 @@ from afere.base.canonical import Json
 from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.errors import BadInput
 from afere.base.span import Span
-from afere.exchange.bringing import Bringing, body_of, from_mustache, hex_id, model_call
-from afere.exchange.jsonfile import Said, records
+from afere.exchange.bringing import Bringing, Said, body_of, from_mustache, hex_id, model_call, role_of
+from afere.exchange.jsonfile import records
 
 _KINDS = {
     "llm": "llm", "tool": "tool", "eval": "chain", "task": "chain", "score": "judge", "classifier": "judge",
@@ -33,7 +33,7 @@ _METRICS = frozenset({
     "start", "end", "prompt_tokens", "completion_tokens", "tokens", "prompt_cached_tokens", "completion_reasoning_tokens",
     "time_to_first_token", "estimated_cost",
 })  # fmt: skip
-_ROLES = ("system", "user", "assistant", "tool")
+_EXPECTED = "an event of a log or an experiment, a row or a prompt is expected"
 
 
 def bring(place: str, into: Bringing) -> None:
@@ -46,23 +46,11 @@ def bring(place: str, into: Bringing) -> None:
         elif said.get("dataset_id") and "span_attributes" not in said:
             rows[str(said["dataset_id"]), where.rpartition(":")[0]].append(said)
         else:
-            _guarded(where, said, into)
+            into.attempt(where, _EXPECTED, _event, said)
     for (_, file), found in rows.items():
         _dataset(Path(file).stem, found, into)
     for where, said in sorted(prompts, key=lambda one: str(one[1].get("_xact_id") or one[1].get("created"))):
-        try:
-            _prompt(said, into)
-        except (AttributeError, BadInput, KeyError, TypeError) as problem:
-            into.problem(where, f"a prompt cannot be read: {problem}")
-
-
-def _guarded(where: str, said: Said, into: Bringing) -> None:
-    try:
-        _event(said, into)
-    except KeyError as problem:
-        into.problem(where, f"it has no {problem}; an event of a log or an experiment, a row or a prompt is expected")
-    except (AttributeError, BadInput, TypeError, ValueError) as problem:
-        into.problem(where, str(problem))
+        into.attempt(where, _EXPECTED, _prompt, said)
 
 
 def _event(said: Said, into: Bringing) -> None:
@@ -167,9 +155,7 @@ def _prompt(said: Said, into: Bringing) -> None:
 
 
 def _message(said: Said) -> tuple[str, str]:
-    role, content = {"developer": "system"}.get(str(said["role"]), str(said["role"])), said.get("content")
-    if role not in _ROLES:
-        raise BadInput(f"the role {role!r} of a message is not known; known: {', '.join(_ROLES)}")
+    role, content = role_of(said["role"]), said.get("content")
     if isinstance(content, list):
         parts = cast("list[Said]", content)
         if any(one.get("type") != "text" for one in parts):

@@ -6,7 +6,7 @@ import hashlib
 import re
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,6 +29,7 @@ _BATCH = 2_000  # spans of one transaction
 _SCORES = 1_000
 _SHOWN = 20  # problems by name in a report; the rest is counted
 How = Literal["kept", "changed", "not kept"]
+Said = dict[str, Any]  # one thing of another tool, as its file has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,15 @@ class Bringing:
     def problem(self, what: str, why: str) -> None:
         """Something of the source could not be read, and is left out."""
         self._problems.append(f"{what}: {why}")
+
+    def attempt(self, where: str, expected: str, take: Callable[[Said, Bringing], None], said: Said) -> None:
+        """Take a record; one that cannot be read is named with where it stands, and `expected` says what should be there."""
+        try:
+            take(said, self)
+        except KeyError as problem:
+            self.problem(where, f"it has no {problem}; {expected}")
+        except (AttributeError, BadInput, TypeError, ValueError) as problem:
+            self.problem(where, str(problem))
 
     # what comes
 
@@ -224,6 +234,17 @@ def hex_id(text: str, digits: int) -> str:
     if re.fullmatch(rf"[0-9a-f]{{{digits}}}", plain) and plain.strip("0"):
         return plain
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+ROLES = ("system", "user", "assistant", "tool")  # of a prompt's messages
+
+
+def role_of(said: object) -> str:
+    """A message's role as our prompts have it; BadInput for one that they do not."""
+    role = {"developer": "system"}.get(str(said), str(said))
+    if role not in ROLES:
+        raise BadInput(f"the role {role!r} of a message is not known; known: {', '.join(ROLES)}")
+    return role
 
 
 _MUSTACHE = re.compile(r"\{\{\s*([A-Za-z_][\w.]*)\s*\}\}")

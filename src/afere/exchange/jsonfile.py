@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from afere.base.errors import BadInput
-from afere.exchange.bringing import Bringing
+from afere.exchange.bringing import Bringing, Said
 
 _MOST = 512 * 2**20  # bytes of one file
-Said = dict[str, Any]
 
 
 def records(place: str, into: Bringing, *, inside: tuple[str, ...] = ()) -> Iterator[tuple[str, Said]]:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any, cast
 
 from afere.base.artifact import Artifact
 from afere.base.canonical import Json
 from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.errors import BadInput
-from afere.exchange.bringing import Bringing, body_of, from_mustache, hex_id
-from afere.exchange.jsonfile import Said, records
+from afere.exchange.bringing import Bringing, Said, body_of, from_mustache, hex_id, role_of
+from afere.exchange.jsonfile import records
 from afere.tracing.otlp.batch import Sent, Source, span
 
 _WHO = {"ANNOTATION": "person", "EVAL": "judge", "API": "service"}
-_ROLES = ("system", "user", "assistant", "tool")
+_EXPECTED = "an observation, a trace, a score or a prompt is expected"
 # field of an observation -> the attribute by which Langfuse's own SDK sends it
 _FIELDS = {
     "input": "langfuse.observation.input", "output": "langfuse.observation.output",
@@ -44,18 +43,9 @@ def bring(place: str, into: Bringing) -> None:
         if "prompt" in said and "version" in said and "labels" in said:
             prompts.append((where, said))  # in the order of their versions, whatever the order of the lines
         else:
-            _guarded(where, said, into, _record)
+            into.attempt(where, _EXPECTED, _record, said)
     for where, said in sorted(prompts, key=lambda one: (str(one[1].get("name")), str(one[1]["version"]).zfill(9))):
-        _guarded(where, said, into, _prompt)
-
-
-def _guarded(where: str, said: Said, into: Bringing, take: Callable[[Said, Bringing], None]) -> None:
-    try:
-        take(said, into)
-    except KeyError as problem:
-        into.problem(where, f"it has no {problem}; an observation, a trace, a score or a prompt is expected")
-    except (AttributeError, BadInput, TypeError, ValueError) as problem:
-        into.problem(where, str(problem))
+        into.attempt(where, _EXPECTED, _prompt, said)
 
 
 def _record(said: Said, into: Bringing) -> None:
@@ -85,10 +75,11 @@ def _trace(said: Said, into: Bringing) -> None:
     into.changed("trace", "as the span above its observations")
     for one in observations:
         parent = one.get("parentObservationId") or root["id"]
-        _guarded(f"trace {id_}", {**about, **one, "traceId": id_, "parentObservationId": parent}, into, _observation)
+        whole = {**about, **one, "traceId": id_, "parentObservationId": parent}
+        into.attempt(f"trace {id_}", _EXPECTED, _observation, whole)
     for one in cast("list[Any]", said.get("scores") or []):
         if isinstance(one, dict):
-            _guarded(f"trace {id_}", {**cast("Said", one), "traceId": id_}, into, _score)
+            into.attempt(f"trace {id_}", _EXPECTED, _score, {**cast("Said", one), "traceId": id_})
     if len(observations) < len(given):
         into.lost(
             "observation that is only an id", "list the observations too, or get the trace alone with all it holds"
@@ -157,10 +148,7 @@ def _prompt(said: Said, into: Bringing) -> None:
 def _message(said: Said) -> tuple[str, str]:
     if said.get("type") == "placeholder":
         raise BadInput(f"it has a placeholder for messages, {said.get('name')!r}, which templates here do not have")
-    role = {"developer": "system"}.get(str(said["role"]), str(said["role"]))
-    if role not in _ROLES:
-        raise BadInput(f"the role {role!r} of a message is not known; known: {', '.join(_ROLES)}")
-    return role, str(said["content"])
+    return role_of(said["role"]), str(said["content"])
 
 
 def _trace_id(said: Said) -> str:

@@ -9,8 +9,8 @@ from typing import Any, cast
 from afere.base.canonical import Json
 from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.errors import BadInput
-from afere.exchange.bringing import Bringing, hex_id
-from afere.exchange.jsonfile import Said, records
+from afere.exchange.bringing import Bringing, Said, hex_id
+from afere.exchange.jsonfile import records
 from afere.tracing.otlp.batch import Sent, Source, span
 
 _WHO = {"api": "person", "app": "person", "model": "judge", "auto_eval": "judge"}

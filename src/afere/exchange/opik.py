@@ -10,12 +10,11 @@ from afere.base.canonical import Json
 from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.errors import BadInput
 from afere.base.span import Span
-from afere.exchange.bringing import Bringing, body_of, from_mustache, hex_id, model_call
-from afere.exchange.jsonfile import Said, records
+from afere.exchange.bringing import Bringing, Said, body_of, from_mustache, hex_id, model_call, role_of
+from afere.exchange.jsonfile import records
 
 _KINDS = {"general": "step", "tool": "tool", "llm": "llm", "guardrail": "guard"}
 _WHO = {"ui": "person", "online_scoring": "judge"}
-_ROLES = ("system", "user", "assistant", "tool")
 _READ = frozenset({
     "id", "trace_id", "parent_span_id", "name", "type", "start_time", "end_time", "input", "output", "metadata", "model",
     "provider", "tags", "usage", "error_info", "feedback_scores", "comments", "total_estimated_cost", "thread_id",
@@ -32,12 +31,7 @@ _EXPECTED = "a file of `opik export` is expected: of a trace, a dataset, a promp
 def bring(place: str, into: Bringing) -> None:
     """`place`: the folder that `opik export` wrote, or one of its JSON files."""
     for where, said in records(place, into):
-        try:
-            _record(said, into)
-        except KeyError as problem:
-            into.problem(where, f"it has no {problem}; {_EXPECTED}")
-        except (AttributeError, BadInput, TypeError, ValueError) as problem:
-            into.problem(where, str(problem))
+        into.attempt(where, _EXPECTED, _record, said)
 
 
 def _record(said: Said, into: Bringing) -> None:
@@ -179,8 +173,7 @@ def _messages(version: Said) -> list[tuple[str, str]]:
         return [("user", convert(body))]
     pairs: list[tuple[str, str]] = []
     for one in cast("list[Said]", body):
-        role, content = {"developer": "system"}.get(str(one["role"]), str(one["role"])), one["content"]
-        if role not in _ROLES or not isinstance(content, str):
-            raise BadInput("a message that is no text, or whose role is not one of " + ", ".join(_ROLES))
-        pairs.append((role, convert(content)))
+        if not isinstance(one["content"], str):
+            raise BadInput("a message is no text")
+        pairs.append((role_of(one["role"]), convert(one["content"])))
     return pairs

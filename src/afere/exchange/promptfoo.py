@@ -12,12 +12,11 @@ from afere.base.canonical import Json
 from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.errors import AfereError, BadInput
 from afere.base.span import Span
-from afere.exchange.bringing import Bringing, body_of, hex_id, legal, model_call
-from afere.exchange.jsonfile import Said, records
+from afere.exchange.bringing import ROLES, Bringing, Said, body_of, hex_id, legal, model_call
+from afere.exchange.jsonfile import records
 from afere.exchange.sqlitefile import opened, plain
 
 _DATABASE = "promptfoo.db"
-_ROLES = ("system", "user", "assistant", "tool")
 _JUDGES = (
     "llm-rubric",
     "model-graded",
@@ -104,7 +103,7 @@ def _chat(said: list[Any]) -> str | None:
     pairs: list[tuple[str, str]] = []
     for one in cast("list[Said]", said):
         role, text = (one.get("role"), one.get("content")) if isinstance(one, dict) else (None, None)  # pyright: ignore[reportUnnecessaryIsInstance]
-        if role not in _ROLES or not isinstance(text, str):
+        if role not in ROLES or not isinstance(text, str):
             return None
         pairs.append((str(role), text))
     return body_of(pairs)
