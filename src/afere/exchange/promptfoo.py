@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from afere.base.canonical import Json
 from afere.base.clock import from_rfc3339, rfc3339
-from afere.base.errors import AfereError, BadInput
+from afere.base.errors import AfereError
 from afere.base.span import Span
 from afere.exchange.bringing import ROLES, Bringing, Said, body_of, hex_id, legal, model_call
 from afere.exchange.jsonfile import records
@@ -27,6 +28,7 @@ _JUDGES = (
     "similar",
     "select-best",
 )
+_EXPECTED = "a file of results is expected, as `promptfoo eval -o FILE.json` writes them"
 _ERROR = 2  # ResultFailureReason: an error, not an assertion that failed
 
 
@@ -40,10 +42,7 @@ def bring(place: str, into: Bringing) -> None:
             _database(list(tables.rows("evals", "created_at")), tables.rows("eval_results", "created_at, rowid"), into)
         return
     for where, said in records(place, into):
-        try:
-            _file(said, into)
-        except (AttributeError, BadInput, KeyError, TypeError, ValueError) as problem:
-            into.problem(where, f"it is no file of results, as `promptfoo eval -o FILE.json` writes them: {problem!r}")
+        into.attempt(where, _EXPECTED, _file, said)
 
 
 def _file(said: Said, into: Bringing) -> None:
@@ -53,7 +52,9 @@ def _file(said: Said, into: Bringing) -> None:
     _prompts(title, cast("list[Said]", results.get("prompts") or []), at, into)
     found = cast("list[Said]", results["results"])
     for one in found:
-        _result(title, one, at, into)
+        into.attempt(
+            f"result {one.get('id')}", "a result of promptfoo is expected", partial(_result, title=title, at=at), one
+        )
     _rows(title, found, into)
 
 
@@ -78,7 +79,12 @@ def _database(evals: list[dict[str, Any]], results: Iterator[dict[str, Any]], in
         prompts = plain(row.get("prompts"))
         _prompts(title, cast("list[Said]", prompts) if isinstance(prompts, list) else [], at, into)
         for one in found:
-            _result(title, one, int(one["at"]), into)
+            into.attempt(
+                f"result {one.get('id')}",
+                "a result of promptfoo is expected",
+                partial(_result, title=title, at=int(one["at"])),
+                one,
+            )
         _rows(title, found, into)
 
 
@@ -109,34 +115,31 @@ def _chat(said: list[Any]) -> str | None:
     return body_of(pairs)
 
 
-def _result(title: str, said: Said, at: int, into: Bringing) -> None:
+def _result(said: Said, into: Bringing, *, title: str, at: int) -> None:
     """One answer of one prompt by one provider in one test: a trace of one span, with its scores."""
-    try:
-        response, provider = _part(said, "response"), _part(said, "provider")
-        tokens = _part(response, "tokenUsage")
-        model = str(provider.get("label") or provider.get("id"))
-        id_ = str(said["id"])
-        span = Span(
-            hex_id(id_, 32), hex_id(f"result {id_}", 16), title, at, None, "llm", at + int(float(said.get("latencyMs") or 0) * 1e6),
-        )  # fmt: skip
-        span.model, span.environment = model, "evaluation"
-        span.input, span.output = _read(said["prompt"]["raw"]), response.get("output")
-        span.input_tokens, span.output_tokens, span.cost = (
-            tokens.get("prompt"),
-            tokens.get("completion"),
-            said.get("cost"),
-        )
-        span.attributes = {
-            "scope.name": "promptfoo",
-            "promptfoo.vars": cast("Json", _part(said, "testCase").get("vars")),
-        }
-        if said.get("failureReason") == _ERROR:
-            span.status, span.error = "error", str(said.get("error") or "")
-        into.span(model_call(span), read=False)
-        into.kept("result: prompt, output, provider, tokens, cost, latency")
-        _scores(said, span, into)
-    except (AttributeError, KeyError, TypeError, ValueError) as problem:
-        into.problem(f"result {said.get('id')}", f"it cannot be read: {problem!r}")
+    response, provider = _part(said, "response"), _part(said, "provider")
+    tokens = _part(response, "tokenUsage")
+    model = str(provider.get("label") or provider.get("id"))
+    id_ = str(said["id"])
+    span = Span(
+        hex_id(id_, 32), hex_id(f"result {id_}", 16), title, at, None, "llm", at + int(float(said.get("latencyMs") or 0) * 1e6),
+    )  # fmt: skip
+    span.model, span.environment = model, "evaluation"
+    span.input, span.output = _read(said["prompt"]["raw"]), response.get("output")
+    span.input_tokens, span.output_tokens, span.cost = (
+        tokens.get("prompt"),
+        tokens.get("completion"),
+        said.get("cost"),
+    )
+    span.attributes = {
+        "scope.name": "promptfoo",
+        "promptfoo.vars": cast("Json", _part(said, "testCase").get("vars")),
+    }
+    if said.get("failureReason") == _ERROR:
+        span.status, span.error = "error", str(said.get("error") or "")
+    into.span(model_call(span), read=False)
+    into.kept("result: prompt, output, provider, tokens, cost, latency")
+    _scores(said, span, into)
 
 
 def _scores(said: Said, span: Span, into: Bringing) -> None:
