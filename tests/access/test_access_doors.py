@@ -152,6 +152,18 @@ def test_a_key_of_one_project_is_a_stranger_in_another(site: Site, monkeypatch: 
         assert session.blob(str(mine.blob)) == b"mine"
         with pytest.raises(NotFound, match="Nothing in project 'handbook' names"):
             session.blob(str(kept.blob))
+        with pytest.raises(Refused, match="has not put"):  # or who guesses a digest could open it by naming it
+            session.put("prompt", "curious", {"see": kept.blob})
+        with pytest.raises(Refused, match="has not put"):
+            session.put_once(None, "prompt", "curious", "x", blob=kept.blob)
+        with pytest.raises(Refused, match="has not put"):
+            session.append(Score(mine.ref, "good", True, "service:ci", data={"see": kept.blob}))
+        with pytest.raises(NotFound, match="Nothing in project 'handbook' names"):
+            session.blob(str(kept.blob))
+        same = session.put("prompt", "same", "x", blob=b"the whole plan")  # who has the bytes may say so
+        assert (same.blob, session.blob(str(same.blob))) == (kept.blob, b"the whole plan")
+        again = session.put("prompt", "again", {"see": mine.blob})
+        assert again.version == 1
         with pytest.raises(Refused, match="no access"):
             session.spans.of("secret").find()
         with pytest.raises(Refused, match="administers no project"):

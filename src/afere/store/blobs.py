@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from afere.base.canonical import digest
-from afere.base.errors import BadInput, NotFound, StoreFailed
+from afere.base.errors import BadInput, NotFound, Refused, StoreFailed
 from afere.store.files import TEMPORARY, write_file
 
 _DIGEST = re.compile("sha256:([0-9a-f]{64})")
@@ -33,9 +33,14 @@ class Blobs:
             raise BadInput(f"{digest_!r} is not a digest: write sha256: and 64 hex digits.")
         return self.folder / hex_[:2] / hex_[2:]
 
-    def put(self, data: bytes) -> str:
-        """Keep the bytes, durably, and return their digest. What is there already costs a read; damage is healed."""
+    def put(self, data: bytes, project: str | None = None) -> str:
+        """Keep the bytes, durably, and return their digest. What is there already costs a read; damage is healed.
+
+        With `project`, that it had the bytes is noted: so it may name what another project put before it.
+        """
         name = digest(data)
+        if project is not None and not (note := self._note(project, name)).exists():
+            write_file(note, b"")
         file = self.path(name)
         try:
             if digest(file.read_bytes()) == name:
@@ -44,6 +49,21 @@ class Blobs:
             pass
         write_file(file, data)
         return name
+
+    def _note(self, project: str, digest_: str) -> Path:
+        return self.folder / "put" / project / digest_.removeprefix("sha256:")
+
+    def require_own(self, project: str, said: str, connection: sqlite3.Connection) -> None:
+        """Refused where a text names a blob that this project neither put nor names already: naming it would open it."""
+        for hex_ in set(_DIGEST.findall(said)):
+            if not self.path(hex_).exists() or self._note(project, hex_).exists():
+                continue
+            try:
+                self.named_in(project).require(hex_, connection)
+            except NotFound:
+                raise Refused(
+                    f"sha256:{hex_} is a blob that project {project!r} has not put; put its bytes first."
+                ) from None
 
     def get(self, digest_: str) -> bytes:
         """The bytes, checked against their digest."""

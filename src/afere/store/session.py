@@ -151,6 +151,8 @@ class Session:
         with self._change() as (connection, stamp):
             if (made := audit.answered(connection, stamp, request)) is not None:
                 return artifacts.by_id(connection, made)
+            if not self._sees_all:
+                self._blobs.require_own(self.project, f"{blob or ''}{json.dumps(value)}", connection)
             artifact = artifacts.put(
                 connection, stamp, kind, name, content=value, blob=blob, uses=uses, why=why, at=at, after=after
             )
@@ -168,7 +170,7 @@ class Session:
     def put_blob(self, data: bytes) -> str:
         """Keep bytes by their content; returns their digest."""
         self.require("write")
-        return self._blobs.put(data)
+        return self._blobs.put(data, None if self._sees_all else self.project)
 
     def blob(self, digest: str) -> bytes:
         """The bytes with that digest, checked. StoreFailed names the file if it is damaged.
@@ -176,10 +178,14 @@ class Session:
         Who may not read every project gets what something in this one names (NotFound otherwise).
         """
         self.require("read")
-        if not self.rights.may("read", EVERY):
+        if not self._sees_all:
             with self._database.read() as connection:
                 self._blobs.named_in(self.project).require(digest, connection)
         return self._blobs.get(digest)
+
+    @property
+    def _sees_all(self) -> bool:
+        return self.rights.may("read", EVERY)
 
     def up(self, ref: str | Ref) -> list[Edge]:
         """What an artifact uses, and what that uses, to the end; nearest first."""
@@ -253,6 +259,8 @@ class Session:
                         f"{self.actor} may not give a score by {score.by}: only they themselves, or an administrator."
                     )
             with self._change("ingest") as (connection, stamp):
+                if not self._sees_all:
+                    self._blobs.require_own(self.project, json.dumps([score.data for score in scores_]), connection)
                 scores.append(connection, stamp, scores_)
 
     def job(self, kind: str, key: str, *, total: int | None = None) -> Job:
