@@ -64,11 +64,11 @@ def check(entry: Entry, span: Span) -> None:
             assert shown(entry.row[place]) == shown(whole.row[place]), (span.name, column)
     said = {word for text in entry.texts for word in tokens(text)}
     lacking = {word for text in strings(detail(span)) for word in tokens(text)} - said
-    # Names of roles and parts, and names in an object that is shown as a text, say nothing that people look for.
+    # Names of roles and parts, and names in what a tool was given and gave back, say nothing that people look for.
     named = {
         word
         for text in map(str, span.attributes.values())
-        for name in re.findall(r'"([^"]+?)\\*":', text)
+        for name in re.findall(r'"([^"\\]+?)":', text)
         for word in tokens(name)
     }
     assert lacking <= named | {"user", "assistant", "system", "tool", "text", "reasoning"}, span.name
@@ -152,6 +152,25 @@ def test_any_attributes_are_read_alike_the_quick_way_and_the_long_way(attributes
 def test_what_must_not_rest_never_goes_the_quick_way(value: str, entry: list[Any]) -> None:
     assert entries(request({"input.value": value, "openinference.span.kind": "LLM"}), entry) == []
     assert len(entries(request({"input.value": "good day", "openinference.span.kind": "LLM"}), entry)) == 1
+
+
+ANSWER = json.dumps({"intent": "refund", "slots": {"order": "A7"}})
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"llm.output_messages.0.message.role": "assistant", "llm.output_messages.0.message.content": ANSWER},
+        {"gen_ai.output.messages": json.dumps([{"role": "assistant", "parts": [{"type": "text", "content": ANSWER}]}])},
+    ],
+)
+def test_names_in_an_answer_that_is_json_are_found_as_they_are_shown(
+    attributes: dict[str, Any], tmp_path: Path
+) -> None:
+    store = SpanStore(tmp_path, "p")
+    store.enter([entry for entry, _ in entries(request({"openinference.span.kind": "LLM", **attributes}))])
+    assert [store.find(word).items[0].output for word in ("intent", "slots", "refund", "A7")] == [ANSWER] * 4
+    store.close()
 
 
 def test_what_rests_as_it_came_is_found_read_and_erased(tmp_path: Path) -> None:

@@ -46,7 +46,6 @@ class Glimpse:
     cached_input_tokens: int | None = None
     reasoning_tokens: int | None = None
     cost: float | None = None
-    first_token_seconds: float | None = 0.0  # no column has it
     input: Json = None
     output: Json = None
     input_messages: Sequence[Json] = ()
@@ -68,7 +67,7 @@ class Shape:
     """Spans of one source whose attributes have the same names: `fixed` are those of the source, the same in all of them."""
 
     def __init__(self, plan: Plan, names: Sequence[str], fixed: Mapping[str, Json]) -> None:
-        self._plan, self._fixed = plan, fixed
+        self._plan = plan
         self.said: Final = tuple(_said_in(plan, names))  # the attributes that hold what was said
         self._named = tuple(name for name in _named_by(plan, frozenset(names)) if name not in fixed)
         self._by_name = any(isinstance(values, str) for _, values in plan.kinds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ _log = logging.getLogger("afere.server")
 
 _JSON = ("{", "[", '"')
 _NESTED = 4  # levels of JSON in JSON
+_SHOWN = (".content", ".text")  # attributes that are the text of one message
 _DEEP = 100  # levels of lists and objects
 
 
@@ -40,26 +41,20 @@ class Kept:
             return None
 
     def details(self) -> dict[str, Any]:
-        if self._came is None:
-            return {}
-        return cast("dict[str, Any]", detail(understood(self._data, self._source)))
+        return self._read(read)
 
     def light(self) -> dict[str, Any]:
+        return self._read(dialects.read_lightly)
+
+    def _read(self, how: Callable[[Span], None]) -> dict[str, Any]:
         if self._came is None:
             return {}
-        dialects.read_lightly(self._came)
+        how(self._came)
         return cast("dict[str, Any]", detail(self._came))
 
     def texts(self) -> list[str]:
         attributes = self._came.attributes if self._came is not None else {}
-        return texts_of(loaded(attributes.get(name)) for name in self._said)
-
-
-def understood(data: bytes, source: Source) -> Span:
-    """The span with what it means read into its fields; BadSpan where it does not decode."""
-    made = span(read_span(data), source)
-    read(made)
-    return made
+        return texts_of((name, loaded(attributes.get(name))) for name in self._said)
 
 
 def read(made: Span) -> None:
@@ -70,14 +65,17 @@ def read(made: Span) -> None:
         _log.exception("OTLP: what span %s/%s means could not be read", made.trace_id, made.span_id)
 
 
-def texts_of(values: Iterable[Json]) -> list[str]:
-    """The texts in values that can be searched; of JSON, those in it."""
+def texts_of(said: Iterable[tuple[str, Json]]) -> list[str]:
+    """The texts that can be searched in attributes, (name, value loaded); of JSON, those in it.
+
+    JSON that is the text of a message, such as an answer in a schema, is shown as it is: the names in it are found too.
+    """
     found: list[str] = []
-    for value in values:
+    for name, value in said:
         if type(value) is str and not value.startswith(_JSON):
             found.append(value[:INDEXED])
         else:
-            _gather(value, found, 0, 0)
+            _gather(value, found, 0, 1 if name.endswith(_SHOWN) else 0)
     return found
 
 
@@ -88,9 +86,13 @@ def _gather(value: Any, found: list[str], depth: int, nested: int) -> None:
             found.append(inside[:INDEXED])
         else:
             _gather(inside, found, depth, nested + 1)
-    elif depth < _DEEP:
-        below = cast("dict[str, Any]", value).values() if isinstance(value, dict) else value
-        for one in cast("list[Any]", below) if isinstance(value, dict | list) else ():
+    elif depth < _DEEP and isinstance(value, dict):
+        inner = cast("dict[str, Any]", value)
+        found += inner if nested else ()
+        for one in inner.values():
+            _gather(one, found, depth + 1, nested)
+    elif depth < _DEEP and isinstance(value, list):
+        for one in cast("list[Any]", value):
             _gather(one, found, depth + 1, nested)
 
 

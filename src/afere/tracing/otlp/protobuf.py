@@ -15,7 +15,7 @@ from afere.tracing.otlp.batch import DEEPEST, TOO_DEEP, BadSpan, Malformed, Sent
 from afere.tracing.otlp.wire import PAIR, RECORD, SPAN, Shape, check_weight, fields
 
 
-def groups(body: bytes) -> Iterator[tuple[bytes | memoryview, list[bytes | memoryview]]]:
+def groups(body: bytes) -> Iterator[tuple[bytes, list[bytes | memoryview]]]:
     """The resource and the scope groups of each part of a request for traces or for logs."""
     for field, part in fields(memoryview(body)):
         if field == 1:

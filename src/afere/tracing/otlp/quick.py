@@ -63,7 +63,7 @@ class Quick:
         for resource, scopes in protobuf.groups(body):
             for group in scopes:
                 scope, parts = protobuf.scope_parts(group)
-                known = self._known(bytes(resource), scope)
+                known = self._known(resource, scope)
                 for part in parts:
                     count += 1
                     if count > SPANS:
@@ -131,7 +131,10 @@ class Quick:
         if wire.status.code == 2:
             seen.status, seen.error = "error", wire.status.message[:2000] or None
         shape.glance(seen)
-        row, texts = row_of(trace, span_id, parent, seen), texts_of(map(seen.attributes.loaded, shape.said))
+        row, texts = (
+            row_of(trace, span_id, parent, seen),
+            texts_of((name, seen.attributes.loaded(name)) for name in shape.said),
+        )
         whole = data.decode("utf-8", "replace")
         if "\\" in whole:  # JSON may write a letter otherwise
             whole = "\0".join((whole, *texts, *(value for value in row if isinstance(value, str))))
