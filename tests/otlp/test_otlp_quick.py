@@ -22,6 +22,7 @@ from afere.store.span_texts import strings, tokens
 from afere.store.span_write import entry_of
 from afere.store.spans import SpanStore
 from afere.tracing import dialects
+from afere.tracing.dialects.glance import Glimpse, Shape
 from afere.tracing.otlp.kept import Kept as AsItCame
 from afere.tracing.otlp.quick import Quick
 from afere.tracing.policy import Policy
@@ -152,6 +153,17 @@ def test_any_attributes_are_read_alike_the_quick_way_and_the_long_way(attributes
 def test_what_must_not_rest_never_goes_the_quick_way(value: str, entry: list[Any]) -> None:
     assert entries(request({"input.value": value, "openinference.span.kind": "LLM"}), entry) == []
     assert len(entries(request({"input.value": "good day", "openinference.span.kind": "LLM"}), entry)) == 1
+
+
+def test_a_span_that_no_glance_foresaw_goes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    def glance(_self: Shape, seen: Glimpse) -> None:
+        if seen.attributes.get("input.value") == "odd":
+            raise LookupError("odd")
+
+    monkeypatch.setattr(Shape, "glance", glance)
+    batch = Quick(Policy()).traces(request({"input.value": "odd"}) + request({"input.value": "good day"}))
+    odd, good = batch.spans[None]
+    assert isinstance(odd, Span) and odd.attributes["input.value"] == "odd" and isinstance(good, Entry)
 
 
 ANSWER = json.dumps({"intent": "refund", "slots": {"order": "A7"}})
