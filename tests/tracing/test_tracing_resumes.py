@@ -148,9 +148,9 @@ def test_inside_another_trace_it_stays_there_and_says_what_it_resumes(project: P
 def test_with_a_server_as_the_store_this_process_knows_what_waits(
     project: Path, graph: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from afere.tracing import sink
+    from afere.tracing import targets
 
-    monkeypatch.setattr(sink.target(), "away", True)
+    monkeypatch.setattr(targets.target(), "away", True)
     graph("q", waits=True)
     graph(Command(resume="yes"))
     graph(Command(resume="yes"))  # nothing waits any more

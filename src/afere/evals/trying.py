@@ -26,7 +26,7 @@ from afere.tracing import Collected, context
 from afere.tracing.capture import failure
 from afere.tracing.policy import Policy
 from afere.tracing.scope import TARGET, entered, holding
-from afere.tracing.sink import Target
+from afere.tracing.targets import Target
 
 PLAYGROUND = "playground"  # the environment of its spans
 MODELS, ROWS = 4, 10  # at most, side by side and down

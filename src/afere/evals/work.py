@@ -54,7 +54,7 @@ from afere.models import Paces
 from afere.store import Job, Session
 from afere.tracing import context
 from afere.tracing.scope import ABOUT, TARGET, About, about, entered
-from afere.tracing.sink import target
+from afere.tracing.targets import target
 
 EVALUATION = "evaluation"  # the environment of spans that an evaluation runs
 

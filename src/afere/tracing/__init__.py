@@ -10,7 +10,8 @@ from afere.tracing.live import LiveSpan, context, current, span, start
 from afere.tracing.playback import Playback, Played, now, played, playing
 from afere.tracing.scope import carry, headers, remote
 from afere.tracing.scoring import score
-from afere.tracing.sink import Flushed, configure, flush
+from afere.tracing.sink import Flushed, flush
+from afere.tracing.targets import configure
 
 Span = LiveSpan  # the name that users know it by
 

@@ -15,7 +15,7 @@ from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.span import Span
 from afere.store.spans import ENTRY, UNDER
-from afere.tracing import dialects, resumes, sink
+from afere.tracing import dialects, resumes, sink, targets
 from afere.tracing.capture import Capture
 from afere.tracing.collect import Collected
 from afere.tracing.live import LiveSpan
@@ -26,7 +26,7 @@ class _Begun(NamedTuple):
     """What is known when a span begins: what surrounds it."""
 
     span: Span
-    target: sink.Target | None
+    target: targets.Target | None
     collectors: tuple[Collected, ...]
     waited: Span | None  # the run that waited for a person and goes on in this span
 
@@ -57,7 +57,7 @@ class _ToOurs(SpanProcessor):
                 record.attributes[resumes.RESUMES] = f"{waited.trace_id}/{waited.span_id}"
         elif parent is None and outer is not None and (above is None or above.span_id != record.parent_id):
             record.attributes.update({ENTRY: True} if above is None else {UNDER: above.span_id})
-        target = above.target if above is not None else parent.target if parent is not None else sink.target()
+        target = above.target if above is not None else parent.target if parent is not None else targets.target()
         collectors = cast("tuple[Collected, ...]", context.get(COLLECTORS, ()))
         self._begun[own.span_id] = _Begun(record, target, collectors, waited)
 

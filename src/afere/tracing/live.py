@@ -26,7 +26,7 @@ from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.base.span import Span
 from afere.store.spans import ENTRY, HOST, PROCESS, UNDER
-from afere.tracing import sink
+from afere.tracing import sink, targets
 from afere.tracing.capture import Capture, failure
 from afere.tracing.collect import Collected
 from afere.tracing.scope import ABOUT, COLLECTORS, LIVE, NOTHING, TARGET, About, about, entered, holding, leave
@@ -84,7 +84,7 @@ class LiveSpan:
             attributes=dict(known.attributes),
         )
         if self._parent is None:
-            self.target = cast("sink.Target | None", parent.get(TARGET)) or sink.target()
+            self.target = cast("targets.Target | None", parent.get(TARGET)) or targets.target()
             if outer.is_valid:
                 self.record.attributes[ENTRY] = True
         else:
@@ -296,7 +296,7 @@ def current() -> LiveSpan | None:
 
 def resting_here() -> AbstractContextManager[None]:
     """Inside, all traces rest where one that begins now does: not looked up for each."""
-    return holding(TARGET, sink.target())
+    return holding(TARGET, targets.target())
 
 
 def context(*, user: str | None = None, session: str | None = None, **attributes: Any) -> AbstractContextManager[None]:

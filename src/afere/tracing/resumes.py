@@ -22,7 +22,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, get_c
 
 from afere.base.canonical import Json
 from afere.base.span import Span
-from afere.tracing import sink
+from afere.tracing import sink, targets
 from afere.tracing.scope import about
 
 RESUMES = "afere.resumes"  # the span that waited, TRACE/SPAN, where the run that goes on is part of another trace
@@ -58,7 +58,7 @@ def waited(context: Context) -> Span | None:
     return cast("Span | None", context.get(_WAITED))
 
 
-def ended(record: Span, target: sink.Target | None, before: Span | None, *, top: bool) -> None:
+def ended(record: Span, target: targets.Target | None, before: Span | None, *, top: bool) -> None:
     """What a span's end means for the run that waits: it is this one, or it went on and is now as this one is."""
     if before is not None:
         sink.put(target, replace(before, status=record.status, error=record.error), 0)
@@ -110,7 +110,7 @@ def _resumes(inputs: Any) -> bool:
 
 def _find(name: str, thread: str) -> Span | None:
     """The newest run of this graph that waits in the thread."""
-    session, target = about().session or thread, sink.target()
+    session, target = about().session or thread, targets.target()
     if target is None:
         return None
     if target.away:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from afere.base.clock import new_id
 from afere.base.score import Score, Value
-from afere.tracing import sink
+from afere.tracing import targets
 from afere.tracing.live import LiveSpan
 
 
@@ -17,5 +17,5 @@ def score(target: str | LiveSpan, name: str, value: Value, *, by: str, why: str 
     """
     wanted = target.trace_id if isinstance(target, LiveSpan) else target
     made = Score(wanted, name, value, by, why, id=id or new_id())
-    sink.session().append(made)
+    targets.session().append(made)
     return made

@@ -1,7 +1,7 @@
 """From the program to the store: a queue bounded by count and bytes, and one writer thread with group commit.
 
-A span that was put here is on disk some 50 ms later (a root that only began: after half a second, or with the first that ended under it), or after `flush()`, or at exit; a killed process loses at most what
-was still waiting. While a server that is the store cannot be asked, spans wait for it in the queue. Whatever is lost is
+A span that was put here is on disk some 50 ms later (a root that only began: after half a second, or with the first that ended
+under it), or after `flush()`, or at exit; a killed process loses at most what was still waiting. While a server that is the store cannot be asked, spans wait for it in the queue. Whatever is lost is
 counted and said once through `logging`, never raised into the program.
 """
 
@@ -19,16 +19,13 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from afere.base.errors import AfereError, BadInput, StoreFailed
-from afere.base.project import find_project
 from afere.base.span import Span
+from afere.tracing import targets
 from afere.tracing.capture import failure
-from afere.tracing.policy import Policy
-
-if TYPE_CHECKING:
-    from afere.store import Session
+from afere.tracing.targets import Target
 
 _log = logging.getLogger("afere")
 
@@ -52,113 +49,6 @@ class Flushed:
     written: int
     waiting: int
     lost: int
-
-
-class Target:
-    """Where the spans of one project rest, and what must not rest there. Opened by the writer when first needed."""
-
-    def __init__(self, folder: str, project: str, policy: Policy, session: Session | None = None) -> None:
-        self._folder, self._project, self._policy = folder, project, policy
-        self._session = session
-        self._opening = threading.Lock()
-        self.away = "://" in folder or (
-            session is not None and session.url is not None
-        )  # a server, which may be gone for a while
-
-    def session(self) -> Session:
-        """The store, opened once."""
-        with self._opening:
-            if self._session is None:
-                import afere.store
-
-                self._session = afere.store.open(self._folder, project=self._project)
-            return self._session
-
-    def write(self, spans: list[Span]) -> None:
-        """Keep the spans, without what must not rest."""
-        self.session().spans.write([self._policy.apply(span) for span in spans])
-
-    def hidden(self, span: Span) -> Span:
-        """The span without the values of keys that must not rest: before anything is read from its attributes."""
-        return self._policy.hidden(span)
-
-    def lost(self, count: int, why: str) -> None:
-        """Keep a note of spans that were lost."""
-        if self.away and self._session is None:  # it could never be reached
-            self.note(count, why)
-        else:
-            self.session().spans.lost(count, why)
-
-    def note(self, count: int, why: str) -> None:
-        """The same on this machine, until a server can be told."""
-        from afere.store.remote import note_lost
-
-        note_lost(self._folder, self._project, count, why)
-
-
-class _Settings:
-    """What `configure` said, and the targets found so far."""
-
-    def __init__(self) -> None:
-        self.session: Session | None = None
-        self.content = True
-        self.redact: tuple[Any, ...] = ()
-        self.targets: dict[tuple[str, str | None, str | None], Target | None] = {}
-
-
-_settings = _Settings()
-
-
-def configure(
-    *, session: Session | None = None, content: bool = True, redact: tuple[Any, ...] | list[Any] = ()
-) -> None:
-    """Say where spans rest and what must not: each call replaces what the one before said.
-
-    session: an open store; default: that of the project of the working directory.
-    content: False keeps the structure of inputs and outputs only.
-    redact: kinds of `afere.base.detect` ("email", "phone", "card", "iban", "ip"), or functions from text to text,
-    applied before anything rests, together with `redact:` and `content:` of afere.yaml. Secrets are always redacted.
-    """
-    Policy(content, tuple(redact))  # a wrong kind is told to the caller, here
-    _settings.session, _settings.content, _settings.redact = session, content, tuple(redact)
-    _settings.targets = {}
-
-
-def target() -> Target | None:
-    """Where a trace that begins now will rest; None, said once, when the project cannot be read."""
-    try:
-        here = os.getcwd()  # noqa: PTH109  a tenth of the time of Path.cwd(), once for every trace
-    except OSError:
-        here = ""
-    key = (here, os.environ.get("AFERE_STORE"), os.environ.get("AFERE_PROJECT"))
-    try:
-        return _settings.targets[key]
-    except KeyError:
-        found = _settings.targets[key] = _find(here)
-        return found
-
-
-def _find(here: str) -> Target | None:
-    try:
-        project = find_project(here or "/")
-        policy = Policy.of(project, content=_settings.content, redact=_settings.redact)
-    except Exception as error:  # whatever it is, the program goes on
-        _log.warning("afere cannot keep traces here: %s", error)
-        return None
-    session = _settings.session
-    if session is not None:
-        return Target(str(session.folder), session.project, policy, session)
-    return Target(project.store, project.name, policy)
-
-
-def session() -> Session:
-    """The store where a trace that begins now will rest; raises what stands in the way."""
-    found = target()
-    if found is not None:
-        return found.session()
-    import afere.store
-
-    return afere.store.open()
 
 
 class _Item(NamedTuple):
@@ -258,7 +148,7 @@ class Sink:
     def exit(self) -> None:
         """Write what waits, in this thread; spans that end later are written at once."""
         self._exiting = True
-        away = next((one for one in list(_settings.targets.values()) if one is not None and one.away), None)
+        away = next((one for one in targets.found() if one.away), None)
         if away is not None:
             from afere.store.remote import hurry
 
@@ -463,7 +353,7 @@ async def writing_here() -> AsyncGenerator[None]:
     busy all the time. Python runs one thread at a time, and two that are busy hand over to each other at every call of the
     system, which costs more than what they do. Left to the thread where a server is the store.
     """
-    found, sink = target(), _sink
+    found, sink = targets.target(), _sink
     if found is None or found.away:
         yield
         return
@@ -488,7 +378,7 @@ def _after_fork() -> None:
     # The parent writes what waits there; the child must not write it again, nor use the parent's connections and locks.
     global _sink  # noqa: PLW0603  one sink for a process is the point
     _sink = Sink()
-    _settings.targets = {}
+    targets.forget()
 
 
 def _at_exit() -> None:
