@@ -379,11 +379,20 @@ def test_the_command_asks_only_when_told_and_names_who_failed(project: Path) -> 
         ("desk", 4, MODERN),
         ("gone", None, None),
     ]
+    shown = run().stdout  # what failed stands until it is asked again
+    assert "MCP server 'gone' (127.0.0.1:9): 127.0.0.1:9 cannot be reached" in shown
+    assert "not asked yet" not in shown
+    declare(project, desk={"command": "no-such-program"})
+    run("--refresh", code=4)
+    assert "MCP server desk: 4 tools, asked " in (shown := run().stdout)
+    assert "; since then: MCP server 'desk'" in shown
     declare(project, desk=program(project, tools=[tool("echo", "Other \x1b]0;words\x07.")]))
     done = run("--refresh", "--json")
     assert [one["what"] for one in json.loads(done.stdout)["servers"][0]["changed"]] == [
         ["description", "what it says of itself", "text that nobody sees, or that is too long to keep"]
     ]
+    assert "since then" not in run().stdout
     shown = run("echo").stdout
+    assert run("desk.echo").stdout == run("tool:desk.echo@1").stdout == shown
     assert "afere diff tool:desk.echo@1 tool:desk.echo@2" in shown
     assert "\x1b" not in shown

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afere.base.errors import Exit, NotFound
+from afere.base.errors import Exit
 from afere.cli.common import Place, many, placed, printable
 from afere.cli.traces import took
 
@@ -41,7 +41,6 @@ def tools(place: Place, name: str | None, days: int, ask: bool) -> int:
     """
     from dataclasses import replace
 
-    from afere.chains.template import nearest
     from afere.govern.registry import registry
     from afere.govern.toolservers import refresh
 
@@ -54,12 +53,7 @@ def tools(place: Place, name: str | None, days: int, ask: bool) -> int:
     if name is None:
         place.show(found, lambda console: _draw(console, found))
         return status
-    one = next((tool for tool in found.tools if tool.name == name), None)
-    if one is None:
-        near = nearest(name, [tool.name for tool in found.tools])
-        raise NotFound(
-            f"There is no tool {name!r} in afere.yaml, in code, of an MCP server or in traces of {days} days.{near} See them all: afere tools"
-        )
+    one = found.tool(name)
     place.show(one, lambda console: _draw_one(console, one, days))
     return status
 
@@ -130,9 +124,9 @@ def _draw(console: Console, found: Registry) -> None:
 
 def _one_line(server: Standing) -> str:
     if server.tools is None:
-        return f"MCP server {server.server}: not asked yet: afere tools --refresh"
+        return server.why or f"MCP server {server.server}: not asked yet: afere tools --refresh"
     wrong = f"; {many(len(server.problems), 'problem')}" if server.problems else ""
-    return f"MCP server {server.server}: {many(len(server.tools), 'tool')}, asked {(server.asked or '')[:16].replace('T', ' ')}{wrong}"
+    return f"MCP server {server.server}: {many(len(server.tools), 'tool')}, asked {(server.asked or '')[:16].replace('T', ' ')}{wrong}{f'; since then: {server.why}' if server.why else ''}"
 
 
 def _row(tool: Registered) -> tuple[str, ...]:

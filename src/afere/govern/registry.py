@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from afere.base.artifact import parse_ref
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
+from afere.base.errors import NotFound
+from afere.chains.template import nearest
 from afere.chains.toolcard import ToolCard
 from afere.evals.stats import clustered_rate, quantile
 from afere.govern.offered import Offered
@@ -135,6 +137,23 @@ class Registry:
     problems: tuple[str, ...] = ()
     cut: bool = False
     servers: tuple[Standing, ...] = ()
+
+    def tool(self, name: str) -> Registered:
+        """The tool of that name, or one of whose artifacts that is the name or reference. NotFound names the nearest."""
+        found = next((one for one in self.tools if one.name == name), None)
+        if found is None:
+            of = name.removeprefix("tool:")
+            found = next(
+                (one for one in self.tools if any(of in (ref[5:], ref[5:].rpartition("@")[0]) for ref in one.versions)),
+                None,
+            )
+        if found is None:
+            near = nearest(name, [one.name for one in self.tools])
+            raise NotFound(
+                f"There is no tool {name!r} in afere.yaml, in code, of an MCP server or in traces of {self.days} days.{near} "
+                "See them all: afere tools"
+            )
+        return found
 
     def to_json(self) -> dict[str, Json]:
         return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from afere.base.artifact import Artifact, Use, parse_ref
@@ -54,7 +54,7 @@ class ToolChange:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A server, and what was last kept of it. `tools` are references by name; `why` says why it could not be asked now.
+    """A server, and what was last kept of it. `tools` are references by name; `why` says why it gave no list when last asked.
 
     `came`, `went` and `changed` are what a listing had otherwise than the one before; empty unless it was just asked.
     """
@@ -133,12 +133,9 @@ def keep(session: Session, server: Server, listing: Listing, seconds: float | No
     ]
     asked = rfc3339(now_ns())
     session.cache.put(_key(session, server.name), {"at": asked})
-    standing = _standing(made, asked)
-    return Standing(
-        standing.server, standing.transport, standing.owner, standing.protocol, standing.software, made.ref, asked,
-        standing.tools, standing.problems, standing.left_out, "",
-        tuple(name for name in kept if name not in earlier) if before else (),
-        tuple(name for name in earlier if name not in kept), tuple(changed), seconds,
+    return replace(
+        _standing(made, asked), came=tuple(name for name in kept if name not in earlier) if before else (),
+        went=tuple(name for name in earlier if name not in kept), changed=tuple(changed), seconds=seconds,
     )  # fmt: skip
 
 
@@ -146,13 +143,7 @@ def standings(session: Session, project: Project) -> tuple[Standing, ...]:
     """Every server as it was last listed, without asking it: those of `mcp:`, or of the store where no project says."""
     known = {one.name.removeprefix(_PREFIX): one for one in _bundles(session)}
     named = list(project.section("mcp")) if project.declared else list(known)
-    found: list[Standing] = []
-    for name in named:
-        told = session.cache.get(_key(session, name))
-        asked = str(told["at"]) if isinstance(told, dict) and "at" in told else None
-        bundle = known.get(name)
-        found.append(_standing(bundle, asked or bundle.at) if bundle else Standing(name))
-    return tuple(found)
+    return tuple(_last(session, name, known.get(name)) for name in named)
 
 
 def listed(session: Session, found: Iterable[Standing]) -> Iterator[tuple[ToolCard, str]]:
@@ -194,13 +185,20 @@ def _asked(server: Server) -> tuple[Listing | AfereError, float]:
 
 
 def _failed(session: Session, name: str, why: str, server: Server | None = None) -> Standing:
-    """What was kept before stands; that it could not be asked is said."""
-    bundle = _bundle(session, name)
-    standing = _standing(bundle, bundle.at) if bundle else Standing(name, server.transport if server else "")
-    return Standing(
-        name, standing.transport, standing.owner or (server.owner if server else None), standing.protocol,
-        standing.software, standing.listing, standing.asked, standing.tools, standing.problems, standing.left_out, why,
-    )  # fmt: skip
+    """What was kept before stands; that it gave no list is kept, until it does."""
+    last = _last(session, name, _bundle(session, name))
+    session.cache.put(_key(session, name), {"at": last.asked, "error": why})
+    if server:
+        last = replace(last, transport=last.transport or server.transport, owner=last.owner or server.owner)
+    return replace(last, why=why)
+
+
+def _last(session: Session, name: str, bundle: Artifact | None) -> Standing:
+    """A server as it stood when it was last asked."""
+    told = session.cache.get(_key(session, name))
+    said = told if isinstance(told, dict) else {}
+    standing = _standing(bundle, str(said.get("at") or bundle.at)) if bundle else Standing(name)
+    return replace(standing, why=str(said.get("error") or ""))
 
 
 def _standing(bundle: Artifact, asked: str) -> Standing:

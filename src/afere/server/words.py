@@ -35,13 +35,15 @@ def seconds(value: float | None) -> str:
 
 
 def money(value: float | None) -> str:
-    """`$23.22`, `$0.0141`, `$0.00126`: three digits that say something."""
+    """`$23.22`, `$0.0141`, `$0.00126`, `$0.0000923`: three digits that say something, and no power of ten."""
     if value is None:
         return NONE
     size = abs(value)
     if size == 0 or size >= 1:
         return f"${value:,.2f}"
-    return f"${value:.4f}" if size >= 0.01 else f"${value:.5f}" if size >= 0.0001 else f"${value:.2e}"
+    if size < 1e-6:
+        return "<$0.000001"
+    return f"${value:.4f}" if size >= 0.01 else f"${value:.5f}" if size >= 0.0001 else f"${value:.7f}".rstrip("0")
 
 
 def number(value: Json) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from afere.base.artifact import Artifact
 from afere.base.canonical import Json
-from afere.base.errors import NotFound
 from afere.base.project import find_project
 from afere.chains.toolcard import ToolCard
 from afere.govern.debt.finding import Finding, Rules
@@ -137,13 +136,9 @@ def list_page(session: Session, _asked: Asked) -> ToolsPage:
 
 def page(session: Session, asked: Asked) -> ToolPage:
     """One tool: who calls it, how it does, what each source says of it, and how its versions differ."""
-    name = str(asked.path["name"])
     found, groups = _FOUND.of(session)
-    tool = next((one for one in found.tools if one.name == name), None)
-    if tool is None:
-        raise NotFound(
-            f"There is no tool {name!r} in afere.yaml, in code, of an MCP server or in traces of {found.days} days."
-        )
+    tool = found.tool(str(asked.path["name"]))
+    name = tool.name
     pairs = [pair for group in groups for pair in group.pairs if name in (pair.a, pair.b)]
     schema = json.dumps(dict(tool.parameters), ensure_ascii=False, indent=2) if tool.parameters else ""
     return ToolPage(
