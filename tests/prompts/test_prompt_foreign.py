@@ -129,6 +129,15 @@ def test_a_prompty_file_of_the_first_version_is_read(project) -> None:
     assert said(found, {"firstName": "A", "lastName": "B", "question": "C"})[1] == ["user", "A B: C"]
 
 
+def test_an_input_that_a_prompty_file_does_not_declare_is_told(run, project) -> None:
+    (project / "old.prompty").write_text(OLD.replace("{{question}}", "{{question}} {{country}}"))
+    code, out = run("prompt", "convert", "old.prompty", "--to", "afere")
+    assert code == 0
+    assert "lost    inputs.country: the template uses it, and the file does not declare it" in out
+    with pytest.raises(BadPrompt, match="'country' is not among the inputs"):
+        afere.prompt("old.prompty", **MODEL)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [

@@ -47,6 +47,11 @@ def test_a_prompt_of_each_shape_comes_back_the_same_and_runs(run, write, project
     write("prompts/plain.md", "# system\nBe brief.\n# user\n{{ q }}")
     there = json.loads(run("prompt", "convert", "prompts/plain.md", "--to", "mlflow")[1])
     assert there["template"][1] == {"role": "user", "content": "{{ q }}"}
+    write("prompts/plain.md", "---\nmodel: scripted:m\nparameters: {seed: 1}\n---\n# user\n{{ q }}")
+    code, out = run("prompt", "convert", "prompts/plain.md", "--to", "mlflow")
+    assert code == 0
+    assert "lost    model: name it where the prompt is used" in out
+    assert "lost    parameters: name them" in out
 
 
 @pytest.mark.parametrize(

@@ -120,14 +120,14 @@ def _draw(console: Console, looked: Trend, new: list[Finding] | None, everything
             "Nothing to look at yet: no prompt, tool, trace or score is here. Bring what you have: afere import"
         )
         return
-    console.print(f"[bold]{escape(audit.project)}[/] on {audit.as_of[:10]}: {audit.score:.0f} of 100")
+    console.print(f"[bold]{escape(audit.project)}[/] on {audit.as_of[:10]}: {audit.health} of 100")
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for one in audit.debts:
         count = len(one.findings)
-        table.add_row(one.title, f"{one.score:.0f}", f"{count} open" if count else "nothing found")
+        table.add_row(one.title, str(one.health), f"{count} open" if count else "nothing found")
     console.print(table)
     console.print(
-        f"by week: {', '.join(f'{week.at[5:10]} {week.score:.0f}' for week in looked.weeks)}; "
+        f"by week: {', '.join(f'{week.at[5:10]} {week.health}' for week in looked.weeks)}; "
         f"since Monday {looked.since[:10]}: {len(looked.new)} new, {len(looked.mended)} mended"
     )
     listed = audit.findings if new is None else new

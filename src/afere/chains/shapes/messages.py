@@ -61,6 +61,8 @@ def write_messages(prompt: Shaped, shape: str, notes: Notes) -> str:
     places = {"inputs": "it takes what its template names", "owner": "no place there"}
     if shape != "github":
         places["description"] = "no place there"
+    if shape == "mlflow":
+        places |= {"model": "name it where the prompt is used", "parameters": "name them where the prompt is used"}
     for name, why in places.items():
         if fields.get(name):
             notes.lost(name, why)
@@ -79,8 +81,6 @@ def write_messages(prompt: Shaped, shape: str, notes: Notes) -> str:
     if shape == "langfuse":
         told: Json = {"name": prompt.name, "type": "chat", "prompt": messages, "config": config}
     else:
-        if config:
-            raise BadPrompt("MLflow's prompts have no model and parameters: take them out of the front matter first.")
         told = {"name": prompt.name, "template": messages}
     return json.dumps(told, ensure_ascii=False, indent=2) + "\n"
 

@@ -18,7 +18,7 @@ from afere.base.message import Role
 from afere.chains.shapes.handlebars import from_handlebars
 from afere.chains.shapes.pieces import from_plain, to_plain
 from afere.chains.shapes.shaped import Notes, Shaped, slug
-from afere.chains.template import Section
+from afere.chains.template import Section, Template
 
 _BOUNDARY = re.compile(r"\s*#?\s*(system|user|assistant|developer)(\[[^\]\n]*\])?\s*:\s*", re.IGNORECASE)
 _OPTIONS = {
@@ -54,6 +54,10 @@ def read_prompty(text: str, path: Path) -> Shaped:
     notes.rest(said, _TOP)
     kind = _format(said.get("template"), document.at(("template",)))
     sections = tuple(_sections(body, line, kind, path, set(inputs), notes))
+    if inputs:
+        for name in Template(sections, {}, str(path)).names:
+            if name not in inputs:
+                notes.lost(f"inputs.{name}", "the template uses it, and the file does not declare it: declare it")
     return Shaped(fields, sections, tuple(notes.told), str(path))
 
 

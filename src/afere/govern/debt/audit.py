@@ -35,6 +35,11 @@ class Debt:
     score: float
     findings: tuple[Finding, ...]
 
+    @property
+    def health(self) -> int:
+        """The score as people read it."""
+        return whole(self.score)
+
     def gain(self, finding: Finding) -> float:
         """How many points mending this finding alone would bring."""
         return score_of([one for one in self.findings if one is not finding]) - self.score
@@ -61,6 +66,11 @@ class Audit:
     def score(self) -> float:
         """The mean of the debts."""
         return sum(debt.score for debt in self.debts) / len(self.debts)
+
+    @property
+    def health(self) -> int:
+        """The score as people read it."""
+        return whole(self.score)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -121,6 +131,11 @@ def score_of(findings: Iterable[Finding]) -> float:
     for finding in findings:
         left *= 1 - SHARES[finding.severity]
     return left
+
+
+def whole(score: float) -> int:
+    """A score as people read it; 100 only where nothing is open."""
+    return 100 if score >= 100 else min(99, round(score))
 
 
 def _all(facts: Facts) -> Iterator[Finding]:

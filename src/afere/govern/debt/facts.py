@@ -76,7 +76,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A row of an evaluation: `place` is `suite:row id`, `text` its input as text."""
+    """A row of an evaluation: `place` is `suite:row id`, or its number where a file names no id; `text` its input as text."""
 
     suite: str
     row: str
@@ -330,13 +330,13 @@ def _rows(session: Session, project: Project, data: str, suite: str, target: str
         return
     path = project.path(data)
     if path.suffix and path.is_file():
-        for _, value in read_file(path, data):
+        for number, (_, value) in enumerate(read_file(path, data), start=1):
             try:
                 row = read_row(value)
             except RowProblem:  # `afere eval` names it
                 continue
             said = row.input or row.metadata
-            yield Case(suite, row.id or "", _text(said), _text(row.expected), target)
+            yield Case(suite, row.id or str(number), _text(said), _text(row.expected), target)
         return
     from afere.data import Dataset
 

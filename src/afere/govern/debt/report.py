@@ -65,8 +65,8 @@ def where(place: str) -> tuple[str | None, int | None]:
 
 def markdown(audit: Audit, new: Sequence[Finding] | None = None) -> str:
     """For a pull request: the scores, and the findings, the new ones first where a baseline is known."""
-    lines = [f"### Generative-AI debt: {audit.score:.0f} of 100", "", "| debt | score | open |", "|---|---|---|"]
-    lines += [f"| {debt.title} | {debt.score:.0f} | {len(debt.findings)} |" for debt in audit.debts]
+    lines = [f"### Generative-AI debt: {audit.health} of 100", "", "| debt | score | open |", "|---|---|---|"]
+    lines += [f"| {debt.title} | {debt.health} | {len(debt.findings)} |" for debt in audit.debts]
     listed = list(audit.findings if new is None else new)
     if new is not None:
         lines += ["", f"**{len(new)} new** since the baseline." if new else "**No new debt** since the baseline."]

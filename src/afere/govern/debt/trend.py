@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json, digest, digest_of
 from afere.base.clock import now_ns, rfc3339
-from afere.govern.debt.audit import Audit, judge
+from afere.govern.debt.audit import Audit, judge, whole
 from afere.govern.debt.facts import DAY, Facts, read_facts
 from afere.govern.debt.finding import Finding
 
@@ -30,6 +30,11 @@ class Week:
     score: float
     debts: dict[str, float]
     open: tuple[tuple[str, str], ...]
+
+    @property
+    def health(self) -> int:
+        """The score as people read it."""
+        return whole(self.score)
 
     def to_json(self) -> dict[str, Json]:
         return {

@@ -12,6 +12,7 @@ from afere.base.clock import now_ns
 from afere.base.errors import BadInput, NotFound
 from afere.base.project import find_project
 from afere.govern.debt import Debt, Finding, Trend, Week, trend
+from afere.govern.debt.audit import whole
 from afere.server import words
 from afere.server.figures import Spark, spark
 from afere.server.pages.asked import Asked
@@ -65,12 +66,12 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One debt: `spark` is its score by week."""
+    """One debt: `spark` is its score by week, `then` its health in the first of them."""
 
     debt: Debt
     items: tuple[Shown, ...]
     spark: Spark | None
-    then: float
+    then: int
 
     @property
     def answer(self) -> str:
@@ -98,7 +99,7 @@ class DebtPage:
     def title(self) -> str:
         if self.trend.audit.empty:
             return "Nothing to look at yet"
-        return f"{words.many(len(self.trend.audit.findings), 'finding')}, health {self.trend.audit.score:.0f} of 100"
+        return f"{words.many(len(self.trend.audit.findings), 'finding')}, health {self.trend.audit.health} of 100"
 
     @property
     def verdict(self) -> str:
@@ -147,7 +148,7 @@ def page(session: Session, asked: Asked) -> DebtPage:
         Part(
             debt, tuple(Shown(one, one.key in new, debt.gain(one)) for one in debt.findings),
             _spark(found, [week.debts.get(debt.name, 100.0) for week in found.weeks], debt.score),
-            _of(found.weeks[0], debt.name),
+            whole(_of(found.weeks[0], debt.name)),
         )
         for debt in found.audit.debts
     ]  # fmt: skip
