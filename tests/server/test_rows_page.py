@@ -89,6 +89,28 @@ def test_a_row_is_changed_as_a_new_version_with_who_and_why(qa: Fresh) -> None:
     assert session.get("dataset:qa").version == 3
 
 
+def test_a_form_sent_empty_keeps_no_row(qa: Fresh) -> None:
+    url, session = qa
+    post = f"{url}/datasets/qa/rows"
+    status, _, page = form(post, do="save", base=1, input_dot_question=" ", expected="", tags="edge", why="by mistake")
+    assert status == 422
+    assert "The row is empty: write what is asked" in page
+    assert session.get("dataset:qa").version == 1
+    # to be silent may be the case itself, when it is said what is right
+    assert form(post, do="save", base=1, input_dot_question="", expected="Ask me.", why="silence")[0] == 303
+
+
+def test_a_weight_that_is_no_number_is_said_at_its_field(qa: Fresh) -> None:
+    url, session = qa
+    for text in ("nan", "inf", "much"):
+        status, _, page = form(
+            f"{url}/datasets/qa/rows", do="save", base=1, id="e-1", input_dot_question="q", weight=text, why="w"
+        )
+        assert status == 422
+        assert f"{text}&#x27; is no number; write one from 0 up" in page.replace("&#39;", "&#x27;")
+    assert session.get("dataset:qa").version == 1
+
+
 def test_rows_are_added_removed_and_uploaded(qa: Fresh) -> None:
     url, session = qa
     post = f"{url}/datasets/qa/rows"

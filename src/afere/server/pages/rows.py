@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
@@ -182,9 +183,12 @@ def _value(field: str, text: str, *, is_json: bool) -> Json:
         return [one.strip() for one in text.split("\n") if one.strip()]
     if field == "weight":
         try:
-            return float(text) if text.strip() else None
+            weight = float(text) if text.strip() else None
         except ValueError:
-            raise RowProblem(f"{text[:20]!r} is no number; write one from 0 up") from None
+            weight = math.nan
+        if weight is not None and not math.isfinite(weight):
+            raise RowProblem(f"{text[:20]!r} is no number; write one from 0 up")
+        return weight
     if is_json:
         return parse_json(text) if text.strip() else None
     return text if text.strip() or field.startswith("input.") else None
