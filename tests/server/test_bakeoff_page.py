@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,23 @@ def test_the_page_says_what_the_record_says(site: str) -> None:
     assert "/handbook/bakeoffs/1" in got(f"{site}/bakeoffs")[1].replace("&#x2f;", "/")
     assert got(f"{site}/bakeoffs/7")[0] == 404
     assert got(f"{site}/bakeoffs/x")[0] == 400
+
+
+def test_numbers_of_points_upon_each_other_are_one_text(site: str, project: Path) -> None:
+    """Cells of the same cost and quality lie on one place of the plot; their numbers stand there side by side."""
+    record = {
+        key: value
+        for key, value in json.loads(got(f"{site}/bakeoffs/1.json")[1]).items()
+        if key not in ("ref", "at", "by")
+    }
+    first, second = (cell for cell in record["cells"] if cell["numbers"])
+    second["numbers"] = first["numbers"]
+    with afere.store.open(project / ".afere", project="handbook") as session:
+        session.put("report", None, record, why="the same numbers twice")
+    html = got(f"{site}/bakeoffs/2")[1]
+    assert html.count('<g class="point') == 2 * 2
+    assert len(re.findall(r"<text[^>]*>1, 2</text>", html)) == 2
+    assert "/handbook/bakeoffs/2" in got(f"{site}/artifacts/report:2")[1].replace("&#x2f;", "/")
 
 
 @pytest.mark.browser

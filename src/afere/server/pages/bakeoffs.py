@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.canonical import Json
@@ -62,6 +62,7 @@ class Point:
     front: bool
     current: bool
     label: str
+    beside: str = ""  # its number in the plot, with those whose numbers would lie upon it
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +140,9 @@ def _said(value: float | None, name: str) -> str:
         return words.NONE
     if name == "cost_per_1000":
         return words.money(value)
-    return f"{value:.3g}" if name == "tokens_per_second" else words.measured(value, name)
+    if name == "tokens_per_second":
+        return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
+    return words.measured(value, name)
 
 
 def _shown(cell: Mapping[str, Any], name: str) -> Shown:
@@ -170,7 +173,7 @@ def _plot(rows: tuple[Row, ...], axis: str, quality: str) -> Plot | None:
     far = min(values) > 0 and max(values) / min(values) > 10
     across, xs = _scale([_ends(x) for _, x, _ in found], _LEFT + _EDGE, _WIDTH - _EDGE, axis, logarithmic=far)
     up, ys = _scale([_ends(y) for _, _, y in found], _HEIGHT - _BOTTOM - _EDGE, _EDGE, quality)
-    points = tuple(_point(row, x, y, across, up, quality, axis) for row, x, y in found)
+    points = _apart(tuple(_point(row, x, y, across, up, quality, axis) for row, x, y in found))
     title = f"{quality} against {heading(axis)}"
     said = "; ".join(f"{point.number}, {point.label}" for point in points)
     return Plot(f"{title}{', logarithmic' if far else ''}", points, xs, ys, f"{title}. {said}")
@@ -199,6 +202,17 @@ def _scale(
 
     ticks = [low + (high - low) * i / 3 for i in range(4)]
     return at, tuple((at(value), _said(value, name)) for value in (10**one if logarithmic else one for one in ticks))
+
+
+def _apart(points: tuple[Point, ...]) -> tuple[Point, ...]:
+    """Points so near to each other that their numbers would be unreadable have one text, at the first of them."""
+    heads: dict[int, list[Point]] = {}
+    for point in points:
+        near = (at for at in points if at.number in heads and abs(at.x - point.x) < 12 and abs(at.y - point.y) < 12)
+        heads.setdefault(next(near, point).number, []).append(point)
+    return tuple(
+        replace(one, beside=", ".join(str(each.number) for each in heads.get(one.number, ()))) for one in points
+    )
 
 
 def _point(
