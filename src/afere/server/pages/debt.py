@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 _USUAL = timedelta(days=90)
-_ANSWERS = {"error": "fail", "warning": "warn"}
 _COMMAND = re.compile(r"(afere [a-z]+ [^;,()]*|afere [a-z]+)")
 
 
@@ -34,11 +33,6 @@ class Shown:
     finding: Finding
     new: bool
     gain: float
-
-    @property
-    def answer(self) -> str:
-        """The shape of its badge; a note has none."""
-        return _ANSWERS.get(self.finding.severity, "")
 
     @property
     def cost(self) -> str:
