@@ -119,7 +119,7 @@ def draw(found: Lineage) -> Drawing:
 def _box(item: Item, x: int, y: int, subject: str) -> Box:
     name = item.note if item.kind == "score" and item.note else item.ref
     short = name.partition(":")[2] if item.kind == "alias" else name.removeprefix(f"{item.kind}:")
-    if item.kind in ("experiment", "decision", "trace"):
+    if item.kind in ("experiment", "decision", "report", "trace"):
         short = f"{item.kind} {short[:8]}"
     short = short if len(short) <= _CUT else f"{short[: _CUT - 1]}…"
     tip = " · ".join(part for part in (item.ref, item.note, (item.at or "")[:16].replace("T", " ")) if part)
