@@ -6,7 +6,7 @@ import base64
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -80,6 +80,29 @@ class Batch(Generic[T]):
     def why(self) -> str:
         """The reasons, with their counts."""
         return "; ".join(f"{count} x {why}" for why, count in self.rejected.most_common(5))
+
+
+S = TypeVar("S")  # what a group of items has in common
+Raw = TypeVar("Raw")  # a span or a log record, not yet read
+
+
+def gather(
+    batch: Batch[Any], groups: Iterable[tuple[S | BadSpan, Iterable[Raw]]], add: Callable[[S, Raw], None]
+) -> None:
+    """Add each item; what cannot be kept, or is of a group that cannot, is counted with its reason. TooMuch for too many."""
+    count = 0
+    for common, items in groups:
+        for item in items:
+            count += 1
+            if count > SPANS:
+                raise TooMuch(f"The request holds more than {SPANS:,} items. Send smaller batches.")
+            try:
+                if isinstance(common, BadSpan):
+                    raise common
+                add(common, item)
+            except BadSpan as error:
+                batch.reject(str(error))
+                batch.undecodable = batch.undecodable or error.undecodable
 
 
 @dataclass(slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Literal
 
 from afere.base.canonical import Json
 from afere.base.span import Span
 from afere.tracing.otlp import jsonform, protobuf
-from afere.tracing.otlp.batch import SPANS, BadSpan, Batch, LogEvent, Sent, Source, TooMuch, check_ids, span
+from afere.tracing.otlp.batch import BadSpan, Batch, LogEvent, Sent, Source, check_ids, gather, span
 
 Form = Literal["protobuf", "json"]
 _Scope = tuple[str, str, dict[str, Json]]
@@ -40,27 +41,20 @@ def logs(body: bytes, form: Form) -> Batch[Span]:
 def _read(
     body: bytes, form: Form, names: tuple[str, str, str], add: Callable[[Batch[Span], Source, Any], None]
 ) -> Batch[Span]:
-    batch, count = Batch[Span](), 0
+    batch = Batch[Span]()
     groups = _in_protobuf(body) if form == "protobuf" else _in_json(body, names)
+    gather(batch, _by_source(groups), partial(add, batch))
+    return batch
+
+
+def _by_source(groups: _Groups) -> Iterator[tuple[Source | BadSpan, Iterator[Any]]]:
     for resource, scopes in groups:
         try:
             common: Source | BadSpan = Source.of(resource)
         except BadSpan as error:
             common = error
         for scope, items in scopes:
-            source = common if isinstance(common, BadSpan) else common.scope(*scope)
-            for item in items:
-                count += 1
-                if count > SPANS:
-                    raise TooMuch(f"The request holds more than {SPANS:,} items. Send smaller batches.")
-                try:
-                    if isinstance(source, BadSpan):
-                        raise source
-                    add(batch, source, item)
-                except BadSpan as error:
-                    batch.reject(str(error))
-                    batch.undecodable = batch.undecodable or error.undecodable
-    return batch
+            yield common if isinstance(common, BadSpan) else common.scope(*scope), items
 
 
 _Groups = Iterator[tuple[dict[str, Json], Iterable[tuple[_Scope, Iterator[Any]]]]]

@@ -7,6 +7,7 @@ Only what columns and indexes need is read of it. A span that this is not enough
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
@@ -24,7 +25,7 @@ from afere.tracing.dialects.glance import Glimpse, Shape
 from afere.tracing.dialects.own import PREFIX
 from afere.tracing.dialects.plan import planned
 from afere.tracing.otlp import protobuf
-from afere.tracing.otlp.batch import LATEST, REMOTE, SPANS, BadSpan, Batch, Malformed, Source, TooMuch, event, span
+from afere.tracing.otlp.batch import LATEST, REMOTE, BadSpan, Batch, Malformed, Source, TooMuch, event, gather, span
 from afere.tracing.otlp.kept import loaded, texts_of
 from afere.tracing.otlp.lean import LeanSpan
 from afere.tracing.otlp.wire import SPAN, check_weight
@@ -63,24 +64,19 @@ class Quick:
 
     def traces(self, body: bytes) -> Batch[Span | Entry]:
         """As `otlp.traces`, but what can rest as it came is an entry already."""
-        batch, count, at = Batch[Span | Entry](), 0, now_ns()
+        batch, at = Batch[Span | Entry](), now_ns()
+
+        def add(known: _Known, part: bytes | memoryview) -> None:
+            batch.spans.setdefault(known.source.project, []).append(self._one(bytes(part), known, at))
+
+        gather(batch, self._by_source(body), add)
+        return batch
+
+    def _by_source(self, body: bytes) -> Iterator[tuple[_Known | BadSpan, Iterator[bytes | memoryview]]]:
         for resource, scopes in protobuf.groups(body):
             for group in scopes:
                 scope, parts = protobuf.scope_parts(group)
-                known = self._known(resource, scope)
-                for part in parts:
-                    count += 1
-                    if count > SPANS:
-                        raise TooMuch(f"The request holds more than {SPANS:,} items. Send smaller batches.")
-                    try:
-                        if isinstance(known, BadSpan):
-                            raise known
-                        one = self._one(bytes(part), known, at)
-                        batch.spans.setdefault(known.source.project, []).append(one)
-                    except BadSpan as error:
-                        batch.reject(str(error))
-                        batch.undecodable = batch.undecodable or error.undecodable
-        return batch
+                yield self._known(resource, scope), parts
 
     def _known(self, resource: bytes, scope: bytes) -> _Known | BadSpan:
         known = self._sources.get((resource, scope))
