@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from heapq import nsmallest
+from heapq import nlargest, nsmallest
 from itertools import islice
 
 from afere.base.canonical import Json
@@ -29,6 +29,7 @@ _PIECE = 4  # characters of one piece
 _LONG = 400  # characters on average from which three words make a piece, so that long texts cost no more
 _SKETCH = 128  # pieces of one text that candidates are looked for by; the pair is then verified by all
 _RARE = 12  # pieces of one text by which others are found
+_SHARED = 2  # of those pieces that a candidate has too, where there are several: one alone is nearly always chance
 _NEARBY = 100  # earlier texts with the same piece that are looked at; where more have it, it tells little
 _COMPARED = 40  # candidates of one text that are compared, those with most pieces in common first
 _TELLING = 4  # letters from which a word that is not one of the commonest tells what a text is about
@@ -59,7 +60,6 @@ _NOT = frozenset(
         "não",
         "nunca",
         "sem",
-        "nunca",
         "sin",
         "nada",
         "ne",
@@ -182,8 +182,9 @@ class Join:
             if not mine:
                 continue
             matter = matters.setdefault(_matter(self.values[at]), len(matters))
+            here = set(mine)
             for other in self._candidates(at, _rarest(mine, counts), matter, known):
-                if self._enough(mine, pieces[other]):
+                if self._enough(here, pieces[other]):
                     alike = _likeness(self.values[at], self.values[other])
                     if self.least <= alike < 1:
                         yield Pair(other, at, alike)
@@ -194,15 +195,17 @@ class Join:
             there = known.setdefault((matter, piece), [])
             hits.update(islice(reversed(there), _NEARBY))
             there.append(at)
-        self.skipped += len(hits) > _COMPARED
-        return [other for other, _ in hits.most_common(_COMPARED)] if len(hits) > _COMPARED else list(hits)
+        least = _SHARED if len(rare) > _SHARED else 1
+        near = {other: count for other, count in hits.items() if count >= least}
+        self.skipped += len(near) > _COMPARED
+        return nlargest(_COMPARED, near, key=lambda other: near[other]) if len(near) > _COMPARED else list(near)
 
-    def _enough(self, mine: array[int], other: array[int]) -> bool:
+    def _enough(self, mine: set[int], other: array[int]) -> bool:
         """Whether the pieces of all fields together come near: they are never much less alike than the least alike field."""
         loose = self.least - 0.15
         if not loose * len(mine) <= len(other) <= len(mine) / loose:
             return False
-        both = len(set(mine).intersection(other))
+        both = len(mine.intersection(other))
         return both >= loose * (len(mine) + len(other) - both)
 
     def _pieces(self) -> list[array[int]]:
