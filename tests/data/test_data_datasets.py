@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import afere
 from afere.base.errors import BadData, NoSuchArtifact
-from afere.data.rows import Row
+from afere.cli.main import cli
+from afere.data.rows import Row, read_row, short
 
 
 def write(project: Path, name: str, text: str | bytes) -> str:
@@ -223,3 +225,25 @@ def test_any_bytes_are_a_dataset_or_an_error_that_names_the_file(tmp_path, data,
         assert str(problem).startswith(file.name)
     else:
         assert len(rows) == lines.count(b"\n") > 0
+
+
+_KEYS = st.sampled_from(["question", "note", "expected", "tags", "id", "a.b"])
+_OBJECTS = st.dictionaries(_KEYS, st.none() | st.text(max_size=4) | st.integers(-9, 9), max_size=3)
+
+
+@given(st.builds(
+    Row, st.just("r"), _OBJECTS, st.none() | st.text(max_size=3), st.none() | st.text(max_size=3),
+    tags=st.sampled_from([(), ("edge",)]), weight=st.sampled_from([1.0, 0.5]), metadata=_OBJECTS,
+))  # fmt: skip
+def test_a_row_written_short_is_read_as_the_same_row(row: Row) -> None:
+    assert read_row(short(row)) == row
+
+
+def test_an_exported_dataset_is_read_as_the_same_version_and_short_rows_stay_short(project):
+    rows = [{"question": "a", "expected": "b", "year": 7}, {"input": {"question": "c"}, "source": "mail"}, {"input": {}}]
+    made = afere.dataset(rows, name="qa")
+    done = CliRunner().invoke(cli, ["dataset", "export", "qa", "data/out.jsonl"])
+    assert done.exit_code == 0, done.output
+    first = json.loads((project / "data/out.jsonl").read_text().splitlines()[0])
+    assert {**first, "id": ""} == {**rows[0], "id": ""}
+    assert afere.dataset("data/out.jsonl", name="qa").ref == made.ref == "dataset:qa@1"

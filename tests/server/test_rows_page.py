@@ -188,6 +188,25 @@ def test_what_is_wrong_stands_at_its_field_and_nothing_that_was_written_is_lost(
         )[0] in (404, 422)
 
 
+def test_a_short_row_has_a_field_for_each_of_its_keys_and_stays_short(fresh: Fresh) -> None:
+    url, session = fresh
+    afere.dataset([{"id": "s-1", "question": "When?", "year": 7, "note": None, "expected": "At eight."}], name="short")
+    assert 'name="metadata.question" ' in http_get(f"{url}/datasets/short/1/rows/s-1")
+    kept = {"do": "save", "why": "w", "metadata.year:json": "7", "metadata.note:json": ""}
+    post = f"{url}/datasets/short/rows"
+    assert form(post, **kept, base=1, id="s-1", **{"metadata.question": "Since when?"}, expected="At nine.")[0] == 303
+    row = rows(session, "dataset:short")["s-1"]
+    assert (row.input, row.metadata, row.expected) == ({}, {"question": "Since when?", "year": 7, "note": None}, "At nine.")
+    new = http_get(f"{url}/datasets/short/new")
+    assert 'name="metadata.question"' in new and 'name="metadata:json"' not in new
+    status, _, page = form(post, do="save", base=2, **{"metadata.question": "", "metadata.year:json": "8"}, why="w")
+    assert status == 422 and "question" in page  # a new row without what all rows have
+    assert ">\nnull</textarea>" in new  # what is unknown in all rows so far
+    typed = {**kept, "metadata.note:json": "null", "metadata.question": "Where?"}
+    assert form(post, **typed, base=2)[0] == 303
+    assert [one.metadata.get("question") for one in rows(session, "dataset:short").values()] == ["Since when?", "Where?"]
+
+
 def test_two_people_at_once_lose_nothing(qa: Fresh) -> None:
     url, session = qa
     post = f"{url}/datasets/qa/rows"

@@ -136,14 +136,19 @@ def add(
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @placed
 def export(place: Place, name: str, file: Path) -> None:
-    """Write the rows of NAME (its newest version, or one such as qa@7) to FILE, one JSON object a line."""
+    """Write the rows of NAME (its newest version, or one such as qa@7) to FILE, one JSON object a line.
+
+    Reading the file gives the same rows again; those without `input` are written short, as they came.
+    """
+    from afere.base.canonical import canonical
     from afere.data import Dataset
+    from afere.data.rows import short
     from afere.store.files import write_file
 
     if file.suffix.lower() not in (".jsonl", ".ndjson"):
         raise BadInput(f"{file}: rows are written as JSON lines. Name the file {file.with_suffix('.jsonl')}.")
     with place.session() as session:
         data = Dataset(session.get(name, kind="dataset"), session)
-        write_file(file, session.blob(str(data.artifact.blob)))
+        write_file(file, b"".join(canonical(short(row)) + b"\n" for row in data.rows))
     said = {"ref": data.ref, "file": str(file), "rows": len(data)}
     place.show(said, lambda console: console.print(f"{len(data):,} rows of {data.ref} in {file}", markup=False))

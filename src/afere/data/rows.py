@@ -145,6 +145,20 @@ def line(id_: str, parts: Mapping[str, bytes]) -> bytes:
     return b"{" + b",".join(b'"%s":%s' % (name.encode(), whole[name]) for name in sorted(whole)) + b"}"
 
 
+def short(row: Row) -> dict[str, Json]:
+    """The row as people write it: fields at their default left out, and without input its own keys beside the others.
+
+    `read_row` gives the same row again.
+    """
+    said = {name: value for name, value in row.to_json().items() if getattr(row, name) != _DEFAULTS[name]}
+    if row.input:
+        return said
+    loose = {key: value for key, value in row.metadata.items() if key not in FIELDS}
+    kept = {key: value for key, value in row.metadata.items() if key in FIELDS}
+    said.pop("metadata", None)
+    return said | loose | ({"metadata": kept} if kept else {}) | ({} if loose or row.output is not None else {"input": {}})
+
+
 def from_line(text: bytes) -> Row:
     """A row of the store's own canonical lines; nothing is checked again."""
     made = cast("dict[str, Any]", _LINES.decode(text.decode()))

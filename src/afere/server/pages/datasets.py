@@ -64,7 +64,7 @@ def _details(row: Row) -> dict[str, Json]:
         found["output"] = row.output
     if row.weight != 1:
         found["weight"] = row.weight
-    return {**found, "metadata": row.metadata} if row.metadata else found
+    return {**found, "metadata": row.metadata} if row.input and row.metadata else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from afere.base.canonical import Json
 from afere.base.errors import BadInput, NotFound
 from afere.data import Dataset, Row
 from afere.data.reading import parse_json
-from afere.data.rows import RowProblem
+from afere.data.rows import FIELDS, RowProblem
 from afere.server.pages.asked import Asked
 
 if TYPE_CHECKING:
@@ -43,6 +43,12 @@ class Control:
     def field(self) -> str:
         """The field of the row: `input.question`."""
         return self.name.removesuffix(JSON)
+
+    @property
+    def label(self) -> str:
+        """What people call it: a key of a row without input by its own name, as it was written."""
+        outer, _, own = self.field.partition(".")
+        return own if outer == "metadata" and own and own not in FIELDS else self.field
 
     @property
     def is_json(self) -> bool:
@@ -116,39 +122,47 @@ def new_page(session: Session, asked: Asked) -> RowPage:
 
 
 def controls_of(row: Row) -> tuple[Control, ...]:
-    """A row as controls: text as it is, anything else as JSON."""
-    whole = row.input or {}
-    made = [_control(f"input.{key}", value) for key, value in whole.items()]
+    """A row as controls: text as it is, anything else as JSON. Without input, the row's own keys are what a target gets."""
+    made = [_control(f"input.{key}", value) for key, value in row.input.items()]
+    own = {} if row.input else row.metadata
+    made += [_control(f"metadata.{key}", value) for key, value in own.items()]
     made.append(_control("expected", row.expected))
     if row.output is not None:
         made.append(_control("output", row.output))
     made += [
         Control("tags", ", ".join(row.tags)), Control("split", row.split or ""), Control("group", row.group or ""),
         Control("weight", f"{row.weight:g}"), Control("relevant", "\n".join(row.relevant)),
-        Control("metadata" + JSON, _written(row.metadata) if row.metadata else ""),
     ]  # fmt: skip
+    if not own:
+        made.append(Control("metadata" + JSON, _written(row.metadata) if row.metadata else ""))
     return tuple(made)
 
 
 def _blank(schema: Mapping[str, Json]) -> tuple[Control, ...]:
     properties = cast("dict[str, Any]", schema.get("properties") or {})
-    fields = cast("dict[str, dict[str, Json]]", properties.get("input", {}).get("properties") or {})
-    inputs = [
-        Control(f"input.{key}" + ("" if said.get("type") == "string" else JSON), "") for key, said in fields.items()
-    ]
+    inputs = _blank_keys(properties, "input")
+    own = [] if inputs else _blank_keys(properties, "metadata")
     expected = properties.get("expected", {}).get("type", "string") == "string"
     return (
-        *(inputs or [Control("input" + JSON, "")]), Control("expected" + ("" if expected else JSON), ""),
-        *(Control(name, "") for name in ("tags", "split", "group", "relevant")), Control("metadata" + JSON, ""),
+        *(inputs or own or [Control("input" + JSON, "")]), Control("expected" + ("" if expected else JSON), ""),
+        *(Control(name, "") for name in ("tags", "split", "group", "relevant")),
+        *([] if own else [Control("metadata" + JSON, "")]),
     )  # fmt: skip
 
 
+def _blank_keys(properties: Mapping[str, Any], outer: str) -> list[Control]:
+    fields = cast("dict[str, dict[str, Json]]", properties.get(outer, {}).get("properties") or {})
+    return [
+        Control(f"{outer}.{key}", "")
+        if said.get("type") == "string"
+        else Control(f"{outer}.{key}{JSON}", "null" if "null" in str(said.get("type")) else "")
+        for key, said in fields.items()
+    ]
+
+
 def _control(name: str, value: Json) -> Control:
-    return (
-        Control(name, value)
-        if isinstance(value, str)
-        else Control(name + ("" if value is None else JSON), _written(value))
-    )
+    text = isinstance(value, str) or (value is None and name in _HINTS)  # null stays null: as text it would become empty
+    return Control(name if text else name + JSON, value if isinstance(value, str) else _written(value))
 
 
 def _written(value: Json) -> str:
@@ -156,13 +170,17 @@ def _written(value: Json) -> str:
 
 
 def row_of(given: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, str]]:
-    """What a form says of a row, and what is wrong with its fields, by the control's name."""
+    """What a form says of a row, and what is wrong with its fields, by the control's name.
+
+    Without an `id` the row is new: what was left empty is absent then, so that a field that all rows have is missed.
+    """
     row: dict[str, Any] = {}
     wrong: dict[str, str] = {}
+    is_new = not given.get("id")
     for name, written in given.items():
         field = name.removesuffix(JSON)
         outer, _, inner = field.partition(".")
-        if outer not in (*_HINTS, "input"):
+        if outer not in (*_HINTS, "input") or (is_new and not written.strip()):
             continue
         try:
             value = _value(field, written.replace("\r\n", "\n"), is_json=name.endswith(JSON))
@@ -171,6 +189,8 @@ def row_of(given: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, str]]:
             continue
         if outer == "input" and inner:
             row.setdefault("input", {})[inner] = value
+        elif outer == "metadata" and inner:  # written as the short row that it is, where no field of ours has that name
+            (row.setdefault("metadata", {}) if inner in FIELDS else row)[inner] = value
         elif value is not None:
             row[field] = value
     return row, wrong
@@ -191,7 +211,7 @@ def _value(field: str, text: str, *, is_json: bool) -> Json:
         return weight
     if is_json:
         return parse_json(text) if text.strip() else None
-    return text if text.strip() or field.startswith("input.") else None
+    return text if text.strip() or field.startswith(("input.", "metadata.")) else None
 
 
 def with_problems(
