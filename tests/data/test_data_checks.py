@@ -242,3 +242,26 @@ def test_several_outputs_of_one_input_are_cases_of_one_group() -> None:
     assert of(check_rows(rows(judged[0], {**judged[0], "expected": "wrong"})), "conflict").state == "error"
     twice = of(check_rows(rows(*said, said[0])), "duplicate")
     assert twice.state == "warning" and twice.items[0].rows == ("r1", "r3")
+
+
+def test_a_conversation_with_a_wrong_role_is_told_with_its_place() -> None:
+    def talk(*messages: object) -> dict[str, Any]:
+        return {"input": {"messages": [*messages]}}
+
+    fine = talk(
+        {"role": "system", "content": "Be short."},
+        {"role": "user", "content": "Hello?"},
+        {"role": "ai", "content": "Yes"},
+    )
+    wrong = talk({"role": "User", "content": "Hello?"}, {"content": "Yes"}, {"role": "critic", "content": "no"}, "and?")
+    team = {"input": {"people": [{"name": "Ana", "role": "owner"}]}}
+    checks = check_rows([*rows(fine, wrong, team), Row("short", metadata=talk({"role": 7, "content": "x"})["input"])])
+    roles = of(checks, "roles")
+    assert (roles.state, [(item.rows, item.says) for item in roles.items]) == ("warning", [
+        (("r2",), "input.messages[0]: role 'User'; did you mean 'user'?"), (("r2",), "input.messages[1]: has no role"),
+        (("r2",), "input.messages[2]: role 'critic'"),
+        (("r2",), "input.messages[3]: is no message; write an object with role and content"),
+        (("short",), "messages[0]: has no role"),
+    ])  # fmt: skip
+    assert of(check_rows(rows(fine)), "roles").state == "pass"
+    assert of(check_rows(rows(team)), "roles").state == "none"

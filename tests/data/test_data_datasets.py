@@ -240,7 +240,11 @@ def test_a_row_written_short_is_read_as_the_same_row(row: Row) -> None:
 
 
 def test_an_exported_dataset_is_read_as_the_same_version_and_short_rows_stay_short(project):
-    rows = [{"question": "a", "expected": "b", "year": 7}, {"input": {"question": "c"}, "source": "mail"}, {"input": {}}]
+    rows = [
+        {"question": "a", "expected": "b", "year": 7},
+        {"input": {"question": "c"}, "source": "mail"},
+        {"input": {}},
+    ]
     made = afere.dataset(rows, name="qa")
     done = CliRunner().invoke(cli, ["dataset", "export", "qa", "data/out.jsonl"])
     assert done.exit_code == 0, done.output

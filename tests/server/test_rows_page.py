@@ -196,7 +196,11 @@ def test_a_short_row_has_a_field_for_each_of_its_keys_and_stays_short(fresh: Fre
     post = f"{url}/datasets/short/rows"
     assert form(post, **kept, base=1, id="s-1", **{"metadata.question": "Since when?"}, expected="At nine.")[0] == 303
     row = rows(session, "dataset:short")["s-1"]
-    assert (row.input, row.metadata, row.expected) == ({}, {"question": "Since when?", "year": 7, "note": None}, "At nine.")
+    assert (row.input, row.metadata, row.expected) == (
+        {},
+        {"question": "Since when?", "year": 7, "note": None},
+        "At nine.",
+    )
     new = http_get(f"{url}/datasets/short/new")
     assert 'name="metadata.question"' in new and 'name="metadata:json"' not in new
     status, _, page = form(post, do="save", base=2, **{"metadata.question": "", "metadata.year:json": "8"}, why="w")
@@ -204,7 +208,10 @@ def test_a_short_row_has_a_field_for_each_of_its_keys_and_stays_short(fresh: Fre
     assert ">\nnull</textarea>" in new  # what is unknown in all rows so far
     typed = {**kept, "metadata.note:json": "null", "metadata.question": "Where?"}
     assert form(post, **typed, base=2)[0] == 303
-    assert [one.metadata.get("question") for one in rows(session, "dataset:short").values()] == ["Since when?", "Where?"]
+    assert [one.metadata.get("question") for one in rows(session, "dataset:short").values()] == [
+        "Since when?",
+        "Where?",
+    ]
 
 
 def test_two_people_at_once_lose_nothing(qa: Fresh) -> None:

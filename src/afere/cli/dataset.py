@@ -39,7 +39,7 @@ def check(place: Place, what: str, *, strict: bool) -> int:
     """What is wrong with the rows of a dataset: NAME, a reference such as qa@7, or a FILE of rows.
 
     Rows twice or nearly, in two splits, in the examples of prompts or word for word in an index; answers that contradict;
-    personal data and secrets; what is empty; languages and lengths unlike the others.
+    personal data and secrets; what is empty; messages without a role; languages and lengths unlike the others.
 
     Exit status: 0 nothing above a note (or, without --strict, a warning), 1 an error was found.
     """

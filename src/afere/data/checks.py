@@ -1,4 +1,4 @@
-"""What is wrong with the rows of a dataset: said twice, leaking, contradicting, personal, empty, or not like the others."""
+"""What is wrong with the rows of a dataset: said twice, leaking, contradicting, personal, empty, said by nobody, or not like the others."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from difflib import get_close_matches
+from typing import Any, Literal, cast
 
 from afere.base.canonical import Json, canonical, digest_of
 from afere.base.detect import KINDS, detect, possible
 from afere.base.language import language_of
 from afere.data.alike import Join, Pair, fields_of, normal
 from afere.data.rows import Row
+from afere.data.shapes import ROLES
 
 State = Literal["pass", "note", "warning", "error", "none"]  # none: there is nothing to check
 
@@ -92,7 +94,7 @@ def check_rows(
     same = _same(texts)
     return [
         _conflicts(rows, same), _leakage(rows, same, alike), _groups(rows), _examples(rows, texts, shown, pairs),
-        _index(rows, documents), _empty(rows), _duplicates(rows, same), _near(rows, alike, join.skipped),
+        _index(rows, documents), _empty(rows), _roles(rows), _duplicates(rows, same), _near(rows, alike, join.skipped),
         _personal(rows), _language(rows), _length(rows),
     ]  # fmt: skip
 
@@ -129,9 +131,7 @@ def _many(count: int, one: str, more: str | None = None) -> str:
 def _conflicts(rows: Sequence[Row], same: Sequence[Sequence[int]]) -> Check:
     def items() -> Iterator[Item]:
         for places in same:
-            by_output: defaultdict[str, list[int]] = defaultdict(
-                list
-            )  # what is expected may be of the output that a row brings
+            by_output: defaultdict[str, list[int]] = defaultdict(list)  # what is expected may be of a row's own output
             for at in places:
                 if rows[at].expected is not None:
                     by_output[digest_of(rows[at].output)].append(at)
@@ -277,6 +277,41 @@ def _empty(rows: Sequence[Row]) -> Check:
         "empty", "Nothing is empty", worst, found, "no field is empty", lambda n: f"{_many(n, 'field')} empty or forgotten",
         "fill them in, or remove the rows",
     )  # fmt: skip
+
+
+def _roles(rows: Sequence[Row]) -> Check:
+    title = "Messages have roles"
+    talks = [
+        (row, f"input.{name}" if row.input else name, cast("list[Json]", value))
+        for row in rows
+        for name, value in (row.input or row.metadata).items()
+        if isinstance(value, list) and any(isinstance(one, dict) and {"role", "content"} <= one.keys() for one in value)
+    ]
+    if not talks:
+        return Check("roles", title, "none", "no input is a list of messages")
+    items = (
+        Item((row.id,), f"{name}[{at}]: {wrong}")
+        for row, name, value in talks
+        for at, one in enumerate(value)
+        if (wrong := _wrong_role(one))
+    )
+    return _made(
+        "roles", title, "warning", items, f"every message of {_many(len(talks), 'conversation')} has one that is known",
+        lambda n: f"{_many(n, 'message')} without a role that is known: whose turn it is cannot be told",
+        "write user, assistant, system or tool",
+    )  # fmt: skip
+
+
+def _wrong_role(message: Json) -> str | None:
+    if not isinstance(message, dict):
+        return "is no message; write an object with role and content"
+    role = message.get("role") or message.get("type") or message.get("from")
+    if not isinstance(role, str):
+        return "has no role"
+    if role in ROLES:
+        return None
+    near = get_close_matches(role.lower(), ROLES, n=1)
+    return f"role {role[:40]!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
 def _duplicates(rows: Sequence[Row], same: Sequence[Sequence[int]]) -> Check:

@@ -154,9 +154,13 @@ def short(row: Row) -> dict[str, Json]:
     if row.input:
         return said
     loose = {key: value for key, value in row.metadata.items() if key not in FIELDS}
-    kept = {key: value for key, value in row.metadata.items() if key in FIELDS}
+    kept: dict[str, Json] = {key: value for key, value in row.metadata.items() if key in FIELDS}
     said.pop("metadata", None)
-    return said | loose | ({"metadata": kept} if kept else {}) | ({} if loose or row.output is not None else {"input": {}})
+    if kept:
+        said["metadata"] = kept
+    if not loose and row.output is None:
+        said["input"] = {}
+    return {**said, **loose}
 
 
 def from_line(text: bytes) -> Row:

@@ -25,6 +25,7 @@ from afere.data.rows import FIELDS, RowProblem
 OWN = "afere"  # the shape of our own rows
 _LOOKED_AT = 100  # rows whose keys say which shape it is
 _ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "bot": "assistant"}
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function", *_ROLES})  # that a message may have
 _OPEN = frozenset({"input", "metadata"})  # fields that a map may write into, `input.question`
 _ANYWHERE = frozenset({"id", "tags", "split", "group", "weight", "metadata"})  # ours that mean the same elsewhere
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 AT_ONCE = 2000  # rows that are checked while somebody waits for something else: under a second
-_MADE = 1  # counts up when a check looks for something else, so that what is kept of it is made anew
+_MADE = 2  # counts up when a check looks for something else, so that what is kept of it is made anew
 _WORST: list[State] = ["error", "warning", "note", "pass", "none"]
 
 

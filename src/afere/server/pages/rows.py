@@ -161,7 +161,9 @@ def _blank_keys(properties: Mapping[str, Any], outer: str) -> list[Control]:
 
 
 def _control(name: str, value: Json) -> Control:
-    text = isinstance(value, str) or (value is None and name in _HINTS)  # null stays null: as text it would become empty
+    text = isinstance(value, str) or (
+        value is None and name in _HINTS
+    )  # null stays null: as text it would become empty
     return Control(name if text else name + JSON, value if isinstance(value, str) else _written(value))
 
 
