@@ -10,9 +10,14 @@ from typing import Any
 import pytest
 
 import afere
-from afere.base.errors import BadInput
+from afere.base.errors import BadData, BadInput
 from afere.base.project import find_project
+from afere.data import dataset as dataset_of
+from afere.data.place import session_of
 from afere.evals import find_suite, perform, read_suite
+from afere.evals.bakeoff import Bakeoff
+from afere.evals.grid import Cell
+from afere.evals.steady import stability_plan
 from afere.evals.work import Plan
 
 ROWS = [
@@ -131,3 +136,28 @@ def test_essential_average_and_edge_cases_are_reported_apart_without_a_word(proj
     assert [(one["value"], one["n"]) for label in made.slices for one in made.slices[label] if one["name"] == "exact"] == [
         (0, 2), (0, 1), (1, 1),
     ]  # fmt: skip
+
+
+def test_a_role_that_is_none_is_named_with_its_row_before_anything_is_asked(project: Path) -> None:
+    seen: list[list[str]] = []
+    rows = [
+        ROWS[1],
+        {"id": "c-9", "input": {"messages": [{"role": "system", "content": "s"}, {"role": "usr", "content": "x"}]}},
+    ]
+    with pytest.raises(BadData, match=r"row c-9: message 2 has the role 'usr'\. Did you mean 'user'\?"):
+        afere.evaluate(heard(seen), rows, scorers=[turns_said], turns="live")
+    assert not seen
+
+
+def test_stability_and_bakeoff_ask_conversations_turn_by_turn_too(project: Path) -> None:
+    (project / "app.py").write_text("def hears(messages):\n    return 'ok'\n")
+    (project / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    (project / "talk.yaml").write_text("target: app:hears\ndata: rows.jsonl\nturns: recorded\nscorers: [exact]\n")
+    found = find_project()
+    suite = read_suite(find_suite("talk.yaml", found), found)
+    plan = stability_plan(suite, found, ("case",))
+    assert plan.turns == "recorded"
+    assert perform(plan, found).content["turns"] == "recorded"
+    cell = Cell("now", {}, suite.subject, None, "v", "k", None)
+    made = Bakeoff(suite, suite.sweep, found, session_of(found), dataset_of(ROWS), 1, (cell,))
+    assert made.plan(cell).turns == "recorded"

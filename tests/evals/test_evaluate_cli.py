@@ -319,3 +319,12 @@ def test_slices_are_shown_apart(suite: Path, afere: Run) -> None:
     values = {label: measures[0]["value"] for label, measures in made["slices"].items()}
     assert values == {'tag:"early"': 0.5, 'tag:"late"': 1.0}
     assert 'tag:"early"' in afere("eval", "qa")[1]
+
+
+def test_a_file_that_is_not_there_is_named_with_the_nearest_beside_it(suite: Path, afere: Run) -> None:
+    assert "There is no file 'evals/qas.yaml'. Did you mean 'evals/qa.yaml'?" in afere("eval", "evals/qas.yaml")[2]
+    assert "Did you mean" not in afere("eval", "nope.yaml")[2]
+    (suite / "promptfooconfig.yaml").write_text("prompts: [a]\nproviders: [echo]\n")
+    status, _, err = afere("eval", "nope.yaml")
+    assert status == 2
+    assert "There is no file 'nope.yaml'. Did you mean 'promptfooconfig.yaml'?" in err

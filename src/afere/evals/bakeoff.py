@@ -81,7 +81,7 @@ class Bakeoff:
         suite = self.suite
         return Plan(
             _named(suite.name, cell), cell.subject, suite.data, suite.scorers, suite.baseline, self.repeats,
-            shape=suite.shape, part_of=part_of,
+            shape=suite.shape, part_of=part_of, turns=suite.turns,
         )  # fmt: skip
 
     def forecasts(self, forecast: Callable[[Plan], Forecast]) -> list[tuple[Cell, Forecast]]:
@@ -151,7 +151,7 @@ class Bakeoff:
 
     def _again(self, made: Mapping[int, Experiment], job: str, concurrency: int, purse: Purse) -> dict[str, float]:
         """The seconds of some rows with the target as it is, after all cells have run."""
-        run = self.suite.subject.run
+        run = self.plan(self.cells[0]).asked
         if run is None or not all(one.complete for one in made.values()):
             return {}
         rows = self.data.rows[self.warming :][: self.timed_again]

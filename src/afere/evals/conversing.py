@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, Literal, cast, get_args
 
 from afere.base.canonical import Json
-from afere.base.errors import BadInput
+from afere.base.errors import BadData, BadInput
 from afere.chains.target import Target, as_json, target_of
+from afere.data import Row
 from afere.data.shapes import messages_in, turns_of
 from afere.evals.scorers.case import TURN
 from afere.tracing import span
@@ -17,6 +19,7 @@ from afere.tracing import span
 Turns = Literal["live", "recorded"]  # whose answers stand in the history: the target's own, or those of the row
 TURNS: tuple[str, ...] = get_args(Turns)
 _MESSAGES, _HISTORY = "messages", "history"
+_ROLES = ("user", "assistant", "system", "developer", "tool", "function")
 
 
 def conversing(target: Callable[..., Any] | str, turns: Turns) -> Callable[..., Any]:
@@ -42,6 +45,18 @@ def conversing(target: Callable[..., Any] | str, turns: Turns) -> Callable[..., 
         made = say
     made.__name__ = found.name
     return made
+
+
+def check_roles(rows: Iterable[Row]) -> None:
+    """BadData, which names row and message, where a role is none: what a `usr` says would be asked by nobody."""
+    for row in rows:
+        for number, one in enumerate(messages_in(row.input.get(_MESSAGES)) or (), 1):
+            if one["role"] not in _ROLES:
+                near = get_close_matches(str(one["role"]), _ROLES, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                raise BadData(
+                    f"row {row.id}: message {number} has the role {one['role']!r}.{hint} Roles: {', '.join(_ROLES)}."
+                )
 
 
 def _check(found: Target) -> None:

@@ -174,7 +174,9 @@ def stability_plan(
         )
     name = f"{suite.name}-stability"
     data = dataset_of(made, name=name)
-    return Plan(name, suite.subject, data, suite.scorers, suite.baseline.with_name(f"{name}.baseline.json"), repeats)
+    return Plan(
+        name, suite.subject, data, suite.scorers, suite.baseline.with_name(f"{name}.baseline.json"), repeats, turns=suite.turns,
+    )  # fmt: skip
 
 
 def steadiness(made: Experiment, *, embed: Embed | None = None) -> Steadiness:

@@ -13,8 +13,9 @@ from afere.base.canonical import Json
 from afere.base.document import Document, check, read_yaml
 from afere.base.errors import BadInput, NotFound
 from afere.base.filter import parse_filter
-from afere.base.project import Project
+from afere.base.project import FILE, Project
 from afere.base.rule import BUILTIN, Rule, parse_rule
+from afere.data.place import shown
 from afere.data.shapes import Told, shape_of
 from afere.evals import gate
 from afere.evals.conversing import Turns, conversing
@@ -128,7 +129,7 @@ class Suite:
 
 
 def find_suite(name: str, project: Project) -> Path:
-    """The file of a suite: a path, or the name of one under `evals/`. NotFound names the nearest."""
+    """The file of a suite: a path, or the name of one under `evals/`. NotFound names the nearest, of files those beside it."""
     given = project.path(name)
     if given.suffix in (".yaml", ".yml") and given.is_file():
         return given
@@ -136,6 +137,14 @@ def find_suite(name: str, project: Project) -> Path:
     for ending in (".yaml", ".yml"):
         if (folder / f"{name}{ending}").is_file():
             return folder / f"{name}{ending}"
+    if given.suffix in (".yaml", ".yml"):
+        beside = sorted(file.name for ending in ("yaml", "yml") for file in given.parent.glob(f"*.{ending}"))
+        beside = [one for one in beside if one != FILE]
+        near = get_close_matches(given.name, beside, n=1) or [
+            one for one in beside if one.startswith("promptfooconfig.")
+        ]
+        hint = f" Did you mean {shown(given.with_name(near[0]), project.root)!r}?" if near else ""
+        raise NotFound(f"There is no file {name!r}.{hint}")
     there = sorted(file.stem for ending in ("yaml", "yml") for file in folder.glob(f"*.{ending}"))
     near = get_close_matches(name, there, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -149,12 +158,12 @@ def find_suite(name: str, project: Project) -> Path:
 
 def read_suite(file: Path, project: Project) -> Suite:
     """Read and check a suite: its names resolve, its rules can be decided. BadInput names file, line and field."""
-    shown = file.relative_to(project.root).as_posix() if file.is_relative_to(project.root) else str(file)
+    where = shown(file, project.root)
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as problem:
-        raise BadInput(f"{shown}: not UTF-8 (byte {problem.start}). Save the file as UTF-8.") from None
-    document = read_yaml(text, file=shown)
+        raise BadInput(f"{where}: not UTF-8 (byte {problem.start}). Save the file as UTF-8.") from None
+    document = read_yaml(text, file=where)
     check(document, SUITE_SCHEMA)
     said = cast("dict[str, Json]", document.value)
     traces = _traces(document, said)

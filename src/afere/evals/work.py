@@ -32,7 +32,7 @@ from afere.data.reading import read_file
 from afere.data.shapes import Told
 from afere.evals import stopping
 from afere.evals.baseline import known_in
-from afere.evals.conversing import Turns, conversing
+from afere.evals.conversing import Turns, check_roles, conversing
 from afere.evals.forecast import Forecast, forecast
 from afere.evals.gate import Missing
 from afere.evals.judge import Judge
@@ -83,6 +83,11 @@ class Plan:
     past: Past | None = None  # traces that are scored as they are
     part_of: str | None = None  # the bake-off whose part this is: it goes on with no work but its own
     turns: Turns | None = None  # rows with messages are asked turn by turn
+
+    @property
+    def asked(self) -> Callable[..., Any] | str | None:
+        """What is called for each row: the subject, turn by turn where the plan has turns. None: nothing is run."""
+        return conversing(run, self.turns) if (run := self.subject.run) is not None and self.turns else run
 
     @classmethod
     def of(
@@ -173,8 +178,8 @@ class Work:
         self, job: Job, concurrency: int, *, stop: Callable[[Result], bool] | None = None, seed: int | None = None
     ) -> list[Outcome]:
         """What the target gave, scored row by row; where there is none, the rows' own outputs."""
-        plan = self.plan
-        if plan.subject.run is None or plan.recorded is not None:
+        plan, run = self.plan, self.plan.asked
+        if run is None or plan.recorded is not None:
             given = self._given()
             try:
                 each(given, self._scored_alone, concurrency=max(1, concurrency))
@@ -187,9 +192,9 @@ class Work:
         self._apart = otel.set_value(TARGET, target(), _APART)
         with settling_later(ran), context(environment=about().environment or EVALUATION):
             try:
+                check_roles(self.data.rows if plan.turns else ())
                 outcomes = run_rows(
-                    conversing(plan.subject.run, plan.turns) if plan.turns else plan.subject.run,
-                    self.data.rows, session=self.session, job=job, repeats=plan.repeats,
+                    run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
                     concurrency=concurrency, max_cost=self.purse, progress=self._running, then=self.score,
                     stop=(lambda one: stop(self.made[one.row.id, one.repeat])) if stop else None, seed=seed,
                     paces=self.paces,
