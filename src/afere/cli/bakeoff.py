@@ -298,6 +298,7 @@ def draw_record(console: Console, artifact: Artifact, session: Session) -> None:
             console.print(Text(f"left out: {cell['label']}: {cell['excluded']}", "yellow"))
     for note in record["notes"]:
         console.print(Text(f"! {note}", "yellow"))
+    console.print("who runs each, and what is known of it:", style="dim", markup=False)
     for cell in record["cells"]:
         console.print(Text.assemble((f"  {cell['label']}: ", "dim"), (known_of(cell["facts"]), "dim")))
     for line in lines(record):
