@@ -564,3 +564,29 @@ def test_what_it_will_cost_is_known_from_the_same_cell_of_before(suite: Path, cl
     again = record(cli("bakeoff", "qa", "--models", "big,free", "--dry-run", "--json")[1])
     low, high = next(cell["cost"] for cell in again["cells"] if cell["label"] == "big")
     assert low <= paid <= high <= paid * 1.5
+
+
+def test_a_model_without_its_key_is_named_before_anything_is_paid(
+    suite: Path, cli: Run, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    status, _, err = cli("bakeoff", "qa", "--models", "openai:gpt-4.1-mini")
+    assert status == 4
+    assert "openai:gpt-4.1-mini needs a key: set the environment variable OPENAI_API_KEY" in err
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("temprature=0,1", "there is no parameter 'temprature'. Did you mean 'temperature'?"),
+        ("temperature=hot", "temperature=hot: a number, or null to leave it out"),
+        ("max_tokens=1.5", "max_tokens=1.5: a whole number, or null to leave it out"),
+    ],
+)
+def test_a_slip_in_a_parameter_is_named_without_a_price(suite: Path, cli: Run, said: str, why: str) -> None:
+    status, _, err = cli("sweep", "qa", "--set", said, "--dry-run")
+    assert status == 2
+    assert why in err
+    assert cli("sweep", "qa", "--set", "our_own=1,2", "--set", "temperature=null,0", "--dry-run")[0] == 0

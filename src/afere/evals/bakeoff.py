@@ -38,6 +38,7 @@ from afere.evals.standing import (
 from afere.evals.suite import Suite
 from afere.evals.sweep import Sweep
 from afere.evals.work import EVALUATION
+from afere.models.request import Checked
 from afere.store import Job, Session
 from afere.tracing import context
 
@@ -102,6 +103,8 @@ class Bakeoff:
         bake-off goes on: cells that are finished are not run again, and of the others no row that is. At the end a few
         cases run once more with the target as it is, to see how times drifted; `max_cost` (USD) holds for all.
         """
+        if not cached:
+            self._check_models()
         job = self._job(resume)
         made: dict[int, Experiment] = {}
 
@@ -158,6 +161,12 @@ class Bakeoff:
         with asking_anew(f"{job} again"), context(environment=EVALUATION):
             outcomes = run_rows(run, rows, session=self.session, concurrency=concurrency, max_cost=purse)
         return {one.row.id: one.seconds for one in outcomes if one.seconds is not None and one.error is None}
+
+    def _check_models(self) -> None:
+        """What can be known to fail is said before another cell is paid."""
+        for model in (one for cell in self.running for one in cell.tried):
+            if hasattr(model, "check"):
+                cast("Checked", model).check()
 
     def _job(self, resume: bool) -> Job:
         key = digest_of([self.data.hash, self.repeats, [one.key for one in self.running]])

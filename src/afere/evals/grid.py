@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,10 @@ from afere.evals.sweep import Sweep
 from afere.models import Facts, Model, facts_of
 from afere.store import Session
 
+_NUMBERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
+_WHOLE = ("max_tokens", "max_completion_tokens", "top_k", "n", "seed")
+_KNOWN = (*_NUMBERS, *_WHOLE, "min_p", "logprobs", "top_logprobs", "reasoning_effort", "verbosity", "stop", "user")
+_NEAR = 0.85  # how alike a name is that can only be a slip: providers have parameters of their own
 _MOST = 500  # cells: more is a slip of the pen
 
 
@@ -43,6 +48,7 @@ class Cell:
     key: str
     facts: Facts | None  # of its model; None where it has several
     excluded: str | None = None
+    tried: tuple[Model, ...] = ()  # the models that are called in the place of the components' own
 
     def varied(self) -> AbstractContextManager[None]:
         """Inside, the subject runs with this cell's settings."""
@@ -111,6 +117,8 @@ def _check(suite: Suite, sweep: Sweep) -> None:
         raise BadInput(
             f"set: {wrong[0]} is no parameter of a model. Give models, targets and prompts by their own options."
         )
+    for name, values in sweep.parameters.items():
+        _check_parameter(name, values)
     cells = 1
     for one in tried:
         cells *= one or 1
@@ -126,6 +134,18 @@ def _check(suite: Suite, sweep: Sweep) -> None:
         raise BadInput(
             "prefer and margin go together: quality may be worse by margin for what is preferred (cost or latency)."
         )
+
+
+def _check_parameter(name: str, values: Sequence[Json]) -> None:
+    """A slip in the name of a common parameter, or a value that it never has, would be paid for before it is seen."""
+    if name not in _KNOWN and (near := get_close_matches(name, _KNOWN, n=1, cutoff=_NEAR)):
+        raise BadInput(f"set: there is no parameter {name!r}. Did you mean {near[0]!r}?")
+    kinds = {**dict.fromkeys(_NUMBERS, (int, float)), **dict.fromkeys(_WHOLE, (int,))}.get(name)
+    for value in values:
+        if kinds and value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+            raise BadInput(
+                f"set: {name}={_text(value)}: {'a whole number' if name in _WHOLE else 'a number'}, or null to leave it out."
+            )
 
 
 def _variations(asked: _Asked, subject: Subject) -> list[tuple[dict[str, Json], Variant | None]]:
@@ -224,7 +244,7 @@ def _cell(asked: _Asked, subject: Subject, variant: Variant | None, settings: Ma
     own = chosen or {_place(model): model for model in models.values()}
     facts = facts_of(next(iter(own.values()))) if len(own) == 1 else None
     excluded = asked.sweep.require.problem(facts) if facts is not None and settings else None
-    return replace(cell, version=identity[0], key=key, facts=facts, excluded=excluded)
+    return replace(cell, version=identity[0], key=key, facts=facts, excluded=excluded, tried=tuple(chosen.values()))
 
 
 def _key(subject: Subject, identity: tuple[str, str], models: Mapping[str, Model], session: Session) -> str:

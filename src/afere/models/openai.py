@@ -47,6 +47,10 @@ class OpenAIModel:
     settings: Settings
     provider: str = "openai"
 
+    def check(self) -> None:
+        """ModelUnreachable where its key is missing, so that no call can succeed. Nothing is called."""
+        self._key()
+
     def stream(self, request: Request) -> Iterator[Event]:
         call = self._chat(request)
         decoder = wire.Decoder(self.name)

@@ -120,6 +120,12 @@ class AtOnce(Protocol):
     async def aanswered(self, request: Request, begun: Callable[[], None]) -> list[Event]: ...
 
 
+class Checked(Protocol):
+    """What a model may also offer: to say before any call is paid, by ModelUnreachable, that no call can succeed."""
+
+    def check(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """A whole answer. `value` is set by who checks the text against `Request.output`; cost in USD, None if unknown.
