@@ -155,6 +155,13 @@ def test_what_must_not_rest_never_goes_the_quick_way(value: str, entry: list[Any
     assert len(entries(request({"input.value": "good day", "openinference.span.kind": "LLM"}), entry)) == 1
 
 
+@pytest.mark.parametrize("length", [*range(60, 96), 130])
+def test_a_pattern_of_whole_words_is_found_whatever_bytes_of_the_request_stand_beside_them(length: int) -> None:
+    entry = [{"pattern": r"\bACME-[0-9]+\b", "as": "order"}]
+    for value in ("ACME-1234".ljust(length, "."), "ACME-1234".rjust(length, ".")):
+        assert entries(request({"input.value": value, "openinference.span.kind": "LLM"}), entry) == []
+
+
 def test_a_span_that_no_glance_foresaw_goes_the_long_way(monkeypatch: pytest.MonkeyPatch) -> None:
     def glance(_self: Shape, seen: Glimpse) -> None:
         if seen.attributes.get("input.value") == "odd":

@@ -28,7 +28,8 @@ _FORMS = '"email", {pattern: "ACME-[0-9]+", as: order}, {key: "*.password"} or {
 _WORK = 2.0  # seconds of one thread for one pattern in one text
 _FIELDS = "user.id session.id"  # keys of which the values are in fields of a span, whatever they were called
 _QUOTED = re.compile(r'"([^"\\]{1,200})"\s{0,20}:')
-_ANCHORS = re.compile(r"[\^$]|\\[AzZ]")  # what means the ends of a text, so that it must be searched on its own
+# What means the ends of a text or of a word, so that a text must be searched on its own: other bytes may stand beside it.
+_ANCHORS = re.compile(r"[\^$]|\\[AzZbB]")
 
 ENTRY_SCHEMA: dict[str, Json] = {
     "anyOf": [
