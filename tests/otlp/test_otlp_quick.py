@@ -148,6 +148,7 @@ def test_any_attributes_are_read_alike_the_quick_way_and_the_long_way(attributes
         ("write to ana@example.com", ["email"]),
         ('[{"role": "user", "content": "ana\\u0040example.com"}]', ["email"]),
         ('{"password": "x"}', [{"key": "password"}]),
+        ('{"a": "%s", "pass\\u0077ord": "x"}' % ("so long " * 50), [{"key": "password"}]),
     ],
 )
 def test_what_must_not_rest_never_goes_the_quick_way(value: str, entry: list[Any]) -> None:

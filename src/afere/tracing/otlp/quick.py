@@ -143,7 +143,9 @@ class Quick:
             texts_of((name, seen.attributes.loaded(name)) for name in shape.said),
         )
         whole = data.decode("utf-8", "replace")
-        if "\\" in whole:  # JSON may write a letter otherwise
+        if "\\u" in whole and self._policy.redaction.keys:  # JSON may write a letter of a key otherwise
+            return None
+        if "\\" in whole:  # the same of what was said
             whole = "\0".join((whole, *texts, *(value for value in row if isinstance(value, str))))
         if seen.status == "paused" or not self._policy.passes(whole, known.scope or None):
             return None
