@@ -156,6 +156,35 @@ def test_what_must_not_rest_never_goes_the_quick_way(value: str, entry: list[Any
     assert len(entries(request({"input.value": "good day", "openinference.span.kind": "LLM"}), entry)) == 1
 
 
+SECRET = st.sampled_from(
+    ["ana@example.com", "ACME-1234", "sk-proj-abcdefghijklmnopqrstuv", "DE89370400440532013000", "4111 1111 1111 1111"]
+)
+TOLD = st.recursive(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=90)
+    | st.builds(
+        lambda before, secret, after: before + secret + after, st.text(max_size=70), SECRET, st.text(max_size=3)
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["content", "text", "password", "role"]), inner)
+    ),
+    max_leaves=5,
+)
+RULES: list[Any] = ["email", "iban", "card", {"pattern": r"\bACME-[0-9]+\b", "as": "order"}, {"key": "password"}]
+
+
+def written(told: Any, *, ascii: bool) -> str:
+    text = told if isinstance(told, str) else json.dumps(told, ensure_ascii=ascii)
+    return text.encode("utf-8", "replace").decode()
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.dictionaries(st.sampled_from(KEYS), st.builds(written, TOLD, ascii=st.booleans()), max_size=4))
+def test_what_goes_the_quick_way_has_nothing_that_the_long_way_takes_out(attributes: dict[str, str]) -> None:
+    policy = Policy(redact=RULES)
+    for _, span in entries(request(attributes), RULES):
+        assert policy.hidden(span) is span and policy.apply(span, derived=True) is span
+
+
 @pytest.mark.parametrize("length", [*range(60, 96), 130])
 def test_a_pattern_of_whole_words_is_found_whatever_bytes_of_the_request_stand_beside_them(length: int) -> None:
     entry = [{"pattern": r"\bACME-[0-9]+\b", "as": "order"}]
