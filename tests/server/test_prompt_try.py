@@ -107,6 +107,11 @@ def test_what_may_cost_more_than_the_cap_and_what_does_not_fit_is_not_asked(site
     rows = {"models": ["small"], "dataset": "qa", "first": 10}
     status, told = program(url, {**rows, "cap": 0.00001})
     assert status == 400 and "above the cap" in told["detail"]
+    status, told = program(url, {**rows, "cap": 0.00001, "run": False})
+    assert status == 200 and told["estimate"]["calls"] == 10
+    # the form says with the estimate that it would not run
+    page = form(url, [("model", "small"), ("in.question", "x"), ("cap", "0"), ("do", "estimate")])
+    assert page.status == 422 and "above the cap of $0.00" in page.body.decode()
     wrong = (
         ({**rows, "cap": "much"}, "cap="),
         ({**rows, "models": ["os:system#x"]}, "not to be chosen"),  # no name but those of the project is looked up

@@ -75,14 +75,14 @@ async def _tried(
         return wanted, cap_of(wanted.cap), plan(session, artifact, wanted.models, rows_of(session, artifact, wanted))
 
     wanted, cap, planned = await run_in_threadpool(ready)
-    if not wanted.run:
-        return wanted, "", planned
     try:
         planned.check(cap)
     except BadInput as error:
-        if isinstance(given, Mapping):
+        if isinstance(given, Mapping) and wanted.run:
             raise
         return wanted, str(error), planned
+    if not wanted.run:
+        return wanted, "", planned
     if not _seats.acquire(blocking=False):
         raise WorldFailed("Four tries are running on this server already. Try again in a minute.")
     try:
