@@ -176,7 +176,8 @@ def _plot(rows: tuple[Row, ...], axis: str, quality: str) -> Plot | None:
     points = _apart(tuple(_point(row, x, y, across, up, quality, axis) for row, x, y in found))
     title = f"{quality} against {heading(axis)}"
     said = "; ".join(f"{point.number}, {point.label}" for point in points)
-    return Plot(f"{title}{', logarithmic' if far else ''}", points, xs, ys, f"{title}. {said}")
+    drawn = tuple(sorted(points, key=lambda one: (one.current, one.front)))  # the last ones lie above the others
+    return Plot(f"{title}{', logarithmic' if far else ''}", drawn, xs, ys, f"{title}. {said}")
 
 
 def _ends(one: Mapping[str, Any]) -> tuple[float, float, float]:
