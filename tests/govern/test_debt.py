@@ -82,6 +82,15 @@ def test_a_project_that_begins_has_nothing_above_a_note(tmp_path: Path) -> None:
     assert {one["severity"] for one in json.loads(out)["findings"]} <= {"note"}
 
 
+def test_health_is_not_called_whole_while_a_note_is_open(tmp_path: Path) -> None:
+    assert afere_debt(tmp_path, "init", "--model", "openai:gpt-4.1-mini", ".")[0] == 0
+    found = json.loads(afere_debt(tmp_path, "debt", "--json")[1])["findings"]
+    assert [one["severity"] for one in found] == ["note"]
+    out = afere_debt(tmp_path, "debt", "--markdown", "debt.md")[1]
+    assert ": 99 of 100" in out
+    assert "debt: 99 of 100" in (tmp_path / "debt.md").read_text()
+
+
 def test_nothing_to_look_at_is_no_good_health(tmp_path: Path) -> None:
     (tmp_path / "afere.yaml").write_text("project: empty\n")
     assert "Nothing to look at yet" in afere_debt(tmp_path, "debt")[1]

@@ -50,6 +50,8 @@ def test_an_example_that_an_evaluation_asks_too_is_an_error_and_a_near_one_is_no
     write("prompts/b.md", GOOD.replace("inputs:", 'examples: [{input: "May I bring my cat?", output: "No."}]\ninputs:'))
     assert found(run) == [("contamination", "prompts/a.md:3")]
     assert "qa:e-1" in run("prompt", "lint")[1]
+    write("data/qa.jsonl", '{"input": {"q": "Else?"}}\n{"input": {"q": "May I bring my dog?"}, "expected": "Yes."}\n')
+    assert "the evaluation row qa:2:" in run("prompt", "lint")[1]
 
 
 def test_warnings_count_when_asked_and_included_parts_are_no_prompts(run, write) -> None:
@@ -59,6 +61,7 @@ def test_warnings_count_when_asked_and_included_parts_are_no_prompts(run, write)
     assert run("prompt", "lint")[1].endswith("1 prompt file: 0 errors, 1 warning\n")
     assert run("prompt", "lint", "--strict")[0] == 1
     assert run("prompt", "lint", "prompts/none.md")[0] == 2
+    assert run("prompt", "lint", "a")[1].endswith("1 prompt file: 0 errors, 1 warning\n")
 
 
 def test_blame_names_the_version_of_each_line_and_a_line_that_moved_keeps_its_own(run, write) -> None:
@@ -72,6 +75,7 @@ def test_blame_names_the_version_of_each_line_and_a_line_that_moved_keeps_its_ow
     assert {one["by"] for one in lines} == {"person:local"} and all(one["at"] for one in lines)
     write("prompts/a.md", "Zero\nOne\nTwo!\nThree\nFour")
     said = run("prompt", "blame", "prompt:a")[1].splitlines()
+    assert run("prompt", "blame", "prompts/a.md")[1].splitlines() == said
     assert (
         said[0].startswith("@3 ") and "(louder)" in said[0] and said[-1].startswith("as written") and "Four" in said[-1]
     )

@@ -108,7 +108,7 @@ def push(place: Place, names: tuple[str, ...], ours: tuple[str, ...], theirs: tu
 @click.option("--strict", is_flag=True, help="Warnings count too.")
 @placed
 def lint(place: Place, files: tuple[Path, ...], *, strict: bool) -> int:
-    """Check prompt files, all or those named; status 1 if something is wrong.
+    """Check prompt files, all or those named by file or prompt; status 1 if something is wrong.
 
     \b
     errors    broken files and templates, undeclared inputs, examples that do not fit, examples that an evaluation asks too
@@ -139,7 +139,7 @@ def lint(place: Place, files: tuple[Path, ...], *, strict: bool) -> int:
 def test(place: Place, files: tuple[Path, ...], *, update: bool, junit: Path | None) -> int:
     """Fill prompts in as their tests say, and check the text; no model is asked. Status 1 if one fails.
 
-    answer.test.yaml beside answer.md holds its tests. FILES are such files or prompts; all below prompts/ if none is named.
+    answer.test.yaml beside answer.md holds its tests. FILES are such files, prompts or their names; all below prompts/ if none is named.
     """
     from afere.govern import prompttests
 
@@ -168,12 +168,12 @@ def test(place: Place, files: tuple[Path, ...], *, update: bool, junit: Path | N
 @click.argument("name")
 @placed
 def blame(place: Place, name: str) -> None:
-    """Which version brought each line of a prompt: when, by whom and why."""
+    """Which version brought each line of a prompt: when, by whom and why. NAME is the prompt's, or its file."""
     from afere.govern.promptlint import blame as lines_of
 
     project = place.here()
     with place.session() as session:
-        lines = lines_of(session, project, name.removeprefix("prompt:"))
+        lines = lines_of(session, project, name)
 
     def draw(console: Console) -> None:
         from rich.text import Text

@@ -15,7 +15,7 @@ from afere.base.errors import AfereError, BadInput, NotFound
 from afere.base.project import Project
 from afere.chains.prompt import Example, Prompt, load_prompt, stored_prompt
 from afere.govern.debt.facts import Case, read_cases
-from afere.govern.prompts import PromptText, PromptVersion, prompt_files, read_prompt, read_prompts
+from afere.govern.prompts import PromptText, PromptVersion, prompt_file, prompt_files, read_prompt, read_prompts
 
 if TYPE_CHECKING:
     from afere.base.artifact import Artifact
@@ -54,8 +54,8 @@ class Blamed:
 
 
 def lint(session: Session, project: Project, files: Sequence[Path] = ()) -> tuple[list[Problem], int]:
-    """The problems of these files, or of every prompt file of the project; and how many files were read."""
-    paths = [_file(path, project) for path in files] or prompt_files(project.root / "prompts")
+    """The problems of these files (or names of prompts), or of every prompt file of the project; and how many files were read."""
+    paths = [prompt_file(path, project) for path in files] or prompt_files(project.root / "prompts")
     parts: set[Path] = set()
     found: dict[Path, list[Problem]] = {}
     cases = list(read_cases(session, project, []))
@@ -89,7 +89,14 @@ def lint_version(session: Session, project: Project, version: Artifact) -> list[
 
 
 def blame(session: Session, project: Project, name: str) -> list[Blamed]:
-    """The lines of a prompt as its file says them, else as its newest version does, each with the version that brought it."""
+    """The lines of a prompt as its file says them, else as its newest version does, each with the version that brought it.
+
+    `name` is the prompt's, or its file.
+    """
+    if Path(name).suffix == ".md":
+        file = prompt_file(Path(name), project)
+        name = read_prompt(file, _shown(file, project)).name
+    name = name.removeprefix("prompt:")
     prompts, problems = read_prompts(session, project)
     found = next((one for one in prompts if one.name == name), None)
     if found is None:
@@ -167,13 +174,6 @@ def _without_place(said: str, shown: str, project: Project) -> str:
 
 def _relative(said: str, project: Project) -> str:
     return said.replace(f"{project.root}/", "")
-
-
-def _file(path: Path, project: Project) -> Path:
-    for found in (path, project.path(path)):
-        if found.is_file():
-            return found.absolute()
-    raise NotFound(f"There is no file {str(path)!r}, here or in {project.root}.")
 
 
 def _shown(path: Path, project: Project) -> str:

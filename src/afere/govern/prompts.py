@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json
 from afere.base.document import read_yaml
-from afere.base.errors import BadInput
+from afere.base.errors import BadInput, NotFound
+from afere.chains.template import nearest
 
 if TYPE_CHECKING:
     from afere.base.artifact import Artifact
@@ -150,6 +151,26 @@ def prompt_files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.rglob("*.md") if path.is_file())[:_FILES]
+
+
+def prompt_file(said: Path, project: Project) -> Path:
+    """The file that a path names, from here or from the project's folder; else the one below `prompts/` of a prompt so named."""
+    for found in (said, project.path(said)):
+        if found.is_file():
+            return found.absolute()
+    known: dict[str, Path] = {}
+    for path in prompt_files(project.root / "prompts"):
+        try:
+            known.setdefault(read_prompt(path, path.name).name, path)
+        except BadInput:
+            known.setdefault(path.stem, path)
+    name = str(said).removeprefix("prompt:")
+    if name not in known:
+        raise NotFound(
+            f"There is no file {str(said)!r}, here or in {project.root}, and below prompts/ no prompt of that name."
+            f"{nearest(name, known)}"
+        )
+    return known[name]
 
 
 def _versions(session: Session, until: str | None) -> dict[str, tuple[list[PromptVersion], bool]]:

@@ -28,7 +28,7 @@ from afere.chains.template import read_text
 from afere.data.rows import Row
 from afere.evals.report import xml_text
 from afere.govern.promptchecks import CHECKS, Failure, check_regexes, failures_of, refused, written
-from afere.govern.prompts import prompt_files
+from afere.govern.prompts import prompt_file, prompt_files
 from afere.govern.promptsnapshots import Snapshots
 
 ENDINGS = (".test.yaml", ".test.yml")
@@ -109,7 +109,7 @@ class Report:
 
 
 def run_tests(project: Project, files: Sequence[Path] = (), *, update: bool = False) -> Report:
-    """Run these test files (a prompt's file stands for its tests), or all below `prompts/`.
+    """Run these test files (a prompt's file or name stands for its tests), or all below `prompts/`.
 
     `update`: snapshots become what the prompts say now. A file that cannot be read is a failed test; the rest goes on.
     """
@@ -240,17 +240,15 @@ def _prompts(project: Project) -> list[Path]:
 
 def _test_file(path: Path, project: Project) -> Path:
     """The test file that a path names, itself or by its prompt."""
-    found = next((one for one in (path, project.path(path)) if one.is_file()), None)
-    if found is None:
-        raise NotFound(f"There is no file {str(path)!r}, here or in {project.root}.")
+    found = prompt_file(path, project)
     if found.name.endswith(ENDINGS):
-        return found.absolute()
+        return found
     ending = next((end for end in PROMPT_ENDINGS if found.name.endswith(end)), found.suffix)
     stem = found.name.removesuffix(ending)
     beside = next((one for end in ENDINGS if (one := found.with_name(f"{stem}{end}")).is_file()), None)
     if beside is None:
         raise NotFound(f"{path} has no tests. Write {found.with_name(stem + ENDINGS[0]).name} beside it.")
-    return beside.absolute()
+    return beside
 
 
 def _stem(file: Path) -> str:
