@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -270,6 +271,8 @@ def test_a_server_gets_no_variable_that_it_is_not_given_and_repeats_no_secret(
         seen = json.loads(str(client.call("environment", {})))
     assert "OPENAI_API_KEY" not in seen
     assert seen["TOKEN"] == "[secret]"
+    with Client(replace(server, env={"TOKEN": "test-desk"})) as client:  # as it calls itself
+        assert client.tools().software == "[secret] 7"
 
 
 def test_a_server_and_what_it_started_end_with_us(project: Path) -> None:

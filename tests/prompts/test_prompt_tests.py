@@ -126,6 +126,10 @@ def test_a_snapshot_is_kept_on_request_compared_and_taken_out(run, write, projec
     assert "-Never joke.\n+Do not joke." in failure["shown"]
     write("prompts/answer.test.yaml", tests.replace("whole", "all"))
     assert "no test has 'whole' any more" in outcome(run)["notes"][0]
+    write("prompts/answer.test.yaml", tests.replace("question: 'Räume frei?'", "other: 1"))  # cannot be filled in
+    assert outcome(run, "--update")["snapshots_written"] == []
+    assert (project / "prompts/answer.snapshots.yaml").is_file()
+    write("prompts/answer.test.yaml", tests)
     write("prompts/answer.snapshots.yaml", "whole: [")
     assert "not YAML" in why(outcome(run))[0][1]
     outcome(run, "--update")

@@ -132,6 +132,13 @@ def test_what_may_cost_more_than_the_cap_and_what_does_not_fit_is_not_asked(site
     assert asked == []
 
 
+def test_what_was_written_stays_where_no_model_was_chosen(site: Site) -> None:
+    said = form(site[0], [("in.question", "Why is the sky blue?"), ("cap", "0.07")])
+    page = said.body.decode()
+    assert "Choose one to 4 models" in page
+    assert "Why is the sky blue?" in page and 'value="0.07"' in page
+
+
 def test_who_may_only_read_asks_nothing(site: Site) -> None:
     url, session, asked = site
     keys = {

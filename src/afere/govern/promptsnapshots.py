@@ -50,6 +50,10 @@ class Snapshots:
         why = f"it is not what {self._shown} keeps. If it should be: afere prompt test --update"
         return [Failure("snapshot", why, difference(kept, text))]
 
+    def leave(self, test: str) -> None:
+        """What is kept of a test that could not be filled in stays as it is."""
+        self._now |= {name: text for name, text in self._kept.items() if name == test or name.startswith(f"{test}: ")}
+
     def write(self) -> list[str]:
         """Keep what was rendered, if that was asked and is another; the name of the file that was written or taken away."""
         if not self._update or (self._now == self._kept and not self._problem):

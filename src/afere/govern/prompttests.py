@@ -186,6 +186,8 @@ def _one(
     try:
         fillings = _fillings(test, document.at(("tests", number, "rows")), document, prompt, project)
     except AfereError as problem:
+        if test.get("snapshot"):
+            snapshots.leave(test["name"])
         return Tested(prompt.name, test["name"], place, 0, (Failure("rows", str(problem)),))
     for label, row in fillings:
         rendered += 1
@@ -215,6 +217,8 @@ def _fill(test: Mapping[str, Any], label: str, row: Row, prompt: Prompt, snapsho
         inputs = row.bind(prompt.input_names) if label else row.input
         messages = prompt.render(prompt.values(inputs))
     except AfereError as problem:
+        if test.get("snapshot"):
+            snapshots.leave(f"{test['name']}: {label}" if label else test["name"])
         return [one.within(label) for one in refused(test, str(problem))]
     found = failures_of(test, messages, prompt.model or "")
     if test.get("snapshot"):

@@ -63,7 +63,8 @@ class Client:
                 problems[PROBLEMS:] = [f"{len(problems) - PROBLEMS:,} more problems"]
             said = tuple(self.server.without_secrets(clean(one)[0]) for one in problems)
             offers = tuple(self._safe(one) for one in reading.offers)
-            return Listing(self.server.name, self._version, self._software, offers, said, reading.left_out)
+            software = self.server.without_secrets(self._software)
+            return Listing(self.server.name, self._version, software, offers, said, reading.left_out)
 
     def call(self, name: str, arguments: Mapping[str, Json], *, schema: Mapping[str, Json] | None = None) -> Json:
         """What a tool answers: its structured result, else its text, else its parts. ToolError where it says it failed.

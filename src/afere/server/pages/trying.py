@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json
@@ -100,7 +100,7 @@ def trying(session: Session, artifact: Artifact, wanted: Wanted, problem: str = 
     except Refused as error:
         models, why_not = (), str(error)
     if not wanted.models and models:
-        wanted = Wanted(models[:1])
+        wanted = replace(wanted, models=models[:1])
     datasets = session.find("artifacts", kind="dataset", latest=True, limit=_DATASETS).items
     fields = tuple(_field(prompt, name, wanted.inputs.get(name, "")) for name in prompt.input_names)
     return Trying(models, fields, tuple(one.name for one in datasets), wanted, why_not, problem, plan)
