@@ -192,21 +192,23 @@ def blame(place: Place, name: str) -> None:
 
 
 @prompt.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--to", "shape", type=click.Choice(["afere", "github", "langfuse", "mlflow", "prompty", "dotprompt"]), required=True
 )
 @placed
 def convert(place: Place, file: Path, shape: str) -> None:
-    """Print a prompt in another shape: afere's file, GitHub Models' .prompt.yml, Langfuse's or MLflow's JSON, Microsoft's .prompty,
+    """Print a prompt, by its file or name, in another shape: afere's file, GitHub Models' .prompt.yml, Langfuse's or MLflow's JSON, Microsoft's .prompty,
     Google's dotprompt.
 
     A construct that does not mean the same there is refused by name and line. What is changed or left out is told on stderr,
     field by field.
     """
     from afere.chains.shapes import shaped, write_shape
+    from afere.govern.prompts import prompt_file
 
-    text, told = write_shape(shaped(file.absolute(), place.here()), shape)
+    project = place.here()
+    text, told = write_shape(shaped(prompt_file(file, project), project), shape)
     for one in told:
         if one.how != "kept":
             click.echo(printable(f"{one.how:<8}{one.field}{f': {one.why}' if one.why else ''}"), err=True)
