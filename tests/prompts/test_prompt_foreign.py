@@ -133,9 +133,12 @@ def test_an_input_that_a_prompty_file_does_not_declare_is_told(run, project) -> 
     (project / "old.prompty").write_text(OLD.replace("{{question}}", "{{question}} {{country}}"))
     code, out = run("prompt", "convert", "old.prompty", "--to", "afere")
     assert code == 0
+    (project / "prompts").mkdir(exist_ok=True)
+    (project / "old.prompty").rename(project / "prompts/old.prompty")
+    assert run("prompt", "convert", "old", "--to", "afere") == (0, out)  # by its name
     assert "lost    inputs.country: the template uses it, and the file does not declare it" in out
     with pytest.raises(BadPrompt, match="'country' is not among the inputs"):
-        afere.prompt("old.prompty", **MODEL)
+        afere.prompt("prompts/old.prompty", **MODEL)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from afere.base.canonical import Json
 from afere.base.document import read_yaml
 from afere.base.errors import BadInput, NotFound
+from afere.chains.prompt import FOREIGN
 from afere.chains.template import nearest
 
 if TYPE_CHECKING:
@@ -164,6 +165,9 @@ def prompt_file(said: Path, project: Project) -> Path:
             known.setdefault(read_prompt(path, path.name).name, path)
         except BadInput:
             known.setdefault(path.stem, path)
+    for ending in FOREIGN:
+        for path in sorted((project.root / "prompts").rglob(f"*{ending}")):
+            known.setdefault(path.name.removesuffix(ending), path)
     name = str(said).removeprefix("prompt:")
     if name not in known:
         raise NotFound(

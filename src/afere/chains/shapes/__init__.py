@@ -18,9 +18,8 @@ from afere.chains.shapes.prompty import read_prompty, write_prompty
 from afere.chains.shapes.shaped import ORDER, Notes, Shaped, Told
 from afere.chains.template import Section, read_text
 
-__all__ = ["SHAPES", "Shaped", "Told", "read_shape", "shaped", "write_shape"]
+__all__ = ["Shaped", "Told", "read_shape", "shaped", "write_shape"]
 
-SHAPES = ("afere", "github", "langfuse", "mlflow", "prompty", "dotprompt")
 _MESSAGES = (".yml", ".yaml", ".json")
 
 
@@ -43,7 +42,7 @@ def shaped(path: Path, project: Project) -> Shaped:
 
 
 def write_shape(prompt: Shaped, shape: str) -> tuple[str, tuple[Told, ...]]:
-    """The prompt's text in one of SHAPES, and what became of each field on both ways."""
+    """The prompt's text as afere, github, langfuse, mlflow, prompty or dotprompt, and what became of each field on both ways."""
     notes = Notes(list(prompt.told))
     if shape == "afere":
         text = prompt.text
