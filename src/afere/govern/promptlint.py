@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -58,7 +58,7 @@ def lint(session: Session, project: Project, files: Sequence[Path] = ()) -> tupl
     paths = [prompt_file(path, project) for path in files] or prompt_files(project.root / "prompts")
     parts: set[Path] = set()
     found: dict[Path, list[Problem]] = {}
-    cases = list(read_cases(session, project, []))
+    cases = _by_text(read_cases(session, project, []))
     for path in paths:
         shown = _shown(path, project)
         try:
@@ -84,7 +84,7 @@ def lint_version(session: Session, project: Project, version: Artifact) -> list[
         return [Problem("broken", "error", version.ref, str(problem))]
     text = replace(text, inputs=tuple(prompt.inputs) if prompt.inputs is not None else None)
     cases = read_cases(session, project, []) if project.name == session.project else ()
-    found = _problems(prompt, text, list(cases), project)
+    found = _problems(prompt, text, _by_text(cases), project)
     return [replace(one, place=version.ref) for one in found if one.rule != "unowned"]
 
 
@@ -120,7 +120,12 @@ def blame(session: Session, project: Project, name: str) -> list[Blamed]:
     return [Blamed(number, line, version) for number, (line, version) in enumerate(lines, start=1)]
 
 
-def _problems(prompt: Prompt, text: PromptText, cases: Iterable[Case], project: Project) -> Iterator[Problem]:
+def _by_text(cases: Iterable[Case]) -> dict[str, Case]:
+    """The evaluation rows by what they ask."""
+    return {_plain(case.text): case for case in cases if len(case.text.split()) >= _WORDS}
+
+
+def _problems(prompt: Prompt, text: PromptText, cases: Mapping[str, Case], project: Project) -> Iterator[Problem]:
     for name in text.inputs or ():
         if name not in prompt.template.names:
             why = f"the input {name!r} is declared, and the template never uses it. Take it out of inputs:, or use it."
@@ -136,9 +141,8 @@ def _problems(prompt: Prompt, text: PromptText, cases: Iterable[Case], project: 
         if prompt.output is not None and (wrong := schema_problem(example.output, prompt.output)):
             why = f"example {number}: its output does not fit output: {wrong}."
             yield Problem("example", "error", place, why)
-    where = {_plain(case.text): case for case in cases if len(case.text.split()) >= _WORDS}
     for number, example in enumerate(prompt.examples, start=1):
-        if (case := next((where[said] for said in _said(example) if said in where), None)) is not None:
+        if (case := next((cases[said] for said in _said(example) if said in cases), None)) is not None:
             why = (
                 f"example {number} is also the evaluation row {case.place}: the model is shown what it is asked, so that "
                 "row measures nothing. Take it out of one of the two."
