@@ -238,6 +238,9 @@ def test_programs_send_json_and_get_the_version(qa: Fresh) -> None:
     status, _, body = sent(post, json.dumps(said), kind, accept=kind)
     assert (status, json.loads(body)["ref"], json.loads(body)["count"]) == (201, "dataset:qa@2", 3)
     assert sent(post, json.dumps({**said, "remove": ["e-0"]}), kind, accept=kind)[0] in (404, 409)
+    both = {"base": 2, "why": "x", "rows": [{"id": "e-1", "input": {"question": "x"}}], "remove": ["e-1"]}
+    status, _, body = sent(post, json.dumps(both), kind, accept=kind)
+    assert status in (400, 422) and "to be removed too" in body  # neither wish is dropped in silence
     assert sent(post, '{"base": 1}', kind, accept=kind)[0] == 400
     assert sent(post, b"x" * (21 << 20), kind, accept=kind)[0] == 413
     assert sent(post, json.dumps(said), kind, Origin="http://elsewhere.example")[0] == 403

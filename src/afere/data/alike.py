@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from heapq import nlargest, nsmallest
+from heapq import nlargest
 from itertools import islice
 
 from afere.base.canonical import Json
@@ -226,7 +226,7 @@ class Join:
 def _rarest(pieces: array[int], counts: Counter[int]) -> list[int]:
     """Those that tell most, of the pieces that others have too."""
     shared = [(count, piece) for piece in pieces if (count := counts[piece]) > 1]
-    return [piece for _, piece in nsmallest(_RARE, shared)]
+    return [piece for _, piece in sorted(shared)[:_RARE]]
 
 
 def _chance(piece: str) -> int:

@@ -174,7 +174,7 @@ def _written(value: Json) -> str:
 def row_of(given: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, str]]:
     """What a form says of a row, and what is wrong with its fields, by the control's name.
 
-    Without an `id` the row is new: what was left empty is absent then, so that a field that all rows have is missed.
+    Without an `id` the row is new: keys of its own that were left empty are absent, so that one that all rows have is missed.
     """
     row: dict[str, Any] = {}
     wrong: dict[str, str] = {}
@@ -182,7 +182,7 @@ def row_of(given: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, str]]:
     for name, written in given.items():
         field = name.removesuffix(JSON)
         outer, _, inner = field.partition(".")
-        if outer not in (*_HINTS, "input") or (is_new and not written.strip()):
+        if outer not in (*_HINTS, "input") or (is_new and outer == "metadata" and not written.strip()):
             continue
         try:
             value = _value(field, written.replace("\r\n", "\n"), is_json=name.endswith(JSON))
