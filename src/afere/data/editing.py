@@ -105,7 +105,9 @@ def _merged(session: Session, change: Edit, newest: Dataset, given: list[tuple[s
     """The rows as they are to be, each with its place."""
     named = {row.id: (place, row) for place, row in given if row.id}
     if both := sorted(named.keys() & set(change.remove)):
-        raise BadData(f"{named[both[0]][0]}: id: {both[0]!r} is to be removed too. Take it out of remove, or out of the rows.")
+        raise BadData(
+            f"{named[both[0]][0]}: id: {both[0]!r} is to be removed too. Take it out of remove, or out of the rows."
+        )
     _check_untouched(session, change, newest, {*change.remove, *named})
     if change.whole:
         return given
