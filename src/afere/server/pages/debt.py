@@ -39,7 +39,7 @@ class Shown:
         """Money first, then failures, calls and tokens, in words."""
         cost = self.finding.cost
         if cost.usd:
-            return f"${cost.usd:,.2f} in 90 days"
+            return f"{words.money(cost.usd)} in 90 days"
         if cost.failures:
             return words.many(cost.failures, "failed call")
         if cost.calls:

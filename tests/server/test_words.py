@@ -1,0 +1,19 @@
+"""How values read on a page."""
+
+from __future__ import annotations
+
+import pytest
+
+from afere.server import words
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "none"), (0, "$0.00"), (1234.5, "$1,234.50"), (0.0141, "$0.0141"), (0.00126, "$0.00126"),
+        (9.2e-05, "$0.000092"), (9.234e-05, "$0.0000923"), (1.5e-06, "$0.0000015"), (2e-07, "<$0.000001"),
+        (-9.2e-05, "$-0.000092"),
+    ],
+)  # fmt: skip
+def test_small_sums_are_written_without_powers_of_ten(value: float | None, said: str) -> None:
+    assert words.money(value) == said
