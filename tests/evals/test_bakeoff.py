@@ -216,6 +216,9 @@ def test_a_tie_takes_the_cheaper_model_only_by_a_stated_rule(suite: Path, cli: R
     ruled = record(cli("bakeoff", "qa", "--models", "small", "--prefer", "cost", "--margin", "0.15", "--json")[1])
     assert ruled["recommendation"]["names"] == ["small"]
     assert "By the stated rule (prefer cost, margin 0.15)" in ruled["recommendation"]["say"]
+    wide = record(cli("bakeoff", "qa", "--models", "small", "--prefer", "cost", "--margin", "2", "--json")[1])
+    assert "margin 2 is no bound: exact lies from 0 to 1, so that nothing is worse by so much" in wide["notes"]
+    assert not ruled["notes"]
     narrow = record(cli("bakeoff", "qa", "--models", "small", "--prefer", "cost", "--margin", "0.01", "--json")[1])
     assert narrow["recommendation"]["names"] == []
     status, _, err = cli("bakeoff", "qa", "--models", "small", "--prefer", "cost")

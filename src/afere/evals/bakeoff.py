@@ -306,6 +306,11 @@ class _Record:
         wanted = bakeoff.sweep.quality
         if wanted is not None and wanted != quality:
             notes.append(f"no run has a number for {wanted}, so {quality} decides")
+        margin = bakeoff.sweep.margin
+        if quality is not None and margin is not None and margin >= 1 and self._of_shares(quality):
+            notes.append(
+                f"margin {margin:g} is no bound: {quality} lies from 0 to 1, so that nothing is worse by so much"
+            )
         own = bakeoff.cells[0].facts
         if own is not None and (problem := bakeoff.sweep.require.problem(own)):
             notes.append(f"{bakeoff.cells[0].label} would itself be left out: {problem}")
@@ -315,6 +320,10 @@ class _Record:
                     f"{bakeoff.cells[number].label}: {one.cached} runs came from the cache; they have no time and no cost here"
                 )
         return notes
+
+    def _of_shares(self, measure: str) -> bool:
+        """Whether all values that there are lie from 0 to 1."""
+        return all(0 <= value <= 1 for one in self.made.values() for value in one.results.series(measure).values)
 
 
 @dataclass(frozen=True, slots=True)
