@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 
 import afere.store
-from afere.cli.main import main
 from afere.evals.recommend import Candidate, recommend
 from afere.evals.results import Result, Results
 from afere.evals.standing import Clock, Drift, against
@@ -75,23 +74,6 @@ def suite(project: Path, server: OpenAIServer) -> Path:
     rows = [{"id": f"e-{i}", "input": {"question": f"it is {i}"}, "expected": str(i)} for i in range(40)]
     (project / "data/qa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return project
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line, in this process: status, output, errors. The user's modules are imported anew each time."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["afere", *words])
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        monkeypatch.setattr(sys, "dont_write_bytecode", True)
-        sys.modules.pop("app", None)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
 
 
 def asked(server: OpenAIServer) -> Counter[str]:

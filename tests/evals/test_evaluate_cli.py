@@ -16,7 +16,6 @@ import pytest
 
 from afere.base.errors import BadInput
 from afere.base.project import find_project
-from afere.cli.main import main
 from afere.evals import read_suite
 from afere.store import open as open_store
 
@@ -58,66 +57,49 @@ def suite(project: Path) -> Path:
     return project
 
 
-@pytest.fixture
-def afere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line, in this process: status, output, errors. The user's modules are imported anew each time."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["afere", *words])
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        monkeypatch.setattr(sys, "dont_write_bytecode", True)
-        sys.modules.pop("app", None)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
-
-
-def test_the_exit_status_is_that_of_the_gate(suite: Path, afere: Run) -> None:
-    status, out, _ = afere("eval", "qa")
+def test_the_exit_status_is_that_of_the_gate(suite: Path, cli: Run) -> None:
+    status, out, _ = cli("eval", "qa")
     assert status == 0
     assert "proven >= 0.6" in out
     assert "experiment:1" in out
-    assert afere("gate", "1", "exact.mean >= 0.95")[0] == 1
-    status, out, _ = afere("gate", "experiment:1", "exact.mean >= 0.8")
+    assert cli("gate", "1", "exact.mean >= 0.95")[0] == 1
+    status, out, _ = cli("gate", "experiment:1", "exact.mean >= 0.8")
     assert status == 3
     assert "open: needs about" in out
-    assert afere("gate", "1", "exact.mean >= 0.8", "--allow-open")[0] == 0
-    status, _, err = afere("gate", "1", "exat.mean >= 0.8")
+    assert cli("gate", "1", "exact.mean >= 0.8", "--allow-open")[0] == 0
+    status, _, err = cli("gate", "1", "exat.mean >= 0.8")
     assert status == 2
     assert "Did you mean 'exact'" in err
-    assert afere("gate", "99")[0] == 2
+    assert cli("gate", "99")[0] == 2
 
 
-def test_rows_that_the_world_broke_exit_with_4(suite: Path, afere: Run) -> None:
+def test_rows_that_the_world_broke_exit_with_4(suite: Path, cli: Run) -> None:
     (suite / "app.py").write_text(
         "import afere\nfrom pathlib import Path\n\n@afere.chain\ndef qa(question: str) -> str:\n"
         "    if Path('down').exists() and question == '7':\n        raise ConnectionError('gone')\n    return question\n\n"
         "@afere.scorer\ndef short(output):\n    return True\n"
     )
     (suite / "down").touch()
-    status, out, _ = afere("eval", "qa")
+    status, out, _ = cli("eval", "qa")
     assert status == 4
     assert "1 of 60 runs are unfinished" in out
     assert "open: rows are unfinished" in out
     (suite / "down").unlink()
-    assert afere("eval", "qa", "--resume")[0] == 0
+    assert cli("eval", "qa", "--resume")[0] == 0
 
 
-def test_allow_open_does_not_cover_a_rule_that_has_no_score_at_all(suite: Path, afere: Run) -> None:
+def test_allow_open_does_not_cover_a_rule_that_has_no_score_at_all(suite: Path, cli: Run) -> None:
     (suite / "app.py").write_text(APP.format(limit=0).replace("return question if", "return nosuch if"))
-    status, out, err = afere("eval", "qa", "--allow-open")
+    status, out, err = cli("eval", "qa", "--allow-open")
     assert status == 3, err
     assert "open: no scores" in out
     assert "--allow-open does not cover `exact.mean >= 0.6`: not one of its runs has a score." in err
-    assert afere("gate", "1", "errors.mean <= 1", "--allow-open")[0] == 0
+    assert cli("gate", "1", "errors.mean <= 1", "--allow-open")[0] == 0
 
 
-def test_the_next_step_is_one_that_can_be_taken(suite: Path, afere: Run) -> None:
+def test_the_next_step_is_one_that_can_be_taken(suite: Path, cli: Run) -> None:
     def following() -> str:
-        return next(line for line in afere("eval", "qa")[1].splitlines() if line.startswith("Next: "))
+        return next(line for line in cli("eval", "qa")[1].splitlines() if line.startswith("Next: "))
 
     assert following() == "Next: afere accept experiment:1   afere ui"
     assert following() == "Next: afere accept experiment:2   afere compare experiment:1 experiment:2   afere ui"
@@ -129,34 +111,34 @@ def test_the_next_step_is_one_that_can_be_taken(suite: Path, afere: Run) -> None
     assert following() == "Next: afere eval qa --resume   afere compare experiment:3 experiment:4   afere ui"
 
 
-def test_a_row_that_does_not_fit_the_target_is_named_with_its_line_and_what_it_lacks(suite: Path, afere: Run) -> None:
+def test_a_row_that_does_not_fit_the_target_is_named_with_its_line_and_what_it_lacks(suite: Path, cli: Run) -> None:
     good = (suite / "data/qa.jsonl").read_text()
     (suite / "data/qa.jsonl").write_text(good + "\n" + '{"id": "z", "input": {"q": "1"}, "expected": "1"}\n')
-    status, out, _ = afere("eval", "qa")
+    status, out, _ = cli("eval", "qa")
     assert status == 0
     said = "data/qa.jsonl:62: row z: the target takes question, but the row's input has 'q', and no 'question'."
     assert f"! 1 of 61 runs did not begin: {said}" in " ".join(out.split())
     (suite / "data/qa.jsonl").write_text('{"id": "z", "input": {"q": "1"}, "expected": "1"}\n')
-    status, _, err = afere("eval", "qa")
+    status, _, err = cli("eval", "qa")
     assert status == 2
     assert said.replace(":62", ":1") in err
 
 
-def test_a_long_reason_that_scorers_and_rules_share_is_printed_once(suite: Path, afere: Run) -> None:
+def test_a_long_reason_that_scorers_and_rules_share_is_printed_once(suite: Path, cli: Run) -> None:
     reason = "the key of this service is missing; set it in the environment and try again"
     code = APP.format(limit=0).replace("    return question", f"    raise ValueError('{reason}')\n    return question")
     (suite / "app.py").write_text(code)
     (suite / "evals/qa.yaml").write_text(SUITE + "  - short.mean >= 0.5\n")
-    _, out, _ = afere("eval", "qa")
+    _, out, _ = cli("eval", "qa")
     flat = " ".join(out.split())
     assert flat.count(reason) == 1
     assert "exact, short: 60 without a score" in flat
     assert flat.count("open: no scores (the same reason as above)") == 2
-    flat = " ".join(afere("gate", "1")[1].split())
+    flat = " ".join(cli("gate", "1")[1].split())
     assert flat.count(reason) == 1
 
 
-def test_what_the_cache_answered_is_not_shown_as_paid(suite: Path, afere: Run) -> None:
+def test_what_the_cache_answered_is_not_shown_as_paid(suite: Path, cli: Run) -> None:
     (suite / "prompts").mkdir()
     (suite / "prompts/answer.md").write_text("{{ q }}")
     (suite / "app.py").write_text(
@@ -168,25 +150,25 @@ def test_what_the_cache_answered_is_not_shown_as_paid(suite: Path, afere: Run) -
         "@afere.scorer\ndef short(output):\n    return True\n"
     )
     line = "all answers came from the cache; nothing was paid"
-    _, out, _ = afere("eval", "qa")
+    _, out, _ = cli("eval", "qa")
     assert "$" in out.splitlines()[0] and line not in out
-    _, out, _ = afere("eval", "qa")
+    _, out, _ = cli("eval", "qa")
     assert "$" not in out.splitlines()[0] and out.count(line) == 1
     with (suite / "data/qa.jsonl").open("a") as rows:
         rows.write('{"id": "new", "input": {"question": "new"}, "expected": "?"}\n')
-    _, out, _ = afere("eval", "qa")
+    _, out, _ = cli("eval", "qa")
     assert "$" in out.splitlines()[0] and line not in out
 
 
-def test_accept_writes_the_baseline_and_a_worse_version_is_blocked(suite: Path, afere: Run) -> None:
+def test_accept_writes_the_baseline_and_a_worse_version_is_blocked(suite: Path, cli: Run) -> None:
     file = suite / "evals/qa.yaml"
     file.write_text(SUITE.replace("gate:", "against: baseline\ngate:\n  - exact.mean not worse than baseline by 0.05"))
-    status, out, _ = afere("eval", "qa", "--json")
+    status, out, _ = cli("eval", "qa", "--json")
     assert status == 3
     assert json.loads(out)["decision"]["rules"][0]["why"].startswith("open: there is no evals/qa.baseline.json")
-    assert afere("accept", "1")[0] == 0
+    assert cli("accept", "1")[0] == 0
     (suite / "app.py").write_text(APP.format(limit=25))
-    status, out, _ = afere("eval", "qa", "--markdown", "out/summary.md", "--junit", "out/junit.xml")
+    status, out, _ = cli("eval", "qa", "--markdown", "out/summary.md", "--junit", "out/junit.xml")
     assert status == 1
     assert "proven worse" in out
     summary = (suite / "out/summary.md").read_text()
@@ -194,31 +176,31 @@ def test_accept_writes_the_baseline_and_a_worse_version_is_blocked(suite: Path, 
     assert "| e-10 | exact | 1.000 | 0.000 |" in summary
     cases = ElementTree.parse(suite / "out/junit.xml").getroot()
     assert (cases.attrib["failures"], len(cases.findall("testcase"))) == ("1", 2)
-    status, out, _ = afere("compare", "1", "2", "--json")
+    status, out, _ = cli("compare", "1", "2", "--json")
     exact = next(one for one in json.loads(out)["measures"] if one["name"] == "exact")
     assert (exact["difference"]["wins"], exact["difference"]["losses"], len(exact["changed"])) == (0, 15, 15)
-    assert afere("compare", "1", "2")[0] == 0
+    assert cli("compare", "1", "2")[0] == 0
 
 
-def test_a_rule_that_was_there_and_is_gone_is_a_finding(suite: Path, afere: Run) -> None:
+def test_a_rule_that_was_there_and_is_gone_is_a_finding(suite: Path, cli: Run) -> None:
     file = suite / "evals/qa.yaml"
     file.write_text(SUITE + "  - exact.mean >= 0.99\n")
-    assert afere("eval", "qa")[0] == 1
+    assert cli("eval", "qa")[0] == 1
     file.write_text(SUITE)
-    status, out, _ = afere("eval", "qa")
+    status, out, _ = cli("eval", "qa")
     assert status == 0
     assert "the rule `exact.mean >= 0.99` of experiment:1 is gone from the suite" in out
 
 
-def test_rules_are_kept_before_the_results(suite: Path, afere: Run) -> None:
-    afere("eval", "qa")
-    status, out, _ = afere("gate", "1", "exact.mean >= 0.6", "short.mean >= 0.1", "--json")
+def test_rules_are_kept_before_the_results(suite: Path, cli: Run) -> None:
+    cli("eval", "qa")
+    status, out, _ = cli("gate", "1", "exact.mean >= 0.6", "short.mean >= 0.1", "--json")
     assert status == 0
     ref = json.loads(out)["ref"]
-    kept = json.loads(afere("show", ref, "--json")[1])
+    kept = json.loads(cli("show", ref, "--json")[1])
     assert kept["content"]["declared"] == ["exact.mean >= 0.6"]
-    made = json.loads(afere("show", "experiment:1", "--json")[1])
-    declared = json.loads(afere("show", "suite:qa@1", "--json")[1])
+    made = json.loads(cli("show", "experiment:1", "--json")[1])
+    declared = json.loads(cli("show", "suite:qa@1", "--json")[1])
     assert declared["at"] < made["at"]
     assert "suite:qa@1" in {use["ref"] for use in made["uses"]}
 
@@ -253,8 +235,8 @@ def test_a_suite_error_names_file_line_and_field(suite: Path, text: str, says: s
     assert says in str(caught.value)
 
 
-def test_an_unknown_suite_names_the_nearest(suite: Path, afere: Run) -> None:
-    status, _, err = afere("eval", "qaa")
+def test_an_unknown_suite_names_the_nearest(suite: Path, cli: Run) -> None:
+    status, _, err = cli("eval", "qaa")
     assert status == 2
     assert "Did you mean 'qa'" in err
 
@@ -308,23 +290,23 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(suite: Path) -> None:
     assert "--resume" in said
 
 
-def test_slices_are_shown_apart(suite: Path, afere: Run) -> None:
+def test_slices_are_shown_apart(suite: Path, cli: Run) -> None:
     lines = [
         json.dumps({"id": f"e-{i}", "input": {"question": str(i)}, "expected": str(i), "tags": ["early" if i < 20 else "late"]})
         for i in range(60)
     ]  # fmt: skip
     (suite / "data/qa.jsonl").write_text("\n".join(lines))
     (suite / "evals/qa.yaml").write_text(SUITE + "slices: [tags]\n")
-    made = json.loads(afere("eval", "qa", "--json")[1])
+    made = json.loads(cli("eval", "qa", "--json")[1])
     values = {label: measures[0]["value"] for label, measures in made["slices"].items()}
     assert values == {'tag:"early"': 0.5, 'tag:"late"': 1.0}
-    assert 'tag:"early"' in afere("eval", "qa")[1]
+    assert 'tag:"early"' in cli("eval", "qa")[1]
 
 
-def test_a_file_that_is_not_there_is_named_with_the_nearest_beside_it(suite: Path, afere: Run) -> None:
-    assert "There is no file 'evals/qas.yaml'. Did you mean 'evals/qa.yaml'?" in afere("eval", "evals/qas.yaml")[2]
-    assert "Did you mean" not in afere("eval", "nope.yaml")[2]
+def test_a_file_that_is_not_there_is_named_with_the_nearest_beside_it(suite: Path, cli: Run) -> None:
+    assert "There is no file 'evals/qas.yaml'. Did you mean 'evals/qa.yaml'?" in cli("eval", "evals/qas.yaml")[2]
+    assert "Did you mean" not in cli("eval", "nope.yaml")[2]
     (suite / "promptfooconfig.yaml").write_text("prompts: [a]\nproviders: [echo]\n")
-    status, _, err = afere("eval", "nope.yaml")
+    status, _, err = cli("eval", "nope.yaml")
     assert status == 2
     assert "There is no file 'nope.yaml'. Did you mean 'promptfooconfig.yaml'?" in err

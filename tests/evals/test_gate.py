@@ -21,7 +21,6 @@ import pytest
 import afere as api
 from afere.base.errors import BadInput, NotFound
 from afere.base.rule import parse_rule
-from afere.cli.main import main
 from afere.evals import stats
 from afere.evals.stats.distributions import t_quantile
 
@@ -68,53 +67,36 @@ def suite(project: Path) -> Path:
     return project
 
 
-@pytest.fixture
-def afere(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line, in this process: status, output, errors. The user's modules are imported anew each time."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["afere", *words])
-        monkeypatch.setattr(sys, "path", list(sys.path))
-        monkeypatch.setattr(sys, "dont_write_bytecode", True)
-        sys.modules.pop("app", None)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
-
-
 def rulings(out: str) -> list[dict[str, Any]]:
     return json.loads(out)["decision"]["rules"]
 
 
-def test_an_accepted_failure_is_left_out_counted_and_comes_back_on_its_day(suite: Path, afere: Run) -> None:
-    afere("eval", "qa")
-    afere("accept", "1")
+def test_an_accepted_failure_is_left_out_counted_and_comes_back_on_its_day(suite: Path, cli: Run) -> None:
+    cli("eval", "qa")
+    cli("accept", "1")
     (suite / "app.py").write_text(APP.format(limit=12))
-    assert afere("eval", "qa")[0] == 1
+    assert cli("eval", "qa")[0] == 1
     known = [word for i in range(12) for word in ("--known", f"e-{i}")]
-    status, _, err = afere("accept", "2", *known, "--until", LATER)
+    status, _, err = cli("accept", "2", *known, "--until", LATER)
     assert (status, "needs --why" in err) == (2, True)
-    status, out, _ = afere("accept", "2", *known, "--why", "the vendor's bug 17", "--until", LATER)
+    status, out, _ = cli("accept", "2", *known, "--why", "the vendor's bug 17", "--until", LATER)
     assert status == 0, out
     text = (suite / "evals/qa.baseline.json").read_text()
     assert text.count("the vendor's bug 17") == 12
     assert json.loads(text)["experiment"] == "experiment:1"  # the baseline itself has not moved
     assert json.loads(text)["known"][0]["by"] == "person:local"
-    status, out, _ = afere("gate", "2", "--json")
+    status, out, _ = cli("gate", "2", "--json")
     assert status == 0
     rules = json.loads(out)["rules"]
     assert [one["n"] for one in rules] == [188, 188]
     assert "12 known failures left out" in rules[0]["why"]
-    status, _, err = afere("accept", "2", "--known", "e-x", "--why", "x", "--until", LATER)
+    status, _, err = cli("accept", "2", "--known", "e-x", "--why", "x", "--until", LATER)
     assert "Did you mean 'e-" in err
     over = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
     (suite / "evals/qa.baseline.json").write_text(text.replace(LATER, over))
-    status, out, _ = afere("gate", "2", "--json")
+    status, out, _ = cli("gate", "2", "--json")
     assert status == 1
-    kept = json.loads(afere("show", json.loads(out)["ref"], "--json")[1])["content"]
+    kept = json.loads(cli("show", json.loads(out)["ref"], "--json")[1])["content"]
     assert {one["rule"] for one in kept["findings"]} == {"known-failure-over"}
 
 
@@ -143,39 +125,39 @@ def lambda_named(limit: int) -> Callable[..., str]:
     return answer
 
 
-def test_recorded_answers_gate_without_running_and_a_changed_version_makes_them_stale(suite: Path, afere: Run) -> None:
-    afere("eval", "qa")
-    assert afere("eval", "qa", "--recorded")[0] == 2  # there is none yet
-    afere("accept", "1", "--record")
+def test_recorded_answers_gate_without_running_and_a_changed_version_makes_them_stale(suite: Path, cli: Run) -> None:
+    cli("eval", "qa")
+    assert cli("eval", "qa", "--recorded")[0] == 2  # there is none yet
+    cli("accept", "1", "--record")
     (suite / "calls").unlink()
     subprocess.run(["rm", "-r", str(suite / ".afere")], check=True)
-    status, out, _ = afere("eval", "qa", "--recorded")
+    status, out, _ = cli("eval", "qa", "--recorded")
     assert status == 0
     assert "answers were read from a recording of experiment:1" in out
     assert not (suite / "calls").exists()
     (suite / "data/qa.jsonl").write_text(
         (suite / "data/qa.jsonl").read_text().replace('"expected": "7"', '"expected": "8"')
     )
-    status, out, _ = afere("eval", "qa", "--recorded", "--json")
+    status, out, _ = cli("eval", "qa", "--recorded", "--json")
     assert status == 3  # the changed row has no recorded answer: too little evidence, and nothing broke
     assert "row has changed since" in out
     (suite / "app.py").write_text(APP.format(limit=1))
-    status, _, err = afere("eval", "qa", "--recorded")
+    status, _, err = cli("eval", "qa", "--recorded")
     assert status == 3
     assert "is another version" in err and "accept EXPERIMENT --record" in err
 
 
 @pytest.mark.parametrize("kind", ["group-sequential", "anytime"])
-def test_a_clear_drop_stops_early_and_says_what_was_saved(suite: Path, afere: Run, kind: str) -> None:
-    afere("eval", "qa")
-    afere("accept", "1")
+def test_a_clear_drop_stops_early_and_says_what_was_saved(suite: Path, cli: Run, kind: str) -> None:
+    cli("eval", "qa")
+    cli("accept", "1")
     slow = "import time\n" + APP.format(limit=120).replace(
         '    with open("calls"', '    time.sleep(0.01)\n    with open("calls"'
     )
     (suite / "app.py").write_text(slow)
     (suite / "calls").unlink()
     (suite / "evals/qa.yaml").write_text(SUITE.replace("gate:", f"stop: {kind}\ngate:"))
-    status, out, _ = afere("eval", "qa", "--concurrency", "2", "--json")
+    status, out, _ = cli("eval", "qa", "--concurrency", "2", "--json")
     assert status == 1
     made = json.loads(out)
     stop = made["stop"]
@@ -183,19 +165,19 @@ def test_a_clear_drop_stops_early_and_says_what_was_saved(suite: Path, afere: Ru
     calls = len((suite / "calls").read_text().split())
     assert stop["saved"] == 200 - calls
     assert rulings(out)[1]["n"] == stop["cases"]
-    assert f"stopped early ({kind})" in afere("show", made["ref"])[1]
-    assert json.loads(afere("gate", made["ref"], "--json")[1])["answer"] == "fail"
+    assert f"stopped early ({kind})" in cli("show", made["ref"])[1]
+    assert json.loads(cli("gate", made["ref"], "--json")[1])["answer"] == "fail"
 
 
-def test_an_unchanged_version_runs_on_while_nothing_is_decided(suite: Path, afere: Run) -> None:
-    afere("eval", "qa")
-    afere("accept", "1")
-    status, out, _ = afere("eval", "qa", "--stop", "group-sequential", "--json")
+def test_an_unchanged_version_runs_on_while_nothing_is_decided(suite: Path, cli: Run) -> None:
+    cli("eval", "qa")
+    cli("accept", "1")
+    status, out, _ = cli("eval", "qa", "--stop", "group-sequential", "--json")
     stop = json.loads(out)["stop"]
     assert (status, stop["stopped"], stop["looks"][0]) == (0, True, 40)
     assert rulings(out)[1]["level"] == pytest.approx(1 - 2 * stats.look_levels((0.2, 0.4, 0.6))[-1], abs=0.1)
     (suite / "evals/qa.yaml").write_text(SUITE.partition("gate:")[0])
-    assert "nothing to stop early by" in afere("eval", "qa", "--stop", "anytime")[2]
+    assert "nothing to stop early by" in cli("eval", "qa", "--stop", "anytime")[2]
 
 
 def test_several_comparisons_are_one_family(project: Path) -> None:
@@ -283,16 +265,16 @@ def _recomputed(one: dict[str, Any]) -> tuple[str, int | None]:
     return answer, more
 
 
-def test_power_is_said_before_anything_is_paid(suite: Path, afere: Run) -> None:
-    _, _, err = afere("eval", "qa")
+def test_power_is_said_before_anything_is_paid(suite: Path, cli: Run) -> None:
+    _, _, err = cli("eval", "qa")
     assert "exact: 200 cases show a drop of 0.079 8 times in 10" in err
     assert "to see a drop of 0.05 you need about 495 cases (assuming that one case in five changes)" in err
-    afere("accept", "1")
+    cli("accept", "1")
     (suite / "app.py").write_text(APP.format(limit=20))
-    afere("eval", "qa", "--repeats", "2")
-    afere("eval", "qa", "--repeats", "2", "--json")
-    outlook = json.loads(afere("show", "experiment:3", "--json")[1])["content"]["outlook"][0]
-    before = json.loads(afere("show", "experiment:2", "--json")[1])["content"]["measures"][0]["difference"]
+    cli("eval", "qa", "--repeats", "2")
+    cli("eval", "qa", "--repeats", "2", "--json")
+    outlook = json.loads(cli("show", "experiment:3", "--json")[1])["content"]["outlook"][0]
+    before = json.loads(cli("show", "experiment:2", "--json")[1])["content"]["measures"][0]["difference"]
     spread = (before["high"] - before["low"]) / 2 / t_quantile(0.95, 199) * 200**0.5
     assert outlook["spread"] == pytest.approx(spread)
     assert outlook["needs"] == stats.cases_needed(spread, 0.05)
@@ -313,9 +295,9 @@ def test_repeats_show_which_cases_are_flaky(project: Path) -> None:
     assert said["cases"][0] == ["e-0", 2, 4]
 
 
-def test_reports_name_file_and_line(suite: Path, afere: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    afere("eval", "qa")
-    afere("accept", "1")
+def test_reports_name_file_and_line(suite: Path, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("eval", "qa")
+    cli("accept", "1")
     (suite / "app.py").write_text(APP.format(limit=30))
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "out/step.md")
@@ -323,7 +305,7 @@ def test_reports_name_file_and_line(suite: Path, afere: Run, monkeypatch: pytest
     (suite / "out/step.md").write_text("earlier\n")
     files = {name: f"out/{name}" for name in ("sarif", "gitlab", "junit")}
     options = [word for name, file in files.items() for word in (f"--{name}", file)]
-    status, _, err = afere("eval", "qa", *options, "--markdown", "out/step.md")
+    status, _, err = cli("eval", "qa", *options, "--markdown", "out/step.md")
     assert status == 1
     assert "::warning file=data/qa.jsonl,line=5,title=afere case-worse::e-4: exact 1 -> 0" in err
     assert "::error file=evals/qa.yaml,line=8," in err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import afere
 from afere.base.errors import BadInput, NotFound
 from afere.base.project import find_project
 from afere.base.span import Span
-from afere.cli.main import main
 from afere.data.place import session_of
 from afere.evals import experiment
 from afere.store import Session
@@ -42,21 +40,13 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def afere_(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def afere_(project: Path, cli: Run) -> Run:
     """The command line in a project with a suite of past traces; its status, output and errors."""
     (project / "evals").mkdir()
     (project / "app.py").write_text(APP)
     (project / "evals/live.yaml").write_text(SUITE)
 
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["afere", *words])
-        sys.modules.pop("app", None)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return run
+    return cli
 
 
 def kept(count: int = 4) -> tuple[Session, list[str]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from afere.cli.main import main
 from afere.testing import Answer, OpenAIServer
 
 Run = Callable[..., tuple[int, str, str]]
@@ -38,18 +36,6 @@ tests:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run_(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["afere", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(str(ended.value.code or 0)), said.out, said.err
-
-    return run_
-
-
-@pytest.fixture
 def config(project: Path) -> Path:
     (project / "say.py").write_text(PROVIDER)
     (project / "chat.json").write_text(
@@ -61,8 +47,8 @@ def config(project: Path) -> Path:
     return file
 
 
-def test_each_prompt_with_each_provider_is_an_experiment(config: Path, run: Run) -> None:
-    status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+def test_each_prompt_with_each_provider_is_an_experiment(config: Path, cli: Run) -> None:
+    status, out, err = cli("eval", "promptfooconfig.yaml", "--json")
     made = json.loads(out)
     assert "6 of 7 assertions run, 1 skipped: 1 perplexity (it needs the probabilities of tokens)" in err
     assert "this file runs its own Python, commands on this machine, as you" in err
@@ -76,25 +62,25 @@ def test_each_prompt_with_each_provider_is_an_experiment(config: Path, run: Run)
 
 
 @pytest.mark.parametrize("option", [("--most", "3"), ("--shape", "ragas"), ("--traces", ""), ("--junit", "r.xml")])
-def test_an_option_that_only_suites_have_is_refused(config: Path, run: Run, option: tuple[str, str]) -> None:
-    status, _, err = run("eval", config.name, *option)
+def test_an_option_that_only_suites_have_is_refused(config: Path, cli: Run, option: tuple[str, str]) -> None:
+    status, _, err = cli("eval", config.name, *option)
     assert status == 2 and f"Leave out {option[0]}" in err
 
 
-def test_a_failed_assertion_fails_the_test_and_the_command(config: Path, run: Run) -> None:
+def test_a_failed_assertion_fails_the_test_and_the_command(config: Path, cli: Run) -> None:
     config.write_text(
         'prompts: ["{{x}}"]\nproviders: ["exec:echo"]\ntests:\n'
         "  - {vars: {x: a}, assert: [{type: contains, value: '$HOME;a'}]}\n"
         "  - {vars: {x: b}, threshold: 0.5, assert: [{type: equals, value: z}, {type: contains, value: b, weight: 2}]}\n"
         "  - {vars: {x: c}, assert: [{type: contains, value: c}, {type: contains, value: z, weight: 0}]}\n"
     )
-    status, out, _ = run("eval", "promptfooconfig.yaml", "--json")
+    status, out, _ = cli("eval", "promptfooconfig.yaml", "--json")
     (made,) = json.loads(out)
     assert status == 1
     assert made["measures"][0]["value"] == pytest.approx(2 / 3)
 
 
-def test_a_model_is_asked_what_the_chat_says(config: Path, run: Run) -> None:
+def test_a_model_is_asked_what_the_chat_says(config: Path, cli: Run) -> None:
     with OpenAIServer('Sure: {"city": "Paris"}') as server:
         config.write_text(
             "prompts: [file://chat.json]\n"
@@ -103,7 +89,7 @@ def test_a_model_is_asked_what_the_chat_says(config: Path, run: Run) -> None:
             "      - {type: contains-json, value: {type: object, required: [city]}}\n      - {type: not-is-json}\n"
             "      - {type: latency, threshold: 60000}\n"
         )
-        status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+        status, out, err = cli("eval", "promptfooconfig.yaml", "--json")
     assert "3 of 3 assertions run" in err
     assert status == 0, out
     assert len(server.requests) == 1
@@ -125,14 +111,14 @@ def test_a_model_is_asked_what_the_chat_says(config: Path, run: Run) -> None:
         ("prompts: ['file://no.txt']\nproviders: ['exec:echo']\n", "promptfooconfig.yaml:1: there is no file"),
     ],
 )
-def test_a_mistake_is_named_with_its_line(config: Path, run: Run, text: str, said: str) -> None:
+def test_a_mistake_is_named_with_its_line(config: Path, cli: Run, text: str, said: str) -> None:
     config.write_text(text)
-    status, _, err = run("eval", "promptfooconfig.yaml")
+    status, _, err = cli("eval", "promptfooconfig.yaml")
     assert status == 2
     assert said in err
 
 
-def test_a_model_grades_and_its_verdict_counts(config: Path, run: Run) -> None:
+def test_a_model_grades_and_its_verdict_counts(config: Path, cli: Run) -> None:
     verdicts = {"Paris": '{"why": "it is", "verdict": "pass"}', "Oslo": '{"why": "it is not", "verdict": "fail"}'}
     with OpenAIServer(verdicts) as server:
         config.write_text(
@@ -140,8 +126,8 @@ def test_a_model_grades_and_its_verdict_counts(config: Path, run: Run) -> None:
             f'defaultTest: {{options: {{provider: {{id: "openai:chat:test-model", config: {{apiBaseUrl: "{server.url}"}}}}}}}}\n'
             "tests:\n  - {vars: {city: [Paris, Oslo]}, assert: [{type: llm-rubric, value: names the capital of France}]}\n"
         )
-        status, out, err = run("eval", "promptfooconfig.yaml", "--json")
-        forecast = json.loads(run("eval", "promptfooconfig.yaml", "--dry-run", "--json")[1])
+        status, out, err = cli("eval", "promptfooconfig.yaml", "--json")
+        forecast = json.loads(cli("eval", "promptfooconfig.yaml", "--dry-run", "--json")[1])
     (made,) = json.loads(out)
     assert status == 1 and "1 of 1 assertions run" in err
     passed, rubric = made["measures"][:2]
@@ -150,14 +136,14 @@ def test_a_model_grades_and_its_verdict_counts(config: Path, run: Run) -> None:
     assert forecast["calls"] is not None and [one["name"] for one in forecast["parts"]][1:] == ["passed"]
 
 
-def test_a_grader_that_is_down_is_no_verdict(config: Path, run: Run) -> None:
+def test_a_grader_that_is_down_is_no_verdict(config: Path, cli: Run) -> None:
     config.write_text(
         "prompts: ['{{x}}']\nproviders: [echo]\ntests:\n"
         "  - {vars: {x: a}, assert: [{type: llm-rubric, value: is good}]}\n"
         "  - {vars: {x: b}, assert: [{type: python, value: 'output.nothing'}, {type: equals, value: b}]}\n"
         "  - {vars: {x: c}, assert: [{type: moderation}]}\n"
     )
-    status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+    status, out, err = cli("eval", "promptfooconfig.yaml", "--json")
     (made,) = json.loads(out)
     assert status == 3
     assert "2 tests have no verdict" in err
@@ -165,7 +151,7 @@ def test_a_grader_that_is_down_is_no_verdict(config: Path, run: Run) -> None:
     assert made["measures"][0]["n"] == 0 and made["measures"][0]["missing"] == 3
 
 
-def test_tools_that_a_model_calls_are_held_against_those_offered(config: Path, run: Run) -> None:
+def test_tools_that_a_model_calls_are_held_against_those_offered(config: Path, cli: Run) -> None:
     (config.parent / "tools.json").write_text(
         json.dumps(
             [
@@ -183,11 +169,11 @@ def test_tools_that_a_model_calls_are_held_against_those_offered(config: Path, r
                 f'  - {{id: "openai:chat:test-model", config: {{apiBaseUrl: "{server.url}", tools: "file://tools.json"}}}}\n'
                 "tests: [{vars: {city: Paris}, assert: [{type: is-valid-openai-tools-call}]}]\n"
             )
-            status, out, _ = run("eval", "promptfooconfig.yaml", "--json")
+            status, out, _ = cli("eval", "promptfooconfig.yaml", "--json")
         assert (status == 0) is passes, out
 
 
-def test_an_address_is_asked_and_a_path_finds_the_answer(config: Path, run: Run) -> None:
+def test_an_address_is_asked_and_a_path_finds_the_answer(config: Path, cli: Run) -> None:
     asked: list[tuple[str, str]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -209,15 +195,15 @@ def test_an_address_is_asked_and_a_path_finds_the_answer(config: Path, run: Run)
             "tests:\n"
             """  - {vars: {x: 'a "quote"'}, assert: [{type: equals, value: 'You said say a "quote"'}]}\n"""
         )
-        status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+        status, out, err = cli("eval", "promptfooconfig.yaml", "--json")
         assert (status, asked[0][0]) == (0, "/ask?n=a+%22quote%22"), (out, err)
         config.write_text(config.read_text().replace("'a \"quote\"'", "down"))
-        status, out, _ = run("eval", "promptfooconfig.yaml", "--json")
+        status, out, _ = cli("eval", "promptfooconfig.yaml", "--json")
         server.shutdown()
     assert status == 4 and json.loads(out)[0]["measures"][0]["n"] == 0
 
 
-def test_programs_that_print_end_or_raise_do_no_harm(config: Path, run: Run) -> None:
+def test_programs_that_print_end_or_raise_do_no_harm(config: Path, cli: Run) -> None:
     (config.parent / "bad.py").write_text(
         "import os\nprint('{}')\n"
         "def get_assert(output, context):\n    print('noise')\n    return True\n"
@@ -230,32 +216,32 @@ def test_programs_that_print_end_or_raise_do_no_harm(config: Path, run: Run) -> 
         "  - {vars: {x: b}, assert: [{type: python, value: 'file://bad.py:ends'}]}\n"
         "  - {vars: {x: c}, assert: [{type: python, value: 'file://bad.py'}]}\n"
     )
-    status, out, _ = run("eval", "promptfooconfig.yaml", "--json")
+    status, out, _ = cli("eval", "promptfooconfig.yaml", "--json")
     (made,) = json.loads(out)
     assert status == 4  # a process that ends is no verdict: the row is unfinished
     assert (made["measures"][0]["n"], made["measures"][0]["value"]) == (2, 1.0)
 
 
-def test_without_node_javascript_is_skipped_and_said(config: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_node_javascript_is_skipped_and_said(config: Path, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     config.write_text(
         "prompts: ['{{x}}']\nproviders: [echo, magic:one]\ntests:\n"
         "  - {vars: {x: abc}, assert: [{type: javascript, value: 'output.length > 1'}, {type: contains, value: b}]}\n"
     )
-    status, _, err = run("eval", "promptfooconfig.yaml")
+    status, _, err = cli("eval", "promptfooconfig.yaml")
     assert status == 0
     assert "1 of 2 assertions run, 1 skipped: 1 javascript (it is JavaScript, and node is not installed)" in err
     assert "passed counts the assertions that run" in err
     assert "skipped: promptfooconfig.yaml:2: the provider 'magic:one'" in err
 
 
-def test_tests_and_providers_name_the_prompts_that_they_are_for(config: Path, run: Run) -> None:
+def test_tests_and_providers_name_the_prompts_that_they_are_for(config: Path, cli: Run) -> None:
     config.write_text(
         "prompts: [{raw: 'a {{x}}', label: one}, {raw: 'b {{x}}', label: two}]\n"
         "providers: [echo, {id: echo, label: other, prompts: [two]}]\n"
         "tests:\n  - {vars: {x: 1}}\n  - {vars: {x: 2}, prompts: [one], assert: [{type: contains, value: a}]}\n"
     )
-    status, out, _ = run("eval", "promptfooconfig.yaml", "--json")
+    status, out, _ = cli("eval", "promptfooconfig.yaml", "--json")
     assert status == 0
     assert [one["cases"] for one in json.loads(out)] == [2, 1, 1]
 
@@ -275,21 +261,21 @@ def test_tests_and_providers_name_the_prompts_that_they_are_for(config: Path, ru
         ("{type: similar, value: Paris is in France, provider: 'openai:embedding:x'}", "", 3),
     ],
 )
-def test_each_kind_of_grading_has_its_scale(config: Path, run: Run, assertion: str, verdict: str, status: int) -> None:
+def test_each_kind_of_grading_has_its_scale(config: Path, cli: Run, assertion: str, verdict: str, status: int) -> None:
     with OpenAIServer(verdict) as server:
         config.write_text(
             "prompts: ['{{x}}']\nproviders: [echo]\n"
             f'defaultTest: {{options: {{provider: {{id: "openai:chat:test-model", config: {{apiBaseUrl: "{server.url}"}}}}}}}}\n'
             f"tests: [{{vars: {{x: Paris}}, assert: [{assertion}]}}]\n"
         )
-        found, out, err = run("eval", "promptfooconfig.yaml", "--json")
+        found, out, err = cli("eval", "promptfooconfig.yaml", "--json")
     assert found in (status, 4 if status == 3 else status), (out, err)
     if "Own" in assertion:
         assert "Own: s Paris" in str(server.requests[0])
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="a provider in JavaScript")
-def test_a_provider_in_javascript_is_asked(config: Path, run: Run) -> None:
+def test_a_provider_in_javascript_is_asked(config: Path, cli: Run) -> None:
     (config.parent / "own.mjs").write_text(
         "export default class { constructor(options) { this.mark = options.config.mark; }\n"
         "  async callApi(prompt, context) { console.log('noise'); return { output: [prompt, this.mark, context.vars.x] }; } }\n"
@@ -298,11 +284,11 @@ def test_a_provider_in_javascript_is_asked(config: Path, run: Run) -> None:
         "prompts: ['{{x}}!']\nproviders: [{id: 'file://own.mjs', config: {mark: m}, transform: \"output.join('-')\"}]\n"
         "tests: [{vars: {x: a}, assert: [{type: equals, value: a!-m-a}, {type: equals, value: 'x', transform: \"'x'\"}]}]\n"
     )
-    status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+    status, out, err = cli("eval", "promptfooconfig.yaml", "--json")
     assert status == 0, (out, err)
 
 
-def test_tests_and_vars_that_a_program_makes(config: Path, run: Run) -> None:
+def test_tests_and_vars_that_a_program_makes(config: Path, cli: Run) -> None:
     (config.parent / "make.py").write_text(
         "import pathlib\n"
         "def generate_tests():\n    pathlib.Path('ran').touch()\n"
@@ -310,13 +296,13 @@ def test_tests_and_vars_that_a_program_makes(config: Path, run: Run) -> None:
         "def get_var(name, prompt, others):\n    return {'output': f'{name} of 3'}\n"
     )
     config.write_text("prompts: ['{{x}} {{y}}']\nproviders: [echo]\ntests: file://make.py:generate_tests\n")
-    status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+    status, out, err = cli("eval", "promptfooconfig.yaml", "--json")
     assert status == 0, (out, err)
     assert json.loads(out)[0]["cases"] == 3
     assert err.startswith("this file runs its own Python on this machine, as you\n3 of 3 assertions run")
 
 
-def test_a_folder_that_a_file_names_is_found_from_the_file(config: Path, run: Run) -> None:
+def test_a_folder_that_a_file_names_is_found_from_the_file(config: Path, cli: Run) -> None:
     inner = config.parent / "inner"
     inner.mkdir()
     (inner / "say.py").write_text(PROVIDER)
@@ -326,12 +312,12 @@ def test_a_folder_that_a_file_names_is_found_from_the_file(config: Path, run: Ru
         "prompts: [file://*.txt]\nproviders: ['python:say.py:answer']\n"
         "tests: [{vars: file://cities.yaml, assert: [{type: regex, value: '^[ab] (Rome|Bonn)'}]}]\n"
     )
-    status, out, err = run("eval", "inner/promptfooconfig.yaml", "--json")
+    status, out, err = cli("eval", "inner/promptfooconfig.yaml", "--json")
     assert status == 0, (out, err)
     assert [one["cases"] for one in json.loads(out)] == [2, 2]
 
 
-def test_older_functions_and_parsed_answers(config: Path, run: Run) -> None:
+def test_older_functions_and_parsed_answers(config: Path, cli: Run) -> None:
     with OpenAIServer(
         {"Boston": Answer(calls=[("weather", {"city": "Boston, MA"})]), "": '{"color": "red"}'}
     ) as server:
@@ -344,5 +330,5 @@ def test_older_functions_and_parsed_answers(config: Path, run: Run) -> None:
             "  - vars: {x: an apple}\n    options: {transform: JSON.parse(output)}\n    assert:\n"
             "      - {type: equals, value: red, transform: output.color}\n      - {type: not-is-valid-openai-function-call}\n"
         )
-        status, out, err = run("eval", "promptfooconfig.yaml", "--json")
+        status, out, err = cli("eval", "promptfooconfig.yaml", "--json")
     assert status == 0, (out, err)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afere.cli.main import main
 from afere.data import Row
 from afere.evals import experiment, stats
 from afere.evals.perturb import CHANGES, check_kinds, perturbed
@@ -47,18 +45,6 @@ def noisy(question: str) -> str:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    def run_(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["afere", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(str(ended.value.code or 0)), said.out, said.err
-
-    return run_
-
-
-@pytest.fixture
 def suite(project: Path) -> Path:
     (project / "app.py").write_text(APP)
     (project / "evals").mkdir(exist_ok=True)
@@ -74,8 +60,8 @@ def suite(project: Path) -> Path:
     return project
 
 
-def test_a_target_that_minds_capitals_is_found_and_one_that_does_not_is_left_alone(suite: Path, run: Run) -> None:
-    status, out, err = run(
+def test_a_target_that_minds_capitals_is_found_and_one_that_does_not_is_left_alone(suite: Path, cli: Run) -> None:
+    status, out, err = cli(
         "stability", "brittle", "--changes", "case,spaces,politeness", "--at-least", "0.95", "--json"
     )
     said = json.loads(out)
@@ -88,30 +74,30 @@ def test_a_target_that_minds_capitals_is_found_and_one_that_does_not_is_left_alo
     assert worst["change"] == "case" and worst["outputs"] == ["Paris", "I do not know."]
     assert "CAPITAL" in worst["inputs"][1]["question"]
 
-    status, out, _ = run("stability", "robust", "--changes", "case,spaces", "--at-least", "0.9", "--json")
+    status, out, _ = cli("stability", "robust", "--changes", "case,spaces", "--at-least", "0.9", "--json")
     said = json.loads(out)
     assert status == 0 and said["answer"] == "pass"
     assert not said["worst"] and all(one["beyond"] == 0 for one in said["held"])
 
 
-def test_rows_whose_input_is_keys_of_their_own_are_changed_too(suite: Path, run: Run) -> None:
+def test_rows_whose_input_is_keys_of_their_own_are_changed_too(suite: Path, cli: Run) -> None:
     file = suite / "evals" / "cities.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()]
     file.write_text("".join(json.dumps({"note": "a city", **row.pop("input"), **row}) + "\n" for row in rows))
-    status, out, _ = run("stability", "brittle", "--changes", "case", "--json")
+    status, out, _ = cli("stability", "brittle", "--changes", "case", "--json")
     assert status == 0
     assert {one["cases"] for one in json.loads(out)["held"]} == {30}
     assert "CAPITAL" in json.loads(out)["worst"][0]["inputs"][1]["question"]
 
 
-def test_where_nothing_can_be_changed_nobody_is_asked(suite: Path, run: Run) -> None:
-    status, _, err = run("stability", "brittle", "--changes", "order")
+def test_where_nothing_can_be_changed_nobody_is_asked(suite: Path, cli: Run) -> None:
+    status, _, err = cli("stability", "brittle", "--changes", "order")
     assert status == 2 and "no input can be changed by order" in err
-    assert run("compare", "1", "2")[0] == 2  # no experiment was made
+    assert cli("compare", "1", "2")[0] == 2  # no experiment was made
 
 
-def test_noise_is_not_taken_for_instability(suite: Path, run: Run) -> None:
-    status, out, _ = run(
+def test_noise_is_not_taken_for_instability(suite: Path, cli: Run) -> None:
+    status, out, _ = cli(
         "stability", "noisy", "--changes", "case,spaces", "--repeats", "4", "--at-least", "0.9", "--json"
     )
     said = json.loads(out)
@@ -120,20 +106,20 @@ def test_noise_is_not_taken_for_instability(suite: Path, run: Run) -> None:
     assert status in (0, 3)
 
 
-def test_what_was_found_can_be_read_again_and_the_same_seed_makes_the_same_rows(suite: Path, run: Run) -> None:
-    first = json.loads(run("stability", "brittle", "--changes", "typos,order", "--json")[1])
-    again = json.loads(run("stability", first["experiment"], "--json")[1])
+def test_what_was_found_can_be_read_again_and_the_same_seed_makes_the_same_rows(suite: Path, cli: Run) -> None:
+    first = json.loads(cli("stability", "brittle", "--changes", "typos,order", "--json")[1])
+    again = json.loads(cli("stability", first["experiment"], "--json")[1])
     assert again["held"] == first["held"]
     made = [
-        json.loads(run("stability", "brittle", "--changes", "typos", "--seed", seed, "--json")[1]) for seed in "554"
+        json.loads(cli("stability", "brittle", "--changes", "typos", "--seed", seed, "--json")[1]) for seed in "554"
     ]
     hashes = [experiment(one["experiment"]).content["dataset"] for one in made]
     assert hashes[0] == hashes[1] != hashes[2]
     assert {one["change"] for one in first["held"]} == {"typos"}  # there is nothing to reorder
 
 
-def test_a_person_reads_a_table_with_both_answers(suite: Path, run: Run) -> None:
-    status, out, err = run("stability", "brittle", "--changes", "case")
+def test_a_person_reads_a_table_with_both_answers(suite: Path, cli: Run) -> None:
+    status, out, err = cli("stability", "brittle", "--changes", "case")
     assert status == 0
     assert re.search(r"case\s+exact\s+[\d.]+\s+0", out), out
     assert "case moved exact" in out and "I do not know." in out
@@ -149,31 +135,31 @@ def test_a_person_reads_a_table_with_both_answers(suite: Path, run: Run) -> None
         (("--changes", ","), "name at least one"),
     ],
 )
-def test_a_wrong_change_is_named(suite: Path, run: Run, words: tuple[str, ...], said: str) -> None:
-    status, _, err = run("stability", "brittle", *words)
+def test_a_wrong_change_is_named(suite: Path, cli: Run, words: tuple[str, ...], said: str) -> None:
+    status, _, err = cli("stability", "brittle", *words)
     assert status == 2 and said in err
 
 
-def test_an_experiment_of_plain_rows_says_what_to_run(suite: Path, run: Run) -> None:
-    made = json.loads(run("eval", "brittle", "--json")[1])
-    status, _, err = run("stability", made["ref"])
+def test_an_experiment_of_plain_rows_says_what_to_run(suite: Path, cli: Run) -> None:
+    made = json.loads(cli("eval", "brittle", "--json")[1])
+    status, _, err = cli("stability", made["ref"])
     assert status == 2 and "afere stability SUITE" in err
 
 
-def test_a_paraphrase_is_written_once_and_kept_as_a_row(suite: Path, run: Run) -> None:
+def test_a_paraphrase_is_written_once_and_kept_as_a_row(suite: Path, cli: Run) -> None:
     with OpenAIServer("Name the seat of government, please.") as server:
         words = ("stability", "brittle", "--changes", "paraphrase", "--model", server.name, "--json")
-        first = json.loads(run(*words)[1])
+        first = json.loads(cli(*words)[1])
         calls = len(server.requests)
-        again = json.loads(run(*words)[1])
+        again = json.loads(cli(*words)[1])
         assert calls == 30 == len(server.requests)
     assert first["held"] == again["held"]
     assert first["worst"][0]["inputs"][1]["question"] == "Name the seat of government, please."
 
 
-def test_a_dry_run_asks_nobody(suite: Path, run: Run) -> None:
+def test_a_dry_run_asks_nobody(suite: Path, cli: Run) -> None:
     with OpenAIServer("x") as server:
-        status, out, err = run(
+        status, out, err = cli(
             "stability", "brittle", "--changes", "case,paraphrase", "--model", server.name, "--dry-run", "--json"
         )
         assert not server.requests
