@@ -19,6 +19,7 @@ from afere.base.actor import Actor
 from afere.base.errors import Refused
 from afere.data import Dataset
 from afere.data.editing import Edit, edit
+from afere.net import Call, send
 from afere.store import Session
 
 NASTY = "<img src=x onerror=alert(1)></textarea><script>alert(2)</script> {{ 7 * 7 }}"
@@ -94,10 +95,17 @@ def test_a_form_sent_empty_keeps_no_row(qa: Fresh) -> None:
     post = f"{url}/datasets/qa/rows"
     status, _, page = form(post, do="save", base=1, input_dot_question=" ", expected="", tags="edge", why="by mistake")
     assert status == 422
-    assert "The row is empty: write what is asked" in page
+    assert "input: missing" in page
     assert session.get("dataset:qa").version == 1
-    # to be silent may be the case itself, when it is said what is right
-    assert form(post, do="save", base=1, input_dot_question="", expected="Ask me.", why="silence")[0] == 303
+
+
+def test_a_very_long_row_is_cut_in_the_list_and_whole_on_its_page(qa: Fresh) -> None:
+    url, _ = qa
+    text = "long " * 20_000
+    form(f"{url}/datasets/qa/rows", do="save", base=1, id="e-1", input_dot_question=text, expected="x", why="w")
+    pages = [send(Call("GET", f"{url}/datasets/qa/2{path}")).body.decode() for path in ("", "/rows/e-1")]
+    assert "98,000 characters more" in pages[0] and len(pages[0]) < 60_000
+    assert text in pages[1]
 
 
 def test_a_weight_that_is_no_number_is_said_at_its_field(qa: Fresh) -> None:

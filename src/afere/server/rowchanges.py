@@ -154,23 +154,11 @@ def _asked(session: Session, name: str, form: _Form) -> Edit:
             return Edit(base, why, [("this row", _one(session, name, base, given, free))], any_shape=free)
 
 
-def _is_blank(row: Mapping[str, Json]) -> bool:
-    """Whether a new row says nothing, so that it was sent by mistake."""
-    asked = row.get("input")
-    return (
-        "expected" not in row
-        and isinstance(asked, dict)
-        and all(one is None or (isinstance(one, str) and not one.strip()) for one in asked.values())
-    )
-
-
 def _one(session: Session, name: str, base: int, given: Mapping[str, str], free: bool) -> dict[str, Json]:
     """The row that a form holds, checked field by field."""
     row, wrong = rows.row_of(given)
     if given.get("id"):
         row["id"] = given["id"]
-    elif not wrong and _is_blank(row):
-        raise BadData("The row is empty: write what is asked, or what is expected.")
     if not wrong:
         schema = None if free or not base else Dataset(session.get(f"dataset:{name}@{base}"), session).schema
         try:
