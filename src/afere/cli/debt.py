@@ -153,9 +153,11 @@ def _draw(console: Console, looked: Trend, new: list[Finding] | None, everything
 
 
 def _cost(finding: Finding) -> str:
+    from afere.server.words import money
+
     cost = finding.cost
     parts = [
         f"{cost.calls:,} call{'s' * (cost.calls != 1)}" if cost.calls else "", f"{cost.failures:,} failed" if cost.failures else "",
-        f"{cost.tokens:,} tokens" if cost.tokens else "", f"${cost.usd:,.2f}" if cost.usd else "",
+        f"{cost.tokens:,} tokens" if cost.tokens else "", money(cost.usd) if cost.usd else "",
     ]  # fmt: skip
     return ", ".join(part for part in parts if part)
