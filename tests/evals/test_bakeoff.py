@@ -370,6 +370,16 @@ def test_the_budget_holds_for_all_models_together_and_resume_goes_on(
     assert record(out)["recommendation"]["names"] == ["big"]
 
 
+def test_what_was_scored_otherwise_is_not_gone_on_with(suite: Path, cli: Run, server: OpenAIServer) -> None:
+    words = ("bakeoff", "qa", "--models", "mid", "--json")
+    assert cli(*words, "--max-cost", "0.001")[0] == 4
+    file = suite / "evals/qa.yaml"
+    file.write_text(file.read_text().replace("[exact]", "[f1]"))
+    status, out, _ = cli(*words, "--resume")
+    cells = by_label(record(out))
+    assert status == 0 and [number(cell, "f1")["n"] for cell in cells.values()] == [40, 40]
+
+
 def test_the_cost_of_all_is_said_first_and_a_dry_run_asks_nothing(suite: Path, cli: Run, server: OpenAIServer) -> None:
     found = record(cli("bakeoff", "qa", "--models", "mid,free", "--require", "cost=9", "--dry-run", "--json")[1])
     assert [cell["calls"] for cell in found["cells"]] == [[40, 40], [40, 40]]

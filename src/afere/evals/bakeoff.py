@@ -169,7 +169,9 @@ class Bakeoff:
                 cast("Checked", model).check()
 
     def _job(self, resume: bool) -> Job:
-        key = digest_of([self.data.hash, self.repeats, [one.key for one in self.running]])
+        scorers: list[Json] = [[one.name, one.content] for one in self.suite.scorers]
+        cells: list[Json] = [one.key for one in self.running]
+        key = digest_of([self.data.hash, self.repeats, self.suite.turns, scorers, cells])
         job = self.session.job(KIND, key, total=len(self.running))
         if not resume and job.items():
             job.end("done")
