@@ -174,7 +174,8 @@ def _written(value: Json) -> str:
 def row_of(given: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, str]]:
     """What a form says of a row, and what is wrong with its fields, by the control's name.
 
-    Without an `id` the row is new: keys of its own that were left empty are absent, so that one that all rows have is missed.
+    Without an `id` the row is new: keys of its own that were left empty are absent, so that one that all rows have is missed,
+    and so is an input in which nothing was written.
     """
     row: dict[str, Any] = {}
     wrong: dict[str, str] = {}
@@ -195,7 +196,14 @@ def row_of(given: Mapping[str, str]) -> tuple[dict[str, Json], dict[str, str]]:
             (row.setdefault("metadata", {}) if inner in FIELDS else row)[inner] = value
         elif value is not None:
             row[field] = value
+    said = row.get("input")
+    if is_new and isinstance(said, dict) and not any(map(_is_said, cast("dict[str, Json]", said).values())):
+        del row["input"]
     return row, wrong
+
+
+def _is_said(value: Json) -> bool:
+    return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
 def _value(field: str, text: str, *, is_json: bool) -> Json:
