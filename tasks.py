@@ -4,6 +4,7 @@ python tasks.py lint      ruff: style and format
 python tasks.py types     pyright: strict
 python tasks.py layers    import-linter: imports point down
 python tasks.py test      pytest: everything, docs and browser included
+python tasks.py explore   the property tests (Hypothesis) with examples never seen before
 python tasks.py budgets   size of the install, import time, longest files and functions
 python tasks.py fix       let ruff mend what it can
 python tasks.py lock      write requirements/dev.txt anew (needs uv)
@@ -24,6 +25,7 @@ TASKS: dict[str, list[list[str]]] = {
     "types": [[f"{BIN}/pyright", "--pythonpath", sys.executable, "--pythonversion", f"3.{sys.version_info.minor}"]],
     "layers": [[f"{BIN}/lint-imports", "--no-cache"]],
     "test": [[sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadgroup"]],
+    "explore": [[sys.executable, "-m", "pytest", "-n", "auto", "--hypothesis-profile=explore", "-m", "hypothesis"]],
     "budgets": [[sys.executable, "tools/budgets.py"]],
     "fix": [[f"{BIN}/ruff", "check", "--fix"], [f"{BIN}/ruff", "format"]],
     "lock": [
