@@ -16,8 +16,12 @@ def now_ns() -> int:
 def rfc3339(ns: int) -> str:
     """`2026-11-22T14:32:07.123456Z` for nanoseconds since 1970."""
     seconds, rest = divmod(ns, 1_000_000_000)
-    stamp = datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
-    return f"{stamp}.{rest // 1000:06d}Z"
+    return f"{_second(seconds)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(number: int) -> str:
+    return datetime.fromtimestamp(number, UTC).isoformat()[:19]
 
 
 def today(ns: int) -> str:

@@ -29,7 +29,7 @@ class Database:
 
     `migrations[n]` takes the schema from version n to n + 1 (`PRAGMA user_version`) with single statements; it runs in
     one exclusive transaction with the others. `synchronous` is SQLite's: FULL survives a power cut, NORMAL a killed process.
-    `cache_pages`: of each connection. `before` and `after` are told of the file around its first opening, which may make it.
+    `cache_pages`: of each connection, which is a `connection`: one may know SQL functions of its own. `before` and `after` are told of the file around its first opening, which may make it.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Database:
         synchronous: Literal["FULL", "NORMAL", "OFF"] = "FULL",
         checkpoint_pages: int = 1000,
         cache_pages: int = 500,
+        connection: type[sqlite3.Connection] = sqlite3.Connection,
         before: Callable[[Path], None] = lambda _: None,
         after: Callable[[Path], None] = lambda _: None,
     ) -> None:
@@ -50,6 +51,7 @@ class Database:
         self._checkpoint_pages = checkpoint_pages
         self._cache_pages = cache_pages
         self._before, self._after = before, after
+        self._class = connection
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         self._ready = False
@@ -196,7 +198,7 @@ class Database:
             return self._connect_to_read()
         if not self._ready:
             self._before(self.file)
-        connection = _open(self.file, "mode=rwc")
+        connection = _open(self.file, "mode=rwc", self._class)
         try:
             _use_wal(connection)
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
@@ -216,7 +218,8 @@ class Database:
             raise StoreFailed(_read_only(self.file))
         log = self.file.with_name(self.file.name + "-wal")
         # Without a log nobody writes, and SQLite can read where it may not even create its shared memory file.
-        connection = _open(self.file, "mode=ro" if log.exists() and log.stat().st_size else "immutable=1")
+        mode = "mode=ro" if log.exists() and log.stat().st_size else "immutable=1"
+        connection = _open(self.file, mode, self._class)
         try:
             version = self._check_version(connection)
         except BaseException:
@@ -302,13 +305,14 @@ def _close_all(connections: list[sqlite3.Connection]) -> None:
             connections.pop().close()
 
 
-def _open(file: Path, mode: str) -> sqlite3.Connection:
+def _open(file: Path, mode: str, factory: type[sqlite3.Connection]) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{quote(str(file))}?{mode}",
         uri=True,
         timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
+        factory=factory,
     )
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA foreign_keys=ON")

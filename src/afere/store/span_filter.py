@@ -7,18 +7,14 @@ import re
 import sqlite3
 import time
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from afere.base.clock import from_rfc3339
 from afere.base.errors import BadInput
 from afere.base.filter import Term
-from afere.base.span import summed
 from afere.store import span_docs, span_labels
-from afere.store.span_chunks import Chunks
 from afere.store.span_docs import Docs
 from afere.store.span_rollup import HOUR, MANY, SAID, names_are_whole
-from afere.store.span_rollup import register as register_buckets
-from afere.store.span_texts import says as says_words
 from afere.store.span_texts import tokens
 
 # In a list of traces these are asked of the first span, the sums of the whole trace, all others of any of its spans.
@@ -305,43 +301,3 @@ def _glob(term: Term) -> str:
     """SQLite's GLOB pattern in which only our `*` is special."""
     text = re.sub(r"[\[?]", lambda m: f"[{m.group()}]", term.value)
     return text if not term.quoted else text.replace("*", "[*]")
-
-
-def register(connection: sqlite3.Connection) -> Chunks:
-    """Teach the connection what SQL does not know: attributes inside chunks, sums of a trace, buckets of latency."""
-    chunks = Chunks(connection)
-
-    def attribute(chunk: int, line: int, key: str) -> str | int | float | None:
-        value = cast("object", chunks.attributes(chunk, line).get(key))
-        if isinstance(value, bool):
-            return "true" if value else "false"
-        return value if isinstance(value, str | int | float) else None
-
-    def says(chunk: int, line: int, words: str, prefix: int) -> bool:
-        return says_words(chunks.texts(chunk, line), words.split(), prefix=bool(prefix))
-
-    connection.create_function("attribute", 3, attribute)
-    connection.create_function("says", 4, says)
-    connection.create_aggregate("trace_sum", 6, cast("Any", _TraceSum))
-    register_buckets(connection)
-    return chunks
-
-
-class _TraceSum:
-    """The sum over a trace's calls, by the same rule as `Trace.totals`."""
-
-    def __init__(self) -> None:
-        self._field = ""
-        self._rows: list[Any] = []
-
-    def step(self, field: str, *row: Any) -> None:
-        self._field = field
-        span_id, parent, given, made, cost = row
-        self._rows.append((span_id, parent, given, made, None, None, cost))
-
-    def finalize(self) -> float | None:
-        sums = summed(self._rows)
-        if self._field == "tokens":
-            known = [count for count in (sums.input_tokens, sums.output_tokens) if count is not None]
-            return sum(known) if known else None
-        return getattr(sums, self._field)

@@ -105,7 +105,6 @@ class Shares:
         self._cells: _Cells = {}
         self._taken = False
         self._full = False
-        register(connection)
 
     def add(self, where: str, values: Sequence[Any]) -> None:
         """Count the spans that these conditions on `s` hold for."""

@@ -12,9 +12,10 @@ from typing import Any, cast
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
 from afere.base.filter import Term
-from afere.store.span_filter import Where, register, row_condition, time_of
+from afere.store.span_filter import Where, row_condition, time_of
 from afere.store.span_rollup import COUNTED, HOUR, MANY, SAID, SHARE, names_are_whole
-from afere.store.span_sums import bytes_of
+from afere.store.span_sql import chunks_of
+from afere.store.span_sums import OF_TRACES, given
 
 _COLUMNS = (
     "model", "response_model", "name", "kind", "status", "provider", "user", "session", "environment", "chain",
@@ -34,7 +35,7 @@ def statistics(
     """See `SpanStore.stats`."""
     for name in by:
         _check(name)
-    register(connection)
+    chunks_of(connection)
     asked = {*by, *(term.field for term in terms)}
     counted = asked <= _COUNTED_BY | {"hour", "day", "since", "before"} and (
         not asked & MANY or names_are_whole(connection, project)
@@ -74,12 +75,11 @@ def among(
         return {}
     wanted = ", ".join(f"{_group(name, f's.start / {HOUR}', 's')} AS {name}" for name in fields)
     sql = (
-        f"SELECT DISTINCT trace, {', '.join(fields)} FROM (SELECT j.key AS trace, {wanted} FROM json_each(?) AS j"  # noqa: S608  names of our own columns
-        f" CROSS JOIN spans AS s INDEXED BY spans_identity ON s.project = ? AND s.trace_id = {bytes_of(connection, 'j.value')} LIMIT ?)"
+        f"SELECT DISTINCT trace, {', '.join(fields)} FROM (SELECT j.value AS trace, {wanted} FROM {OF_TRACES} LIMIT ?)"  # noqa: S608  names of our own columns
     )
     seen: set[tuple[int, str, object]] = set()
     found: dict[str, dict[str, int]] = {name: {} for name in fields}
-    for trace, *values in connection.execute(sql, (json.dumps(list(dict.fromkeys(trace_ids))), project, _LOOKED)):
+    for trace, *values in connection.execute(sql, (*given(list(dict.fromkeys(trace_ids)), project), _LOOKED)):
         for name, value in zip(fields, values, strict=True):
             if value is not None and (trace, name, value) not in seen:
                 seen.add((trace, name, value))

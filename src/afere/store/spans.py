@@ -30,10 +30,11 @@ from afere.store.page import Page, check_limit, read_cursor, write_cursor
 from afere.store.span_archive import Archive
 from afere.store.span_archive import projects as archived_projects
 from afere.store.span_chunks import Chunks
-from afere.store.span_filter import Where, register, sorting
+from afere.store.span_filter import Where, sorting
 from afere.store.span_layout import MIGRATIONS
 from afere.store.span_list import Listing, Run, runs
 from afere.store.span_rows import ENTRY, OUTLINE, UNDER, Entry, outlined, preview, read_row
+from afere.store.span_sql import Taught, chunks_of
 from afere.store.span_stats import among, facets, period, statistics
 from afere.store.span_sums import Sums
 from afere.store.span_ties import Ran
@@ -73,7 +74,7 @@ class SpanStore:
         self._sums = Sums()
         whole = Database(
             self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES, cache_pages=_CACHE_PAGES,
-            before=span_mark.look, after=span_mark.note,
+            before=span_mark.look, after=span_mark.note, connection=Taught,
         )  # fmt: skip
         self._database = Limited(whole, actor, project, writing="ingest")
 
@@ -170,7 +171,7 @@ class SpanStore:
         terms, key = parse_filter(filter).terms, sorting(sort, roots=roots)
         after = read_cursor(cursor, 2 if cursor is None else min(max(cursor.count("-") + 1, 2), 3))
         with self._database.read() as connection:
-            chunks = register(connection)
+            chunks = chunks_of(connection)
             where = Where(connection, self.project, roots=roots, leading=terms if sort == "start" else ())
             for term in terms:
                 where.ask(term)
@@ -182,7 +183,7 @@ class SpanStore:
     def runs(self, filter: str = "", *, limit: int = 50_000) -> list[Run]:
         """As `find` lists traces, newest first, but each as no more than its start, seconds, status, session and user."""
         with self._database.read() as connection:
-            register(connection)
+            chunks_of(connection)
             where = Where(connection, self.project, roots=True)
             for term in parse_filter(filter).terms:
                 where.ask(term)

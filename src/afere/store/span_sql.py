@@ -1,0 +1,59 @@
+"""What SQLite does not know and our SQL asks for: attributes and texts inside chunks, sums of a trace, buckets of latency."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, cast
+
+from afere.base.span import summed
+from afere.store import span_rollup
+from afere.store.span_chunks import Chunks
+from afere.store.span_texts import says
+
+
+class Taught(sqlite3.Connection):
+    """A connection that knows it. It is taught once: each lesson makes SQLite prepare all its statements anew."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.chunks = Chunks(self)
+        self.create_function("attribute", 3, self._attribute)
+        self.create_function("says", 4, self._says)
+        self.create_aggregate("trace_sum", 6, cast("Any", _TraceSum))
+        span_rollup.register(self)
+
+    def _attribute(self, chunk: int, line: int, key: str) -> str | int | float | None:
+        value = cast("object", self.chunks.attributes(chunk, line).get(key))
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        return value if isinstance(value, str | int | float) else None
+
+    def _says(self, chunk: int, line: int, words: str, prefix: int) -> bool:
+        return says(self.chunks.texts(chunk, line), words.split(), prefix=bool(prefix))
+
+
+def chunks_of(connection: sqlite3.Connection) -> Chunks:
+    """The chunks that these functions read in this block, none unpacked yet: an earlier block may have seen another state."""
+    taught = cast("Taught", connection)
+    taught.chunks = Chunks(taught)
+    return taught.chunks
+
+
+class _TraceSum:
+    """The sum over a trace's calls, by the same rule as `Trace.totals`."""
+
+    def __init__(self) -> None:
+        self._field = ""
+        self._rows: list[Any] = []
+
+    def step(self, field: str, *row: Any) -> None:
+        self._field = field
+        span_id, parent, given, made, cost = row
+        self._rows.append((span_id, parent, given, made, None, None, cost))
+
+    def finalize(self) -> float | None:
+        sums = summed(self._rows)
+        if self._field == "tokens":
+            known = [count for count in (sums.input_tokens, sums.output_tokens) if count is not None]
+            return sum(known) if known else None
+        return getattr(sums, self._field)
