@@ -17,8 +17,8 @@ from afere.data.place import session_of
 from afere.evals import find_suite, perform, read_suite
 from afere.evals.bakeoff import Bakeoff
 from afere.evals.grid import Cell
+from afere.evals.plan import Plan
 from afere.evals.steady import stability_plan
-from afere.evals.work import Plan
 
 ROWS = [
     {"id": "c-1", "input": {"messages": [

@@ -23,7 +23,8 @@ from afere.base.artifact import Artifact, check_name
 from afere.base.errors import BadInput
 from afere.base.project import Project, find_project
 from afere.base.span import Trace
-from afere.chains.component import generation, in_place, stillness
+from afere.chains.component import generation
+from afere.chains.standing import in_place, stillness
 from afere.data.place import session_of
 from afere.store import Session
 from afere.tracing import Collected, LiveSpan, collecting, current, trace

@@ -7,36 +7,29 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from opentelemetry import context as otel
-
-from afere.base.artifact import Artifact, Ref, Use, identity, parse_ref, short
+from afere.base.artifact import Artifact, Ref, parse_ref
 from afere.base.canonical import Json
-from afere.base.errors import AfereError, BadPrompt, BadReference, ModelFailed, WorldFailed
+from afere.base.errors import AfereError, BadPrompt, ModelFailed, WorldFailed
 from afere.base.message import Message, ToolSpec
 from afere.base.project import Project
 from afere.base.steps import Steps, adrive, drive
 from afere.chains.calls import CACHED, answer
-from afere.chains.fetching import REFRESH, Fetcher, Found, found_by, packaged
-from afere.chains.prompt import FOREIGN, Prompt, load_prompt, stored_prompt
+from afere.chains.fetching import REFRESH, Fetcher, Found, found_by
+from afere.chains.prompt import Prompt, load_prompt, stored_prompt
+from afere.chains.ready import Ready, unkept
 from afere.chains.recorded import reply_of
-from afere.chains.template import nearest
+from afere.chains.standing import stillness, swapped
 from afere.chains.tool import specs
-from afere.chains.variant import Variant, variant, variant_of
-from afere.data.place import calling_project, session_of, shown
-from afere.models import Model, Reply, Request, Stream, resolve
+from afere.chains.variant import Variant, variant_of
+from afere.data.place import session_of, shown
+from afere.models import Reply, Request, Stream, resolve
 from afere.store import Session
 from afere.tracing import LiveSpan, played, span, start
-from afere.tracing.scope import holding
 
 _log = logging.getLogger("afere")
-_FILES = (".md", ".txt", ".jinja", ".j2", *FOREIGN)
-_SWAPPED = otel.create_key("afere-swapped-components")
-_STILL = otel.create_key("afere-files-stand-still")
 _FRESH = 1.0  # seconds for which a reference is not looked up again
 
 
@@ -55,50 +48,6 @@ def generation() -> int:
     for component in components:
         component._refresh()
     return _count.edits
-
-
-@dataclass
-class Ready:
-    """All that one state of a component calls with: its files as they are now, its model found, its tools described."""
-
-    origin: str  # where the prompt stands: a file of the project, or a reference
-    prompt: Prompt
-    model: Model
-    model_name: str
-    parameters: Mapping[str, Json]
-    tools: tuple[ToolSpec, ...]
-    kept: dict[tuple[str, str], tuple[Artifact, Artifact]] = field(
-        default_factory=dict[tuple[str, str], tuple[Artifact, Artifact]]
-    )
-    said: tuple[object, list[tuple[str, str]]] = (None, [])  # references and hashes, and the `still` in which they hold
-    source: str | None = None  # of a fetched prompt: store, disk or file
-    putting: threading.Thread | None = None
-
-    @property
-    def content(self) -> dict[str, Json]:
-        """What the artifact `component:NAME` holds, beside its edge to the prompt."""
-        return {"model": self.model_name, "parameters": dict(self.parameters)}
-
-    def put(self, session: Session) -> tuple[Artifact, Artifact]:
-        """The versions of the prompt and of the component; made when there is none with this content."""
-        place = (str(session.folder), session.project)
-        if place not in self.kept:
-            name, why = self.prompt.name, f"first run from {self.origin}"
-            prompt = session.put("prompt", name, self.prompt.content, why=why)
-            uses = [Use("prompt", prompt.ref, prompt.hash)]
-            self.kept[place] = (prompt, session.put("component", name, self.content, uses=uses, why=why))
-        return self.kept[place]
-
-    def hashes(self) -> tuple[str, str]:
-        """The identities of prompt and component, without a store."""
-        name = self.prompt.name
-        prompt = identity("prompt", name, self.prompt.content, None, ())
-        return prompt, identity("component", name, self.content, None, [Use("prompt", "", prompt)])
-
-    def request(self, values: Mapping[str, Json], more: tuple[Message, ...] = ()) -> Request:
-        """What is sent for these checked inputs, with `more` turns after them."""
-        messages = (*self.prompt.render(values), *more)
-        return Request(messages, self.parameters, self.tools, self.prompt.output)
 
 
 class Component:
@@ -300,13 +249,13 @@ class Component:
         if self._fetcher is not None:
             return self._used_meanwhile(ready)
         try:
-            now = otel.get_value(_STILL)
+            now = stillness()
             if now is None or ready.said[0] is not now:
                 ready.said = now, [(it.ref, it.hash) for it in ready.put(session_of(self.project))]
             return ready.said[1]
         except (AfereError, OSError) as problem:
             _log.warning("%s: its version could not be kept: %s", self.name, problem)
-            return _unkept(ready)
+            return unkept(ready)
 
     def _used_meanwhile(self, ready: Ready) -> list[tuple[str, str]]:
         """As `_used`, without waiting for the store: it is told beside the call, and once."""
@@ -320,10 +269,10 @@ class Component:
         if ready.putting is None:
             ready.putting = threading.Thread(target=put, name=f"afere keeps {self.name}", daemon=True)
             ready.putting.start()
-        return ready.said[1] or _unkept(ready)
+        return ready.said[1] or unkept(ready)
 
     def _refresh(self) -> None:
-        now = otel.get_value(_STILL)
+        now = stillness()
         if now is not None and now is self._seen:
             return
         self._look()
@@ -401,44 +350,6 @@ class Component:
         return f"<component {self.name!r} from {self._source}>"
 
 
-def prompt(
-    source: str | Path, *, model: str | None = None, fallback: str | Path | None = None, refresh: float = REFRESH,
-    **parameters: Json,
-) -> Component:  # fmt: skip
-    """A component from a prompt file (a path in the project of the calling module) or from a reference such as
-    `answer@production`. The model is the argument, else that of the file, else the one named like the prompt under
-    `models:` of afere.yaml.
-
-    With `fallback`, a packaged prompt file, a reference never fails and never waits long: it is looked up beside the calls,
-    again after `refresh` seconds; while the store is away, the version known last is used, else the file.
-    """
-    return component_of(
-        source, calling_project(), model=model, parameters=parameters, fallback=fallback, refresh=refresh
-    )
-
-
-def component_of(
-    source: str | Path, project: Project, *, model: str | None = None, parameters: Mapping[str, Json] | None = None,
-    fallback: str | Path | None = None, refresh: float = REFRESH,
-) -> Component:  # fmt: skip
-    """Like `prompt`, in a project that is known."""
-    if isinstance(source, Path) or "/" in source or "\\" in source or source.endswith(_FILES):
-        if fallback is not None:
-            raise BadPrompt(f"fallback= is for a reference such as 'answer@production'; {str(source)!r} is a file.")
-        path = project.path(source)
-        if not path.is_file():
-            raise BadPrompt(_no_file(path, project))
-        return Component(path, project, model=model, parameters=parameters)
-    try:
-        ref = parse_ref(source)
-    except BadReference:
-        raise BadPrompt(
-            f"{source!r} is neither a prompt file (prompts/answer.md) nor a reference (answer@production, component:answer@2)."
-        ) from None
-    file = packaged(fallback, project) if fallback is not None else None
-    return Component(ref, project, model=model, parameters=parameters, fallback=file, refresh=refresh)
-
-
 def version_of(artifact: Artifact, project: Project, model: str, parameters: Mapping[str, Json]) -> Component:
     """A component of one kept version of a prompt, which is not looked up again."""
     made = Component(parse_ref(artifact.ref), project, model=model, parameters=parameters)
@@ -450,49 +361,6 @@ def live_components(name: str, project: Project) -> list[Component]:
     """Those of that name that this process has made in the project."""
     with _all_lock:
         return [one for one in _all if one.name == name and one.project.root == project.root]
-
-
-def _no_file(path: Path, project: Project) -> str:
-    """Where a prompt was looked for, and which there are."""
-    here = sorted(str(file.relative_to(project.root)) for file in project.root.glob("prompts/**/*.md"))[:20]
-    wanted = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
-    return (
-        f"There is no prompt file {wanted!r} in project {project.root}.{nearest(wanted, here)} "
-        f"Prompt files there: {', '.join(here) or 'none below prompts/'}."
-    )
-
-
-def still() -> AbstractContextManager[None]:
-    """Inside, prompt files and references are looked at once: what is measured stays the same from first to last."""
-    return holding(_STILL, object())
-
-
-def stillness() -> object:
-    """What is the same in one `still` block, and None outside."""
-    return otel.get_value(_STILL)
-
-
-def swapped() -> Mapping[str, Component]:
-    """The components that a replay put in the place of others here."""
-    return cast("Mapping[str, Component]", otel.get_value(_SWAPPED) or {})
-
-
-def in_place() -> tuple[Mapping[str, Component], Variant | None]:
-    """What stands in the place of components' own here: others, or what they call with. Equal while it is the same."""
-    return swapped(), variant()
-
-
-def swapping(components: Mapping[str, Component]) -> AbstractContextManager[None]:
-    """Let the components of these names be others inside: their prompt, and its model where it names one."""
-    return holding(_SWAPPED, components)
-
-
-def _unkept(ready: Ready) -> list[tuple[str, str]]:
-    """What ran, named by hash, since the store did not say its number yet."""
-    prompt, component = ready.hashes()
-    name = ready.prompt.name
-    known = ready.prompt.file if ready.prompt.file.startswith("prompt:") else f"prompt:{name}~{short(prompt)}"
-    return [(known, prompt), (f"component:{name}~{short(component)}", component)]
 
 
 def _fixed(ref: Ref) -> bool:

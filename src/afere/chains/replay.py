@@ -11,9 +11,11 @@ from afere.base.errors import BadInput, NotFound
 from afere.base.project import Project
 from afere.base.span import Span, Trace
 from afere.chains.chain import Chain, Run, apart, known_chain
-from afere.chains.component import Component, component_of, swapping
+from afere.chains.component import Component
+from afere.chains.declaring import component_of
 from afere.chains.recorded import Record, ReplayStopped
 from afere.chains.resolving import resolve_chain
+from afere.chains.standing import swapping
 from afere.chains.waiting import waited
 from afere.data.place import calling_project, session_of
 from afere.store import Session

@@ -19,9 +19,9 @@ from afere.base.span import totals
 from afere.base.steps import Effect, Steps, adrive, drive
 from afere.chains.calls import CACHED, Memory, with_memory
 from afere.chains.chain import apart
-from afere.chains.component import still
 from afere.chains.ledger import Ledger
 from afere.chains.outcome import Outcome, Progress, Purse
+from afere.chains.standing import still
 from afere.chains.target import Target, as_json, is_world, target_of
 from afere.chains.waiting import background
 from afere.data import Row

@@ -16,10 +16,12 @@ from afere.chains.runner import Purse
 from afere.data import Dataset, Row
 from afere.data import dataset as dataset_of
 from afere.data.place import calling_project, session_of
+from afere.evals import keeping
 from afere.evals.conversing import TURNS, Turns
 from afere.evals.experiment import Experiment
 from afere.evals.forecast import Forecast
 from afere.evals.past import SUBJECT, Wanted, past
+from afere.evals.plan import Plan
 from afere.evals.references import check_words, rules_before
 from afere.evals.results import Result
 from afere.evals.scorers import Judging, named
@@ -27,7 +29,7 @@ from afere.evals.spread import spread
 from afere.evals.stability import stability
 from afere.evals.stopping import SEED
 from afere.evals.subject import importable, subject_of
-from afere.evals.work import Plan, Watch, Work
+from afere.evals.work import Watch, Work
 from afere.tracing import flush
 
 
@@ -142,16 +144,16 @@ def perform(
         work.pool.shutdown(wait=False, cancel_futures=True)
     results = work.results(outcomes)
     costs = [*(one.cost for one in outcomes if one.cost is not None), *work.judging]  # past traces were paid before
-    content = work.content(results, before)
+    content = keeping.content(work, results, before)
     content |= {"seconds": round(time.monotonic() - begun, 3), "cost": sum(costs) if costs else None}
     content["outlook"] = [cast("Json", one.to_json()) for one in work.outlook]
     content["stability"] = [cast("Json", one.to_json()) for one in stability(results)] if plan.repeats > 1 else []
     content["spread"] = [cast("Json", one.to_json()) for one in spread(results)]
     content["stop"] = looked.content(results) if looked else None
     content["from_cache"] = 0 < len(results.runs) == len(work.cached)
-    artifact = work.put(content, results)
+    artifact = keeping.put(work, content, results)
     results = replace(results, ref=artifact.ref, at=artifact.at)
-    work.append(results)
+    keeping.append(work, results)
     if results.complete:
         job.end("done")
     else:

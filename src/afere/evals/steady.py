@@ -32,13 +32,13 @@ from afere.data.place import session_of
 from afere.evals import stats
 from afere.evals.experiment import Experiment
 from afere.evals.perturb import SEED, origin, perturbed
+from afere.evals.plan import Plan
 from afere.evals.results import Result
 from afere.evals.scorers.text import as_text
 from afere.evals.spread import ABOUT_JUDGING
 from afere.evals.stats import Estimate
 from afere.evals.stats.interval import least_half
 from afere.evals.suite import Suite
-from afere.evals.work import Plan
 from afere.models import Model
 from afere.tracing import carry
 

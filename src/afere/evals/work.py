@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -14,13 +14,11 @@ from typing import Any, cast
 from opentelemetry import context as otel
 from opentelemetry.context import Context
 
-from afere.base.artifact import Artifact, Use
-from afere.base.canonical import Json, digest, digest_of
-from afere.base.clock import now_ns, rfc3339
+from afere.base.artifact import Artifact
+from afere.base.canonical import Json, digest_of
 from afere.base.errors import BadData, BadInput
 from afere.base.project import Project
 from afere.base.rule import BUILTIN
-from afere.base.score import Score
 from afere.base.span import Trace
 from afere.base.steps import Steps
 from afere.chains.calls import CACHED, Memory, remembering
@@ -29,27 +27,22 @@ from afere.chains.runner import Outcome, Progress, Purse, each, run_rows
 from afere.data import Dataset, Row
 from afere.data.place import shown
 from afere.data.reading import read_file
-from afere.data.shapes import Told
 from afere.evals import stopping
 from afere.evals.baseline import known_in
-from afere.evals.conversing import Turns, check_roles, conversing
+from afere.evals.conversing import check_roles
 from afere.evals.forecast import Forecast, forecast
-from afere.evals.gate import Missing
 from afere.evals.judge import Judge
 from afere.evals.known import known_from
 from afere.evals.outlook import Outlook, outlook
-from afere.evals.past import SUBJECT, Past, outcome_of
+from afere.evals.past import outcome_of
 from afere.evals.people import compared_with_people
-from afere.evals.recorded import Recording
+from afere.evals.plan import Plan
 from afere.evals.references import reference
-from afere.evals.results import Result, Results, lines, row_digest
+from afere.evals.results import Result, Results, row_digest
 from afere.evals.scorers import Case, Judging, Scored, counted
 from afere.evals.scorers.measured import measured
 from afere.evals.scoring import Quick, Scoring
-from afere.evals.select import KINDS_OF_CASES, rows_where
-from afere.evals.subject import Subject
-from afere.evals.suite import Suite
-from afere.evals.table import measures
+from afere.evals.select import rows_where
 from afere.models import Paces
 from afere.store import Job, Session
 from afere.tracing import context
@@ -63,49 +56,6 @@ _YES, _NO = (True, ""), (False, "")  # one for all cases: there may be a hundred
 _APART = otel.set_value(ABOUT, About(environment=EVALUATION), Context())
 
 Watch = Callable[[str, Progress], None]  # told how far "running" and "scoring" are
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be evaluated, with every name resolved."""
-
-    name: str
-    subject: Subject
-    data: object
-    scorers: tuple[Judging, ...]
-    baseline: Path
-    repeats: int = 1
-    against: str | None = None
-    suite: Suite | None = None
-    stop: stopping.Kind | None = None  # looked at while it runs, and stopped as soon as its rules are decided
-    recorded: Recording | None = None  # answers that are not asked for again
-    shape: Told = None  # how the rows are written, where their keys do not say it
-    past: Past | None = None  # traces that are scored as they are
-    part_of: str | None = None  # the bake-off whose part this is: it goes on with no work but its own
-    turns: Turns | None = None  # rows with messages are asked turn by turn
-
-    @property
-    def asked(self) -> Callable[..., Any] | str | None:
-        """What is called for each row: the subject, turn by turn where the plan has turns. None: nothing is run."""
-        return conversing(run, self.turns) if (run := self.subject.run) is not None and self.turns else run
-
-    @classmethod
-    def of(
-        cls, suite: Suite, *, against: str | None = None, repeats: int | None = None, stop: stopping.Kind | None = None,
-        recorded: Recording | None = None, shape: Told = None, past: Past | None = None,
-    ) -> Plan:  # fmt: skip
-        """A suite's plan, with what the command line says otherwise. The table compares with what the rules compare with."""
-        compared = next((rule.against for rule in suite.gate if rule.against is not None), None)
-        against = against or suite.against or compared
-        if past is not None:
-            return cls(
-                suite.name, SUBJECT, past.data, suite.scorers, suite.baseline, against=against, suite=suite, past=past
-            )
-        return cls(
-            suite.name, suite.subject, suite.data, suite.scorers, suite.baseline, repeats or suite.repeats,
-            against, suite, stop or suite.stop, recorded,
-            shape or suite.shape, turns=suite.turns,
-        )  # fmt: skip
 
 
 class Work:
@@ -366,86 +316,6 @@ class Work:
             runs=runs,
         )
 
-    def content(self, results: Results, before: Mapping[str, str]) -> dict[str, Json]:
-        """What the experiment's artifact says, but for time and cost."""
-        plan = self.plan
-        gate: list[Json] = [str(rule) for rule in plan.suite.gate] if plan.suite else []
-        against = reference(plan.against, results, plan.baseline, self.session, self.project) if plan.against else None
-        compared = against if isinstance(against, Results) else None
-        scorers: dict[str, Json] = {
-            one.name: {
-                "ref": self.kept[one.name].ref,
-                "hash": self.kept[one.name].hash,
-                "kind": one.kind,
-                "better": one.better,
-            }
-            for one in plan.scorers
-        }
-        unfit = sum(map(_is_unfit, results.runs))
-        scorers |= {name: {"ref": None, "hash": "", "kind": "built-in", "better": "lower"} for name in BUILTIN}
-        return {
-            "name": plan.name, "target": list(results.target) if results.target else None,
-            "dataset": list(results.dataset), "scorers": scorers,
-            "names": list(results.scorers), "repeats": plan.repeats,
-            "cases": len({run.row for run in results.runs}), "runs": len(results.runs),
-            "errors": sum(run.scores["errors"][0] is True for run in results.runs),
-            "unfit": unfit, "unfit_why": next((run.error for run in results.runs if _is_unfit(run)), None),
-            "unfinished": sum(run.world for run in results.runs), "complete": results.complete,
-            "against": plan.against, "compared": compared.ref if compared else None,
-            "uncompared": against.why if isinstance(against, Missing) else None,
-            "gate": gate, "baseline": shown(plan.baseline, self.project.root),
-            "measures": [one.to_json() for one in measures(results, compared)], "slices": self._slices(results),
-            "recorded": _recorded_said(plan.recorded), "traces": plan.past.to_json() if plan.past else None, "turns": plan.turns,
-            "findings": [_gone(rule, where, plan.name) for rule, where in before.items() if plan.suite and rule not in gate],
-        }  # fmt: skip
-
-    def _slices(self, results: Results) -> dict[str, Json]:
-        """The table of each slice that the suite names, after those of essential, average and edge cases."""
-        rows = {row.id: row for row in self.data.rows}
-        tagged = {tag for row in rows.values() for tag in row.tags}
-        texts = [f'tag:"{tag}"' for tag in KINDS_OF_CASES if tag in tagged]
-        for wanted in self.plan.suite.slices if self.plan.suite else ():
-            if wanted == "tags":
-                texts += [f'tag:"{tag}"' for tag in sorted(tagged - {*KINDS_OF_CASES})]
-            elif wanted in ("split", "group"):
-                values = {getattr(row, wanted) for row in rows.values()} - {None}
-                texts += [f'{wanted}:"{value}"' for value in sorted(cast("set[str]", values))]
-            else:
-                texts.append(wanted)
-        return {text: [one.to_json() for one in measures(results, rows=rows_where(text, rows))] for text in texts}
-
-    def put(self, content: dict[str, Json], results: Results) -> Artifact:
-        """Keep the experiment, using all of what made it."""
-        uses = [Use("dataset", self.data.ref, self.data.hash)]
-        uses += [Use(f"{one.kind} {name}", one.ref, one.hash) for name, one in self.kept.items()]
-        if results.target is not None and results.target[1]:
-            uses.append(Use("target", *results.target))
-        if self.suite is not None:
-            uses.append(Use("suite", self.suite.ref, self.suite.hash))
-        compared = content["compared"]
-        if isinstance(compared, str) and compared.startswith("experiment:"):
-            uses.append(Use("against", compared, self.session.get(compared).hash))
-        why = f"evaluation of {self.plan.name}"
-        return self.session.put("experiment", None, content, blob=lines(results.runs), uses=uses, why=why)
-
-    def append(self, results: Results) -> None:
-        """Every score of a scorer or judge as a record; built-in measures are in the traces already."""
-        made: list[Score] = []
-        now, by = rfc3339(now_ns()), {name: one.ref for name, one in self.kept.items()}
-        for run in results.runs:
-            target = run.trace or f"{self.data.ref}/{run.row}"
-            about: dict[str, Json] = {"experiment": results.ref, "row": run.row, "repeat": run.repeat}
-            for name, (value, why) in run.scores.items():
-                who = by.get(name) or by.get(name.partition(".")[0])
-                if who is None or (run.world and value is None):
-                    continue
-                id_ = digest(f"{results.ref} {results.at} {run.row} {run.repeat} {name}".encode())[7:39]
-                made.append(Score(target, name, value, who, why, now, id_, about))
-            if len(made) >= 1000:
-                self.session.append(*made)
-                made.clear()
-        self.session.append(*made)
-
 
 def _placed(scorer: Judging, project: Project) -> Judging:
     """A judge as it stands for one evaluation, which looks up its models once: of this project, if it is of none."""
@@ -465,11 +335,6 @@ def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Resu
     )  # fmt: skip
 
 
-def _is_unfit(run: Result) -> bool:
-    """Whether nothing ran, since the row did not fit the target."""
-    return run.error is not None and not run.world and run.scores["errors"][0] is None
-
-
 def _costs(found: Mapping[str, Scored]) -> list[float]:
     """What judging paid, in USD."""
     costs = [one.data.get("cost") for one in found.values()]
@@ -484,16 +349,3 @@ def _from_cache(trace: Trace | None, found: Mapping[str, Scored]) -> bool:
         and all(CACHED in one.attributes for one in calls)
         and not any("cost" in one.data for one in found.values())
     )
-
-
-def _recorded_said(recorded: Recording | None) -> Json:
-    """Which recording the answers were read from, and when they were given; None if they were asked for."""
-    return None if recorded is None else {key: recorded.said.get(key) for key in ("experiment", "at")}
-
-
-def _gone(rule: str, where: str, suite: str) -> Json:
-    return {
-        "rule": "rule-gone", "severity": "warning", "place": f"suite {suite}", "evidence": [where], "since": None,
-        "cost": None, "why": f"the rule `{rule}` of {where} is gone from the suite",
-        "action": "put it back, or accept a new baseline and say why", "accepted": None,
-    }  # fmt: skip

@@ -16,6 +16,7 @@ from afere.base.project import Project
 from afere.chains.template import read_text
 from afere.data import Row
 from afere.data import dataset as dataset_of
+from afere.evals.plan import Plan
 from afere.evals.promptfoo.assertions import Reading
 from afere.evals.promptfoo.cases import Cases
 from afere.evals.promptfoo.files import FILE, Folder
@@ -24,7 +25,6 @@ from afere.evals.promptfoo.programs import ProgramFailed, Programs
 from afere.evals.promptfoo.prompts import Prompt, prompts_of
 from afere.evals.promptfoo.providers import Asked, NoSuchProvider, Place, Provider, provider_of
 from afere.evals.subject import Subject
-from afere.evals.work import Plan
 
 _TOP = (
     "description",
