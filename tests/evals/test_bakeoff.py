@@ -585,3 +585,35 @@ def test_a_slip_in_a_parameter_is_named_without_a_price(suite: Path, cli: Run, s
     assert status == 2
     assert why in err
     assert cli("sweep", "qa", "--set", "our_own=1,2", "--set", "temperature=null,0", "--dry-run")[0] == 0
+
+
+def test_a_sweep_varies_how_many_examples_are_chosen(suite: Path, cli: Run, server: OpenAIServer) -> None:
+    """The model answers rightly only where it was shown the number; each cell says in its spans which rows were shown."""
+    shots = [{"id": f"s-{i}", "input": {"question": f"it is {i}"}, "output": str(i)} for i in range(40)]
+    (suite / "data/shots.jsonl").write_text("".join(json.dumps(row) + "\n" for row in shots))
+    (suite / "prompts/answer.md").write_text(
+        "---\nmodel: small\nexamples: {data: data/shots.jsonl, nearest: 0}\n---\nSay the number: {{question}}"
+    )
+
+    def shown(request: Request) -> Answer:
+        asked = request.messages[-1].text
+        before = [one.text for one in request.messages[:-1]]
+        return Answer(asked.split()[-1] if asked in before else "no idea")
+
+    server.says(shown)
+    status, out, _ = cli("sweep", "qa", "--examples", "0,3", "--json")
+    found = record(out)
+    assert status == 0
+    assert [cell["label"] for cell in found["cells"]] == ["qa (current)", "examples=3"]
+    assert [number(cell, "exact")["value"] for cell in found["cells"]] == [0.0, 1.0]
+    assert found["recommendation"]["names"] == ["examples=3"]
+    assert found["cells"][0]["version"] != found["cells"][1]["version"]
+    with opened(suite) as session:
+        run = json.loads(session.blob(str(session.get(found["cells"][1]["experiment"]).blob)).splitlines()[0])
+        trace = session.spans.trace(run["trace"])
+        assert trace is not None
+        rows = [one["row"] for one in trace.of_kind("llm")[0].attributes["afere.examples"]]
+        assert (len(rows), rows[-1]) == (3, "data/shots.jsonl/s-0")
+    (suite / "prompts/answer.md").write_text("---\nmodel: small\n---\nSay the number: {{question}}")
+    assert "no prompt of answer chooses its examples at each call" in cli("sweep", "qa", "--examples", "3")[2]
+    assert "--examples x: whole numbers from 0 to 100" in cli("sweep", "qa", "--examples", "x")[2]

@@ -11,6 +11,7 @@ from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 
 SPAN_KINDS = ("chain", "agent", "llm", "embedding", "retrieval", "tool", "guard", "judge", "step")
+EXAMPLES = "afere.examples"  # attribute: the examples chosen for a call, {row, likeness} each
 Status = Literal["ok", "error", "running", "paused"]
 
 

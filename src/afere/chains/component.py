@@ -15,9 +15,11 @@ from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadPrompt, ModelFailed, WorldFailed
 from afere.base.message import Message, ToolSpec
 from afere.base.project import Project
+from afere.base.span import EXAMPLES
 from afere.base.steps import Steps, adrive, drive
 from afere.chains.calls import CACHED, answer
 from afere.chains.fetching import REFRESH, Fetcher, Found, found_by
+from afere.chains.nearest import Choosing
 from afere.chains.prompt import Prompt, load_prompt, stored_prompt
 from afere.chains.ready import Ready, unkept
 from afere.chains.recorded import reply_of
@@ -101,7 +103,7 @@ class Component:
         try:
             values = self._begin(live, ready, inputs, ())
             request = ready.request(values)
-            self._describe(live, ready, request)
+            self._describe(live, ready, values, request)
         except BaseException as error:
             live.fail(error)
             live.end()
@@ -166,7 +168,10 @@ class Component:
     def _asked(self) -> Prompt:
         """The prompt that a call here renders."""
         varied = variant_of(self.name)
-        return (varied.prompts.get(self.name) if varied else None) or self.prompt
+        prompt = (varied.prompts.get(self.name) if varied else None) or self.prompt
+        if varied is None or varied.examples is None or self.name not in varied.components:
+            return prompt
+        return prompt.showing(varied.examples)
 
     def _ready_as(self, varied: Variant) -> Ready:
         prompt, known = self._asked, self._varied
@@ -184,11 +189,13 @@ class Component:
             ready = self.ready()
             values = self._begin(live, ready, inputs, more)
             recorded = played("llm", self.name, live.record.input)
+            if ready.prompt.nearest is not None:
+                yield Choosing(lambda: ready.prompt.chosen(values))  # remembered for the request
             request = ready.request(values, more)
             if tools is not None:
                 messages = (*lead, *request.messages)
                 request = Request(messages, request.parameters, tools, output or request.output)
-            self._describe(live, ready, request)
+            self._describe(live, ready, values, request)
             if recorded is not None:
                 reply, cached = reply_of(self.name, recorded, request), False
                 live.set(**{"afere.replayed": True})
@@ -217,8 +224,10 @@ class Component:
             live.set(**{"afere.prompt.source": ready.source, "afere.prompt.fallback": ready.source != "store"})
         return values
 
-    def _describe(self, live: LiveSpan, ready: Ready, request: Request) -> None:
+    def _describe(self, live: LiveSpan, ready: Ready, values: Mapping[str, Json], request: Request) -> None:
         live.record.input_messages = request.said
+        if ready.prompt.nearest is not None:
+            live.set(**{EXAMPLES: [one.to_json() for one in ready.prompt.chosen(values)]})
         live.set(
             **{"gen_ai.prompt.name": ready.prompt.name},
             **{f"gen_ai.request.{k}": v for k, v in request.parameters.items()},

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +19,7 @@ from afere.base.document import Document, check, read_yaml, schema_problem
 from afere.base.errors import BadPrompt, BadReference
 from afere.base.message import Message, message
 from afere.base.project import Project
+from afere.chains.nearest import Chooser, Nearest, Picked
 from afere.chains.template import Section, Template, gather, nearest, read_text, split_roles
 
 FOREIGN = (
@@ -29,6 +30,12 @@ FOREIGN = (
 )  # how files of other tools are named; see chains.shapes
 _SHORT = ("string", "number", "integer", "boolean", "array", "object", "null")
 _SCHEMA: Json = {"type": "object"}
+_PAIR: Json = {
+    "type": "object",
+    "required": ["input", "output"],
+    "additionalProperties": False,
+    "properties": {"input": {"type": ["string", "object"]}, "output": {}, "row": {"type": "string"}},
+}
 
 PROMPT_SCHEMA: dict[str, Json] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -51,19 +58,21 @@ PROMPT_SCHEMA: dict[str, Json] = {
         },
         "output": {"type": "object", "description": "JSON Schema of the answer; none: text"},
         "examples": {
-            "description": "path, dataset ref, or a list of {input, output}: pairs before the last user message",
-            "anyOf": [
-                {"type": "string"},
-                {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "required": ["input", "output"],
-                        "additionalProperties": False,
-                        "properties": {"input": {"type": ["string", "object"]}, "output": {}},
-                    },
+            "description": "path, dataset ref, or a list of {input, output}: pairs before the last user message; "
+            "{data: ..., nearest: N}: at each call the N that are nearest to what is asked",
+            "type": ["string", "array", "object"],
+            "items": _PAIR,
+            "required": ["data", "nearest"],
+            "additionalProperties": False,
+            "properties": {
+                "data": {"type": ["string", "array"], "items": _PAIR},
+                "nearest": {"type": "integer", "minimum": 0, "maximum": 100},
+                "by": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+                "embed": {
+                    "type": "string",
+                    "description": "hash (shared words; unless said), local, or a server's model",
                 },
-            ],
+            },
         },
         "tools": {"type": "array", "items": {"type": "string"}},
     },
@@ -72,13 +81,19 @@ PROMPT_SCHEMA: dict[str, Json] = {
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A pair shown to the model. `input` is the user's text, or values for the last user message."""
+    """A pair shown to the model. `input` is the user's text, or values for the last user message; `row`: where it is from."""
 
     input: str | Mapping[str, Json]
     output: Json
+    row: str = ""
 
     def to_json(self) -> Json:
-        return {"input": self.input if isinstance(self.input, str) else dict(self.input), "output": self.output}
+        said: dict[str, Json] = {"row": self.row} if self.row else {}
+        return {
+            "input": self.input if isinstance(self.input, str) else dict(self.input),
+            "output": self.output,
+            **said,
+        }
 
 
 @dataclass(frozen=True)
@@ -95,6 +110,7 @@ class Prompt:
     inputs: Mapping[str, Mapping[str, Json]] | None = None
     output: Mapping[str, Json] | None = None
     examples: tuple[Example, ...] = ()
+    nearest: Nearest | None = None  # of the examples, those that are shown; None: all
     tools: tuple[str, ...] = ()
     model: str | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
@@ -112,7 +128,8 @@ class Prompt:
         if self.output is not None:
             content["output"] = dict(self.output)
         if self.examples:
-            content["examples"] = [example.to_json() for example in self.examples]
+            pairs: list[Json] = [example.to_json() for example in self.examples]
+            content["examples"] = pairs if self.nearest is None else {"data": pairs, **self.nearest.to_json()}
         if self.tools:
             content["tools"] = list(self.tools)
         if self.template.includes:
@@ -164,27 +181,47 @@ class Prompt:
         if self.examples:
             users = [i for i, said in enumerate(messages) if said.role == "user"]
             place = users[-1] if users else len(messages)
-            messages[place:place] = self.shots
+            chosen = None if self.nearest is None else [self._shot(one.number) for one in self.chosen(values)]
+            messages[place:place] = self.shots if chosen is None else [said for pair in chosen for said in pair]
         return messages
 
     @cached_property
+    def chosen(self) -> Callable[[Mapping[str, Json]], tuple[Picked, ...]]:
+        """Which examples are shown for checked values; none where all of them always are."""
+        return (lambda _: ()) if self.nearest is None else Chooser(self.name, self.examples, self.nearest)
+
+    def showing(self, count: int) -> Prompt:
+        """The same with another number of examples chosen at each call; as it is where none are chosen."""
+        if self.nearest is None or self.nearest.count == count:
+            return self
+        if count not in self._showing:
+            self._showing[count] = replace(self, nearest=replace(self.nearest, count=count))
+        return self._showing[count]
+
+    @cached_property
+    def _showing(self) -> dict[int, Prompt]:
+        return {}
+
+    @cached_property
     def shots(self) -> list[Message]:
-        """The examples as messages; BadPrompt names the one that does not fit the inputs."""
+        """All examples as messages; BadPrompt names the one that does not fit the inputs."""
+        return [said for number in range(len(self.examples)) for said in self._shot(number)]
+
+    def _shot(self, number: int) -> list[Message]:
+        """One example: what is asked, and the answer."""
+        example = self.examples[number]
         users = [i for i, section in enumerate(self.template.sections) if section.role == "user"]
-        shots: list[Message] = []
-        for number, example in enumerate(self.examples, start=1):
-            if isinstance(example.input, str):
-                shots.append(message("user", example.input))
-            elif not users:
-                raise BadPrompt(f"{self.file}: examples need a '# user' message to fill in, and this prompt has none.")
-            else:
-                try:
-                    values = self.values(example.input)
-                    shots += self.template.render(values, only=users[-1])
-                except BadPrompt as problem:
-                    raise BadPrompt(f"{self.file}: example {number}: {problem}") from None
-            shots.append(message("assistant", as_text(example.output)))
-        return shots
+        if isinstance(example.input, str):
+            asked = [message("user", example.input)]
+        elif not users:
+            raise BadPrompt(f"{self.file}: examples need a '# user' message to fill in, and this prompt has none.")
+        else:
+            try:
+                values = self.values(example.input)
+                asked = self.template.render(values, only=users[-1])
+            except BadPrompt as problem:
+                raise BadPrompt(f"{self.file}: example {number + 1}: {problem}") from None
+        return [*asked, message("assistant", as_text(example.output))]
 
     @property
     def changed(self) -> bool:
@@ -213,16 +250,20 @@ def load_prompt(path: Path, project: Project, *, text: str | None = None) -> Pro
     found = gather(sections, file=str(path), roots=roots)
     stamps = [(path, before), *((where, _stamp(where)) for _, where in found.values())]
     examples = fields.get("examples")
-    if isinstance(examples, str):
+    chosen = examples if isinstance(examples, dict) else None
+    source: Json = chosen["data"] if chosen else examples
+    if isinstance(source, str):
         from afere.chains.shots import read_shots
 
         place = document.at(("examples",))
-        examples, sources = read_shots(examples, place, path, project)
+        pairs, sources = read_shots(source, place, path, project, named=chosen is not None)
+        held: dict[str, Json] = {**(chosen or {}), "data": pairs}
+        examples = held if chosen else pairs
         stamps += [(source, _stamp(source)) for source in sources]
     name = fields.get("name")
     return _build(
         str(name) if name is not None else _stem(path), body, document, examples,
-        {key: included for key, (included, _) in found.items()}, first_line=line, files=tuple(stamps),
+        {key: included for key, (included, _) in found.items()}, first_line=line, files=tuple(stamps), project=project,
     )  # fmt: skip
 
 
@@ -262,7 +303,7 @@ def prompt_of(name: str, body: str, *, label: str, **fields: Json) -> Prompt:
 def _build(
     name: str, body: str, document: Document, examples: Json, includes: Mapping[str, str], *,
     first_line: int = 1, files: tuple[tuple[Path, tuple[int, int]], ...] = (),
-    sections: tuple[Section, ...] | None = None,
+    sections: tuple[Section, ...] | None = None, project: Project | None = None,
 ) -> Prompt:  # fmt: skip
     fields, file = cast("dict[str, Any]", document.value or {}), document.file
     try:
@@ -289,11 +330,27 @@ def _build(
                 )
     else:
         _ = template.names  # compiles, so that a broken template is an error now and not at the first call
-    shots = tuple(Example(pair["input"], pair["output"]) for pair in cast("Sequence[Any]", examples or ()))
+    choosing = _nearest(examples, document, tuple(inputs if inputs is not None else template.names), project)
+    held = cast("Sequence[Any]", (examples["data"] if isinstance(examples, dict) else examples) or ())
+    shots = tuple(Example(pair["input"], pair["output"], pair.get("row", "")) for pair in held)
     return Prompt(
-        name, body, template, inputs, output, shots, tuple(fields.get("tools") or ()), fields.get("model"),
+        name, body, template, inputs, output, shots, choosing, tuple(fields.get("tools") or ()), fields.get("model"),
         fields.get("parameters") or {}, fields.get("owner"), fields.get("description"), file, files,
     )  # fmt: skip
+
+
+def _nearest(said: Json, document: Document, inputs: Sequence[str], project: Project | None) -> Nearest | None:
+    """How examples are chosen at each call, where they are."""
+    if not isinstance(said, dict):
+        return None
+    by = tuple(cast("list[str]", said.get("by") or ()))
+    for name in by:
+        if name not in inputs:
+            raise BadPrompt(
+                f"{document.at(('examples',))}: examples: by: {name!r} is no input of this prompt.{nearest(name, inputs)} "
+                f"Its inputs: {', '.join(inputs) or 'none'}."
+            )
+    return Nearest(cast("int", said["nearest"]), by, str(said.get("embed", "hash")), project)
 
 
 def _front_matter(text: str, file: str) -> tuple[Document, str, int]:

@@ -8,13 +8,22 @@ from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadPrompt
 from afere.base.project import Project
 from afere.data.reading import read_file
-from afere.data.rows import Row, RowProblem, read_row
+from afere.data.rows import Row, RowProblem, encode, read_row
 
 
-def read_shots(source: str, place: str, prompt: Path, project: Project) -> tuple[list[Json], list[Path]]:
-    """The pairs of a dataset file (from the project's root, or beside the prompt) or ref, and the files they were read from."""
+def read_shots(
+    source: str, place: str, prompt: Path, project: Project, *, named: bool = False
+) -> tuple[list[Json], list[Path]]:
+    """The pairs of a dataset file (from the project's root, or beside the prompt) or ref, and the files they were read from.
+
+    `named`: each says which row it is (`dataset:shots@3/e-1`, `data/shots.jsonl/e-1`), since not all are shown.
+    """
     rows, files = read_rows(source, f"{place}: examples", prompt.parent, project)
-    return [_pair(row, where) for where, row in rows], files
+    pairs = [_pair(row, where) for where, row in rows]
+    if named:
+        for (where, row), pair in zip(rows, pairs, strict=True):
+            pair["row"] = f"{source if files else where.partition(': row ')[0]}/{row.id or encode(row)[0]}"
+    return list[Json](pairs), files
 
 
 def read_rows(source: str, place: str, beside: Path, project: Project) -> tuple[list[tuple[str, Row]], list[Path]]:
@@ -46,7 +55,7 @@ def _rows(file: Path) -> list[Row]:
     return rows
 
 
-def _pair(row: Row, place: str) -> Json:
+def _pair(row: Row, place: str) -> dict[str, Json]:
     output = row.output if row.output is not None else row.expected
     if not row.input or output is None:
         raise BadPrompt(f"{place}: an example needs an input and an output (or expected).")

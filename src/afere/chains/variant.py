@@ -27,7 +27,8 @@ _AS_IS = object()
 
 @dataclass(eq=False)
 class Variant:
-    """The model and parameters of the `components` of these names, and the `prompts` of others or the same by name.
+    """The model, parameters and number of chosen `examples` of the `components` of these names, and the `prompts` of others
+    or the same by name.
 
     A parameter that is None is not sent. `called` is whether any of them was.
     """
@@ -36,6 +37,7 @@ class Variant:
     model: str | None = None
     parameters: Mapping[str, Json] = field(default_factory=dict[str, Json])
     prompts: Mapping[str, Prompt] = field(default_factory=dict[str, "Prompt"])
+    examples: int | None = None
     called: bool = field(default=False, init=False)
 
 

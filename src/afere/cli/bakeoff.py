@@ -109,14 +109,15 @@ def bakeoff(place: Place, suite: str, *, models: str | None, choice: Choice) -> 
 )
 @click.option("--models", metavar="A,B", help="Models, as of afere bakeoff.")
 @click.option("--prompt", "prompts", multiple=True, metavar="COMPONENT=F,G", help="Prompt files for a component.")
+@click.option("--examples", metavar="N,M", help="How many examples are chosen at each call, such as 0,3.")
 @click.option("--target", "targets", metavar="A,B", help="Other chains or prompt files in the target's place.")
 @_chosen
 @placed
 def sweep(
-    place: Place, suite: str, *, parameters: tuple[str, ...], models: str | None, prompts: tuple[str, ...], targets: str | None,
-    choice: Choice,
+    place: Place, suite: str, *, parameters: tuple[str, ...], models: str | None, prompts: tuple[str, ...], examples: str | None,
+    targets: str | None, choice: Choice,
 ) -> int:  # fmt: skip
-    """Run the cases of SUITE over every combination of parameters, models, prompts and targets, beside what it is now.
+    """Run the cases of SUITE over every combination of parameters, models, prompts, numbers of examples and targets, beside what it is now.
 
     Without options, what its sweep: says. Differences are to the target as it is.
     """
@@ -124,6 +125,7 @@ def sweep(
         "models": _split(models), "targets": _split(targets),
         "parameters": {name: tuple(map(_value, values)) for name, values in _pairs(parameters, "--set")},
         "prompts": {name: tuple(values) for name, values in _pairs(prompts, "--prompt")},
+        "examples": tuple(map(_counted, _split(examples))),
     }  # fmt: skip
     return _run(place, suite, choice, given, only_models=False)
 
@@ -143,6 +145,12 @@ def _pairs(given: Sequence[str], option: str) -> list[tuple[str, list[str]]]:
     return found
 
 
+def _counted(text: str) -> int:
+    if not text.isdecimal() or int(text) > 100:
+        raise BadInput(f"--examples {text}: whole numbers from 0 to 100, such as 0,3.")
+    return int(text)
+
+
 def _value(text: str) -> Json:
     """A number, true, false or null where it reads as one; else the text."""
     try:
@@ -155,7 +163,7 @@ def _asked(said: Sweep, choice: Choice, given: Mapping[str, Any], *, only_models
     """What the suite says, and what the command line says otherwise: if it names anything to try, only that is tried."""
     from afere.evals.sweep import sweep_from
 
-    tried: dict[str, Any] = {"models": (), "parameters": {}, "prompts": {}, "targets": ()}
+    tried: dict[str, Any] = {"models": (), "parameters": {}, "prompts": {}, "examples": (), "targets": ()}
     if any(given.values()):
         said = replace(said, **{**tried, **given})
     elif only_models:

@@ -106,16 +106,19 @@ def _check(suite: Suite, sweep: Sweep) -> None:
         len(sweep.models),
         *map(len, sweep.parameters.values()),
         *map(len, sweep.prompts.values()),
+        len(sweep.examples),
         len(sweep.targets),
     ]
     if not any(tried):
         raise BadInput(
-            f"{suite.name}: nothing is to be tried. Give --models A,B, --set temperature=0,0.7, --prompt answer=FILE,FILE or "
-            "--target A,B, or write sweep: in the suite."
+            f"{suite.name}: nothing is to be tried. Give --models A,B, --set temperature=0,0.7, --prompt answer=FILE,FILE, "
+            "--examples 0,3 or --target A,B, or write sweep: in the suite."
         )
-    if wrong := [name for name in sweep.parameters if name in ("model", "target") or name.startswith("prompt ")]:
+    if wrong := [
+        name for name in sweep.parameters if name in ("model", "target", "examples") or name.startswith("prompt ")
+    ]:
         raise BadInput(
-            f"set: {wrong[0]} is no parameter of a model. Give models, targets and prompts by their own options."
+            f"set: {wrong[0]} is no parameter of a model. Give models, targets, prompts and examples by their own options."
         )
     for name, values in sweep.parameters.items():
         _check_parameter(name, values)
@@ -156,6 +159,8 @@ def _variations(asked: _Asked, subject: Subject) -> list[tuple[dict[str, Json], 
     axes += [[(name, value) for value in values] for name, values in sweep.parameters.items()]
     for name, files in sweep.prompts.items():
         axes.append([(f"prompt {name}", file) for file in files])
+    if sweep.examples:
+        axes.append([("examples", count) for count in sweep.examples])
     if not axes:
         return [({}, None)]
     components = _touched(asked, subject)
@@ -170,7 +175,8 @@ def _variant(asked: _Asked, settings: Mapping[str, Json], components: tuple[str,
         if name.startswith("prompt ")
     }
     parameters = {name: value for name, value in settings.items() if name in asked.sweep.parameters}
-    return Variant(components, cast("str | None", settings.get("model")), parameters, prompts)
+    examples = cast("int | None", settings.get("examples"))
+    return Variant(components, cast("str | None", settings.get("model")), parameters, prompts, examples)
 
 
 def _prompt(asked: _Asked, file: str) -> Any:
@@ -199,16 +205,30 @@ def _touched(asked: _Asked, subject: Subject) -> tuple[str, ...]:
     for name in [*sweep.prompts, *([sweep.component] if sweep.component else [])]:
         if name not in known:
             raise BadInput(f"{subject.name} has no component {name!r}. Its components: {', '.join(names)}.")
+    if sweep.examples:
+        _check_examples(asked, subject, [sweep.component] if sweep.component else names)
     if sweep.component:
         return (sweep.component,)
     if not (sweep.models or sweep.parameters):
-        return ()
+        return tuple(names) if sweep.examples else ()
     if len({_place(model) for model in known.values()}) > 1:
         said = ", ".join(f"{name} ({_named(known[name])})" for name in names)
         raise BadInput(
             f"{subject.name} asks several models: {said}. Say which component is varied: --component {names[0]}"
         )
     return tuple(names)
+
+
+def _check_examples(asked: _Asked, subject: Subject, names: Sequence[str]) -> None:
+    """Whether any of these components, or of the prompts that are tried for them, chooses examples at each call."""
+    run = cast("Any", subject.run)
+    live = [run] if isinstance(run, Component) else [c for name in names for c in live_components(name, run.project)]
+    tried = [_prompt(asked, file) for name in names for file in asked.sweep.prompts.get(name, ())]
+    if not any(prompt.nearest is not None for prompt in [*(one.prompt for one in live), *tried]):
+        raise BadInput(
+            f"examples: no prompt of {', '.join(names)} chooses its examples at each call. Write in it: "
+            "examples: {data: data/shots.jsonl, nearest: 3}"
+        )
 
 
 def _components(subject: Subject, session: Session) -> dict[str, Model]:
@@ -276,6 +296,6 @@ def _text(value: Json) -> str:
 
 def _current_label(cell: Cell, sweep: Sweep) -> str:
     """By its model where only models are tried, else by its target."""
-    only_models = not (sweep.parameters or sweep.prompts or sweep.targets)
+    only_models = not (sweep.parameters or sweep.prompts or sweep.examples or sweep.targets)
     said = cell.facts.model if only_models and cell.facts is not None else cell.subject.name
     return f"{said} (current)"

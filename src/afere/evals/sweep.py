@@ -30,6 +30,12 @@ SWEEP_SCHEMA: dict[str, Json] = {
             "additionalProperties": _TEXTS,
             "description": "prompt files by component, such as {answer: [prompts/short.md, prompts/long.md]}",
         },
+        "examples": {
+            "type": "array",
+            "minItems": 1,
+            "items": {"type": "integer", "minimum": 0, "maximum": 100},
+            "description": "how many examples are chosen at each call, of prompts that choose them (examples: {data: ..., nearest: 3})",
+        },
         "targets": {**cast("dict[str, Json]", _TEXTS), "description": "other chains or prompt files to run in the target's place"},
         "component": {"type": "string", "description": "the component that is varied, where the target has several models"},
         "require": {
@@ -105,6 +111,7 @@ class Sweep:
     models: tuple[str, ...] = ()
     parameters: Mapping[str, tuple[Json, ...]] = field(default_factory=dict[str, "tuple[Json, ...]"])
     prompts: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, "tuple[str, ...]"])
+    examples: tuple[int, ...] = ()
     targets: tuple[str, ...] = ()
     component: str | None = None
     require: Require = field(default_factory=Require)
@@ -116,7 +123,7 @@ class Sweep:
         """As a suite writes it."""
         said: dict[str, Json] = {
             "models": list(self.models), "set": {name: list(values) for name, values in self.parameters.items()},
-            "prompts": {name: list[Json](files) for name, files in self.prompts.items()}, "targets": list(self.targets),
+            "prompts": {name: list[Json](files) for name, files in self.prompts.items()}, "examples": list(self.examples), "targets": list(self.targets),
             "component": self.component, "require": self.require.to_json(), "quality": self.quality, "prefer": self.prefer,
             "margin": self.margin,
         }  # fmt: skip
@@ -136,6 +143,7 @@ def sweep_from(said: Mapping[str, Json]) -> Sweep:
         tuple(cast("list[str]", said.get("models") or [])),
         {name: tuple(values) for name, values in parameters.items()},
         {name: tuple(files) for name, files in prompts.items()},
+        tuple(cast("list[int]", said.get("examples") or [])),
         tuple(cast("list[str]", said.get("targets") or [])),
         cast("str | None", said.get("component")), require, cast("str | None", said.get("quality")),
         cast("Prefer | None", said.get("prefer")), cast("float | None", said.get("margin")),

@@ -19,6 +19,7 @@ from afere.base.artifact import KINDS
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.errors import BadReference, NotFound
+from afere.base.span import EXAMPLES
 from afere.evals.references import results_of
 from afere.evals.results import Result
 
@@ -110,6 +111,10 @@ def lineage(session: Session, what: str, *, up: bool = True, down: bool = True, 
     except (NotFound, BadReference) as problem:
         if session.spans.ran([f"document:{what}"], limit=1).count:
             return _of_document(session, what, up=up, down=down)
+        if session.spans.ran([f"row:{what}"], limit=1).count:  # of a file of examples, which is no dataset here
+            shown = _Gathering()
+            _shown(shown, session, what)
+            return Lineage(Item(what, "row", 0), Side() if up else None, shown.side() if down else None)
         if found := _of_model(session, what, most=most):
             return found
         more = "Nor did any trace here read a document of that name, or ask a model of it."
@@ -215,6 +220,8 @@ def _of_trace(session: Session, trace: Trace, *, up: bool, down: bool, most: int
         above.models(session)
         for name, parameters in _models(trace):
             above.add(Item(name, "model", 1, None, parameters), Link(trace.trace_id, "asked", name))
+        for row, note in _examples(trace):
+            above.add(Item(row, "row", 1, None, note), Link(trace.trace_id, "was shown", row))
         for name, note in _read(trace):
             above.add(Item(name, "document", 1, None, note), Link(trace.trace_id, "read", name))
         for experiment, run in held:
@@ -292,6 +299,27 @@ def _read(trace: Trace) -> Iterator[tuple[str, str]]:
                 yield name, f"found by {span.name}"
 
 
+def _examples(trace: Trace) -> Iterator[tuple[str, str]]:
+    """The rows that were chosen as examples for its calls, once each."""
+    seen: set[str] = set()
+    for span in trace.spans:
+        said = span.attributes.get(EXAMPLES)
+        for one in said if isinstance(said, list) else ():
+            row = one.get("row") if isinstance(one, dict) else None
+            if isinstance(row, str) and row not in seen:
+                seen.add(row)
+                yield row, f"an example for {span.name}"
+
+
+def _shown(made: _Gathering, session: Session, row: str) -> None:
+    """The answers for which a row was chosen as an example."""
+    ran = session.spans.ran([f"row:{row}"], limit=_TRACES)
+    for one in ran.traces:
+        item = Item(one.trace_id, "trace", 1, rfc3339(one.start))
+        made.add(item, Link(one.trace_id, "was shown", row), counted=False)
+    made.counts["trace"] += ran.count
+
+
 def _scores(made: _Gathering, session: Session, target: str, *, exact: bool) -> None:
     where: dict[str, Any] = {"target": target} if exact else {"target_prefix": target}
     for score in session.find("scores", limit=_MOST, **where).items:
@@ -341,6 +369,7 @@ def _of_row(session: Session, what: str, *, up: bool, down: bool) -> Lineage:
             for trace in traces:
                 if trace:
                     below.add(Item(trace, "trace", 1), Link(trace, "answers", ref), Link(experiment.ref, "case", trace))
+        _shown(below, session, ref)
         _scores(below, session, ref, exact=True)
     return Lineage(Item(ref, "row", 0), above if up else None, below.side() if down else None)
 

@@ -88,7 +88,8 @@ def _examples(session: Session, project: Project) -> Iterator[Shown]:
             yield Shown(f"{shown} example {number}", given if isinstance(given, str) else dict(given))
     for artifact in _newest(session, "prompt"):
         if artifact.name not in names and isinstance(artifact.content, dict):
-            held = cast("list[dict[str, Json]]", artifact.content.get("examples") or [])
+            said = artifact.content.get("examples") or []
+            held = cast("list[dict[str, Json]]", said["data"] if isinstance(said, dict) else said)
             for number, one in enumerate(held, 1):
                 yield Shown(f"{artifact.ref} example {number}", one.get("input"))
 

@@ -1,4 +1,4 @@
-"""What traces ran and read, found from the other end: from an artifact's hash, or from a document, to the traces.
+"""What traces ran and read, found from the other end: from an artifact's hash, a document or a row that was shown.
 
 Ties are of documents (see `span_docs`), so they come and go with the words and labels of a chunk.
 """
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from afere.base.canonical import Json
+from afere.base.span import EXAMPLES
 from afere.store import span_docs
 from afere.store.database import insert_rows
 from afere.store.span_chunks import Chunks
 
 DOCUMENT = "document:"  # before a document's id; an artifact's key is its hash
+ROW = "row:"  # before the name of a row that was shown as an example
 _LONGEST = 300  # characters of a key; longer ones are not found from this end
 _MANY = 2000  # keys from which reading all that are kept is quicker than looking each up
 _MASK = 2**31 - 1
@@ -46,13 +48,16 @@ class Ran:
     traces: tuple[Tied, ...] = ()
 
 
-def keys(artifacts: Iterable[Sequence[str]], documents: Iterable[Json]) -> set[str]:
-    """What a span is found by."""
+def keys(artifacts: Iterable[Sequence[str]], documents: Iterable[Json], examples: Json = None) -> set[str]:
+    """What a span is found by. `examples`: what its attribute of that name says."""
     found = {use[1] for use in artifacts}
     for one in documents:
         name = one.get("id") if isinstance(one, dict) else None
         if isinstance(name, str | int) and name != "":
             found.add(f"{DOCUMENT}{name}")
+    for one in examples if isinstance(examples, list) else ():
+        if isinstance(one, dict) and isinstance(row := one.get("row"), str) and row:
+            found.add(f"{ROW}{row}")
     return {key for key in found if len(key) <= _LONGEST}
 
 
@@ -77,12 +82,13 @@ def of_lines(details: Iterable[Mapping[str, Any]]) -> set[str]:
     """What the spans with these details are found by."""
     found: set[str] = set()
     for one in details:
-        uses, documents = one.get("artifacts"), one.get("documents")
+        uses, documents, said = one.get("artifacts"), one.get("documents"), one.get("attributes")
         pairs = cast("list[Any]", uses) if isinstance(uses, list) else []
         whole = [cast("list[Any]", use) for use in pairs if isinstance(use, list)]
         found |= keys(
             [(str(use[0]), str(use[1])) for use in whole if len(use) == 2],
             cast("list[Json]", documents) if isinstance(documents, list) else [],
+            cast("dict[str, Json]", said).get(EXAMPLES) if isinstance(said, dict) else None,
         )
     return found
 

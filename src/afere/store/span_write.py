@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any, cast
 
 from afere.base.errors import BadInput
-from afere.base.span import Span
+from afere.base.span import EXAMPLES, Span
 from afere.store import span_docs, span_labels, span_ties
 from afere.store.database import insert_rows
 from afere.store.span_chunks import Chunking, Chunks, part
@@ -221,7 +221,7 @@ def entry_of(span: Span) -> Entry:
     trace, span_id = bytes.fromhex(span.trace_id), bytes.fromhex(span.span_id)
     return Entry(
         row_of(trace, span_id, bytes.fromhex(parent) if parent else None, span), part(details), () if span.status == "running" else strings(details),
-        span_ties.keys(span.artifacts, span.documents), said, cast("Any", said.get(UNDER)), said.get(ENTRY) is True,
+        span_ties.keys(span.artifacts, span.documents, said.get(EXAMPLES)), said, cast("Any", said.get(UNDER)), said.get(ENTRY) is True,
     )  # fmt: skip
 
 

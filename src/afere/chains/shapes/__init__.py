@@ -70,6 +70,10 @@ def _ours(prompt: Prompt) -> Shaped:
         raise BadPrompt(
             f"{prompt.file}: {{% include %}} has no equal in the other shape. Write the text out in a copy."
         )
+    if prompt.nearest is not None:
+        raise BadPrompt(
+            f"{prompt.file}: examples that are chosen at each call have no equal in the other shape. Give a list in a copy."
+        )
     if prompt.examples:
         users = [number for number, one in enumerate(sections) if one.role == "user"]
         place = users[-1] if users else len(sections)

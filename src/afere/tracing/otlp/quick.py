@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError
 
 from afere.base.canonical import Json
 from afere.base.clock import now_ns
-from afere.base.span import Span
+from afere.base.span import EXAMPLES, Span
 from afere.store.span_chunks import Part
 from afere.store.span_rows import Entry, row_of
 from afere.store.span_ties import keys
@@ -152,7 +152,7 @@ class Quick:
         if known.common[0] != at:
             known.common = (at, orjson.dumps({"form": "otlp", "said": known.source.said, "at": at}, str))
         return Entry(
-            row, Part(data, (known.common[1], said)), texts, keys((), seen.documents), seen.attributes,
+            row, Part(data, (known.common[1], said)), texts, keys((), seen.documents, seen.attributes.get(EXAMPLES)), seen.attributes,
             begins=wire.flags & REMOTE == REMOTE or wire.kind in (2, 5),
             again=partial(_whole, data, known.source, at),
         )  # fmt: skip
