@@ -156,3 +156,60 @@ def test_a_wrong_decision_is_refused(run, write, words) -> None:
     write("prompts/good.md", "{{ q }}")
     code, said = run("prompt", *words)
     assert code == 2 and "--ours" in said
+
+
+DOTPROMPT = """---
+model: openai:gpt-4.1-mini
+metadata: {owner: support}
+input: {schema: {guest: string}}
+---
+{{role "system"}}
+Be brief.
+{{role "user"}}
+Greet {{guest}}.
+"""
+GITHUB = """name: sort
+model: openai/gpt-4.1-mini
+messages:
+  - role: system
+    content: |
+      Be exact.
+      Use nothing else.
+  - role: user
+    content: Sort {{letter}}
+"""
+
+
+def test_files_of_other_tools_are_prompts_to_every_command(run, write) -> None:
+    path = write("prompts/greet.prompt", DOTPROMPT)
+    github = write("prompts/sort.prompt.yml", GITHUB)
+    assert states(run) == {"greet": "new", "sort": "new"}
+    assert run("prompt", "push")[0] == 0 and run("prompt", "status")[0] == 0
+    assert json.loads(run("prompt", "lint", "--json")[1]) == {"files": 2, "problems": []}
+    edit(path, "Be brief.", "Be very brief.")
+    edit(github, "{{letter}}", "{{#letter}}")
+    assert states(run) == {"greet": "ahead", "sort": "broken"}
+    (problem,) = json.loads(run("prompt", "lint", "--json")[1])["problems"]
+    assert problem["rule"] == "broken" and problem["place"].startswith("prompts/sort.prompt.yml:")
+    edit(github, "{{#letter}}", "{{letter}}")
+    run("prompt", "push")
+    assert run("prompt", "blame", "prompts/greet.prompt")[1].splitlines()[1].startswith("@2 ")
+    assert json.loads(run("impact", "prompts/greet.prompt", "--json")[1])["note"].endswith("prompt:greet@2")
+    for name, changes in (("greet", ("very brief", "kind")), ("sort", ("exact", "kind"))):
+        newest = afere.open().get(f"prompt:{name}").content
+        afere.open().put("prompt", name, newest | {"template": newest["template"].replace(*changes)})
+    assert states(run) == {"greet": "behind", "sort": "behind"}
+    code, said = run("prompt", "pull")
+    assert code == 0, said
+    assert "Be kind." in path.read_text() and "owner: support" in path.read_text()
+    assert "Be kind." in github.read_text() and "model: openai/gpt-4.1-mini" in github.read_text()
+    assert run("prompt", "status")[0] == 0
+
+
+def test_a_version_that_a_file_of_another_tool_cannot_say_is_refused_with_the_way_out(run, write) -> None:
+    path = write("prompts/sort.prompt.yml", GITHUB)
+    run("prompt", "push")
+    newest = afere.open().get("prompt:sort").content
+    afere.open().put("prompt", "sort", newest | {"template": "{% if letter %}{{ letter }}{% endif %}"})
+    code, said = run("prompt", "pull")
+    assert code == 1 and "{% if letter %}" in said and path.read_text() == GITHUB

@@ -12,6 +12,7 @@ from afere.base.project import Project
 from afere.chains.component import Component
 from afere.chains.fetching import REFRESH, packaged
 from afere.chains.prompt import FOREIGN
+from afere.chains.promptfiles import prompt_files
 from afere.chains.template import nearest
 from afere.data.place import calling_project
 
@@ -58,7 +59,7 @@ def component_of(
 
 def _no_file(path: Path, project: Project) -> str:
     """Where a prompt was looked for, and which there are."""
-    here = sorted(str(file.relative_to(project.root)) for file in project.root.glob("prompts/**/*.md"))[:20]
+    here = [file.relative_to(project.root).as_posix() for file in prompt_files(project)][:20]
     wanted = str(path.relative_to(project.root)) if path.is_relative_to(project.root) else str(path)
     return (
         f"There is no prompt file {wanted!r} in project {project.root}.{nearest(wanted, here)} "

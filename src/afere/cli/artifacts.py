@@ -15,6 +15,8 @@ from afere.base.errors import BadInput, NotFound, Refused
 from afere.cli.common import Place, placed, printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from afere.base.project import Project
@@ -158,8 +160,10 @@ def _meant(text: str, session: Session, project: Project, *, kind: str | None = 
             from afere.chains import resolve_chain
 
             return resolve_chain(ref.name, project).revision()
-        if ref.kind in (None, "prompt") and (project.root / "prompts" / f"{ref.name}.md").is_file():
-            return _prompt_as_written(ref.name, session, project)
+        from afere.chains.promptfiles import file_of
+
+        if ref.kind in (None, "prompt") and (file := file_of(ref.name, project)) is not None:
+            return _prompt_as_written(file, session, project)
     return session.get(ref)
 
 
@@ -177,10 +181,10 @@ def _named(artifact: Artifact) -> str:
     return artifact.ref if artifact.version else f"{artifact.kind}:{artifact.name} (as written)"
 
 
-def _prompt_as_written(name: str, session: Session, project: Project) -> Artifact:
+def _prompt_as_written(file: Path, session: Session, project: Project) -> Artifact:
     from afere.chains.prompt import load_prompt
 
-    prompt = load_prompt(project.root / "prompts" / f"{name}.md", project)
+    prompt = load_prompt(file, project)
     hash_ = identity("prompt", prompt.name, prompt.content, None, ())
     kept = session.find("artifacts", hash=hash_, limit=1).items
     return kept[0] if kept else Artifact("prompt", prompt.name, 0, hash_, prompt.content)

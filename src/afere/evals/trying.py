@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -17,6 +18,7 @@ from afere.chains import Component
 from afere.chains.chain import apart
 from afere.chains.component import version_of
 from afere.chains.prompt import load_prompt
+from afere.chains.promptfiles import file_of
 from afere.chains.waiting import background
 from afere.data import Row
 from afere.evals.forecast import Part, Range, by_prompt
@@ -234,12 +236,9 @@ def _said(reply: Reply | None) -> Json:
 
 def _file(project: Project, name: str) -> tuple[str | None, Mapping[str, Json]]:
     """Model and parameters that the prompt's file gives: they belong to the project, not to the version."""
-    file = project.path(f"prompts/{name}.md")
-    if file.is_file():
-        try:
+    file = file_of(name, project)
+    if file is not None:
+        with suppress(AfereError):  # the file is being written; the version is tried as it was kept
             prompt = load_prompt(file, project)
-        except AfereError:  # the file is being written; the version is tried as it was kept
-            return None, {}
-        if prompt.name == name:
             return prompt.model, prompt.parameters
     return (name if name in project.section("models") else None), {}

@@ -11,6 +11,7 @@ from afere.base.canonical import Json
 from afere.base.clock import now_ns
 from afere.base.document import read_yaml
 from afere.base.errors import AfereError, NotFound
+from afere.chains.promptfiles import ending
 from afere.govern.prompts import read_prompt
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def impact(session: Session, project: Project, what: str) -> Impact:
         starts, note = _of_file(session, project, path, label)
     else:
         label, note = what, ""
-        if "/" in what or path.suffix in (".md", ".py", ".yaml", ".yml", ".jsonl", ".csv"):
+        if "/" in what or path.suffix in (".md", ".prompt", ".prompty", ".py", ".yaml", ".yml", ".jsonl", ".csv"):
             raise NotFound(f"There is no file {what} in {project.root}.")
         starts = [session.get(what)]
     name = starts[0].name if starts else ""
@@ -93,7 +94,7 @@ def _next(suites: tuple[str, ...], chains: tuple[str, ...]) -> str:
 
 def _of_file(session: Session, project: Project, path: Path, label: str) -> tuple[list[Artifact], str]:
     """The newest artifacts that were made of a file."""
-    if path.suffix == ".md" and path.is_relative_to(project.root / "prompts"):
+    if ending(path) and path.is_relative_to(project.root / "prompts"):
         prompt = read_prompt(path, label)
         kept = session.find("artifacts", kind="prompt", name=prompt.name, limit=1).items
         note = "not run yet: no version of it is kept" if not kept else f"newest version kept: {kept[0].ref}"

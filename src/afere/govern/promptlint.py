@@ -14,8 +14,9 @@ from afere.base.document import schema_problem
 from afere.base.errors import AfereError, BadInput, NotFound
 from afere.base.project import Project
 from afere.chains.prompt import Example, Prompt, load_prompt, stored_prompt
+from afere.chains.promptfiles import ENDINGS, ending, prompt_files
 from afere.govern.debt.facts import Case, read_cases
-from afere.govern.prompts import PromptText, PromptVersion, prompt_file, prompt_files, read_prompt, read_prompts
+from afere.govern.prompts import PromptText, PromptVersion, prompt_file, read_prompt, read_prompts
 
 if TYPE_CHECKING:
     from afere.base.artifact import Artifact
@@ -55,7 +56,7 @@ class Blamed:
 
 def lint(session: Session, project: Project, files: Sequence[Path] = ()) -> tuple[list[Problem], int]:
     """The problems of these files (or names of prompts), or of every prompt file of the project; and how many files were read."""
-    paths = [prompt_file(path, project) for path in files] or prompt_files(project.root / "prompts")
+    paths = [prompt_file(path, project) for path in files] or prompt_files(project)
     parts: set[Path] = set()
     found: dict[Path, list[Problem]] = {}
     cases = _by_text(read_cases(session, project, []))
@@ -93,14 +94,14 @@ def blame(session: Session, project: Project, name: str) -> list[Blamed]:
 
     `name` is the prompt's, or its file.
     """
-    if Path(name).suffix == ".md":
+    if ending(Path(name)):
         file = prompt_file(Path(name), project)
         name = read_prompt(file, _shown(file, project)).name
     name = name.removeprefix("prompt:")
     prompts, problems = read_prompts(session, project)
     found = next((one for one in prompts if one.name == name), None)
     if found is None:
-        broken = next((problem for problem in problems if f"{name}.md" in problem), None)
+        broken = next((problem for problem in problems if any(f"{name}{end}" in problem for end in ENDINGS)), None)
         if broken:
             raise BadInput(broken)
         known = ", ".join(sorted(one.name for one in prompts)) or "none"
@@ -129,10 +130,12 @@ def _problems(prompt: Prompt, text: PromptText, cases: Mapping[str, Case], proje
     for name in text.inputs or ():
         if name not in prompt.template.names:
             why = f"the input {name!r} is declared, and the template never uses it. Take it out of inputs:, or use it."
-            yield Problem("unused-input", "warning", text.place(text.input_lines.get(name, 1)), why)
-    if prompt.owner is None:
-        yield Problem("unowned", "warning", text.place(1), "nobody looks after it. Write owner: in the front matter.")
-    place = text.place(text.field_lines.get("examples", 1))
+            yield Problem("unused-input", "warning", text.at("inputs", name), why)
+    if prompt.owner is None and text.takes_owner:
+        yield Problem(
+            "unowned", "warning", text.at("owner"), "nobody looks after it. Write owner: in the front matter."
+        )
+    place = text.at("examples")
     try:
         _ = prompt.shots
     except AfereError as problem:

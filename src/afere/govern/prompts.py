@@ -12,6 +12,8 @@ from afere.base.canonical import Json
 from afere.base.document import read_yaml
 from afere.base.errors import BadInput, NotFound
 from afere.chains.prompt import FOREIGN
+from afere.chains.promptfiles import prompt_files, stem
+from afere.chains.shapes import read_shape
 from afere.chains.template import nearest
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 MOST = 1_000_000  # bytes of one prompt file
-_FILES = 2_000
 _ROLE = re.compile(r"# (system|user|assistant|tool)[ \t]*")
 
 
@@ -51,10 +52,11 @@ class PromptText:
     owner: str | None = None
     model: str | None = None
     inputs: tuple[str, ...] | None = None
-    input_lines: Mapping[str, int] = field(default_factory=dict[str, int])
-    field_lines: Mapping[str, int] = field(default_factory=dict[str, int])
+    lines_of: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])  # (field, one below)
     fields: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
     versions: tuple[PromptVersion, ...] = ()
+    numbers: tuple[int, ...] = ()  # of another tool's file: the line of the file for each line of the template
+    takes_owner: bool = True  # whether its file has a place for one
     seen: bool = False  # known from traces alone; `ref` of its versions is the trace that first sent it
 
     def place(self, line: int | None = None) -> str:
@@ -63,7 +65,15 @@ class PromptText:
             return f"system prompt of {self.name}" + (f", line {line}" if line is not None else "")
         if self.file is None:
             return self.versions[-1].ref if self.versions else f"prompt:{self.name}"
+        if line is not None and self.numbers:
+            line = self.numbers[min(max(line - self.first_line, 0), len(self.numbers) - 1)]
         return f"{self.file}:{line}" if line is not None else self.file
+
+    def at(self, name: str, inner: str = "") -> str:
+        """Where its file says a field of the front matter (or one below it), else where it begins."""
+        if self.file is None:
+            return self.place()
+        return f"{self.file}:{self.lines_of.get((name, inner)) or self.lines_of.get((name, '')) or 1}"
 
     def before(self, moment: str) -> PromptText | None:
         """As it stood at a time (RFC 3339): the newest version until then. None where there was none yet.
@@ -95,7 +105,7 @@ def read_prompts(session: Session, project: Project, *, until: str | None = None
     problems: list[str] = []
     versions = _versions(session, until)
     found: dict[str, PromptText] = {}
-    for path in prompt_files(project.root / "prompts"):
+    for path in prompt_files(project):
         shown = path.relative_to(project.root).as_posix()
         try:
             one = read_prompt(path, shown)
@@ -122,10 +132,11 @@ def read_prompt(path: Path, shown: str) -> PromptText:
         raise BadInput(f"{shown}: not UTF-8 text, so it is no prompt.") from None
     except OSError as problem:
         raise BadInput(f"{shown}: cannot be read: {problem.strerror}.") from None
+    if path.name.endswith(FOREIGN):
+        return _of_another_tool(path, shown, text)
     lines = text.split("\n")
     fields: Mapping[str, Json] = {}
-    input_lines: dict[str, int] = {}
-    field_lines: dict[str, int] = {}
+    places: dict[tuple[str, str], int] = {}
     first = 1
     if lines[0].rstrip() == "---":
         end = next((number for number, line in enumerate(lines[1:], start=1) if line.rstrip() == "---"), None)
@@ -133,25 +144,35 @@ def read_prompt(path: Path, shown: str) -> PromptText:
             raise BadInput(f"{shown}:1: the front matter is never closed. End it with a line ---.")
         document = read_yaml("\n".join(lines[1:end]), file=shown, first_line=2)
         fields = document.value if isinstance(document.value, dict) else {}
-        input_lines = {
-            str(path[1]): line for path, line in document.lines.items() if len(path) == 2 and path[0] == "inputs"
+        places = {
+            (str(said[0]), str(said[1]) if len(said) == 2 else ""): line
+            for said, line in document.lines.items()
+            if len(said) in (1, 2)
         }
-        field_lines = {str(path[0]): line for path, line in document.lines.items() if len(path) == 1}
         first, text = end + 2, "\n".join(lines[end + 1 :])
     inputs = fields.get("inputs")
     name = fields.get("name")
     return PromptText(
-        str(name) if isinstance(name, str) else re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-"), text, shown, first,
+        str(name) if isinstance(name, str) else stem(path), text, shown, first,
         _word(fields.get("owner")), _word(fields.get("model")), tuple(inputs) if isinstance(inputs, dict) else None,
-        input_lines, field_lines, fields,
+        places, fields,
     )  # fmt: skip
 
 
-def prompt_files(folder: Path) -> list[Path]:
-    """The Markdown files below a folder, in order of their names."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.rglob("*.md") if path.is_file())[:_FILES]
+def _of_another_tool(path: Path, shown: str, text: str) -> PromptText:
+    """A prompt of another tool as our template says the same, each line with its place in the file."""
+    found = read_shape(Path(shown), text)
+    body, numbers = found.body, list[int]()
+    for section in found.sections:
+        lines = section.text.strip("\n").split("\n")
+        numbers += [max(1, section.line - 1), *range(section.line, section.line + len(lines))]
+    inputs = found.fields.get("inputs")
+    fields = {name: value for name, value in found.fields.items() if value not in (None, {}, [])}
+    return PromptText(
+        found.name, body, shown, 1, _word(found.fields.get("owner")), _word(found.fields.get("model")),
+        tuple(inputs) if isinstance(inputs, dict) and inputs else None, {}, fields, numbers=tuple(numbers),
+        takes_owner=path.suffix not in (".yml", ".yaml"),
+    )  # fmt: skip
 
 
 def prompt_file(said: Path, project: Project) -> Path:
@@ -160,14 +181,11 @@ def prompt_file(said: Path, project: Project) -> Path:
         if found.is_file():
             return found.absolute()
     known: dict[str, Path] = {}
-    for path in prompt_files(project.root / "prompts"):
+    for path in prompt_files(project):
         try:
             known.setdefault(read_prompt(path, path.name).name, path)
         except BadInput:
-            known.setdefault(path.stem, path)
-    for ending in FOREIGN:
-        for path in sorted((project.root / "prompts").rglob(f"*{ending}")):
-            known.setdefault(path.name.removesuffix(ending), path)
+            known.setdefault(stem(path), path)
     name = str(said).removeprefix("prompt:")
     if name not in known:
         raise NotFound(

@@ -19,7 +19,7 @@ from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadInput, BadPrompt, NotFound, Refused
 from afere.base.project import Project
 from afere.chains.prompt import Prompt, load_prompt
-from afere.govern.prompts import prompt_files
+from afere.chains.promptfiles import prompt_files, stem
 from afere.govern.promptwriting import file_text, write_atomically
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def standings(session: Session, project: Project, names: Iterable[str] = ()) -> 
     files, found = _read_files(project)
     notes = _Notes(session)
     versions = _versions(session)
-    for name in sorted({*files, *versions}):
+    for name in sorted({*files, *versions} - ({one.name for one in found} - files.keys())):
         prompt, path = files.get(name, (None, project.root / "prompts" / f"{name}.md"))
         found.append(_standing(name, prompt, path, versions.get(name, []), session, project, notes))
     wanted = set(names)
@@ -154,7 +154,7 @@ def _read_files(project: Project) -> tuple[dict[str, tuple[Prompt, Path]], list[
     files: dict[str, tuple[Prompt, Path]] = {}
     broken: list[Standing] = []
     parts: set[Path] = set()
-    for path in prompt_files(project.root / "prompts"):
+    for path in prompt_files(project):
         shown = path.relative_to(project.root).as_posix()
         try:
             prompt = load_prompt(path, project)
@@ -162,7 +162,7 @@ def _read_files(project: Project) -> tuple[dict[str, tuple[Prompt, Path]], list[
                 other = files[prompt.name][1].relative_to(project.root).as_posix()
                 raise BadPrompt(f"{shown}: {other} is called {prompt.name!r} too. Give one of them another name:.")
         except AfereError as problem:
-            broken.append(Standing(path.stem, "broken", path, shown, problem=str(problem)))
+            broken.append(Standing(stem(path), "broken", path, shown, problem=str(problem)))
             continue
         files[prompt.name] = prompt, path
         parts |= {part.resolve() for part, _ in prompt.files[1:]}

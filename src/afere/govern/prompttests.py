@@ -22,17 +22,18 @@ from afere.base.canonical import Json
 from afere.base.document import Document, check, read_yaml
 from afere.base.errors import AfereError, BadPrompt, NotFound
 from afere.base.project import Project
-from afere.chains.prompt import FOREIGN, Prompt, load_prompt
+from afere.chains.prompt import Prompt, load_prompt
+from afere.chains.promptfiles import ENDINGS as PROMPT_ENDINGS
+from afere.chains.promptfiles import ending, prompt_files
 from afere.chains.shots import read_rows
 from afere.chains.template import read_text
 from afere.data.rows import Row
 from afere.evals.report import xml_text
 from afere.govern.promptchecks import CHECKS, Failure, check_regexes, failures_of, refused, written
-from afere.govern.prompts import prompt_file, prompt_files
+from afere.govern.prompts import prompt_file
 from afere.govern.promptsnapshots import Snapshots
 
 ENDINGS = (".test.yaml", ".test.yml")
-PROMPT_ENDINGS = (".md", *FOREIGN)
 _SHOWN_ROWS = 3  # of the rows of one test that fail
 
 _ROLES = ("system", "user", "assistant", "tool")
@@ -234,7 +235,7 @@ def _broken(file: Path, said: str, shown: str) -> Tested:
 
 def _prompts(project: Project) -> list[Path]:
     """The prompt files below `prompts/`, without those that are only included by others."""
-    found = prompt_files(project.root / "prompts")
+    found = prompt_files(project)
     parts: set[Path] = set()
     for path in found:
         with suppress(AfereError):
@@ -247,8 +248,7 @@ def _test_file(path: Path, project: Project) -> Path:
     found = prompt_file(path, project)
     if found.name.endswith(ENDINGS):
         return found
-    ending = next((end for end in PROMPT_ENDINGS if found.name.endswith(end)), found.suffix)
-    stem = found.name.removesuffix(ending)
+    stem = found.name.removesuffix(ending(found) or found.suffix)
     beside = next((one for end in ENDINGS if (one := found.with_name(f"{stem}{end}")).is_file()), None)
     if beside is None:
         raise NotFound(f"{path} has no tests. Write {found.with_name(stem + ENDINGS[0]).name} beside it.")

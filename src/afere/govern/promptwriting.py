@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -13,7 +14,9 @@ from afere.base.canonical import Json
 from afere.base.document import read_yaml
 from afere.base.errors import BadPrompt, Refused
 from afere.base.project import Project
-from afere.chains.prompt import Prompt, load_prompt
+from afere.chains.prompt import FOREIGN, Prompt, load_prompt, stored_prompt
+from afere.chains.shapes import ours, read_shape, shape_of, write_shape
+from afere.chains.template import read_text
 from afere.store.files import whole_file
 
 _FIELDS = ("inputs", "output", "examples", "tools")  # of the front matter, that a version holds
@@ -26,6 +29,8 @@ def file_text(version: Artifact, path: Path, project: Project, written: Prompt |
     BadPrompt if no such text exists, as where a file that it includes says something else on this disk.
     """
     content = cast("dict[str, Json]", version.content)
+    if path.name.endswith(FOREIGN):
+        return _of_another_tool(version, path, project)
     _check_includes(content, version, path, project)
     old = path.read_text(encoding="utf-8").replace("\r\n", "\n") if written is not None else ""
     texts = (_edited(old, content, written), _anew(old, content, version.name, path))
@@ -40,6 +45,27 @@ def file_text(version: Artifact, path: Path, project: Project, written: Prompt |
         f"{version.ref} cannot be written as {path.name}: {problem or 'read again, it would be another version'}. "
         f"Look at it: afere show {version.ref}"
     )
+
+
+def _of_another_tool(version: Artifact, path: Path, project: Project) -> str:
+    """The text of another tool's file: written whole, with the name, owner, model and parameters that the file says now."""
+    held = stored_prompt(version)
+    said = read_shape(path, read_text(path)).fields if path.exists() else {}
+    mine = {name: said[name] for name in ("name", "owner", "description", "model", "parameters") if said.get(name)}
+    text, told = write_shape(
+        replace(ours(held), fields={**ours(held).fields, **mine}, file=version.ref), shape_of(path)
+    )
+    lost = next(
+        (one for one in told if one.how == "lost" and one.field not in mine and not one.field.startswith("inputs")),
+        None,
+    )
+    if lost is not None or load_prompt(path, project, text=text).content != held.content:
+        why = f"{lost.field}: {lost.why}" if lost else "read again, it would be another version"
+        raise BadPrompt(
+            f"{version.ref} cannot be written as {path.name}: {why}. Keep it as a file of ours: "
+            f"afere prompt convert {path.name} --to afere > {path.name.partition('.')[0]}.md, remove {path.name}, and pull again."
+        )
+    return text
 
 
 def write_atomically(path: Path, text: str) -> None:

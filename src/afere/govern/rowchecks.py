@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from afere.base.canonical import Json, digest_of
 from afere.base.errors import AfereError
 from afere.chains.prompt import load_prompt
+from afere.chains.promptfiles import prompt_files
 from afere.data.checks import Check, Shown, State, check_from_json, check_rows
 from afere.data.indexes import Index, unpack
-from afere.govern.prompts import prompt_files
 
 if TYPE_CHECKING:
     from afere.base.artifact import Artifact
@@ -76,7 +76,7 @@ def checked(data: Dataset, session: Session, project: Project, *, most: int | No
 def _examples(session: Session, project: Project) -> Iterator[Shown]:
     """What the project's prompts show: those of its files, and of the registry where there is no file."""
     names: set[str] = set()
-    for path in prompt_files(project.root / "prompts"):
+    for path in prompt_files(project):
         try:
             prompt = load_prompt(path, project)
         except AfereError:

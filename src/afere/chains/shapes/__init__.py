@@ -18,7 +18,7 @@ from afere.chains.shapes.prompty import read_prompty, write_prompty
 from afere.chains.shapes.shaped import ORDER, Notes, Shaped, Told
 from afere.chains.template import Section, read_text
 
-__all__ = ["Shaped", "Told", "read_shape", "shaped", "write_shape"]
+__all__ = ["Shaped", "Told", "ours", "read_shape", "shape_of", "shaped", "write_shape"]
 
 _MESSAGES = (".yml", ".yaml", ".json")
 
@@ -34,11 +34,16 @@ def read_shape(path: Path, text: str) -> Shaped:
     raise BadPrompt(f"{path}: not named like a prompt: {', '.join(('.md', *FOREIGN, '.json'))}.")
 
 
+def shape_of(path: Path) -> str:
+    """The shape that a file of another tool has, as `write_shape` calls it."""
+    return {".prompty": "prompty", ".prompt": "dotprompt"}.get(path.suffix, "github")
+
+
 def shaped(path: Path, project: Project) -> Shaped:
     """Any prompt file, ours or another tool's, as a value that `write_shape` writes."""
     if path.name.endswith(FOREIGN) or path.suffix in _MESSAGES:
         return read_shape(path, read_text(path))
-    return _ours(load_prompt(path, project))
+    return ours(load_prompt(path, project))
 
 
 def write_shape(prompt: Shaped, shape: str) -> tuple[str, tuple[Told, ...]]:
@@ -57,7 +62,7 @@ def write_shape(prompt: Shaped, shape: str) -> tuple[str, tuple[Told, ...]]:
     return text, tuple(notes.told)
 
 
-def _ours(prompt: Prompt) -> Shaped:
+def ours(prompt: Prompt) -> Shaped:
     """A prompt of ours; its examples are written out as the messages they become."""
     fields: dict[str, Json] = {
         "name": prompt.name, "owner": prompt.owner, "description": prompt.description, "model": prompt.model,

@@ -13,7 +13,7 @@ from afere.base.errors import BadPrompt
 from afere.chains.shapes.handlebars import from_handlebars
 from afere.chains.shapes.handlebars_written import to_handlebars
 from afere.chains.shapes.picoschema import json_schema
-from afere.chains.shapes.shaped import Notes, Shaped, slug
+from afere.chains.shapes.shaped import Notes, Shaped, owner_in, slug, without_owner
 
 _FRONT = re.compile(r"\A---[^\S\n]*\n(.*?)\n---[^\S\n]*\n(.*)\Z", re.DOTALL)
 _CONFIG = {
@@ -39,11 +39,11 @@ def read_dotprompt(text: str, path: Path) -> Shaped:
         notes.lost("variant", f"{'.'.join(variant)!r}: a prompt has no variants here; give it a name of its own")
     inputs, optional = _inputs(said.get("input"), notes, document.at(("input",)))
     fields: dict[str, Json] = {
-        "name": slug(name), "description": said.get("description"), "model": said.get("model"),
+        "name": slug(name), "owner": owner_in(said), "description": said.get("description"), "model": said.get("model"),
         "parameters": _config(said.get("config")), "inputs": inputs,
         "output": _output(said.get("output"), notes, document.at(("output",))), "tools": said.get("tools") or [],
     }  # fmt: skip
-    notes.rest(said, _TOP)
+    notes.rest(without_owner(said), _TOP)
     body = front[2] if front else text
     first = front[1].count("\n") + 4 if front else 1
     sections = tuple(from_handlebars(body, str(path), first, set(inputs or ()), notes, optional=optional))

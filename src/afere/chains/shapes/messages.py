@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.document import read_yaml
+from afere.base.document import Document, read_yaml
 from afere.base.errors import BadPrompt
 from afere.base.message import Role
 from afere.chains.shapes.shaped import Notes, Shaped, slug
@@ -21,12 +22,14 @@ from afere.chains.template import Section
 _ROLES = ("system", "user", "assistant")
 _CONSTRUCT = re.compile(r"\{\{.*?\}\}\}?|\{%.*?%\}|\{#.*?#\}|\{\{|\}\}|\{%|\{#", re.DOTALL)
 _VARIABLE = re.compile(r"\{\{\s*[A-Za-z_]\w*\s*\}\}")
+_BLOCK = re.compile(r"content:\s*[|>][-+0-9]*\s*$")
 _ROLE_LINE = re.compile(r"^# (system|user|assistant|tool)[ \t]*$", re.MULTILINE)
 
 
 def read_messages(text: str, path: Path) -> Shaped:
     """`*.prompt.yml`, or JSON as MLflow or Langfuse give it. BadPrompt names what does not fit."""
-    said = read_yaml(text, file=str(path), error=BadPrompt).value  # JSON is YAML too
+    document = read_yaml(text, file=str(path), error=BadPrompt)  # JSON is YAML too
+    said = document.value
     if not isinstance(said, dict):
         raise BadPrompt(f"{path}:1: a prompt is a mapping, with messages:, prompt: or template:.")
     key = next((key for key in ("messages", "prompt", "template") if key in said), None)
@@ -47,7 +50,8 @@ def read_messages(text: str, path: Path) -> Shaped:
         "description": said.get("description") if github else None,
         "parameters": {name: value for name, value in config.items() if name != "model"},
     }  # fmt: skip
-    return Shaped(fields, _messages(said[key], key, str(path)), tuple(notes.told), str(path))
+    begun = _begun(document, key, text.split("\n"))
+    return Shaped(fields, _messages(said[key], key, str(path), begun), tuple(notes.told), str(path))
 
 
 def write_messages(prompt: Shaped, shape: str, notes: Notes) -> str:
@@ -85,9 +89,20 @@ def write_messages(prompt: Shaped, shape: str, notes: Notes) -> str:
     return json.dumps(told, ensure_ascii=False, indent=2) + "\n"
 
 
-def _messages(value: Json, key: str, file: str) -> tuple[Section, ...]:
+def _begun(document: Document, key: str, lines: Sequence[str]) -> Mapping[int, int]:
+    """The line at which the text of each message begins: below `content: |`, else beside its key."""
+    found: dict[int, int] = {}
+    for place, line in document.lines.items():
+        if place == (key,) or (len(place) == 3 and place[0] == key and place[2] == "content"):
+            number = place[1] if len(place) == 3 and isinstance(place[1], int) else 0
+            found[number] = line + bool(_BLOCK.search(lines[line - 1]))
+    return found
+
+
+def _messages(value: Json, key: str, file: str, begun: Mapping[int, int] | None = None) -> tuple[Section, ...]:
+    begun = begun or {}
     if isinstance(value, str):
-        return (Section("user", _checked(value, file), 1),)
+        return (Section("user", _checked(value, file), begun.get(0, 1)),)
     found: list[Section] = []
     for number, one in enumerate(value if isinstance(value, list) else [None], start=1):
         said = cast("dict[str, Json]", one) if isinstance(one, dict) else {}
@@ -98,7 +113,7 @@ def _messages(value: Json, key: str, file: str) -> tuple[Section, ...]:
             raise BadPrompt(
                 f"{file}: {key}: message {number} holds a line such as '# user', which begins a message here."
             )
-        found.append(Section(cast("Role", role), _checked(text, file), 1))
+        found.append(Section(cast("Role", role), _checked(text, file), begun.get(number - 1, 1)))
     return tuple(found)
 
 

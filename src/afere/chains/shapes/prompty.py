@@ -17,7 +17,7 @@ from afere.base.errors import BadPrompt
 from afere.base.message import Role
 from afere.chains.shapes.handlebars import from_handlebars
 from afere.chains.shapes.pieces import from_plain, to_plain
-from afere.chains.shapes.shaped import Notes, Shaped, slug
+from afere.chains.shapes.shaped import Notes, Shaped, owner_in, slug, without_owner
 from afere.chains.template import Section, Template
 
 _BOUNDARY = re.compile(r"\s*#?\s*(system|user|assistant|developer)(\[[^\]\n]*\])?\s*:\s*", re.IGNORECASE)
@@ -48,10 +48,10 @@ def read_prompty(text: str, path: Path) -> Shaped:
     inputs = _inputs(said, notes, str(path))
     model, parameters = _model(said.get("model"), notes, document.at(("model",)))
     fields: dict[str, Json] = {
-        "name": slug(name), "description": said.get("description"), "model": model, "parameters": parameters,
+        "name": slug(name), "owner": owner_in(said), "description": said.get("description"), "model": model, "parameters": parameters,
         "inputs": inputs or None, "output": _outputs(said.get("outputs"), notes), "tools": _tools(said.get("tools"), notes),
     }  # fmt: skip
-    notes.rest(said, _TOP)
+    notes.rest(without_owner(said), _TOP)
     kind = _format(said.get("template"), document.at(("template",)))
     sections = tuple(_sections(body, line, kind, path, set(inputs), notes))
     if inputs:

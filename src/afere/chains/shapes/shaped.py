@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadPrompt
@@ -85,6 +85,19 @@ class Notes:
                 self.lost(f"{below}{name}", "no place there" if below else "no place in a prompt file")
             elif not below and name not in told:
                 self.told.append(Told(name, "kept"))
+
+
+def owner_in(said: Mapping[str, Json]) -> str | None:
+    """Who looks after it, where a file of another tool has a place for that: `metadata.owner`."""
+    metadata = said.get("metadata")
+    owner = metadata.get("owner") if isinstance(metadata, dict) else None
+    return owner if isinstance(owner, str) and owner else None
+
+
+def without_owner(said: Mapping[str, Json]) -> dict[str, Json]:
+    """A front matter without the `metadata` that says the owner and nothing else."""
+    alone = owner_in(said) is not None and len(cast("dict[str, Json]", said["metadata"])) == 1
+    return {name: value for name, value in said.items() if not (alone and name == "metadata")}
 
 
 def slug(name: str) -> str:

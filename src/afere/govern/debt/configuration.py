@@ -8,12 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.document import read_yaml
 from afere.base.errors import AfereError
+from afere.chains.promptfiles import ending
 from afere.govern.debt.finding import Cost, Finding
 from afere.govern.debt.mentions import Mentions, read_mentions
 from afere.govern.prompts import PromptText
@@ -143,10 +145,10 @@ def _prompts(facts: Facts) -> Iterator[_Entry]:
             continue
         if one.versions and one.versions[0].at > rfc3339(since):
             continue  # it is new
-        short = one.file.removeprefix("prompts/")
+        short, bare = one.file.removeprefix("prompts/"), one.file.removesuffix(ending(Path(one.file)))
         yield _Entry(
-            "prompt", one.name, one.file, frozenset([one.name, one.file, short, short.removesuffix(".md"), one.file.rpartition("/")[2]]),
-            ran.get(one.name, ()), f"git rm {one.file}: its versions stay in the registry and in git", one.file.removesuffix(".md"), one.owner,
+            "prompt", one.name, one.file, frozenset([one.name, one.file, short, bare.removeprefix("prompts/"), one.file.rpartition("/")[2]]),
+            ran.get(one.name, ()), f"git rm {one.file}: its versions stay in the registry and in git", bare, one.owner,
         )  # fmt: skip
 
 

@@ -168,7 +168,7 @@ def dead_variables(facts: Facts, prompt: PromptText) -> Iterator[Finding]:
     for name in prompt.inputs:
         if name not in used:
             yield Finding(
-                rule.id, rule.severity, prompt.place(prompt.input_lines.get(name)),
+                rule.id, rule.severity, prompt.at("inputs", name),
                 f"the input {name} is declared, and the template never uses it.",
                 f"take {name} out of inputs:, or use it as {{{{ {name} }}}}", _refs(prompt), _unused_since(prompt, name),
                 _calls(facts, prompt), prompt.owner,
@@ -210,7 +210,7 @@ def stale(facts: Facts, prompt: PromptText, told: Sequence[Sentence]) -> Iterato
     day = retired(prompt.model, today) if prompt.model else None
     if day:
         yield Finding(
-            rule.id, rule.severity, prompt.place(prompt.field_lines.get("model")), f"its model {prompt.model} was retired on {day}.",
+            rule.id, rule.severity, prompt.at("model"), f"its model {prompt.model} was retired on {day}.",
             "choose one that runs: model: NAME in its front matter", _refs(prompt), day, _calls(facts, prompt), prompt.owner,
         )  # fmt: skip
 
@@ -236,7 +236,7 @@ def mixed_topics(facts: Facts, prompt: PromptText, told: Sequence[Sentence], lik
 def unowned(facts: Facts, prompt: PromptText) -> Iterator[Finding]:
     """No owner, or one who is not here."""
     rule = facts.rules["prompt.unowned"]
-    if facts.known_owner(prompt.owner) or prompt.seen:
+    if facts.known_owner(prompt.owner) or prompt.seen or not prompt.takes_owner:
         return
     gone = facts.left(prompt.owner) if prompt.owner else None
     why = (
@@ -245,7 +245,7 @@ def unowned(facts: Facts, prompt: PromptText) -> Iterator[Finding]:
     )  # fmt: skip
     severity = rule.severity if facts.names_owners else "note"
     yield Finding(
-        rule.id, severity, prompt.place(prompt.field_lines.get("owner")), why, "write an owner (a team or a person who is here) into its front matter: owner: NAME",
+        rule.id, severity, prompt.at("owner"), why, "write an owner (a team or a person who is here) into its front matter: owner: NAME",
         _refs(prompt), gone.left if gone else prompt.versions[0].at if prompt.versions else None, _calls(facts, prompt),
     )  # fmt: skip
 

@@ -58,7 +58,7 @@ def where(place: str) -> tuple[str | None, int | None]:
         return file, int(line)
     return (
         (place, None)
-        if Path(place).suffix in (".md", ".yaml", ".yml", ".jsonl", ".py") and " " not in place
+        if Path(place).suffix in (".md", ".prompt", ".prompty", ".yaml", ".yml", ".jsonl", ".py") and " " not in place
         else (None, None)
     )
 

@@ -12,6 +12,7 @@ from afere.base.clock import now_ns
 from afere.base.errors import BadInput
 from afere.base.project import find_project
 from afere.base.rule import BUILTIN
+from afere.chains.promptfiles import file_of
 from afere.govern.debt.facts import Facts, read_cases
 from afere.govern.debt.finding import Finding, Rules
 from afere.govern.debt.likeness import Likeness
@@ -248,9 +249,12 @@ def _checks(session: Session, artifact: Artifact) -> Checks:
         told = [one for one in sentences(text) if one.role != "assistant"]
         likeness.learn([one.text for one in told])
         found = list(untested(facts, {artifact.name: told}, likeness))
-    file = f"prompts/{artifact.name}.md"  # suites name the file
-    ours = project.name == session.project and project.path(file).is_file()
-    return Checks(tuple(problems), tuple(found), len(cases), impact(session, project, file if ours else artifact.ref))
+    file = file_of(artifact.name, project) if project.name == session.project else None  # suites name the file
+    try:
+        touched = impact(session, project, file.relative_to(project.root).as_posix() if file else artifact.ref)
+    except BadInput:  # the file is being written
+        touched = impact(session, project, artifact.ref)
+    return Checks(tuple(problems), tuple(found), len(cases), touched)
 
 
 def prompt_text(artifact: Artifact) -> str:

@@ -1,0 +1,48 @@
+"""Where the prompts of a project are: the files below `prompts/` that are named like one, ours and other tools'."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from afere.base.errors import AfereError
+from afere.chains.prompt import FOREIGN, load_prompt
+
+if TYPE_CHECKING:
+    from afere.base.project import Project
+
+ENDINGS = (".md", *FOREIGN)  # of files that hold a prompt
+_MOST = 2_000
+
+
+def prompt_files(project: Project) -> list[Path]:
+    """The files below the project's `prompts/` that are named like a prompt, in order of their names."""
+    folder = project.root / "prompts"
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.rglob("*") if ending(path) and path.is_file())[:_MOST]
+
+
+def ending(path: Path) -> str:
+    """How a prompt's file ends: `.md`, `.prompt.yml` and others; empty for a file that is named otherwise."""
+    return next((one for one in ENDINGS if path.name.endswith(one) and path.name != one), "")
+
+
+def stem(path: Path) -> str:
+    """The name that a prompt's file gives it: `prompts/Answer Well.md` -> `answer-well`."""
+    return re.sub(r"[^a-z0-9._-]+", "-", path.name.removesuffix(ending(path)).lower()).strip("-")
+
+
+def file_of(name: str, project: Project) -> Path | None:
+    """The file below `prompts/` of the prompt with this name: the one called like it, else the one that says so itself."""
+    every = prompt_files(project)
+    every.sort(key=lambda path: stem(path) != name)
+    for path in every:
+        try:
+            if load_prompt(path, project).name == name:
+                return path
+        except AfereError:  # told where it is loaded, if it is the one that is meant
+            if stem(path) == name:
+                return path
+    return None
