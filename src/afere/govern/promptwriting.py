@@ -50,7 +50,7 @@ def file_text(version: Artifact, path: Path, project: Project, written: Prompt |
 def _of_another_tool(version: Artifact, path: Path, project: Project) -> str:
     """The text of another tool's file: written whole, with the name, owner, model and parameters that the file says now."""
     held = stored_prompt(version)
-    said = read_shape(path, read_text(path)).fields if path.exists() else {}
+    said: Mapping[str, Json] = read_shape(path, read_text(path)).fields if path.exists() else {}
     mine = {name: said[name] for name in ("name", "owner", "description", "model", "parameters") if said.get(name)}
     text, told = write_shape(
         replace(ours(held), fields={**ours(held).fields, **mine}, file=version.ref), shape_of(path)
