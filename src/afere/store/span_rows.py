@@ -7,6 +7,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from operator import attrgetter
 from typing import Any, Protocol, cast
 
@@ -68,26 +69,6 @@ class Entry:
     again: Callable[[], Span] | None = None  # the whole span, of one that stays as it came
 
 
-class Glimpsed(Protocol):
-    """What columns need of a span of which no more is known."""
-
-    name: str
-    kind: str
-    start: int
-    end: int
-    status: str
-    cost: float | None
-    input: Json
-    output: Json
-    input_messages: Sequence[Json]
-    output_messages: Sequence[Json]
-    artifacts: Sequence[tuple[str, str]]
-    attributes: Any
-
-    @property
-    def seconds(self) -> float: ...
-
-
 def detail(span: Span) -> dict[str, Json]:
     """What is not in columns; empty fields are left out."""
     # An output of [] is an answer; no events are no news.
@@ -95,15 +76,25 @@ def detail(span: Span) -> dict[str, Json]:
     return {name: value for name, value in found if value or (value is not None and name in _SAID)}
 
 
-def row_of(trace: bytes, span_id: bytes, parent: bytes | None, span: Span | Glimpsed) -> list[Any]:
+def row_of(trace: bytes, span_id: bytes, parent: bytes | None, span: Span) -> list[Any]:
     """The row of a span, as an Entry has it."""
-    said = [value if value is None else _text(value) for value in _texts_of(span)]
-    counts = [value if value is None else _count(value) for value in _counts_of(span)]
+    said = [value if value is None else writable(value) for value in _texts_of(span)]
+    counts = [value if value is None else bounded(value) for value in _counts_of(span)]
     return [
-        0, "", trace, span_id, parent, 0, _text(span.name), _text(span.kind), span.start, span.end, span.seconds, span.status,
-        *said, _chain(span), *counts, span.cost, _glance(span.input, span.input_messages),
-        _glance(span.output, span.output_messages), 0, 0, *ran(span.artifacts, span.attributes),
+        0, "", trace, span_id, parent, 0, writable(span.name), writable(span.kind), span.start, span.end, span.seconds, span.status,
+        *said, _chain(span), *counts, span.cost, glanced(span.input, span.input_messages),
+        glanced(span.output, span.output_messages), 0, 0, *ran(span.artifacts, span.attributes),
     ]  # fmt: skip
+
+
+_EMPTY = {
+    name: repeat(0 if name in ("id", "root", "chunk", "line") else "" if name == "project" else None) for name in AT
+}
+
+
+def rows(columns: Mapping[str, Iterable[Any]]) -> list[list[Any]]:
+    """The same of many spans of which columns are known, by name; the others are empty."""
+    return [list(row) for row in zip(*(columns.get(name, empty) for name, empty in _EMPTY.items()), strict=False)]
 
 
 def ran(artifacts: Iterable[Sequence[str]], attributes: Asked) -> tuple[str | None, str | None, str | None]:
@@ -140,7 +131,7 @@ VERSIONS = ("service.version", "resource.service.version", "release")  # attribu
 
 
 def _short_text(value: str | None) -> str | None:
-    return _text(value[:PREVIEW]) if value else None
+    return writable(value[:PREVIEW]) if value else None
 
 
 def read_row(row: sqlite3.Row, details: Mapping[str, Any]) -> Span:
@@ -221,14 +212,20 @@ def outlined(row: Sequence[Any], chunks: Chunks) -> Span:
     )  # fmt: skip
 
 
-def _glance(value: Json, messages: Sequence[Json]) -> str | None:
+def glanced(value: Json, messages: Sequence[Json]) -> str | None:
+    """A value, or the last of messages, as columns keep it."""
     if value is None and messages:
         last = messages[-1]
         value = last.get("text") if isinstance(last, dict) else last
     if value is None:
         return None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return _text(_cut(text, PREVIEW))
+    return writable(shown(text))
+
+
+def shown(text: str) -> str:
+    """A text as columns keep it."""
+    return _cut(text, PREVIEW)
 
 
 def shorten(row: list[Any]) -> None:
@@ -245,18 +242,20 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _chain(span: Span | Glimpsed) -> str | None:
+def _chain(span: Span) -> str | None:
     for ref, _ in span.artifacts:
         if ref.startswith("chain:"):
-            return _text(ref.removeprefix("chain:"))
-    return _text(span.name) if span.kind == "chain" else None
+            return writable(ref.removeprefix("chain:"))
+    return writable(span.name) if span.kind == "chain" else None
 
 
-def _text(value: str) -> str:
+def writable(value: str) -> str:
+    """A text that SQLite takes."""
     # Half of a surrogate pair is not text for SQLite.
     return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
-def _count(value: int) -> int | None:
+def bounded(value: int) -> int | None:
+    """A count that can be added up."""
     # Beyond is nonsense that some program reported; sums of what is kept must fit into SQLite's 64 bits.
     return value if -(2**48) <= value < 2**48 else None

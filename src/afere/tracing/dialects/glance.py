@@ -1,19 +1,20 @@
-"""What columns and indexes need of a span, without reading all of it: the same as `read` finds, sooner.
+"""What columns and indexes need of spans, without reading all of them: the same as `read` finds, sooner.
 
 Programs send spans of few shapes. What is the same for all spans of a shape is found once: where each field is, and for names
-(kind, model, provider) what they mean together. What remains for each span is to look up some values, and most of these are plain
-texts and numbers; where one is not, the reader of dialects is asked.
+(kind, model, provider) what they mean together. What remains is looked up for all spans of a request together, column by column,
+and most of it is plain text and numbers; where a value is not, the reader of dialects is asked about that span.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
 
 from afere.base.canonical import Json
+from afere.store.span_rows import VERSIONS, bounded, glanced, ran, shown, writable
 from afere.tracing.dialects import shapes
-from afere.tracing.dialects.plan import SCRUBBED, Plan
-from afere.tracing.dialects.reader import NAMES, NUMBERS, OUTER, Reading, embedded
+from afere.tracing.dialects.plan import Plan
+from afere.tracing.dialects.reader import NAMES, NUMBERS, ORIGIN, OUTER, PROMPT, Reading, embedded
 
 # Where what was said comes from.
 _CONTENT = (
@@ -26,41 +27,45 @@ _JSON = ("{", "[", '"')
 # Words of JSON that is something else than it seems: an envelope, or a text.
 _ENVELOPES = ('"kwargs"', '"args"', '"input_str"', '"content"', '"data"', '"output"', '"raw_output"', '"text"', "\\u")
 
-Get = Callable[[str], Json]
+
+class Spans(Protocol):
+    """Spans of one shape, as they came: a list for each thing that is known of them."""
+
+    names: Sequence[str]
+    starts: Sequence[int]
+    attributes: Sequence[Any]  # of each span, to be asked by name
+    events: Sequence[Sequence[Json]]
+    statuses: list[str]
+    errors: list[str | None]
+
+    def column(self, name: str) -> Sequence[Json]:
+        """The values of one attribute."""
+        ...
 
 
-class Glimpse:
-    """The fields of a span of which `Shape.glance` knows the values; of messages only the last is there."""
+class Meaning(NamedTuple):
+    """What names mean together; `derived` are attributes that everybody looks for under one name."""
 
-    kind: str = "step"
-    status: str = "ok"
-    error: str | None = None
-    model: str | None = None
-    response_model: str | None = None
-    provider: str | None = None
-    session: str | None = None
-    user: str | None = None
-    environment: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cached_input_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cost: float | None = None
-    input: Json = None
-    output: Json = None
-    input_messages: Sequence[Json] = ()
-    output_messages: Sequence[Json] = ()
-    documents: Sequence[Json] = ()
-    artifacts: Sequence[tuple[str, str]] = ()
-    events: Sequence[Json] = ()
+    kind: str
+    model: str | None
+    response_model: str | None
+    provider: str | None
+    environment: str | None
+    component: str | None
+    version: str | None
+    prompt: str | None
+    derived: Mapping[str, Json]
 
-    def __init__(self, name: str, start: int, end: int, attributes: Any) -> None:
-        self.name, self.start, self.end, self.attributes = name, start, end, attributes
 
-    @property
-    def seconds(self) -> float:
-        """How long it took."""
-        return (self.end - self.start) / 1e9
+class Seen:
+    """Columns of spans; `said`: by field."""
+
+    def __init__(self, count: int) -> None:
+        self.meant: Sequence[Meaning] = ()
+        self.said: dict[str, list[Any]] = {field: [None] * count for field in ("session", "user", *NUMBERS)}
+        self.input: list[str | None] = [None] * count
+        self.output: list[str | None] = [None] * count
+        self.documents: list[Sequence[Json]] = [()] * count
 
 
 class Shape:
@@ -71,79 +76,146 @@ class Shape:
         self.said: Final = tuple(_said_in(plan, names))  # the attributes that hold what was said
         self._named = tuple(name for name in _named_by(plan, frozenset(names)) if name not in fixed)
         self._by_name = any(isinstance(values, str) for _, values in plan.kinds)
-        self._meanings: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-        self._who = tuple((field, _plainly(plan, field)) for field in ("session", "user") if field in plan.rules)
-        self._numbers = tuple((field, _plainly(plan, field)) for field in NUMBERS if field in plan.rules)
-        self._ends = _Ends(_end(plan, "input_messages"), _end(plan, "output_messages"), _document_ids(plan))
+        self._meanings: dict[tuple[Any, ...], Meaning] = {}
+        self._ways: dict[str, _Way] = {}
         self._outcomes = "langfuse.observation.level" in names or "error.type" in names or "error" in plan.rules
 
-    def glance(self, span: Glimpse) -> None:
-        """Fill what its attributes and events speak of. No event is one of generative AI, and no attribute one of our own."""
-        get = span.attributes.get
-        reading = _Glancing(span, self._plan, self._ends)
-        for field, name in self._who:
-            value = get(name) if name else None
-            if type(value) is str and value and len(value) <= 1000 and not value.startswith((*_JSON, SCRUBBED)):
-                setattr(span, field, value)
+    def glance(self, spans: Spans) -> Seen:
+        """What their attributes and events speak of; the statuses and errors of `spans` are told too.
+
+        No event is one of generative AI, and no attribute one of our own.
+        """
+        plan, seen = self._plan, Seen(len(spans.names))
+        look = _Look(spans, plan)
+        for field in ("session", "user"):
+            if field in plan.rules:
+                seen.said[field] = [
+                    value if type(value) is str and 0 < len(value) <= 1000 and value[0] not in _JSON else look.fact(place, field)
+                    for place, value in enumerate(look.first(field))
+                ]  # fmt: skip
+        seen.meant = self._meant(spans, look)
+        if plan.rich:
+            for field in NUMBERS:
+                if field in plan.rules:
+                    kind = float if field == "cost" else int
+                    seen.said[field] = [
+                        value if type(value) is kind and 0 < value < 2**48 else look.number(place, field)
+                        for place, value in enumerate(look.first(field))
+                    ]
+            self._correct(seen, look)
+            self._contents(seen, look)
+        for place, (events, status) in enumerate(zip(spans.events, spans.statuses, strict=True)):
+            if events or self._outcomes or status != "ok":
+                spans.statuses[place], spans.errors[place] = look.outcome(place)
+        return seen
+
+    def _meant(self, spans: Spans, look: _Look) -> list[Meaning]:
+        """Kinds and names, which mean the same wherever their attributes say the same."""
+        calls = spans.names if self._by_name else [name.endswith(OUTER) for name in spans.names]
+        found: list[Meaning] = []
+        for place, key in enumerate(zip(calls, *map(spans.column, self._named), strict=True)):
+            try:
+                known = self._meanings.get(key)
+            except TypeError:  # a list
+                known, key = None, ()  # noqa: PLW2901
+            if known is None:
+                known = look.meaning(place)
+                if len(self._meanings) >= _MEANINGS:
+                    self._meanings.clear()
+                if key:
+                    self._meanings[key] = known
+            elif known.derived:
+                for name, value in known.derived.items():
+                    spans.attributes[place][name] = value
+            found.append(known)
+        return found
+
+    def _correct(self, seen: Seen, look: _Look) -> None:
+        """What numbers mean together."""
+        said = seen.said
+        for place, (meant, given, cached, cost) in enumerate(
+            zip(seen.meant, said["input_tokens"], said["cached_input_tokens"], said["cost"], strict=True)
+        ):
+            paid = cost or (cost is None and meant.kind not in _PAID)
+            if not paid or (cached and given is not None and cached > given):
+                given, cost = look.corrected(place, meant, said)  # noqa: PLW2901
+                said["input_tokens"][place], said["cost"][place] = given, cost
+
+    def _contents(self, seen: Seen, look: _Look) -> None:
+        """Input and output as lists show them, and documents."""
+        for place, meant in enumerate(seen.meant):
+            way = self._ways.get(meant.kind)
+            if way is None:
+                way = self._ways[meant.kind] = _way(self._plan, meant.kind)
+            given, made, found = look.plain(way.input, place), look.plain(way.output, place), look.ids(way, place)
+            if given is None or made is None or found is None:
+                seen.input[place], seen.output[place], seen.documents[place] = look.contents(place, meant.kind)
             else:
-                reading.facts((field,))
-        self._meant(span, reading, get)
-        reading.known_as(rich=self._plan.rich)
-        if self._plan.rich:
-            for field, name in self._numbers:
-                value = get(name) if name else None
-                if type(value) is int and 0 < value < 2**53 and field != "cost":
-                    setattr(span, field, value)
-                elif type(value) is float and 0 < value < 2**53 and field == "cost":
-                    span.cost = value
-                else:
-                    reading.numbers((field,))
-            reading.corrected()
-            reading.contents()
-        if span.events or self._outcomes or span.status != "ok":
-            reading.outcome()
-
-    def _meant(self, span: Glimpse, reading: _Glancing, get: Get) -> None:
-        """Its kind and names, which mean the same wherever their attributes say the same."""
-        key = (span.name if self._by_name else span.name.endswith(OUTER), *map(get, self._named))
-        try:
-            known = self._meanings.get(key)
-        except TypeError:  # a list
-            known, key = None, ()
-        if known is None:
-            reading.names()
-            known = {field: getattr(span, field) for field in ("kind", *NAMES)}
-            if len(self._meanings) >= _MEANINGS:
-                self._meanings.clear()
-            if key:
-                self._meanings[key] = known
-        else:
-            span.__dict__.update(known)
+                seen.input[place], seen.output[place] = (given and shown(given)) or None, (made and shown(made)) or None
+                seen.documents[place] = found
 
 
-def _is_message(value: Json) -> bool:
-    """Whether it means the same alone as at the end of a list."""
-    return isinstance(value, dict) and not shapes.is_part(value)
+_PAID = ("llm", "embedding")
 
 
-class _Ends(NamedTuple):
-    """Attributes, where they are as plain as most are: role and text of the last message in and out, the ids of documents."""
+class _Source(NamedTuple):
+    """Where a text is: an attribute, with that of its role where it is a message. Without a name there is none."""
 
-    input: tuple[str, str] | None
-    output: tuple[str, str] | None
-    documents: tuple[str, ...] | None
+    name: str = ""
+    role: str = ""
+    json: bool = True  # whether JSON is shown as it was written
+    plain: bool = True  # False: it has to be read
+
+    @classmethod
+    def of(cls, plan: Plan, *fields: str, json: bool = True) -> _Source:
+        """The first rule for the first of the fields that has one."""
+        for field in fields:
+            if field in plan.rules:
+                name = plan.rules[field][0][0]
+                return cls(name, json=json, plain=bool(name))
+        return cls()
 
 
-def _plainly(plan: Plan, field: str) -> str:
-    """The attribute that the first rule for a field names, if it is the value itself; else an empty text."""
-    return plan.rules[field][0][0]
+class _Way(NamedTuple):
+    """Where spans of one kind have what they say."""
+
+    input: _Source
+    output: _Source
+    documents: tuple[str, ...] | None = ()  # the ids; None where they have to be read
+
+
+def _way(plan: Plan, kind: str) -> _Way:
+    if kind == "tool":
+        return _Way(_Source.of(plan, "tool_arguments", "input"), _Source.of(plan, "tool_result", "output"))
+    if kind == "retrieval":
+        given = _Source.of(plan, "input")
+        if "documents" in plan.rules:
+            return _Way(given, _Source(), _document_ids(plan))
+        return _Way(given, _Source.of(plan, "output"))
+    given, made = _last_of(plan, "input_messages", kind), _last_of(plan, "output_messages", kind)
+    if given is None:
+        given = _Source.of(plan, "input", json=kind != "embedding")
+    if made is None and kind == "llm" and ("output_text" in plan.rules or "output_calls" in plan.rules):
+        made = _Source(plain=False)
+    if made is None:
+        made = _Source() if kind == "embedding" else _Source.of(plan, "output")
+    return _Way(given, made)
+
+
+def _last_of(plan: Plan, field: str, kind: str) -> _Source | None:
+    """Where the last message is; None where no rule can find one."""
+    rules = [rule for rule, shared in plan.messages[field] if kind == "llm" or not shared]
+    end = _end(plan, field)
+    return None if not rules else _Source(plain=False) if end is None else _Source(end[1], end[0])
 
 
 def _named_by(plan: Plan, names: frozenset[str]) -> list[str]:
     """The attributes that say the kind and the names."""
-    terms = [name for field in NAMES for _, rule in plan.rules.get(field, ()) for name, _ in rule.terms]
+    terms = [
+        name for field in (*NAMES, *ORIGIN, *PROMPT) for _, rule in plan.rules.get(field, ()) for name, _ in rule.terms
+    ]
     kinds = [name for name, values in plan.kinds if not isinstance(values, str)]
-    return [name for name in dict.fromkeys([*kinds, *terms]) if name in names]
+    return [name for name in dict.fromkeys([*kinds, *terms, *VERSIONS, *PROMPT.values()]) if name in names]
 
 
 def _said_in(plan: Plan, names: Sequence[str]) -> list[str]:
@@ -172,8 +244,9 @@ def _end(plan: Plan, field: str) -> tuple[str, str] | None:
 
 
 def _document_ids(plan: Plan) -> tuple[str, ...] | None:
-    rules = plan.rules.get("documents", ())
-    tree = plan.numbered[rules[0][1].terms[0][0]] if rules and rules[0][1].numbered else None
+    """Where the ids of documents are; None where they are not plain attributes."""
+    rule = plan.rules["documents"][0][1]
+    tree = plan.numbered[rule.terms[0][0]] if rule.numbered else None
     found: list[str] = []
     for one in tree if isinstance(tree, list) else []:
         inside = one.get("document") if isinstance(one, dict) else None
@@ -184,53 +257,178 @@ def _document_ids(plan: Plan) -> tuple[str, ...] | None:
     return tuple(found) or None
 
 
+def _is_message(value: Json) -> bool:
+    """Whether it means the same alone as at the end of a list."""
+    return isinstance(value, dict) and not shapes.is_part(value)
+
+
+class _Look:
+    """Values of spans by field, and a reader for each span of which something is not plain."""
+
+    def __init__(self, spans: Spans, plan: Plan) -> None:
+        self._spans, self._plan = spans, plan
+        self._readings: dict[int, _Glancing] = {}
+
+    def first(self, field: str) -> Sequence[Json]:
+        """What the first rule for a field finds, where it names an attribute."""
+        name = self._plan.rules[field][0][0]
+        return self._spans.column(name) if name else [None] * len(self._spans.names)
+
+    def _reading(self, place: int) -> _Glancing:
+        reading = self._readings.get(place)
+        if reading is None:
+            spans = self._spans
+            seen = _Glimpse(spans.names[place], spans.starts[place], spans.attributes[place])
+            reading = self._readings[place] = _Glancing(seen, self._plan)
+        return reading
+
+    def fact(self, place: int, field: str) -> str | None:
+        """A text."""
+        reading = self._reading(place)
+        reading.facts((field,))
+        return _writable(getattr(reading.seen, field))
+
+    def number(self, place: int, field: str) -> float | None:
+        """A count, or the cost."""
+        reading = self._reading(place)
+        reading.numbers((field,))
+        value = getattr(reading.seen, field)
+        return value if value is None or field == "cost" else bounded(value)
+
+    def meaning(self, place: int) -> Meaning:
+        """Its kind and names."""
+        reading, attributes = self._reading(place), self._spans.attributes[place]
+        seen, lacking = reading.seen, [name for name in _DERIVED if name not in attributes]
+        reading.names()
+        reading.known_as(rich=self._plan.rich)
+        derived = {name: value for name in lacking if (value := attributes.get(name)) is not None}
+        names = (_writable(one) for one in (seen.model, seen.response_model, seen.provider, seen.environment))
+        return Meaning(seen.kind, *names, *ran((), attributes), derived)  # pyright: ignore[reportCallIssue]
+
+    def corrected(
+        self, place: int, meant: Meaning, said: Mapping[str, Sequence[Any]]
+    ) -> tuple[int | None, float | None]:
+        """Input tokens and cost."""
+        reading = self._reading(place)
+        seen = reading.seen
+        seen.kind, seen.model, seen.response_model, seen.provider = meant[:4]
+        for field in NUMBERS:
+            setattr(seen, field, said[field][place])
+        reading.corrected()
+        return seen.input_tokens, seen.cost
+
+    def plain(self, source: _Source, place: int) -> str | None:
+        """A text, empty where there is none; None where it has to be read."""
+        if not source.name:
+            return "" if source.plain else None
+        value = self._spans.column(source.name)[place]
+        if type(value) is not str or not value:
+            return None
+        if source.role:
+            role = self._spans.column(source.role)[place]
+            return value if value[0] not in _JSON and type(role) is str and role in shapes.KNOWN else None
+        if value[0] in _JSON and (value[0] == '"' or not source.json or any(word in value for word in _ENVELOPES)):
+            return None
+        return value
+
+    def ids(self, way: _Way, place: int) -> Sequence[Json] | None:
+        """Documents with their ids; None where they have to be read."""
+        if not way.documents:
+            return way.documents
+        found = [self._spans.column(name)[place] for name in way.documents]
+        return [{"id": one} for one in found] if all(type(one) is str for one in found) else None
+
+    def contents(self, place: int, kind: str) -> tuple[str | None, str | None, Sequence[Json]]:
+        """Input, output and documents, read."""
+        reading = self._reading(place)
+        seen = reading.seen
+        seen.kind = kind
+        reading.contents()
+        return glanced(seen.input, seen.input_messages), glanced(seen.output, seen.output_messages), seen.documents
+
+    def outcome(self, place: int) -> tuple[str, str | None]:
+        """Whether it failed, and how."""
+        reading, spans = self._reading(place), self._spans
+        seen = reading.seen
+        seen.status, seen.error, seen.events = spans.statuses[place], spans.errors[place], spans.events[place]
+        reading.outcome()
+        return seen.status, _writable(seen.error)
+
+
+_DERIVED = (*ORIGIN.values(), *PROMPT.values())
+
+
+def _writable(value: str | None) -> str | None:
+    return None if value is None else writable(value)
+
+
+class _Glimpse:
+    """The fields of a span of which a reader is asked some; of messages only the last is there."""
+
+    kind: str = "step"
+    status: str = "ok"
+    error: str | None = None
+    model: str | None = None
+    response_model: str | None = None
+    provider: str | None = None
+    session: str | None = None
+    user: str | None = None
+    environment: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost: float | None = None
+    input: Json = None
+    output: Json = None
+    input_messages: Sequence[Json] = ()
+    output_messages: Sequence[Json] = ()
+    documents: Sequence[Json] = ()
+    events: Sequence[Json] = ()
+
+    def __init__(self, name: str, start: int, attributes: Any) -> None:
+        self.name, self.start, self.attributes = name, start, attributes
+
+
 class _Glancing(Reading):
-    def __init__(self, span: Glimpse, plan: Plan, ends: _Ends) -> None:
-        super().__init__(span, plan)
-        self._ends = ends
+    def __init__(self, seen: _Glimpse, plan: Plan) -> None:
+        super().__init__(seen, plan)
+        self.seen = seen
 
     def contents(self) -> None:
         """The last of the messages, input, output, and documents."""
-        span, rules = self._span, self._plan.rules
-        if span.kind == "tool":
-            span.input = self._seen(self._first("tool_arguments"), shapes.tool_arguments)
-            span.output = self._seen(self._first("tool_result"), shapes.tool_result)
-        elif span.kind == "retrieval":
-            span.documents = self._documents() if "documents" in rules else ()
+        seen, rules = self.seen, self._plan.rules
+        if seen.kind == "tool":
+            seen.input = self._shown(self._first("tool_arguments"), shapes.tool_arguments)
+            seen.output = self._shown(self._first("tool_result"), shapes.tool_result)
+        elif seen.kind == "retrieval":
+            seen.documents = self._documents() if "documents" in rules else ()
         else:
-            span.input_messages = self._last(self._ends.input, "input_messages", "user")
-            span.output_messages = self._last(self._ends.output, "output_messages", "assistant")
-            if not span.output_messages and span.kind == "llm" and ("output_text" in rules or "output_calls" in rules):
-                span.output_messages = self._answered()
-        if span.input is None and not span.input_messages and "input" in rules:
-            span.input = self._seen(self._first("input"), embedded if span.kind == "embedding" else shapes.loaded)
-        told = span.output_messages or span.documents or span.kind == "embedding"
-        if span.output is None and "output" in rules and not told:
-            span.output = self._seen(self._first("output"), shapes.loaded)
+            seen.input_messages = self._last("input_messages", "user")
+            seen.output_messages = self._last("output_messages", "assistant")
+            if not seen.output_messages and seen.kind == "llm" and ("output_text" in rules or "output_calls" in rules):
+                seen.output_messages = self._answered()
+        if seen.input is None and not seen.input_messages and "input" in rules:
+            seen.input = self._shown(self._first("input"), embedded if seen.kind == "embedding" else shapes.loaded)
+        told = seen.output_messages or seen.documents or seen.kind == "embedding"
+        if seen.output is None and "output" in rules and not told:
+            seen.output = self._shown(self._first("output"), shapes.loaded)
 
-    def _seen(self, value: Json, read: Callable[[Json], Json]) -> Json:
+    def _shown(self, value: Json, read: Callable[[Json], Json]) -> Json:
         """A value as lists show it: JSON as it was written, unless it is an envelope."""
         if isinstance(value, str) and value[:1] in ("{", "[") and read is not embedded:
             return read(value) if any(word in value for word in _ENVELOPES) else value
         return read(value)
 
     def _documents(self) -> Sequence[Json]:
-        if self._ends.documents is not None:
-            ids = [self._span.attributes.get(name) for name in self._ends.documents]
-            if all(type(one) is str for one in ids):
-                return [{"id": one} for one in ids]
-        read = (shapes.documents(value) for value in self._found("documents"))
+        read: Iterator[list[Json]] = (shapes.documents(value) for value in self._found("documents"))
         return next(filter(None, read), ())
 
-    def _last(self, end: tuple[str, str] | None, field: str, role: str) -> Sequence[Json]:
+    def _last(self, field: str, role: str) -> Sequence[Json]:
         """The last of the messages."""
-        attributes = self._span.attributes
-        if end is not None:
-            text = attributes.get(end[1])
-            if type(text) is str and text and not text.startswith(_JSON) and attributes.get(end[0]) in shapes.KNOWN:
-                return ({"text": text},)
+        attributes = self.seen.attributes
         for rule, shared in self._plan.messages[field]:
-            if shared and self._span.kind != "llm":
+            if shared and self.seen.kind != "llm":
                 continue
             if rule.numbered:
                 tree = self._plan.numbered[rule.terms[0][0]]

@@ -18,8 +18,8 @@ from afere.tracing.dialects.plan import Values, planned, whole
 
 NAMES = ("model", "response_model", "provider", "environment")
 _WHO = ("session", "user")
-_PROMPT = {"prompt_name": "gen_ai.prompt.name", "prompt_version": "gen_ai.prompt.version"}
-_ORIGIN = {"version": "service.version", "revision": "vcs.ref.head.revision"}
+PROMPT = {"prompt_name": "gen_ai.prompt.name", "prompt_version": "gen_ai.prompt.version"}
+ORIGIN = {"version": "service.version", "revision": "vcs.ref.head.revision"}
 NUMBERS = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens", "cost")
 _EVENTS = {
     "gen_ai.system.message": "system", "gen_ai.user.message": "user", "gen_ai.assistant.message": "assistant",
@@ -49,7 +49,7 @@ def read(span: Span) -> None:
         reading.everything()
     else:
         reading.common()
-    reading.named(_ORIGIN)
+    reading.named(ORIGIN)
     reading.outcome()
     if plan.own:
         own.read(span, plan.own)  # its word goes before what was read from others
@@ -76,7 +76,7 @@ class Reading(Values):
         self._first_token()
         self._messages()
         self._said()
-        self.named(_PROMPT)
+        self.named(PROMPT)
 
     def names(self) -> None:
         """Its kind, and what the model and others are called."""
@@ -98,9 +98,9 @@ class Reading(Values):
 
     def known_as(self, *, rich: bool) -> None:
         """All facts that have no field; rich: of generative AI too."""
-        self.named(_ORIGIN)
+        self.named(ORIGIN)
         if rich:
-            self.named(_PROMPT)
+            self.named(PROMPT)
 
     def named(self, fields: Mapping[str, str]) -> None:
         """Facts that have no field of a span, under the one name that everybody looks for."""

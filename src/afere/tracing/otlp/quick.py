@@ -7,21 +7,22 @@ Only what columns and indexes need is read of it. A span that this is not enough
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import orjson
 from google.protobuf.message import DecodeError
 
 from afere.base.canonical import Json
 from afere.base.clock import now_ns
-from afere.base.span import EXAMPLES, Span
+from afere.base.span import Span
 from afere.store.span_chunks import Part
-from afere.store.span_rows import Entry, row_of
+from afere.store.span_rows import Entry, rows
+from afere.store.span_texts import INDEXED
 from afere.store.span_ties import keys
-from afere.tracing.dialects.glance import Glimpse, Shape
+from afere.tracing.dialects.glance import Shape
 from afere.tracing.dialects.own import PREFIX
 from afere.tracing.dialects.plan import planned
 from afere.tracing.otlp import protobuf
@@ -40,6 +41,7 @@ _LONG = 10_000  # bytes of a source, or characters of the names of a shape, that
 _Form: TypeAlias = (
     "tuple[Shape | None, bytes]"  # None: a glance is not enough; and the attributes that hold what was said, as JSON
 )
+_JSON = ("{", "[", '"')
 _NONE = (b"", bytes(8))  # how no parent is written
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 
@@ -52,7 +54,6 @@ class _Known:
     scope: str
     passes: bool  # whether nothing of what it says must be hidden
     shapes: dict[tuple[str, ...], _Form] = field(default_factory=dict[tuple[str, ...], "_Form"])
-    common: tuple[int, bytes] = (0, b"")  # of a request, by when it came
 
 
 class Quick:
@@ -65,11 +66,25 @@ class Quick:
     def traces(self, body: bytes) -> Batch[Span | Entry]:
         """As `otlp.traces`, but what can rest as it came is an entry already."""
         batch, at = Batch[Span | Entry](), now_ns()
+        groups: dict[tuple[int, tuple[str, ...]], _Spans] = {}
+        waiting: list[tuple[list[Span | Entry], int, _Spans, int]] = []  # for what is read with others of its shape
 
         def add(known: _Known, part: bytes | memoryview) -> None:
-            batch.spans.setdefault(known.source.project, []).append(self._one(bytes(part), known, at))
+            data = bytes(part)
+            wire = _decoded(data)
+            spans = batch.spans.setdefault(known.source.project, [])
+            group = self._group(groups, known, wire, data, at)
+            if group is None:
+                spans.append(_whole(data, known.source, at))
+            else:
+                waiting.append((spans, len(spans), group, len(group.wires)))
+                group.add(data, wire)
+                spans.append(_PLACE)
 
         gather(batch, self._by_source(body), add)
+        read = {id(group): self._read(group) for group in groups.values()}
+        for spans, place, group, number in waiting:
+            spans[place] = read[id(group)][number]
         return batch
 
     def _by_source(self, body: bytes) -> Iterator[tuple[_Known | BadSpan, Iterator[bytes | memoryview]]]:
@@ -97,65 +112,94 @@ class Quick:
         whole = "\0".join((*source.said, *map(str, source.said.values())))
         return _Known(source, name, "\\" not in whole and self._policy.passes(whole, name or None))
 
-    def _one(self, data: bytes, known: _Known, at: int) -> Span | Entry:
-        try:
-            check_weight(data, SPAN)
-            wire = LeanSpan.FromString(data)
-        except TooMuch as error:
-            raise BadSpan(str(error)) from None
-        except (DecodeError, Malformed):
-            raise protobuf.undecodable() from None
-        entry = None
-        if known.passes and len(data) <= _LONGEST:
-            try:
-                entry = self._entry(data, wire, known, at)
-            except Exception:  # a form that no map foresaw: the long way keeps it, and the others of its request
-                _log.exception("OTLP: a span could not be read at a glance")
-        return entry or _whole(data, known.source, at)
-
-    def _entry(self, data: bytes, wire: Any, known: _Known, at: int) -> Entry | None:
-        """The span as it came with what is known of it at a glance; None where that is not enough."""
-        trace, span_id, parent, start, end = (
-            wire.trace_id, wire.span_id, wire.parent_span_id, wire.start_time_unix_nano, wire.end_time_unix_nano,
-        )  # fmt: skip
-        if parent in _NONE:
-            parent = None
-        elif len(parent) != 8 or parent == span_id:
-            return None
-        if (
-            len(trace) != 16
-            or len(span_id) != 8
-            or trace == _NO_TRACE
-            or span_id == _NO_SPAN
-            or not 0 < start <= end < LATEST
-        ):
+    def _group(
+        self, groups: dict[tuple[int, tuple[str, ...]], _Spans], known: _Known, wire: Any, data: bytes, at: int
+    ) -> _Spans | None:
+        """The spans it is read with; None where a glance is not enough."""
+        if not known.passes or len(data) > _LONGEST or not _plain_ids(wire):
             return None
         names = tuple(wire.attributes)
-        shape, said = known.shapes.get(names) or _form(known, names)
-        seen = Glimpse(wire.name, start, end, _Attributes(wire.attributes, known.source.said))
-        if shape is None or (wire.events and not _plain_events(seen, wire)):
-            return None
-        if wire.status.code == 2:
-            seen.status, seen.error = "error", wire.status.message[:2000] or None
-        shape.glance(seen)
-        row, texts = (
-            row_of(trace, span_id, parent, seen),
-            texts_of((name, seen.attributes.loaded(name)) for name in shape.said),
-        )
+        group = groups.get((id(known), names))
+        if group is None:
+            shape, said = known.shapes.get(names) or _form(known, names)
+            if shape is None:
+                return None
+            group = groups[id(known), names] = _Spans(known, shape, said, at)
+        return group
+
+    def _read(self, group: _Spans) -> list[Span | Entry]:
+        """All of them; one by one where one of them is of a form that no map foresaw, which goes the long way."""
+        try:
+            return self._entries(group)
+        except Exception:
+            if len(group.wires) == 1:
+                _log.exception("OTLP: a span could not be read at a glance")
+                return [group.whole(0)]
+        alone = (_Spans(group.known, group.shape, group.said, group.at) for _ in group.wires)
+        found: list[Span | Entry] = []
+        for one, data, wire in zip(alone, group.parts, group.wires, strict=True):
+            one.add(data, wire)
+            found += self._read(one)
+        return found
+
+    def _entries(self, group: _Spans) -> list[Span | Entry]:
+        group.glance()
+        scope, found = group.known.scope or None, list[Span | Entry]()
+        whole = b"\0".join(group.parts).decode("utf-8", "replace")
+        pass_all = self._policy.passes(whole, scope)
+        common = (orjson.dumps({"form": "otlp", "said": group.known.source.said, "at": group.at}, str), group.said)
+        for place, (data, row, texts, documents, wire) in enumerate(
+            zip(group.parts, group.rows, group.texts, group.documents, group.wires, strict=True)
+        ):
+            if (
+                group.statuses[place] == "paused"
+                or group.gen_ai[place]
+                or not ((pass_all and b"\\" not in data) or self._passes(data, texts, row, scope))
+            ):
+                found.append(group.whole(place))
+                continue
+            found.append(
+                Entry(
+                    row, Part(data, common), texts, keys((), documents) if documents else (), group.attributes[place],
+                    begins=wire.flags & REMOTE == REMOTE or wire.kind in (2, 5),
+                    again=partial(_whole, data, group.known.source, group.at),
+                )
+            )  # fmt: skip
+        return found
+
+    def _passes(self, data: bytes, texts: Sequence[str], row: Sequence[Any], scope: str | None) -> bool:
         whole = data.decode("utf-8", "replace")
         if "\\u" in whole and self._policy.redaction.keys:  # JSON may write a letter of a key otherwise
-            return None
+            return False
         if "\\" in whole:  # the same of what was said
             whole = "\0".join((whole, *texts, *(value for value in row if isinstance(value, str))))
-        if seen.status == "paused" or not self._policy.passes(whole, known.scope or None):
-            return None
-        if known.common[0] != at:
-            known.common = (at, orjson.dumps({"form": "otlp", "said": known.source.said, "at": at}, str))
-        return Entry(
-            row, Part(data, (known.common[1], said)), texts, keys((), seen.documents, seen.attributes.get(EXAMPLES)), seen.attributes,
-            begins=wire.flags & REMOTE == REMOTE or wire.kind in (2, 5),
-            again=partial(_whole, data, known.source, at),
-        )  # fmt: skip
+        return self._policy.passes(whole, scope)
+
+
+_PLACE: Any = None  # where a span will be
+
+
+def _decoded(data: bytes) -> Any:
+    try:
+        check_weight(data, SPAN)
+        return LeanSpan.FromString(data)
+    except TooMuch as error:
+        raise BadSpan(str(error)) from None
+    except (DecodeError, Malformed):
+        raise protobuf.undecodable() from None
+
+
+def _plain_ids(wire: Any) -> bool:
+    """Whether its ids and times are as they should be."""
+    trace, span_id, parent = wire.trace_id, wire.span_id, wire.parent_span_id
+    return (
+        len(trace) == 16
+        and len(span_id) == 8
+        and trace != _NO_TRACE
+        and span_id != _NO_SPAN
+        and (parent in _NONE or (len(parent) == 8 and parent != span_id))
+        and 0 < wire.start_time_unix_nano <= wire.end_time_unix_nano < LATEST
+    )
 
 
 def _whole(data: bytes, source: Source, at: int) -> Span:
@@ -175,13 +219,94 @@ def _form(known: _Known, names: tuple[str, ...]) -> _Form:
     return made
 
 
-def _plain_events(seen: Glimpse, wire: Any) -> bool:
-    """Give it its events; False where they tell of generative AI."""
+class _Spans:
+    """Spans of one shape in one request (see `glance.Spans`), and what is known of them at a glance."""
+
+    names: Sequence[str]
+    starts: Sequence[int]
+    attributes: Sequence[Any]
+    events: Sequence[Sequence[Json]]
+    statuses: list[str]
+    errors: list[str | None]
+
+    def __init__(self, known: _Known, shape: Shape, said: bytes, at: int) -> None:
+        self.known, self.shape, self.said, self.at = known, shape, said, at
+        self.parts: list[bytes] = []
+        self.wires: list[Any] = []
+        self._columns: dict[str, Sequence[Json]] = {}
+
+    def add(self, data: bytes, wire: Any) -> None:
+        """One more."""
+        self.parts.append(data)
+        self.wires.append(wire)
+
+    def whole(self, place: int) -> Span:
+        """One of them, as the long way has it."""
+        return _whole(self.parts[place], self.known.source, self.at)
+
+    def column(self, name: str) -> Sequence[Json]:
+        """The values of one attribute."""
+        found = self._columns.get(name)
+        if found is None:
+            if name in self._maps[0]:
+                values = [one[name] for one in self._maps]
+                found = [value.string_value or protobuf.Values().value(value, 0) for value in values]
+            else:
+                found = [one.get(name) for one in self.attributes]
+            self._columns[name] = found
+        return found
+
+    def glance(self) -> None:
+        """Find rows, texts and documents of all."""
+        wires = self.wires
+        self._maps = [wire.attributes for wire in wires]
+        self.names = [wire.name for wire in wires]
+        self.starts = [wire.start_time_unix_nano for wire in wires]
+        ends = [wire.end_time_unix_nano for wire in wires]
+        self.attributes = [_Attributes(one, self.known.source.said) for one in self._maps]
+        self.statuses = ["error" if wire.status.code == 2 else "ok" for wire in wires]
+        self.errors = [wire.status.message[:2000] or None if wire.status.code == 2 else None for wire in wires]
+        told = [_events(wire) for wire in wires]
+        self.gen_ai = [one is None for one in told]  # events tell of generative AI: the long way reads them
+        self.events = [one or () for one in told]
+        seen = self.shape.glance(self)
+        kinds, models, answered, providers, environments, components, versions, prompts, _ = zip(
+            *seen.meant, strict=True
+        )
+        self.documents = seen.documents
+        self.rows = rows({
+            "trace_id": [wire.trace_id for wire in wires], "span_id": [wire.span_id for wire in wires],
+            "parent_id": [parent if (parent := wire.parent_span_id) not in _NONE else None for wire in wires],
+            "name": self.names, "kind": kinds, "start": self.starts, "end": ends,
+            "seconds": [(end - start) / 1e9 for start, end in zip(self.starts, ends, strict=True)],
+            "status": self.statuses, "error": self.errors, "model": models, "response_model": answered, "provider": providers,
+            "environment": environments, "component": components, "version": versions, "prompt": prompts,
+            "chain": [name if kind == "chain" else None for name, kind in zip(self.names, kinds, strict=True)],
+            "input": seen.input, "output": seen.output, **seen.said,
+        })  # fmt: skip
+        self.texts = self._texts()
+
+    def _texts(self) -> list[list[str]]:
+        said = self.shape.said
+        if not said:
+            return [[] for _ in self.wires]
+        return [
+            texts_of((name, one.loaded(name)) for name in said)
+            if any(type(value) is not str or value.startswith(_JSON) for value in values)
+            else [value[:INDEXED] for value in cast("tuple[str, ...]", values)]
+            for one, values in zip(self.attributes, zip(*map(self.column, said), strict=True), strict=True)
+        ]
+
+
+def _events(wire: Any) -> list[Json] | None:
+    """Its events; None where they tell of generative AI, or are nested too deeply."""
+    if not wire.events:
+        return []
     if any(one.name.startswith("gen_ai.") for one in wire.events):
-        return False
+        return None
     values = protobuf.Values()
-    seen.events = [event(one.name, one.time_unix_nano, values.attributes(one.attributes)) for one in wire.events]
-    return not values.cut
+    found: list[Json] = [event(one.name, one.time_unix_nano, values.attributes(one.attributes)) for one in wire.events]
+    return None if values.cut else found
 
 
 class _Attributes:
