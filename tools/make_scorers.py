@@ -86,8 +86,12 @@ def _names(name: str, others: list[str]) -> str:
 
 
 def _first(text: str) -> str:
-    sentence = re.split(r"(?<=[^.A-Z0-9]{2})[.:;](?:\s|$)", text)[0]
-    return sentence.rstrip(".").replace("|", "\\|")
+    """The first clause; what stands in brackets does not end it."""
+    ends = re.finditer(r"(?<=[^.A-Z0-9]{2})[.:;](?=\s|$)", text)
+    end = next(
+        (one.start() for one in ends if text.count("(", 0, one.start()) == text.count(")", 0, one.start())), len(text)
+    )
+    return text[:end].strip().rstrip(".").replace("|", "\\|")
 
 
 def _needs(one: Scorer) -> str:

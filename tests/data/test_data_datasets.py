@@ -144,12 +144,28 @@ BROKEN = [
     ("a.json", '[{"q": 1}\n{"q": 2}]', "a.json:2: this is not JSON: a ',' or the closing ']' is missing"),
     ("a.json", '{"q": 1}', "a .json dataset is an array of rows"),
     ("a.csv", "q,expected\na,b,c\n", "a.csv:2: 3 cells, but the header has 2"),
+    ("a.csv", "q;expected\na;b;c\n", "a.csv:2: 3 cells, but the header has 2; quote cells that hold a semicolon"),
+    ("a.csv", "q,expected\ncafé,x\n".encode("cp1252"), "If it should read 'café,x', the file is Windows-1252"),
     ("a.csv", "q,q\na,b\n", "a.csv:1: column 'q' stands twice"),
     ("a.csv", 'q\n"a"b\n', "this is not CSV"),
     ("a.csv", "q,weight\na,heavy\n", "a.csv:2: weight: must be a number from 0 up, not text"),
     ("a.parquet", "nothing", "a.parquet: this is not a Parquet file"),
     ("a.xlsx", "nothing", ".xlsx is not a kind of dataset. Kinds: .jsonl"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'question;expected\n"hi; you";"a ""b"", c"\n',
+        '\ufeffsep=;\r\nquestion;expected\r\n"hi; you";"a ""b"", c"\r\n',
+        'question\texpected\nhi; you\t"a ""b"", c"\n',
+        '"question"|expected\nhi; you|"a ""b"", c"\n',
+    ],
+)
+def test_the_mark_that_parts_cells_is_the_header_s(project, text):
+    (row,) = afere.dataset(write(project, "a.csv", text)).rows
+    assert (row.metadata["question"], row.expected) == ("hi; you", 'a "b", c')
 
 
 @pytest.mark.parametrize(("name", "text", "message"), BROKEN)

@@ -245,10 +245,10 @@ def _recomputed(one: dict[str, Any]) -> tuple[str, int | None]:
     value, low, high, n, edge = one["value"], one["low"], one["high"], one["n"], rule.amount or 0.0
     if rule.op == "not worse than":
         answer = "pass" if low > -edge else "fail" if high < 0 else "open"
-        half, distance = high - value, edge + value if -value < edge else -value
+        half, distance = (value - low, edge + value) if -value < edge else (high - value, -value)
     elif rule.op == "better than":
         answer = "pass" if low > edge else "fail" if high < edge else "open"
-        half, distance = high - value, abs(value - edge)
+        half, distance = value - low if value > edge else high - value, abs(value - edge)
     else:
         up = rule.op == ">="
         answer = (

@@ -165,7 +165,7 @@ def test_an_answer_and_how_many_more_follow_from_the_interval_beside_it(made: tu
             drop = -value
             worse = rule.op == "not worse than"
             distance = (margin - drop if drop < margin else drop) if worse else abs(value - amount)
-            half = high - value
+            half = value - low if value > -margin else high - value
         assert one["answer"] == ("pass" if proven else "fail" if refuted else "open"), one
         if one["answer"] == "open":
             assert one["needs"] == max(1, math.ceil(one["n"] * (half / distance) ** 2 - one["n"] - 1e-9)), one

@@ -85,6 +85,18 @@ def test_a_scorer_that_fails_gives_none_with_the_reason() -> None:
     assert "raised ZeroDivisionError" in named(raises).score(_case("x"))["raises"].why
     assert "not a number" in named(nan).score(_case("x"))["nan"].why
     assert "returned a object" in named(odd).score(_case("x"))["odd"].why
+    def leaves(output: str) -> bool:
+        raise SystemExit(3)
+
+    def huge(output: str) -> int:
+        return 10**400
+
+    def large(output: str) -> int:
+        return 2**60
+
+    assert "raised SystemExit: 3" in named(leaves).score(_case("x"))["leaves"].why
+    assert "too large to be counted with" in named(huge).score(_case("x"))["huge"].why
+    assert named(large).score(_case("x"))["large"].value == float(2**60)
     assert named(slow).score(_case("x"))["slow"].value is True
     assert named("exact").score(_case("x"))["exact"].why == "the row has no expected"
     for name in ("raises", "nan", "odd"):

@@ -104,6 +104,8 @@ def test_paired_tests_agree_with_exact_values() -> None:
     assert stats.mcnemar(9, 0).exact == pytest.approx(0.00390625)
     assert stats.mcnemar(3, 1).exact == pytest.approx(0.625)
     assert stats.mcnemar(9, 1).mid == pytest.approx(0.01171875)
+    # Of as many wins as losses: 1 - half the probability of the split (Fagerland et al. 2013, supplement).
+    assert stats.mcnemar(20, 20).mid == pytest.approx(1 - scipy.stats.binom.pmf(20, 40, 0.5) / 2)
     assert stats.mcnemar(0, 0) == stats.McNemar(1.0, 1.0)
     assert stats.sign_test([1, 2, 0, -1, 3]) == pytest.approx(0.625)
     for sample in ([1, 2, 3, -4, 5, 6, 7.5], [0.3, -0.1, 0.7, 0.9, 1.3, -0.2, 2.2, 0.4]):

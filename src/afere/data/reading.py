@@ -23,6 +23,7 @@ _BOMS = (
     (b"\xfe\xff", "UTF-16"),
 )
 _LISTS = ("relevant", "tags")
+_MARKS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}  # what may part the cells of CSV
 MAX_LINE = 16 * 1024 * 1024  # bytes of one row; a longer one is a broken file, not a row
 
 
@@ -53,7 +54,8 @@ def decoded(data: bytes, name: str, first_line: int = 1) -> str:
         line = first_line + data.count(b"\n", 0, start)
         if b"\x00" in data[:4]:
             raise BadData(f"{name}: this looks like UTF-16, not UTF-8. {_convert('UTF-16', name)}") from None
-        around = data[max(0, start - 12) : start + 12].decode("cp1252", "replace").split("\n")[0].strip()
+        begun = max(data.rfind(b"\n", 0, start) + 1, start - 12)
+        around = data[begun : start + 12].decode("cp1252", "replace").split("\n")[0].strip()
         raise BadData(
             f"{name}:{line}: byte 0x{data[start]:02x} is not UTF-8. "
             f"If it should read {around!r}, the file is Windows-1252: {_convert('WINDOWS-1252', name)}"
@@ -158,14 +160,13 @@ def _skip(text: str, at: int) -> int:
 
 def _csv(file: Path, name: str) -> Iterator[Placed]:
     text = decoded(file.read_bytes(), name)
-    table = csv.reader(
-        io.StringIO(text, newline=""), delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True
-    )
+    mark, text, line = _delimiter(text, "\t" if file.suffix.lower() == ".tsv" else ",")
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
     header: list[str] | None = None
-    line = 1
+    before = line - 1
     try:
         for cells in table:
-            place, line = f"{name}:{line}", table.line_num + 1
+            place, line = f"{name}:{line}", before + table.line_num + 1
             if not any(cell.strip() for cell in cells):
                 continue
             if header is None:
@@ -173,14 +174,25 @@ def _csv(file: Path, name: str) -> Iterator[Placed]:
             elif len(cells) != len(header):
                 yield (
                     place,
-                    RowProblem(f"{len(cells)} cells, but the header has {len(header)}; quote cells that hold a comma"),
+                    RowProblem(
+                        f"{len(cells)} cells, but the header has {len(header)}; quote cells that hold {_MARKS[mark]}"
+                    ),
                 )
             else:
                 yield place, _from_cells(header, cells)
     except csv.Error as problem:
         raise BadData(
-            f"{name}:{table.line_num}: this is not CSV: {problem}. Double the quotes inside a quoted cell."
+            f"{name}:{before + table.line_num}: this is not CSV: {problem}. Double the quotes inside a quoted cell."
         ) from None
+
+
+def _delimiter(text: str, usual: str) -> tuple[str, str, int]:
+    """What parts the cells, the text of the table, and the line at which it begins. Spreadsheets in many languages write
+    `;`: the mark that the header has most of, or the one of a first line `sep=;`."""
+    if (said := re.match(r"sep=([,;\t|])\r?\n", text)) is not None:
+        return said[1], text[said.end() :], 2
+    header = re.sub(r'"[^"]*"', "", text.lstrip("\r\n").split("\n", 1)[0])
+    return max((usual, *_MARKS), key=header.count), text, 1
 
 
 def _header(names: list[str], place: str) -> list[str]:

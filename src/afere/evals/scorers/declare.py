@@ -135,7 +135,7 @@ class Scorer:
             return {self.name: Scored(None, _reason(problem), world=True)}
         except MissingExtra as problem:
             return {self.name: Scored(None, str(problem))}
-        except Exception as problem:
+        except (Exception, SystemExit) as problem:
             return {self.name: Scored(None, f"the scorer raised {_reason(problem)}")}
         return _read(self.name, answer)
 
@@ -226,12 +226,23 @@ def _value(answer: object) -> Scored:
     value = item() if callable(item) and getattr(answer, "ndim", None) == 0 else answer
     if value is None:
         return Scored(None, "the scorer gave no value")
-    if isinstance(value, int | float) and not math.isfinite(value):
-        return Scored(None, f"the scorer returned {value}, which is not a number")
-    if isinstance(value, bool | str | int | float):
+    if isinstance(value, bool | str):
         return Scored(value)
+    if isinstance(value, int | float):
+        return _number(value)
     kind = type(value).__name__
     return Scored(None, f"the scorer returned a {kind}; return a bool, number, str, None, Score or dict of them")
+
+
+def _number(value: float) -> Scored:
+    """A number that JSON holds: whole ones from 2^53 on are written as floats."""
+    try:
+        float(value)
+    except OverflowError:
+        return Scored(None, "the scorer returned a whole number too large to be counted with")
+    if not math.isfinite(value):
+        return Scored(None, f"the scorer returned {value}, which is not a number")
+    return Scored(float(value) if abs(value) >= 2**53 else value)
 
 
 def averaged(runs: list[dict[str, Scored]], of: str | None = None) -> dict[str, Scored]:

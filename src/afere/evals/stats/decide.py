@@ -29,7 +29,8 @@ class Verdict:
 
 
 def needs_more(n: int, half: float, distance: float) -> int | None:
-    """About how many more cases shrink the half width to the distance, if value and spread stay: n (h/distance)^2 - n.
+    """About how many more cases shrink the half width to the distance, if value and spread stay: n (h/distance)^2 - n. The half
+    width is that of the side which decides: from the value to the end that has to clear the edge.
 
     None where the value stands on the edge and no number of cases would do.
     """
@@ -73,7 +74,10 @@ def not_worse(estimate: Estimate, margin: float) -> Verdict:
         return _few(estimate)
     drop = -estimate.value
     # Open with a drop beyond the margin: more cases would prove it worse, so the distance to go is the drop itself.
-    more = needs_more(estimate.n, estimate.high - estimate.value, margin - drop if drop < margin else drop)
+    half, distance = (
+        (estimate.value - estimate.low, margin - drop) if drop < margin else (estimate.high - estimate.value, drop)
+    )
+    more = needs_more(estimate.n, half, distance)
     if estimate.clusters < FEW:
         return _few(estimate, more)
     if estimate.low > -margin:
@@ -88,7 +92,8 @@ def better(estimate: Estimate, margin: float) -> Verdict:
     """Is the difference (positive is better) surely above the margin?"""
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return _few(estimate)
-    more = needs_more(estimate.n, estimate.high - estimate.value, abs(estimate.value - margin))
+    half = estimate.value - estimate.low if estimate.value > margin else estimate.high - estimate.value
+    more = needs_more(estimate.n, half, abs(estimate.value - margin))
     if estimate.clusters < FEW:
         return _few(estimate, more)
     by = f" by {margin:g}" if margin else ""

@@ -87,23 +87,51 @@ def _freedom(shares: Sequence[float], squares: Sequence[float]) -> float:
     return trace * trace / square
 
 
+def least_ends(
+    values: Sequence[float], clusters: Sequence[Hashable], weights: Sequence[float], level: float = LEVEL
+) -> tuple[float, float]:  # fmt: skip
+    """The least ends of the mean change of a rate: those of a score interval, in which a change of that size is not rarer
+    than it must be.
+
+    A mean change of x takes cases that change, so its variance is at least |x| (q - |x|) / m whatever was seen: q is the size
+    of a change (1, or less for means over repeats: sum v^2 / sum |v|), m the number of `_units`. The low end is the x furthest
+    below the mean v with (v - x)^2 = z^2 |x| (q - |x|) / m, the high end likewise. Where nothing changed that is z^2 / (m + z^2),
+    as Tango's (1998) interval has it.
+    """
+    found = _clustered(values, clusters, weights)
+    c = normal_quantile((1 + level) / 2) ** 2 / _units(values, found)
+    sizes = math.fsum(map(abs, values))
+    size = math.fsum(x * x for x in values) / sizes if sizes else 1.0
+    return -_furthest(found.mean, c, size), _furthest(-found.mean, c, size)
+
+
+def _furthest(mean: float, c: float, size: float) -> float:
+    """The largest x with (mean + x)^2 = c x (size - x), or -mean where there is none: then nothing is added."""
+    half = mean - c * size / 2
+    inside = half * half - (1 + c) * mean * mean
+    return max(-mean, (math.sqrt(inside) - half) / (1 + c)) if inside >= 0 else -mean
+
+
 def least_half(
     values: Sequence[float], clusters: Sequence[Hashable], weights: Sequence[float], level: float = LEVEL
 ) -> float:  # fmt: skip
-    """The least half width of an interval of rates, however well the cases agree: z^2/(m + z^2), what a score interval gives
-    where nothing differs (Tango 1998).
+    """The least half width of an interval of rates, however well the cases agree: z^2/(m + z^2), m the number of `_units`."""
+    z2 = normal_quantile((1 + level) / 2) ** 2
+    return z2 / (_units(values, _clustered(values, clusters, weights)) + z2)
 
-    m lies between the number of clusters C and the effective sample size e = n var_independent / var_clustered: it is
-    C^(2/3) e^(1/3). The few cases that differ say little of how alike the members of a cluster are; with e alone, versions at
-    the margin pass too often, with C alone nothing is seen. Found by simulation (`tests/evals/test_stats.py` holds the error
-    rates). Without clusters m is n.
+
+def _units(values: Sequence[float], found: _Clustered) -> float:
+    """How many independent cases these say as much as, where few differ: C^0.6 e^0.4 of C clusters and the effective sample
+    size e = n var_independent / var_clustered; without clusters n.
+
+    The few cases that differ say little of how alike the members of a cluster are. With e alone, versions at the margin pass
+    too often, with C alone nothing is seen: found by simulation, whose error rates `benchmarks/evals_simulation.py` holds.
     """
-    found, n, z2 = _clustered(values, clusters, weights), len(values), normal_quantile((1 + level) / 2) ** 2
-    effective = float(found.clusters)
+    n, effective = len(values), float(found.clusters)
     if found.error and n > found.clusters:
         alone = math.fsum((x - found.mean) ** 2 for x in values) / (n * (n - 1))
         effective = min(float(n), max(effective, n * alone / found.error**2))
-    return z2 / (found.clusters ** (2 / 3) * effective ** (1 / 3) + z2)
+    return found.clusters**0.6 * effective**0.4
 
 
 def wilson(successes: float, n: float, *, level: float = LEVEL) -> tuple[float, float]:

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from afere.evals.stats.distributions import binomial_cdf, normal_cdf, normal_quantile
-from afere.evals.stats.interval import LEVEL, Estimate, clustered_mean, least_half
+from afere.evals.stats.interval import LEVEL, Estimate, clustered_mean, least_ends
 
 
 def difference(
@@ -22,8 +22,8 @@ def difference(
     """The mean of after - before over paired cases, with its clustered t interval (Miller 2024).
 
     A `rate` gets two corrections, since few pairs that differ make a t interval too narrow on one side: the end in the
-    direction of the skew moves out by Johnson's (1978) term, and the half width is at least `least_half`, what Tango's (1998)
-    score interval gives when no pair differs. Without them, 20 agreeing pairs would prove anything.
+    direction of the skew moves out by Johnson's (1978) term, and the ends are at least `least_ends`, since a change that few
+    pairs show may be larger than its own spread says (Tango 1998). Without them, 20 agreeing pairs would prove anything.
     """
     changes = [b - a for a, b in zip(before, after, strict=True)]
     plain = clustered_mean(changes, clusters, weights=weights, level=level)
@@ -31,12 +31,12 @@ def difference(
         return plain
     z2 = normal_quantile((1 + level) / 2) ** 2
     weights = weights or [1.0] * len(changes)
-    least = least_half(changes, clusters, weights, level)
+    low, high = least_ends(changes, clusters, weights, level)
     shift = _skew_shift(changes, clusters, weights, plain.value, z2)
     return Estimate(
         plain.value,
-        max(-1.0, min(plain.low + min(0.0, shift), plain.value - least)),
-        min(1.0, max(plain.high + max(0.0, shift), plain.value + least)),
+        max(-1.0, min(plain.low + min(0.0, shift), low)),
+        min(1.0, max(plain.high + max(0.0, shift), high)),
         plain.n,
         plain.clusters,
     )
@@ -73,7 +73,7 @@ def mcnemar(wins: int, losses: int) -> McNemar:
         return McNemar(1.0, 1.0)
     below = 2 * binomial_cdf(k, n)
     at = math.comb(n, k) / 2**n
-    return McNemar(min(1.0, below), min(1.0, below - at) if wins != losses else 1.0 - at)
+    return McNemar(min(1.0, below), below - at if wins != losses else 1 - at / 2)
 
 
 def sign_test(differences: Sequence[float]) -> float:
