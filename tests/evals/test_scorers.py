@@ -85,6 +85,7 @@ def test_a_scorer_that_fails_gives_none_with_the_reason() -> None:
     assert "raised ZeroDivisionError" in named(raises).score(_case("x"))["raises"].why
     assert "not a number" in named(nan).score(_case("x"))["nan"].why
     assert "returned a object" in named(odd).score(_case("x"))["odd"].why
+
     def leaves(output: str) -> bool:
         raise SystemExit(3)
 
