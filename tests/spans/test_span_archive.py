@@ -110,6 +110,8 @@ def test_a_late_span_joins_its_trace_in_the_archive(tmp_path: Path) -> None:
 def test_an_erased_subject_is_in_no_closed_day(tmp_path: Path) -> None:
     session = afere.store.open(tmp_path / "store", project="handbook")
     gone, kept = trace(20, user="ana-7731"), trace(20, user="bo")
+    gone[0].name, gone[1].model, gone[1].attributes["release"] = "mail of ana-7731", "tuned-ana-7731", "for-ana-7731"
+    gone[0].environment = kept[1].model = "only-here"
     session.spans.write([*gone, *kept])
     session.spans.archive(86_400)
     assert erase(session, "user:ana-7731", try_only=True).spans == 2
@@ -120,6 +122,8 @@ def test_an_erased_subject_is_in_no_closed_day(tmp_path: Path) -> None:
     (file,) = (tmp_path / "store").glob("archive/*/*.parquet")
     assert set(parquet.read_table(file)["user"].to_pylist()) == {"bo"}
     assert not any(b"ana-7731" in one.read_bytes() for one in (tmp_path / "store").rglob("*") if one.is_file())
+    counted = {row["model"]: row["count"] for row in session.spans.stats(by=["model"])}
+    assert counted == {None: 2, "(erased)": 1, "only-here": 1}
 
 
 def test_closed_days_go_when_they_are_old_and_each_project_has_its_age(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -55,6 +56,29 @@ def received(project: Path, attributes: dict[str, str], scope: str = "") -> Span
     with afere.store.open(project / ".afere", project="handbook") as session:
         writer = Writer(session)
         writer.put(writer.understood(otlp.traces(request.SerializeToString(), "protobuf")), None).result(10)
+    return stored(project, (b"t" * 16).hex())
+
+
+def arrived(
+    project: Path, attributes: dict[str, str], form: otlp.Form, *, scope: str = "lib", failed: str = ""
+) -> Span:
+    """What a server keeps of a request as it reads one."""
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add().scope_spans.add()
+    group.scope.name = scope
+    span = group.spans.add(
+        trace_id=b"t" * 16, span_id=b"s" * 8, name="call", start_time_unix_nano=1, end_time_unix_nano=2,
+        attributes=[KeyValue(key=name, value=AnyValue(string_value=value)) for name, value in attributes.items()],
+    )  # fmt: skip
+    if failed:
+        span.status.code, span.status.message = 2, failed
+    body = request.SerializeToString()
+    if form == "json":
+        said = MessageToDict(request)
+        said["resourceSpans"][0]["scopeSpans"][0]["spans"][0] |= {"traceId": "74" * 16, "spanId": "73" * 8}
+        body = json.dumps(said).encode()
+    with afere.store.open(project / ".afere", project="handbook") as session:
+        Writer(session).receive(body, "", form, None, most=2**20, logs=False).result(10)
     return stored(project, (b"t" * 16).hex())
 
 
@@ -106,6 +130,41 @@ def test_the_values_of_keys_go_wherever_the_key_is(project: Path) -> None:
     assert b"hunter2" not in at_rest(project) and "redacted" in span.marks
 
 
+@pytest.mark.parametrize("form", ["protobuf", "json"])
+def test_what_json_writes_otherwise_is_found(project: Path, form: otlp.Form) -> None:
+    pytest.importorskip("re2")
+    rules(project, 'email, {pattern: "João Silva", as: person}, {key: "*.password"}')
+    said = json.dumps({"who": "João Silva, ana@exemplo.pt", "more": json.dumps({"again": "João Silva"}), "n": "1\n2"})
+    odd = '{"p\\u0061ssword": "hunter2", "mail": "ana\\u0040exemplo.pt"}'
+    chat = json.dumps([{"role": "user", "parts": [{"type": "text", "content": "I am João Silva"}]}])
+    attributes = {**CHAT, "gen_ai.input.messages": chat, "metadata": said, "odd": odd}
+    span = arrived(project, attributes, form)
+    assert json.loads(str(span.attributes["metadata"])) == {
+        "who": "[person], [email]", "more": '{"again": "[person]"}', "n": "1\n2",
+    }  # fmt: skip
+    assert json.loads(str(span.attributes["odd"])) == {"password": "[redacted]", "mail": "[email]"}
+    assert "[person]" in str(span.attributes["gen_ai.input.messages"]) and "I am [person]" in str(span.input_messages)
+
+
+def test_a_user_goes_by_whatever_name_a_dialect_has_it(project: Path) -> None:
+    rules(project, "{key: user.id, as: person}")
+    attributes = {
+        "traceloop.association.properties.user_id": "zeb-42", "metadata": '{"user_id": "zeb-42"}', "plan": "zeb-427",
+    }  # fmt: skip
+    span = arrived(project, attributes, "protobuf")
+    assert span.user == "[person]" and span.attributes["plan"] == "zeb-427"
+    assert span.attributes["traceloop.association.properties.user_id"] == "[person]"
+    assert span.attributes["metadata"] == '{"user_id": "[person]"}'
+
+
+def test_of_a_scope_without_content_no_words_rest(project: Path) -> None:
+    rules(project, '{scope: "quiet*", content: none}')
+    attributes = {**CHAT, "note": "words of somebody", "gen_ai.agent.name": "Travel desk", "tenant": "shop"}
+    span = arrived(project, attributes, "protobuf", scope="quiet.lib", failed="it said: words of somebody")
+    assert span.attributes["gen_ai.agent.name"] == "Travel desk" and span.attributes["tenant"] == "shop"
+    assert "note" not in span.attributes and span.error == "[text of 26 characters]"
+
+
 @pytest.mark.parametrize("way", ["sent", "instrumented"])
 def test_a_key_goes_before_anything_is_read_from_it(project: Path, way: str) -> None:
     rules(project, "{key: gen_ai.input.messages}")
@@ -155,8 +214,18 @@ def test_a_pattern_without_its_library_says_what_to_install(project: Path, monke
 
 
 texts = st.lists(
-    st.text(alphabet="a@.1234 -\0{}\"':pswrd\n", max_size=40)
-    | st.sampled_from(["ana@example.org", '{"password": 1}', "4111 1111 1111 1111", "ACME-7"]),
+    st.text(alphabet="a@.1234 -\0{}\"':pswrd\n\\", max_size=40)
+    | st.sampled_from(
+        [
+            "ana@example.org",
+            '{"password": 1}',
+            "4111 1111 1111 1111",
+            "ACME-7",
+            r'["ana\u0040example.org"]',
+            r'{"p\u0061ss": 1}',
+            json.dumps({"in": json.dumps({"Ação ACME-7": "João"})}),
+        ]
+    ),
     max_size=4,
 )
 

@@ -11,6 +11,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from fnmatch import translate
@@ -132,6 +133,11 @@ class Redaction:
         """Whether there are keys whose values go."""
         return bool(self._keys)
 
+    @property
+    def asked(self) -> bool:
+        """Whether there is any rule but that for secrets."""
+        return bool(self._keys or self._patterns or self._functions) or len(self.kinds) > 1
+
     def for_keys(self, texts: Sequence[str]) -> Redaction | None:
         """The rules for keys that may be among these texts, and no others; None if none can be."""
         lowered = "\0".join(texts).lower()
@@ -166,6 +172,11 @@ class Redaction:
 
         Quick, over all of them together, and never wrongly None.
         """
+        if self.asked:
+            try:
+                texts = [*texts, *_inside(texts)]
+            except RecursionError:  # what is nested that deeply is looked at part by part
+                return self
         whole = "\0".join(texts)  # neither a kind nor a pattern without anchors can hide where two texts meet
         kinds = tuple(kind for kind in self.kinds if detect.possible(whole, (kind,)))
         data = whole.encode("utf-8", "surrogatepass") if self._patterns else b""
@@ -181,10 +192,14 @@ class Redaction:
     def text(self, text: str, path: str = "") -> str:
         """The text with a placeholder, such as `[email]`, for each thing that must not rest.
 
-        A text that is JSON, found at `path`, is held to the rules for keys too.
+        A text that is JSON is held to the rules as what it says, however that is written (`Jo\\u00e3o`): found at `path`, to
+        those for keys too.
         """
-        if self._keys and path and text.lstrip()[:1] in ("{", "["):
+        if (("\\" in text) or (self._keys and path)) and is_json(text):
             text = self._inside(text, path)
+        return self._plain(text)
+
+    def _plain(self, text: str) -> str:
         clean = detect.redact(text, self.kinds)
         for pattern in self._patterns:
             clean = pattern.replace(clean)
@@ -225,24 +240,66 @@ class Redaction:
         try:
             value: Json = json.loads(text)
         except (ValueError, RecursionError):  # cut, or only like JSON
-            for name in _QUOTED.findall(text):
+            for name in _QUOTED.findall(text) if path else ():
                 hidden = self.key(name, f"{path}.{name}")
                 if hidden is not None:
                     return hidden
             return text
-        clean = self._hidden(value, path)
-        return text if clean == value else json.dumps(clean, ensure_ascii=False)
+        try:
+            clean = self._hidden(value, path)
+        except RecursionError:  # what was not looked at must not rest
+            return "[not searched]"
+        return text if clean == value else _dumped(clean)
 
     def _hidden(self, value: Json, path: str) -> Json:
         if isinstance(value, list):
             return [self._hidden(item, path) for item in value]
         if isinstance(value, dict):
-            below = {name: f"{path}.{name}" for name in value}
-            return {
-                name: self._hidden(item, below[name]) if (as_ := self.key(name, below[name])) is None else as_
-                for name, item in value.items()
-            }
-        return self._inside(value, path) if isinstance(value, str) and value.lstrip()[:1] in ("{", "[") else value
+            made: dict[str, Json] = {}
+            for name, item in value.items():
+                below = f"{path}.{name}"
+                as_ = self.key(name, below) if path else None
+                made[self._plain(name)] = self._hidden(item, below if path else "") if as_ is None else as_
+            return made
+        if not isinstance(value, str):
+            return value
+        return self._plain(self._inside(value, path) if is_json(value) else value)
+
+
+def _inside(texts: Sequence[str]) -> list[str]:
+    """The texts in those that are JSON and write some letters otherwise."""
+    found: list[str] = []
+    waiting = [text for text in texts if "\\" in text and is_json(text)]
+    while waiting:
+        inner: list[str] = []
+        with suppress(ValueError):
+            _gather(json.loads(waiting.pop()), inner)
+        found += inner
+        waiting += [text for text in inner if "\\" in text and is_json(text)]
+    return found
+
+
+def _gather(value: Json, texts: list[str]) -> None:
+    if isinstance(value, str):
+        texts.append(value)
+    elif isinstance(value, list | dict):
+        texts.extend(value if isinstance(value, dict) else ())
+        for item in value.values() if isinstance(value, dict) else value:
+            _gather(item, texts)
+
+
+def _dumped(value: Json) -> str:
+    made = json.dumps(value, ensure_ascii=False)
+    try:
+        made.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return json.dumps(value)
+    return made
+
+
+def is_json(text: str) -> bool:
+    """Whether a text may be JSON that holds others."""
+    return text.lstrip()[:1] in ("{", "[", '"')
 
 
 def redaction(entries: Json) -> Redaction:

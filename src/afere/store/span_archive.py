@@ -67,6 +67,11 @@ class Archive:
                 break
         return found
 
+    def spans(self) -> Iterator[Span]:
+        """All of them; of each only what it is counted as."""
+        columns = ["trace_id", "span_id", "name", "kind", "start", "model", "environment", "attributes", "artifacts"]
+        return (_span(row) for file in self.days() for row in _rows(file, None, columns))
+
     def traces_of(self, column: str, value: str) -> set[str]:
         """The ids of the traces in which any span has this user, session or trace id."""
         return {row["trace_id"] for file in self.days() for row in _rows(file, [(column, "=", value)], ["trace_id"])}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from afere.base.clock import today
+from afere.base.span import Span
 from afere.store import span_docs
 from afere.store.span_chunks import Chunks, unpacked
-from afere.store.span_rollup import MANY, Shares, forget_names
+from afere.store.span_rollup import NAMES, Shares, forget_names
+from afere.store.span_rows import AT, row_of
 
 _DAY = 86_400 * 10**9  # nanoseconds
 _STEP = 500  # spans looked at in one transaction, so that writers never wait long
@@ -97,21 +99,41 @@ def traces_of(connection: sqlite3.Connection, project: str, column: str, value: 
     return [bytes(row["trace_id"]) for row in rows]
 
 
-def erase(connection: sqlite3.Connection, project: str, traces: Sequence[bytes]) -> int:
-    """Remove these traces; the counts stay, without names that only they had."""
-    names: dict[str, set[str]] = {column: set() for column in MANY}
-    gone = 0
+Names = dict[str, set[str]]  # by column
+
+
+def names_of(connection: sqlite3.Connection, project: str, traces: Iterable[bytes]) -> Names:
+    """What spans of these traces are counted as."""
+    names: Names = {column: set() for column in NAMES}
     for trace in traces:
-        rows = connection.execute(
-            f"SELECT {', '.join(names)} FROM spans WHERE project = ? AND trace_id = ?",  # noqa: S608  our own columns
+        for row in connection.execute(
+            f"SELECT DISTINCT {', '.join(names)} FROM spans WHERE project = ? AND trace_id = ?",  # noqa: S608  our own columns
             (project, trace),
-        )
-        for row in rows:
+        ):
             for column, values in names.items():
                 if row[column] is not None:
                     values.add(row[column])
-        gone += remove(connection, project, trace)
-    forget_names(connection, project, names, ERASED)
+    return names
+
+
+def names_in(archived: Iterable[Span], traces: Collection[str]) -> tuple[Names, Names]:
+    """The same of spans in closed days: of these traces, and of all others."""
+    of_these: Names = {column: set() for column in NAMES}
+    of_others: Names = {column: set() for column in NAMES}
+    for span in archived:
+        row = row_of(b"", b"", None, span)
+        for column, values in (of_these if span.trace_id in traces else of_others).items():
+            if row[AT[column]] is not None:
+                values.add(row[AT[column]])
+    return of_these, of_others
+
+
+def erase(connection: sqlite3.Connection, project: str, traces: Sequence[bytes], archived: tuple[Names, Names]) -> int:
+    """Remove these traces; the counts stay, without names that only they had. `archived`: what `names_in` found."""
+    names = names_of(connection, project, traces)
+    gone = sum(remove(connection, project, trace) for trace in traces)
+    alone = {column: (values | archived[0][column]) - archived[1][column] for column, values in names.items()}
+    forget_names(connection, project, alone, ERASED)
     return gone
 
 

@@ -43,6 +43,7 @@ _SUMS = ("input_tokens", "output_tokens", "cost")
 # Columns of a span that its series has too. What is MANY may have many values, and is left out where there are too many.
 SAID = ("kind", "model", "status", "environment", "name", "component", "version", "prompt", "chain")
 MANY = frozenset(SAID[4:])
+NAMES = frozenset({"model", *SAID[3:]})  # of them, those that hold words of others
 _FEW = SAID.index("name")  # of them that every series has
 # Columns that came later than the others, and how they are found.
 ADDED = ("environment", "component", "version", "prompt", "chain")
@@ -203,15 +204,19 @@ def count_all(connection: sqlite3.Connection) -> None:
 def summarise_all(connection: sqlite3.Connection) -> None:
     """Make the summary of all counts, for a file that has none yet."""
     for (project,) in connection.execute("SELECT DISTINCT project FROM series").fetchall():
-        cells: _Cells = {
-            ((row["kind"], row["model"], row["status"], row["id"]), row["hour"], row["bucket"]): list(tuple(row)[6:])
-            for row in connection.execute(
-                "SELECT s.id, s.kind, s.model, s.status, r.hour, r.bucket, r.count, r.inputs, r.input_tokens, r.outputs,"
-                " r.output_tokens, r.costs, r.cost FROM series s JOIN rollup r ON r.series = s.id WHERE s.project = ?",
-                (project,),
-            )
-        }
-        _summarise(connection, project, cells)
+        _summarise_all_of(connection, project)
+
+
+def _summarise_all_of(connection: sqlite3.Connection, project: str) -> None:
+    cells: _Cells = {
+        ((row["kind"], row["model"], row["status"], row["id"]), row["hour"], row["bucket"]): list(tuple(row)[6:])
+        for row in connection.execute(
+            "SELECT s.id, s.kind, s.model, s.status, r.hour, r.bucket, r.count, r.inputs, r.input_tokens, r.outputs,"
+            " r.output_tokens, r.costs, r.cost FROM series s JOIN rollup r ON r.series = s.id WHERE s.project = ?",
+            (project,),
+        )
+    }
+    _summarise(connection, project, cells)
 
 
 _ADDED = ("count", "errors", "inputs", "input_tokens", "outputs", "output_tokens", "costs", "cost")
@@ -252,14 +257,17 @@ def names_are_whole(connection: sqlite3.Connection, project: str) -> bool:
 
 
 def forget_names(connection: sqlite3.Connection, project: str, names: Mapping[str, Iterable[str]], called: str) -> None:
-    """Forget values of `MANY` columns, by column, where no span has one any more: a name is called something else."""
+    """Forget values of `NAMES` columns, by column, where no span has one any more: a name or model is called something else."""
     for column, values in names.items():
         for value in values:
             connection.execute(
                 f"UPDATE series SET {column} = ? WHERE project = ? AND {column} = ?"  # noqa: S608  names of our own columns
                 f" AND NOT EXISTS (SELECT 1 FROM spans s WHERE s.project = series.project AND s.{column} = series.{column})",
-                (called if column == "name" else None, project, value),
+                (called if column in ("name", "model") else None, project, value),
             )
+    if names.get("model"):
+        connection.execute("DELETE FROM summary WHERE project = ?", (project,))
+        _summarise_all_of(connection, project)
 
 
 def _bounded(value: float) -> float:

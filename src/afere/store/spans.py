@@ -368,8 +368,9 @@ class SpanStore:
         """
         trace_ids = set(trace_ids)
         with self._database.write() as connection:
+            names = span_keep.names_in(self._archive.spans(), trace_ids)
             archived = self._archive.erase(trace_ids)
-            gone = span_keep.erase(connection, self.project, [bytes.fromhex(trace_id) for trace_id in trace_ids])
+            gone = span_keep.erase(connection, self.project, [bytes.fromhex(one) for one in trace_ids], names)
             span_ties.drop_unused(connection, self.project)
             connection.execute("INSERT INTO words (words) VALUES ('optimize')")  # words go when segments are merged
         self._database.scrub()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from operator import attrgetter
 from typing import Any, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, BadProject
 from afere.base.project import FILE, Project
-from afere.base.redact import Redaction, redaction
+from afere.base.redact import Redaction, is_json, redaction
 from afere.base.span import Span
 
 LONGEST = 2**20  # characters of one text at rest
@@ -28,6 +31,7 @@ _SAID = frozenset({"arguments", "result", "response", "metadata"})  # below thes
 _ALSO = ("attributes", "events", "error", "name", "user", "session", "environment", "model", "response_model")
 _CONTENT_OF = attrgetter(*_CONTENT)
 _ALSO_OF = attrgetter(*(name for name in _ALSO if name not in ("attributes", "name")))
+_TYPE = re.compile(r"[\w.$]{1,200}")
 _OWN = "afere"  # the scope of spans that no other library made
 # What a key is called where it is a field of the span.
 _FIELDS = {"user": ("user.id", "user"), "session": ("session.id", "session")}
@@ -81,9 +85,13 @@ class Policy:
             if name in _CONTENT and not content:
                 changed[name] = reading.structure(value, _CONTENT[name])
             elif name == "error" and not content:
-                changed[name] = str(value).partition(":")[0]  # the type; the message may repeat what was said
+                changed[name] = _type_of(str(value))
             else:
                 changed[name] = reading.keyed(value, name)
+        for name, keys in _FIELDS.items():
+            hidden = rules.key(keys[0], keys[0]) if rules else None
+            if hidden is not None and name in changed:  # by whatever name a dialect has it
+                changed["attributes"] = _swapped(changed.get("attributes", {}), getattr(span, name), hidden)
         return reading.done(span, changed)
 
     def event(self, event: dict[str, Json], scope: str) -> dict[str, Json]:
@@ -112,6 +120,28 @@ class Policy:
         if sum(map(len, texts)) > LONGEST:
             return self.redaction
         return self.redaction.narrowed(texts)
+
+
+def _type_of(error: str) -> str:
+    """The type that an error begins with; its message may repeat what was said."""
+    kind = error.partition(":")[0]
+    return kind if _TYPE.fullmatch(kind) else f"[text of {len(error)} characters]"
+
+
+def _swapped(value: Json, gone: str, placeholder: str) -> Json:
+    """The value with the placeholder wherever this text stands alone, in JSON too."""
+    if isinstance(value, dict):
+        return {name: _swapped(item, gone, placeholder) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_swapped(item, gone, placeholder) for item in value]
+    if value == gone:
+        return placeholder
+    if isinstance(value, str) and gone in value and is_json(value):
+        with suppress(ValueError, RecursionError):
+            read: Json = json.loads(value)
+            swapped = _swapped(read, gone, placeholder)
+            return value if swapped == read else json.dumps(swapped)
+    return value
 
 
 def written(project: Project) -> list[Json]:

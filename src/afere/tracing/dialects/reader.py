@@ -366,18 +366,20 @@ def is_content(name: str) -> bool:
 
 def without_content(span: Span) -> Span:
     """The span with names, numbers and versions in its attributes and events only: what `content: none` lets rest."""
-    kept: dict[str, Json] = {}
-    for name, value in span.attributes.items():
-        plain = (
-            value is None or isinstance(value, bool | int | float) or (isinstance(value, str) and len(value) <= _SHORT)
-        )
-        if plain and not is_content(name):
-            kept[name] = value
+    kept = {name: value for name, value in span.attributes.items() if _is_plain(name, value) and not is_content(name)}
     events: list[Json] = [
         _without(cast("Mapping[str, Any]", event)) for event in span.events if isinstance(event, dict)
     ]
     marks = list(dict.fromkeys([*span.marks, "redacted"]))
     return dataclasses.replace(span, attributes=kept, events=events, marks=marks)
+
+
+def _is_plain(name: str, value: Json) -> bool:
+    """Whether it is no text, or one that is a name rather than words of somebody."""
+    if isinstance(value, str):
+        named = name.startswith(("resource.", "scope.")) or name.endswith("name")
+        return len(value) <= _SHORT and (named or not any(map(str.isspace, value.strip())))
+    return value is None or isinstance(value, bool | int | float)
 
 
 def _without(event: Mapping[str, Any]) -> Json:

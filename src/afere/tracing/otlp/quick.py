@@ -169,7 +169,7 @@ class Quick:
 
     def _passes(self, data: bytes, texts: Sequence[str], row: Sequence[Any], scope: str | None) -> bool:
         whole = data.decode("utf-8", "replace")
-        if "\\u" in whole and self._policy.redaction.keys:  # JSON may write a letter of a key otherwise
+        if ("\\u" in whole or "\\/" in whole) and self._policy.redaction.asked:  # JSON may write a letter otherwise
             return False
         if "\\" in whole:  # the same of what was said
             whole = "\0".join((whole, *texts, *(value for value in row if isinstance(value, str))))
