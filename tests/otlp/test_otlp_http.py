@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from sending import JSON, PROTOBUF, Door, body, request, span
 
 import afere.store.spans
 from afere.base.errors import StoreFailed
+from afere.server import intake
 from afere.server import otlp as server_otlp
 from afere.store.span_rows import Entry
 from afere.tracing.otlp import unpack
@@ -132,11 +134,10 @@ def test_a_page_of_another_site_may_not_send(door: Door) -> None:
         span(trace=b"").SerializeToString(),
         span(trace=bytes(16)).SerializeToString(),
         span(span_id=bytes(40)).SerializeToString(),
-        span().SerializeToString() + field(9, field(1, b"k") + field(2, field(1, b"\xff\xfe"))),
         span().SerializeToString() + field(9, b"") * 300_000,
         b"\xff\xff",
     ],
-    ids=["no trace id", "zero trace id", "long span id", "not UTF-8", "a memory bomb", "no message"],
+    ids=["no trace id", "zero trace id", "long span id", "a memory bomb", "no message"],
 )
 def test_one_bad_span_is_counted_and_the_others_are_kept(door: Door, bad: bytes) -> None:
     good = [span(), span()]
@@ -147,6 +148,31 @@ def test_one_bad_span_is_counted_and_the_others_are_kept(door: Door, bad: bytes)
     rejected, why = door.partial(door.post(content))
     assert rejected == 1 and why
     assert all(door.span(one) for one in good)
+
+
+@pytest.mark.parametrize("form", ["protobuf", "json"])
+def test_what_is_no_text_or_too_deep_costs_only_itself(door: Door, form: str) -> None:
+    deep = field(1, b"leaf")
+    for _ in range(300):
+        deep = field(5, field(1, deep))
+    sent = span("wrong NAME", attributes={"k": "wrong TEXT", "n": 7})
+    if form == "json":
+        said = json.dumps(json.loads(as_json(sent))).encode()
+        assert door.post(said.replace(b"TEXT", b"\xff\xfe..").replace(b"NAME", b"\xff..."), JSON).status == 200
+        assert door.span(sent).attributes["k"] == "wrong ��.." and door.span(sent).name == "wrong �..."
+        return
+    raw = sent.SerializeToString().replace(b"TEXT", b"\xff\xfe..").replace(b"NAME", b"\xff...")
+    raw += field(9, field(1, b"deep") + field(2, deep))
+    content = field(1, field(2, field(2, raw) + field(2, span().SerializeToString())))
+    assert door.partial(door.post(content)) == (0, "")
+    kept = door.span(sent)
+    assert (kept.name, kept.attributes["k"], kept.attributes["n"], kept.marks) == (
+        "wrong �...",
+        "wrong ��..",
+        7,
+        ["cut"],
+    )
+    assert "(cut: nested too deeply)" in json.dumps(kept.attributes["deep"])
 
 
 def test_impossible_times_are_kept_marked_and_never_break_a_page(door: Door) -> None:
@@ -222,6 +248,10 @@ def test_over_its_bound_and_with_a_failing_store_the_server_asks_to_send_later(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(server_otlp, "HELD", 10)
+        answer = door.post(body(span("x" * 3_000_000)))
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        assert door.post(body(span())).status == 200  # large bodies never keep small ones out
+        patch.setattr(server_otlp, "HELD", 10 - server_otlp.SPARE)
         answer = door.post(body(span()))
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
 
@@ -233,6 +263,36 @@ def test_over_its_bound_and_with_a_failing_store_the_server_asks_to_send_later(
         answer = door.post(body(span()))
         assert answer.status == 503 and answer.headers["retry-after"] and b"disk is full" in answer.body
     assert door.post(body(span())).status == 200
+
+
+def test_a_large_request_is_kept_in_parts_and_others_are_written_between(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "_TOGETHER", 20)
+    large = [[span() for _ in range(7)] for _ in range(9)]
+    for number, trace in enumerate(large):
+        for one in trace:
+            one.trace_id = bytes((*[7] * 15, number + 1))
+    enter, written = afere.store.spans.SpanStore.enter, list[int]()
+
+    def noted(store: afere.store.spans.SpanStore, spans: list[Entry]) -> None:
+        written.append(len(spans))
+        enter(store, spans)
+
+    monkeypatch.setattr(afere.store.spans.SpanStore, "enter", noted)
+    small = span()
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(door.post, (body(*[one for trace in large for one in trace]), body(small))))
+    assert [door.partial(one) for one in answers] == [(0, "")] * 2
+    assert max(written) <= 20 and sum(written) == 64
+    assert door.span(small) and all(door.span(one) for trace in large for one in trace)
+
+
+def test_metrics_are_refused_with_the_line_that_stops_them(door: Door) -> None:
+    answer = door.post(b"", path="/v1/metrics")
+    assert answer.status == 404 and answer.headers["content-type"] == "application/x-protobuf"
+    assert b"OTEL_METRICS_EXPORTER=none" in answer.body
+    assert door.post(body(span()), path="/v1/traces/").status == 200
 
 
 def test_a_span_that_the_store_cannot_take_costs_only_itself(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

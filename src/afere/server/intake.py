@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -68,7 +68,8 @@ class Writer:
         self._thread = ThreadPoolExecutor(1, "afere-otlp-writer")
         self._quick, self._large = Quick(self._policy), Quick(self._policy)
         self._lock = threading.Lock()
-        self._waiting: list[_Waiting] = []
+        self._waiting: deque[_Waiting] = deque()
+        self._large_ones: deque[_Waiting] = deque()  # read already
         self._stores: dict[str, SpanStore] = {}
         self.accepted = self.refused = 0  # spans since this began
 
@@ -76,7 +77,7 @@ class Writer:
     def waiting(self) -> int:
         """Requests that nobody has begun to read or to write."""
         with self._lock:
-            return len(self._waiting)
+            return len(self._waiting) + len(self._large_ones)
 
     def receive(
         self, body: bytes, encoding: str, form: Form, project: str | None, *, most: int, logs: bool
@@ -100,7 +101,7 @@ class Writer:
         item = _Waiting(read, project)
         with self._lock:
             self._waiting.append(item)
-            first = len(self._waiting) == 1
+            first = len(self._waiting) + len(self._large_ones) == 1
         if first:
             self._thread.submit(self._drain)
         return item.done
@@ -142,20 +143,45 @@ class Writer:
         return self._meant(one.again())
 
     def _drain(self) -> None:
-        while True:
-            items, size = list[_Waiting](), 0
-            while size < _TOGETHER and (item := self._next()) is not None:
-                if self._can_be_read(item):
-                    items.append(item)
-                    size += item.batch.accepted
-            if items:
-                self._write(items)
-            if not self.waiting:
+        while self.waiting:
+            self._write_small()
+            with self._lock:
+                large = self._large_ones.popleft() if self._large_ones else None
+            if large is not None:
+                self._write_large(large)
+
+    def _write_small(self) -> None:
+        """What waits, up to one transaction; what would fill one by itself is put behind."""
+        items, size = list[_Waiting](), 0
+        while size < _TOGETHER and (item := self._next()) is not None:
+            if not self._can_be_read(item):
+                continue
+            if item.batch.accepted > _TOGETHER:
+                with self._lock:
+                    self._large_ones.append(item)
+            else:
+                items.append(item)
+                size += item.batch.accepted
+        if items:
+            self._write(items)
+
+    def _write_large(self, whole: _Waiting) -> None:
+        """In several transactions, between which others are written: sent again after a failure, it is harmless."""
+        rejected: Counter[str] = Counter()
+        for part in _parts(whole.batch):
+            piece = _Waiting(lambda: whole.batch, whole.project, part)
+            self._write([piece])
+            if (failed := piece.done.exception()) is not None:
+                whole.done.set_exception(failed)
                 return
+            rejected += part.rejected
+            self._write_small()
+        whole.batch.rejected = rejected
+        whole.done.set_result(Kept(rejected.total(), whole.batch.why, whole.batch.accepted))
 
     def _next(self) -> _Waiting | None:
         with self._lock:
-            return self._waiting.pop(0) if self._waiting else None
+            return self._waiting.popleft() if self._waiting else None
 
     def _can_be_read(self, item: _Waiting) -> bool:
         if not item.done.set_running_or_notify_cancel():  # the sender went away, and was not told anything
@@ -251,6 +277,20 @@ class Writer:
 
     def _store(self, project: str) -> SpanStore:
         return self._session.spans if project == self._session.project else self._session.spans.of(project)
+
+
+def _parts(batch: Batch[Item]) -> list[Batch[Item]]:
+    """The batch in such as fit into one transaction, no trace in two of them."""
+    parts = [Batch[Item](events=batch.events, rejected=batch.rejected)]
+    for project, spans in batch.spans.items():
+        traces: dict[str, list[Item]] = {}
+        for one in spans:
+            traces.setdefault(_ids(one)[0], []).append(one)
+        for members in traces.values():
+            if parts[-1].accepted + len(members) > _TOGETHER and parts[-1].spans:
+                parts.append(Batch[Item]())
+            parts[-1].spans.setdefault(project, []).extend(members)
+    return parts
 
 
 def _ids(one: Item) -> tuple[str, str]:

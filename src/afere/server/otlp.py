@@ -40,11 +40,15 @@ _log = logging.getLogger("afere.server")
 MOST = 64 * 2**20  # bytes of a body, compressed and unpacked
 HELD = 256 * 2**20  # bytes of all bodies in work
 _QUICK = 2 * 2**20  # bytes of a body that others may wait for
+SPARE = 32 * 2**20  # bytes more that only such bodies may take: large ones never keep them out
 _SILENCE = 15.0  # seconds without a byte
 WHOLE = 120.0  # seconds for a body
 _FORMS: Mapping[str, otlp.Form] = {"application/x-protobuf": "protobuf", "application/json": "json"}
 _TYPES = {form: kind for kind, form in _FORMS.items()}
-PATHS = ("/v1/traces", "/v1/logs", "/api/public/otel/v1/traces", "/api/public/otel/v1/logs")
+_BELOW = ("/v1/", "/api/public/otel/v1/")
+_KEPT = ("traces", "logs")
+_NOT_KEPT = {"metrics": "OTEL_METRICS_EXPORTER=none stops them."}
+PATHS = tuple(f"{below}{what}{end}" for below in _BELOW for what in (*_KEPT, *_NOT_KEPT) for end in ("", "/"))
 
 
 class Failed(Exception):
@@ -67,7 +71,7 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        form = _FORMS.get(headers.get("content-type", "").partition(";")[0].strip().lower())
+        form = _form(headers)
         try:
             kept = await self._intake.take(scope, form, headers, receive, logs=self._logs)
         except Failed as failed:
@@ -99,6 +103,7 @@ class Intake:
         encoding = _check(scope["method"], form, headers)
         project = self.project(scope[ACTOR], headers.get("afere-project"))
         with self.holding() as holding:
+            holding.expect(headers.get("content-length", ""))
             body = await _received(receive, holding)
             if body is None or form is None:
                 return None
@@ -177,8 +182,14 @@ class Holding:
         self._bytes = 0
         self.grown = 0  # what a body unpacked to
 
+    def expect(self, length: str) -> None:
+        """Raises Failed where a body of that length would find no room."""
+        self.add(int(length) if length.isdigit() else 0)
+        self.release()
+
     def add(self, count: int, *, bounded: bool = True) -> None:
-        if bounded and self._intake.held + count > HELD:
+        most = HELD + SPARE if self._bytes + count <= _QUICK else HELD
+        if bounded and self._intake.held + count > most:
             raise Failed(503, "The server holds as much as it may; send again in a moment.", retry=1)
         self._bytes += count
         self._intake.held += count
@@ -260,7 +271,7 @@ async def _answer(
 
 def refused(status: int, why: str, headers: Headers) -> ASGIApp:
     """The answer to who is not let in."""
-    form = _FORMS.get(headers.get("content-type", "").partition(";")[0].strip().lower())
+    form = _form(headers)
     said = (("www-authenticate", 'Bearer realm="afere"'),) if status == 401 else ()
 
     async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
@@ -271,5 +282,23 @@ def refused(status: int, why: str, headers: Headers) -> ASGIApp:
 
 def doors(intake: Intake) -> dict[str, Callable[[Scope, Receive, Send], Any]]:
     """The application of each path."""
-    traces, logs = Door(intake, logs=False), Door(intake, logs=True)
-    return {path: logs if path.endswith("/logs") else traces for path in PATHS}
+    known: dict[str, Callable[[Scope, Receive, Send], Any]] = {
+        what: Door(intake, logs=what == "logs") for what in _KEPT
+    }
+    known |= {what: _Closed(f"afere keeps traces, not {what}. {hint}") for what, hint in _NOT_KEPT.items()}
+    return {path: known[path.rstrip("/").rpartition("/")[2]] for path in PATHS}
+
+
+class _Closed:
+    """A path of OTLP where nothing is taken."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        form = _form(Headers(scope=scope))
+        await _answer(send, 404, _status(404, self._why, form), form)
+
+
+def _form(headers: Headers) -> otlp.Form | None:
+    return _FORMS.get(headers.get("content-type", "").partition(";")[0].strip().lower())

@@ -22,12 +22,19 @@ def parse(body: bytes) -> dict[str, Any]:
     if body.count(b"{") + body.count(b"[") > _CONTAINERS:
         raise TooMuch(f"The body holds more than {_CONTAINERS:,} objects and lists. Send smaller batches.")
     try:
-        value: Any = json.loads(body) if body.strip() else {}
+        value: Any = _loaded(body) if body.strip() else {}
     except (ValueError, RecursionError) as error:
         raise Malformed(f"The body is no JSON: {error}.") from None
     if not isinstance(value, dict):
         raise Malformed('The body is no JSON object. OTLP as JSON begins with {"resourceSpans": or {"resourceLogs":.')
     return cast("dict[str, Any]", value)
+
+
+def _loaded(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except UnicodeDecodeError:  # for one wrong byte, no span is lost
+        return json.loads(body.decode("utf-8", "replace"))
 
 
 def items(holder: object, key: str) -> list[Any]:

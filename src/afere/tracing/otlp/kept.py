@@ -36,7 +36,7 @@ class Kept:
     @cached_property
     def _came(self) -> Span | None:
         try:
-            return span(read_span(self._data), self._source)
+            return span(read_span(self._data, weighed=True), self._source)
         except BadSpan:  # damaged
             return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -12,6 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 
 from afere.base.canonical import Json
 from afere.tracing.otlp.batch import DEEPEST, TOO_DEEP, BadSpan, Malformed, Sent, TooMuch, blob, event, number
+from afere.tracing.otlp.mend import mended
 from afere.tracing.otlp.wire import PAIR, RECORD, SPAN, Shape, check_weight, fields
 
 
@@ -56,9 +57,9 @@ def pairs(data: bytes | memoryview, field: int) -> dict[str, Json]:
     return Values().attributes(found)
 
 
-def read_span(data: bytes | memoryview) -> Sent:
-    """A span, or BadSpan."""
-    wire = _parsed(WireSpan.FromString, data, SPAN)
+def read_span(data: bytes | memoryview, *, weighed: bool = False) -> Sent:
+    """A span, or BadSpan. `weighed`: it is known to hold no more than it may."""
+    wire, mended_ = _parsed(WireSpan, data, SPAN, weighed=weighed)
     values = Values()
     sent = Sent(
         wire.trace_id.hex(), wire.span_id.hex(), wire.parent_span_id.hex(), wire.name, wire.kind, wire.start_time_unix_nano,
@@ -78,13 +79,13 @@ def read_span(data: bytes | memoryview) -> Sent:
             }
             for one in wire.links
         ]
-    sent.cut = values.cut
+    sent.cut = values.cut or mended_
     return sent
 
 
 def read_record(data: bytes | memoryview) -> tuple[str, str, dict[str, Json]]:
     """Trace id, span id and event of a log record, or BadSpan."""
-    wire = _parsed(LogRecord.FromString, data, RECORD)
+    wire, _ = _parsed(LogRecord, data, RECORD)
     values = Values()
     attributes = values.attributes(wire.attributes)
     if wire.HasField("body"):
@@ -97,19 +98,28 @@ def read_record(data: bytes | memoryview) -> tuple[str, str, dict[str, Json]]:
     )
 
 
-def _parsed(parse: Callable[[bytes], Any], data: bytes | memoryview, shape: Shape) -> Any:
+def _parsed(message: Any, data: bytes | memoryview, shape: Shape, *, weighed: bool = False) -> tuple[Any, bool]:
+    """The message, and whether it had to be mended."""
+    data = bytes(data)
     try:
-        check_weight(data, shape)
-        return parse(bytes(data))
+        if not weighed:
+            check_weight(data, shape)
+        return message.FromString(data), False
     except TooMuch as error:
         raise BadSpan(str(error)) from None
+    except Malformed:
+        raise undecodable() from None
+    except DecodeError:
+        pass
+    try:
+        return message.FromString(mended(data, message.DESCRIPTOR)), True
     except (DecodeError, Malformed):
         raise undecodable() from None
 
 
 def undecodable() -> BadSpan:
     """What is said of bytes that are no span."""
-    return BadSpan("it does not decode: its texts are not UTF-8, or it is nested too deeply", undecodable=True)
+    return BadSpan("it does not decode", undecodable=True)
 
 
 class Values:

@@ -73,7 +73,7 @@ class Quick:
             data = bytes(part)
             wire = _decoded(data)
             spans = batch.spans.setdefault(known.source.project, [])
-            group = self._group(groups, known, wire, data, at)
+            group = self._group(groups, known, wire, data, at) if wire is not None else None
             if group is None:
                 spans.append(_whole(data, known.source, at))
             else:
@@ -180,13 +180,16 @@ _PLACE: Any = None  # where a span will be
 
 
 def _decoded(data: bytes) -> Any:
+    """The span; None where the library refuses it, and the long way may mend it."""
     try:
         check_weight(data, SPAN)
         return LeanSpan.FromString(data)
     except TooMuch as error:
         raise BadSpan(str(error)) from None
-    except (DecodeError, Malformed):
+    except Malformed:
         raise protobuf.undecodable() from None
+    except DecodeError:
+        return None
 
 
 def _plain_ids(wire: Any) -> bool:
@@ -204,7 +207,7 @@ def _plain_ids(wire: Any) -> bool:
 
 def _whole(data: bytes, source: Source, at: int) -> Span:
     """The span as `otlp.traces` has it, not yet understood."""
-    return span(protobuf.read_span(data), Source(source.project, source.said, at))
+    return span(protobuf.read_span(data, weighed=True), Source(source.project, source.said, at))
 
 
 def _form(known: _Known, names: tuple[str, ...]) -> _Form:

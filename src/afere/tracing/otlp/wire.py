@@ -20,6 +20,7 @@ _VALUE.update({5: {1: _VALUE}, 6: {1: _PAIR}})
 PAIR: Shape = _PAIR
 SPAN: Shape = {9: PAIR, 11: {3: PAIR}, 13: {4: PAIR}}
 RECORD: Shape = {5: _VALUE, 6: PAIR}
+_ARRAY, _MAP = b"\x2a", b"\x32"  # how a value begins that holds others
 _FIELDS = 300_000  # of one message
 _SMALL = 65_536  # bytes that cannot hold enough messages to matter
 
@@ -34,23 +35,24 @@ def fields(data: bytes | memoryview) -> Iterator[tuple[int, bytes | memoryview]]
         if (key := data[at]) < 0x80:
             at += 1
         else:
-            key, at = _varint(data, at, end)
+            key, at = varint(data, at, end)
         kind = key & 7
         if kind == 2:
-            size, at = _varint(data, at, end)
+            size, at = varint(data, at, end)
             if size > end - at:
                 raise Malformed("The body ends before the message does: it was cut on the way, or is no protobuf.")
             yield key >> 3, data[at : at + size]
             at += size
         elif kind == 0:
-            _, at = _varint(data, at, end)
+            _, at = varint(data, at, end)
         elif kind in (1, 5) and at + (8 if kind == 1 else 4) <= end:
             at += 8 if kind == 1 else 4
         else:
             raise Malformed("The body is no protobuf message of OTLP.")
 
 
-def _varint(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
+def varint(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
+    """A number, and where it ends. Malformed where there is none."""
     value = shift = 0
     while at < end and shift < 64:
         byte = data[at]
@@ -67,13 +69,17 @@ def check_weight(data: bytes | memoryview, shape: Shape) -> None:
     if len(data) < _SMALL:
         return
     room = _MESSAGES
-    stack: list[tuple[bytes | memoryview, Shape]] = [(data, shape)]
+    stack: list[tuple[bytes, Shape]] = [(bytes(data), shape)]
     while stack:
         part, known = stack.pop()
         for field, below in fields(part):
             inner = known.get(field)
-            if inner is not None:
-                room -= 1
-                if room < 0:
-                    raise TooMuch(f"it holds more than {_MESSAGES:,} values")
-                stack.append((below, inner))
+            if inner is None:
+                continue
+            part_below = bytes(below)
+            single = inner is PAIR and _ARRAY not in part_below and _MAP not in part_below  # a key and one value
+            room -= 2 if single else 1
+            if room < 0:
+                raise TooMuch(f"it holds more than {_MESSAGES:,} values")
+            if not single:
+                stack.append((part_below, inner))
