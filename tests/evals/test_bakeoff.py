@@ -617,3 +617,122 @@ def test_a_sweep_varies_how_many_examples_are_chosen(suite: Path, cli: Run, serv
     (suite / "prompts/answer.md").write_text("---\nmodel: small\n---\nSay the number: {{question}}")
     assert "no prompt of answer chooses its examples at each call" in cli("sweep", "qa", "--examples", "3")[2]
     assert "--examples x: whole numbers from 0 to 100" in cli("sweep", "qa", "--examples", "x")[2]
+
+
+JUDGED = """name: qa
+target: qa
+data: data/qa.jsonl
+scorers: [exact, {name: better, kind: pairwise, rubric: The right number is better., model: judge}]
+"""
+WORTH = {"small": 0, "mid": 1, "big": 2}
+
+
+def prefers(request: Request) -> Answer:
+    """Answers as a model, `WORD NUMBER`; judges by the word. Of cases below 4 it takes whatever stands first."""
+    model = str(request.parameters["model"])
+    if model != "judge":
+        number = int(request.messages[-1].text.split()[-1])
+        return Answer(f"{'mid' if number >= 36 else model} {number}")
+    text = request.messages[-1].text
+    first, second = (text.split(f"--- {side} ")[1].split("begins\n")[1].split("\n")[0] for side in ("first", "second"))
+    biased = int(first.split()[1]) < 4
+    verdict = "first" if biased or WORTH[first.split()[0]] > WORTH[second.split()[0]] else "second"
+    return Answer(json.dumps({"why": "by the word", "verdict": verdict}))
+
+
+@pytest.fixture
+def server_with_judge() -> Iterator[OpenAIServer]:
+    with OpenAIServer(prefers, models=(*MODELS, "judge")) as server:
+        yield server
+
+
+def test_a_pairwise_judge_of_the_suite_ranks_the_models(suite: Path, cli: Run, server_with_judge: OpenAIServer) -> None:
+    server = server_with_judge
+    (suite / "afere.yaml").write_text(
+        f'{YAML.format(url=server.url)}  judge: {{model: "{server.url}#judge", prices: {{input: 100, output: 100}}}}\n'
+    )
+    (suite / "evals/qa.yaml").write_text(JUDGED)
+    dry = record(cli("bakeoff", "qa", "--models", "mid,big", "--dry-run", "--json")[1])
+    assert [one["calls"] for one in dry["reading"]] == [[0.0, 3 * 40 * 2]]
+    assert dry["reading"][0]["cost"][1] > 0
+    assert dry["cost"][1] > sum(one["cost"][1] for one in dry["cells"]) + dry["reading"][0]["cost"][1] - 1e-9
+
+    status, out, _ = cli("bakeoff", "qa", "--models", "mid,big", "--quality", "better", "--markdown", "m.md", "--json")
+    found = record(out)
+    assert status == 0
+    assert asked(server)["judge"] == 3 * 36 * 2  # the same answers are not read
+    (one,) = found["preferred"]
+    assert (one["by"], one["asked"], one["same"], one["unread"], one["why"]) == ("better", 108, 12, 0, "")
+    assert [each["label"] for each in one["ranking"]] == ["big", "mid", "openai:small (current)"]
+    assert all(each["low"] < each["strength"] < each["high"] for each in one["ranking"])
+    assert one["flipped"] == pytest.approx(4 / 40)
+    pairs = {(pair["a"], pair["b"]): pair for pair in one["pairs"]}
+    assert pairs["openai:small (current)", "mid"]["share"] == pytest.approx((32 + 8 / 2) / 40)
+    assert pairs["mid", "big"]["family"] == "others"
+    assert {pair["answer"] for pair in pairs.values()} == {"better"}
+    cells = by_label(found)
+    assert number(cells["big"], "better")["value"] == pytest.approx(0.9)
+    assert number(cells["openai:small (current)"], "better")["value"] == 0.5
+    assert answer(cells["big"], "better") == "better"
+    assert found["quality"] == "better"
+    assert found["recommendation"]["names"] == ["mid", "big"]
+    assert "better" in found["uncalibrated"]
+    text = (suite / "m.md").read_text()
+    assert "**Read in pairs by better**" in text
+    assert "- big won 0.900" in text
+    shown = cli("show", "report:1")[1]
+    assert "Read in pairs by better (Bradley-Terry)" in shown
+    assert "108 pairs were read in both positions; 12 more were the same answer" in shown
+
+    with opened(suite) as session:  # the ranking can be told again from the verdicts that are kept
+        kept = [json.loads(line) for line in session.blob(str(session.get("report:1").blob)).splitlines()]
+    assert len(kept) == 120
+    again = [k for k in kept if k["b"] == "big" and k["a"] == "mid"]
+    assert sum(k["value"] for k in again) / len(again) == pytest.approx(pairs["mid", "big"]["share"])
+
+    cli("bakeoff", "qa", "--models", "mid,big")  # the same two answers are not paid for twice
+    assert asked(server)["judge"] == 3 * 36 * 2
+
+
+def test_reading_in_pairs_ends_with_the_money_and_goes_on(
+    suite: Path, cli: Run, server_with_judge: OpenAIServer
+) -> None:
+    server = server_with_judge
+    (suite / "afere.yaml").write_text(
+        f'{YAML.format(url=server.url)}  judge: {{model: "{server.url}#judge", prices: {{input: 100, output: 100}}}}\n'
+    )
+    (suite / "evals/qa.yaml").write_text(JUDGED)
+    words = ("bakeoff", "qa", "--models", "big", "--json")
+    status, out, _ = cli(*words, "--max-cost", "0.2")
+    found = record(out)
+    assert status == 4
+    (one,) = found["preferred"]
+    assert not found["complete"]
+    assert "max_cost of" in one["why"]
+    assert one["ranking"] == []
+    assert all(pair["measure"] != "better" for cell in found["cells"] for pair in cell["against"])
+    before = asked(server)["judge"]
+    assert 0 < before < 72
+    status, out, _ = cli(*words, "--resume")
+    assert status == 0
+    assert [each["label"] for each in record(out)["preferred"][0]["ranking"]] == ["big", "openai:small (current)"]
+    assert asked(server)["judge"] == 72
+    assert asked(server)["big"] == 40
+
+
+def test_a_judge_that_answers_prose_or_has_no_model_is_counted_and_ranks_nobody(
+    suite: Path, cli: Run, server_with_judge: OpenAIServer
+) -> None:
+    server = server_with_judge
+    (suite / "afere.yaml").write_text(f'{YAML.format(url=server.url)}  judge: {{model: "{server.url}#judge"}}\n')
+    (suite / "evals/qa.yaml").write_text(JUDGED)
+    server.says(lambda r: Answer("They are both fine.") if r.parameters["model"] == "judge" else prefers(r))
+    (one,) = record(cli("bakeoff", "qa", "--models", "big", "--json")[1])["preferred"]
+    assert (one["unread"], one["ranking"][0]["strength"]) == (36, 0.0)
+    assert "answered twice with something that does not fit" in one["unread_why"]
+    (suite / "evals/qa.yaml").write_text(JUDGED.replace(", model: judge", ""))
+    yaml = (suite / "afere.yaml").read_text().replace("  judge:", "  other:")
+    (suite / "afere.yaml").write_text(yaml)
+    status, out, _ = cli("bakeoff", "qa", "--models", "big", "--json")
+    assert status == 0
+    assert record(out)["preferred"][0]["why"].startswith("no judge model: set models.judge in afere.yaml")

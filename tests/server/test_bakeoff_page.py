@@ -25,6 +25,9 @@ NASTY = "<b>big</b>"
 
 
 def says(request: Request) -> Answer:
+    if request.parameters["model"] == "judge":
+        first = request.messages[-1].text.split("--- first ")[1].split("begins\n")[1].split("\n")[0]
+        return Answer(json.dumps({"why": "so", "verdict": "second" if first == "no idea" else "first"}))
     number = int(request.messages[-1].text.split()[-1])
     return Answer(str(number) if request.parameters["model"] == NASTY or number % 10 < 5 else "no idea")
 
@@ -32,17 +35,20 @@ def says(request: Request) -> Answer:
 @pytest.fixture
 def site(project: Path) -> Iterator[str]:
     """A server over a store with one bake-off of three models, one of them left out."""
-    with OpenAIServer(says, models=("small", NASTY)) as models:
+    with OpenAIServer(says, models=("small", NASTY, "judge")) as models:
         entries = {
             "small": {"model": f"{models.url}#small", "prices": {"input": 1, "output": 2}, "licence": "mit"},
             NASTY: {"model": f"{models.url}#{NASTY}", "prices": {"input": 30, "output": 60}, "licence": "mit"},
+            "judge": {"model": f"{models.url}#judge"},
             "closed": {"model": "openai:gpt-4.1-mini", "licence": "proprietary"},
         }
         (project / "afere.yaml").write_text(json.dumps({"project": "handbook", "models": entries}))
         for folder in ("prompts", "evals", "data"):
             (project / folder).mkdir()
         (project / "prompts/answer.md").write_text("---\nmodel: small\n---\nSay the number: {{question}}")
-        (project / "evals/qa.yaml").write_text("target: prompts/answer.md\ndata: data/qa.jsonl\nscorers: [exact]\n")
+        (project / "evals/qa.yaml").write_text("target: prompts/answer.md\ndata: data/qa.jsonl\n"
+            "scorers: [exact, {name: nicer, kind: pairwise, rubric: Which one is right, model: judge}]\n"
+        )
         rows = [{"input": {"question": f"it is {i}"}, "expected": str(i)} for i in range(30)]
         (project / "data/qa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         here = find_project()
@@ -68,6 +74,11 @@ def test_the_page_says_what_the_record_says(site: str) -> None:
     assert html.count('<g class="point') == 2 * 2  # two models against cost and against latency
     for one in record["cells"][1]["against"]:
         assert f'data-difference="{one["value"]}"' in html
+    (read,) = record["preferred"]
+    assert "Read in pairs by nicer" in html
+    assert read["pairs"][0]["answer"] == "better"
+    assert f'data-share="{read["pairs"][0]["share"]}"' in html
+    assert "15 pairs were read in both positions; 15 more were the same answer" in html
     assert json.loads(got(f"{site}/bakeoffs.json")[1])["items"][0]["ref"] == "report:1"
     assert "/handbook/bakeoffs/1" in got(f"{site}/bakeoffs")[1].replace("&#x2f;", "/")
     assert got(f"{site}/bakeoffs/7")[0] == 404

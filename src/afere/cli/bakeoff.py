@@ -7,6 +7,7 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,7 +17,7 @@ import click
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, Exit
 from afere.cli.common import Place, many, placed, write_report
-from afere.cli.judged import between
+from afere.cli.judged import between, progress
 from afere.cli.running import Running
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from afere.evals.forecast import Forecast
     from afere.evals.grid import Cell
     from afere.evals.sweep import Sweep
+    from afere.evals.work import Watch
     from afere.store import Session
 
 _WIDE = 4  # cells beside one another; more of them are lines
@@ -217,9 +219,14 @@ def _run(place: Place, suite: str, choice: Choice, given: Mapping[str, Any], *, 
         if not place.json:
             click.echo(f"{made.running.index(cell) + 1} of {len(made.running)}: {cell.label}", err=True)
 
+    def reads() -> AbstractContextManager[Watch | None]:
+        if not place.json:
+            click.echo(f"reading them in pairs: {', '.join(one.name for one in made.judges)}", err=True)
+        return progress(quiet=place.json)
+
     artifact = made.run(
         lambda plan, spent: how.perform(plan, spent=spent), concurrency=choice.concurrency, resume=choice.resume,
-        cached=choice.cached, max_cost=choice.max_cost, begins=begins,
+        cached=choice.cached, max_cost=choice.max_cost, begins=begins, reads=reads,
     )  # fmt: skip
     record = bakeoff_record(artifact)
     if choice.markdown:
@@ -248,14 +255,19 @@ def _forecast_json(made: Bakeoff, found: Sequence[tuple[Cell, Forecast]]) -> Jso
     total = _total(made, found)
     cells: list[Json] = [{"label": cell.label, "settings": dict(cell.settings), **one.to_json()} for cell, one in found]
     out: list[Json] = [{"label": cell.label, "why": cell.excluded} for cell in made.cells if cell.excluded]
-    return {"cells": cells, "excluded": out, "cost": list[Json](total), "combinations": len(found)}
+    reading: list[Json] = [one.to_json() for one in made.reading()]
+    return {
+        "cells": cells, "excluded": out, "reading": reading, "cost": list[Json](total), "combinations": len(found),
+    }  # fmt: skip
 
 
 def _total(made: Bakeoff, found: Sequence[tuple[Cell, Forecast]]) -> list[float | None]:
     """USD of all together, from and to, with what is asked once more; unknown where one is."""
     share = 1 + made.timed_again / max(1, len(made.data.rows) * made.repeats)
-    shares = [share, *(1.0 for _ in found[1:])]
-    ends = [[one.cost.low for _, one in found], [one.cost.high for _, one in found]]
+    read = [one.cost for one in made.reading()]
+    shares = [share, *(1.0 for _ in (*found[1:], *read))]
+    costs = [*(one.cost for _, one in found), *read]
+    ends = [[one.low for one in costs], [one.high for one in costs]]
     return [
         None if None in side else sum((end or 0.0) * each for end, each in zip(side, shares, strict=True))
         for side in ends
@@ -272,6 +284,8 @@ def _draw_forecast(console: Console, made: Bakeoff, found: Sequence[tuple[Cell, 
         table.add_column(name, justify="left" if not name else "right")
     for cell, one in found:
         table.add_row(escape(cell.label), between(one.calls), between(one.cost, 4))
+    for part in made.reading():
+        table.add_row(escape(f"{part.name}: {part.source}"), between(part.calls), between(part.cost, 4))
     console.print(table)
     for cell in made.cells:
         if cell.excluded:
@@ -289,7 +303,7 @@ def draw_record(console: Console, artifact: Artifact, session: Session) -> None:
 
     from afere.cli.drawing import draw_artifact
     from afere.evals.bakeoff import bakeoff_record, is_bakeoff
-    from afere.evals.bakeoff_text import known_of, lines
+    from afere.evals.bakeoff_text import about_pairs, known_of, lines
 
     if not is_bakeoff(artifact):
         draw_artifact(console, artifact, session)
@@ -297,6 +311,10 @@ def draw_record(console: Console, artifact: Artifact, session: Session) -> None:
     record = bakeoff_record(artifact)
     console.print(Text(f"{artifact.ref} {record['name']}: {record['cases']} cases on {record['dataset'][0]}", "bold"))
     _draw_table(console, record)
+    for one in record.get("preferred", ()):
+        _draw_pairs(console, one)
+        for line in about_pairs(one):
+            console.print(line, style="dim", markup=False)
     console.print()
     console.print(Text(str(record["recommendation"]["say"]), "bold"))
     for one in record["recommendation"]["more"]:
@@ -313,6 +331,27 @@ def draw_record(console: Console, artifact: Artifact, session: Session) -> None:
         console.print(line, style="dim", markup=False)
 
 
+def _draw_pairs(console: Console, one: Mapping[str, Any]) -> None:
+    """Who was preferred, strongest first, and what is shown of every pair."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from afere.evals.bakeoff_text import answer_in, share_of
+
+    console.print(f"\nRead in pairs by {one['by']} (Bradley-Terry)", markup=False)
+    if not one["ranking"]:
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "strength", "90% interval", "beats the average in"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for each in one["ranking"]:
+        ends = f"{each['low']:+.2f} to {each['high']:+.2f}" if each["low"] is not None else "?"
+        table.add_row(escape(each["label"]), f"{each['strength']:+.2f}", ends, f"{each['wins']:.0%}")
+    console.print(table)
+    for pair in one["pairs"]:
+        console.print(f"{share_of(pair)}: {answer_in(pair)}", markup=False)
+
+
 def _draw_table(console: Console, record: Mapping[str, Any]) -> None:
     """A line for each number and a column for each cell; where cells are many, a line for each of them with what matters most."""
     from rich.markup import escape
@@ -326,10 +365,13 @@ def _draw_table(console: Console, record: Mapping[str, Any]) -> None:
     texts = [[_text(table.get(name), answer_of(cell, name)) for name in names] for cell, table in _tables(cells)]
     heads = [f"{cell['label']}{' *' if cell['front'] else ''}" for cell in cells]
     if many_cells:
-        titles, rows = ["", *map(heading, names)], [[head, *line] for head, line in zip(heads, texts, strict=True)]
+        titles, rows = (
+            ["", *(heading(name, record) for name in names)],
+            [[head, *line] for head, line in zip(heads, texts, strict=True)],
+        )
     else:
         titles = ["", *heads]
-        rows = [[heading(name), *(line[i] for line in texts)] for i, name in enumerate(names)]
+        rows = [[heading(name, record), *(line[i] for line in texts)] for i, name in enumerate(names)]
         if any(cell["refusals"] for cell in cells):
             rows.append(["refused", *(str(cell["refusals"]) for cell in cells)])
     table = Table(box=None, pad_edge=False)

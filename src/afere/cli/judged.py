@@ -35,7 +35,10 @@ def progress(*, quiet: bool) -> Generator[Callable[[str, Now], None] | None]:
 
     columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks = {stage: bar.add_task(stage, total=None, said="", visible=False) for stage in ("running", "scoring")}
+        tasks = {
+            stage: bar.add_task(stage, total=None, said="", visible=False)
+            for stage in ("running", "scoring", "reading")
+        }
 
         def watch(stage: str, now: Now) -> None:
             said = [f"${now.cost:.4f}"] if now.cost else []

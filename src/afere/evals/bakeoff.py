@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, cast
 
 from afere.base.artifact import Artifact, Use
@@ -19,10 +20,13 @@ from afere.data import dataset as dataset_of
 from afere.data.place import session_of
 from afere.evals.evaluation import Plan, perform
 from afere.evals.experiment import Experiment, experiment
-from afere.evals.forecast import Forecast, longest
+from afere.evals.forecast import Forecast, Part, by_pairs, longest
 from afere.evals.grid import Cell, cells_of
+from afere.evals.judge import Pairwise
+from afere.evals.people import compared_with_people
 from afere.evals.recommend import Candidate, Recommendation, recommend
 from afere.evals.results import Results
+from afere.evals.sidebyside import Read, Reader, lines
 from afere.evals.standing import (
     Against,
     Clock,
@@ -37,7 +41,7 @@ from afere.evals.standing import (
 )  # fmt: skip
 from afere.evals.suite import Suite
 from afere.evals.sweep import Sweep
-from afere.evals.work import EVALUATION
+from afere.evals.work import EVALUATION, Watch
 from afere.models.request import Checked
 from afere.store import Job, Session
 from afere.tracing import context
@@ -77,11 +81,17 @@ class Bakeoff:
     def running(self) -> list[Cell]:
         return [one for one in self.cells if one.excluded is None]
 
+    @property
+    def judges(self) -> tuple[Pairwise, ...]:
+        """The suite's pairwise judges: here they read the cells against each other."""
+        return tuple(replace(one, project=self.project) for one in self.suite.scorers if isinstance(one, Pairwise))
+
     def plan(self, cell: Cell, part_of: str | None = None) -> Plan:
         """The evaluation of one cell."""
         suite = self.suite
+        scorers = tuple(one for one in suite.scorers if not isinstance(one, Pairwise))
         return Plan(
-            _named(suite.name, cell), cell.subject, suite.data, suite.scorers, suite.baseline, self.repeats,
+            _named(suite.name, cell), cell.subject, suite.data, scorers, suite.baseline, self.repeats,
             shape=suite.shape, part_of=part_of, turns=suite.turns,
         )  # fmt: skip
 
@@ -93,11 +103,19 @@ class Bakeoff:
                 found.append((cell, forecast(self.plan(cell))))
         return found
 
+    def reading(self) -> list[Part]:
+        """What it takes at most to read all cells in pairs, by judge; nothing is called."""
+        running = len(self.running)
+        name, pairs = _named(self.suite.name, self.cells[0]), running * (running - 1) // 2
+        return [by_pairs(one, self.data, name, self.session, pairs=pairs, repeats=self.repeats) for one in self.judges]
+
     def run(
         self, perform_: Perform | None = None, *, concurrency: int = 8, resume: bool = False, cached: bool = False,
         max_cost: float | None = None, begins: Callable[[Cell], None] = lambda _: None,
+        reads: Callable[[], AbstractContextManager[Watch | None]] = nullcontext,
     ) -> Artifact:  # fmt: skip
-        """Run every cell, one after the other, and keep the record: an artifact `report:N`.
+        """Run every cell, one after the other, and keep the record: an artifact `report:N`. Where the suite has pairwise
+        judges, they read the cells in pairs then, watched by what `reads` makes; every verdict is in the record's blob.
 
         All answers are asked for anew, so that all are measured alike, unless `cached`. With `resume` an interrupted
         bake-off goes on: cells that are finished are not run again, and of the others no row that is. At the end a few
@@ -129,16 +147,24 @@ class Bakeoff:
                     if found.complete:
                         job.put({cell.key: found.ref})
                 made[number] = found
-            again = {} if cached else self._again(made, job.id, concurrency, Purse(max_cost and max_cost - spent))
+            purse = Purse(None if max_cost is None else max(0.0, max_cost - spent))
+            again = {} if cached else self._again(made, job.id, concurrency, purse)
+            record = _Record(self, made, concurrency, cached, again)
+            record.reads = self._read({number: made[number] for number in record.compared}, concurrency, purse, reads)
         except BaseException:
             job.end("stopped")
             raise
-        content = _Record(self, made, concurrency, cached, again).content()
+        content = record.content()
+        content["cost"] = cast("float", content["cost"] or 0.0) + purse.paid if made else None
         uses = [Use("dataset", self.data.ref, self.data.hash)]
         uses += [Use(f"cell {number}", one.ref, one.artifact.hash) for number, one in made.items()]
         suite = self.session.put("suite", self.suite.name, self.suite.content, why="of a bake-off")
         uses.append(Use("suite", suite.ref, suite.hash))
-        artifact = self.session.put("report", None, content, uses=uses, why=f"bake-off of {self.suite.name}")
+        for one in self.judges if record.reads else ():
+            judge = self.session.put("judge", one.name, one.content, why=f"used by {self.suite.name}")
+            uses.append(Use(f"judge {one.name}", judge.ref, judge.hash))
+        said, why = lines(record.reads) or None, f"bake-off of {self.suite.name}"
+        artifact = self.session.put("report", None, content, blob=said, uses=uses, why=why)
         job.end("done" if content["complete"] else "stopped")
         return artifact
 
@@ -162,9 +188,22 @@ class Bakeoff:
             outcomes = run_rows(run, rows, session=self.session, concurrency=concurrency, max_cost=purse)
         return {one.row.id: one.seconds for one in outcomes if one.seconds is not None and one.error is None}
 
+    def _read(
+        self, made: Mapping[int, Experiment], concurrency: int, purse: Purse,
+        reads: Callable[[], AbstractContextManager[Watch | None]],
+    ) -> list[Read]:  # fmt: skip
+        """What pairwise judges say of the cells that can be compared."""
+        if len(made) < 2 or not self.judges:
+            return []
+        rows, labels = {row.id: row for row in self.data.rows}, [cell.label for cell in self.cells]
+        with reads() as watch:
+            reader = Reader(self.judges, rows, labels, self.session, concurrency, purse, watch)
+            return reader.read(made)
+
     def _check_models(self) -> None:
         """What can be known to fail is said before another cell is paid."""
-        for model in (one for cell in self.running for one in cell.tried):
+        judging = [one._model(one.model) for one in self.judges]  # pyright: ignore[reportPrivateUsage] - its own kind
+        for model in (*(one for cell in self.running for one in cell.tried), *judging):
             if hasattr(model, "check"):
                 cast("Checked", model).check()
 
@@ -220,21 +259,47 @@ class _Record:
     concurrency: int
     cached: bool
     again: Mapping[str, float]
+    reads: list[Read] = field(default_factory=list[Read])
+
+    @cached_property
+    def seen(self) -> dict[int, _Seen]:
+        return {number: _seen(one, self.bakeoff.cells[number]) for number, one in self.made.items()}
+
+    @cached_property
+    def whole(self) -> list[int]:
+        """The cells that ran to their end."""
+        return [number for number, one in self.made.items() if one.complete and not self.seen[number].untouched]
+
+    @cached_property
+    def over(self) -> dict[int, str]:
+        """Those that cost more than may be, with why."""
+        found = {number: numbers(self.made[number].results, ()) for number in self.whole if number}
+        return {number: why for number, table in found.items() if (why := _too_dear(table, self.bakeoff.sweep))}
+
+    @cached_property
+    def compared(self) -> list[int]:
+        """Those that are compared with the current one, which is the first; none where that is not whole."""
+        return [number for number in self.whole if number not in self.over] if 0 in self.whole else []
+
+    @cached_property
+    def results(self) -> dict[int, Results]:
+        """Of each cell, with what pairwise judges said of it."""
+        found = {number: one.results for number, one in self.made.items()}
+        for read in self.reads:
+            found |= read.with_measure(found) if read.complete and read.readings else {}
+        return found
 
     def content(self) -> dict[str, Json]:
-        bakeoff, sweep = self.bakeoff, self.bakeoff.sweep
-        seen = {number: _seen(one, bakeoff.cells[number]) for number, one in self.made.items()}
-        whole = [number for number, one in self.made.items() if one.complete and not seen[number].untouched]
-        results = {number: self.made[number].results for number in self.made}
+        bakeoff, sweep, seen, results = self.bakeoff, self.bakeoff.sweep, self.seen, self.results
+        compared, over = self.compared, self.over
         names = quality_names(list(results.values()))
         quality = sweep.quality if sweep.quality in names else next((n for n in names), None)
         warm = {row.id for row in bakeoff.data.rows[: bakeoff.warming]}
         tables = {number: numbers(one, names, warm) for number, one in results.items()}
         drifted = drift(results[0], self.again) if 0 in results else None
-        over = {number: why for number in whole if number and (why := _too_dear(tables[number], sweep))}
-        compared = [number for number in whole if number not in over] if 0 in whole else []
-        clock = Clock(warm, drifted)
-        pairs = against([results[number] for number in compared], names, clock) if len(compared) > 1 else []
+        pairs = (
+            against([results[number] for number in compared], names, Clock(warm, drifted)) if len(compared) > 1 else []
+        )
         by_cell = dict(zip(compared[1:], pairs, strict=True))
         axes, places = front([_by_name(tables[number]) for number in compared], quality or "")
         on_front = dict(zip(compared, places, strict=True))
@@ -247,22 +312,38 @@ class _Record:
                     "label": cell.label, "settings": dict(cell.settings), "current": number == 0, "excluded": why,
                     "version": cell.version, "facts": cell.facts.to_json() if cell.facts else None,
                     "experiment": self.made[number].ref if number in self.made else None,
-                    "complete": number in whole, "front": on_front.get(number),
+                    "complete": number in self.whole, "front": on_front.get(number),
                     "numbers": [one.to_json() for one in tables.get(number, ())],
                     "against": [one.to_json() for one in by_cell.get(number, ())],
                     **(seen[number].to_json() if number in seen else {}),
                 }
             )  # fmt: skip
         first = next(iter(self.made.values()), None)
+        judged = {
+            *(first.results.judged if first else ()),
+            *(one.name for one in bakeoff.judges if self._uncalibrated(one)),
+        }
         return {
             "report": KIND, "name": bakeoff.suite.name, "dataset": [bakeoff.data.ref, bakeoff.data.hash],
             "cases": len(bakeoff.data.rows), "repeats": bakeoff.repeats, "concurrency": self.concurrency,
             "asked_anew": not self.cached, "warming": len(warm), "drift": drifted.to_json() if drifted else None, "sweep": sweep.to_json(), "quality": quality,
-            "uncalibrated": list[Json](sorted(first.results.judged)) if first else [], "axes": list[Json](axes), "cells": cells,
-            "recommendation": said.to_json(), "notes": self._notes(names, quality, seen),
-            "complete": all(one.complete for one in self.made.values()),
+            "uncalibrated": list[Json](sorted(judged)), "axes": list[Json](axes), "cells": cells,
+            "preferred": self._preferred(by_cell), "recommendation": said.to_json(), "notes": self._notes(names, quality, seen),
+            "complete": all(one.complete for one in (*self.made.values(), *self.reads)),
             "cost": sum(one.cost or 0.0 for one in self.made.values()) if self.made else None,
         }  # fmt: skip
+
+    def _uncalibrated(self, judge: Pairwise) -> bool:
+        kept = self.bakeoff.session.put("judge", judge.name, judge.content, why=f"used by {self.bakeoff.suite.name}")
+        return bool(self.reads) and not compared_with_people(self.bakeoff.session, judge.name, kept.ref)
+
+    def _preferred(self, by_cell: Mapping[int, Sequence[Against]]) -> list[Json]:
+        """What each pairwise judge said: the ranking, every pair, and what was not read."""
+        found: list[Json] = []
+        for read in self.reads:
+            current = {number: one for number, pairs in by_cell.items() for one in pairs if one.measure == read.judge}
+            found.append(read.to_json(self.results, current))
+        return found
 
     def _unfinished(self, number: int, seen: Mapping[int, _Seen]) -> str | None:
         made = self.made.get(number)

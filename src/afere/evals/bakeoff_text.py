@@ -29,8 +29,36 @@ def columns(record: Mapping[str, Any]) -> list[str]:
     return list(found)
 
 
-def heading(name: str) -> str:
-    return SHOWN.get(name, name)
+def heading(name: str, record: Mapping[str, Any] | None = None) -> str:
+    return f"{name}: wins" if record and name in judges(record) else SHOWN.get(name, name)
+
+
+def judges(record: Mapping[str, Any]) -> list[str]:
+    """The pairwise judges that read the cells against each other."""
+    return [str(one["by"]) for one in record.get("preferred", ())]
+
+
+def about_pairs(one: Mapping[str, Any]) -> list[str]:
+    """How a pairwise judge read, what it did not, and how much the place of an answer decided."""
+    said = [f"{one['why']}."] if one["why"] else []
+    if one["asked"] or one["same"]:
+        same = f"; {one['same']} more were the same answer, a draw without asking" if one["same"] else ""
+        said.append(f"{one['asked']} pairs were read in both positions{same}.")
+    if one["unread"] and not one["why"]:
+        said.append(f"{one['unread']} have no verdict: {one['unread_why']}.")
+    return [*said, *one.get("about", ())]
+
+
+def share_of(pair: Mapping[str, Any]) -> str:
+    """`mid won 0.620 (0.540 to 0.700) of 40 cases against small`"""
+    if pair["share"] is None:
+        return f"{pair['b']} against {pair['a']}: {pair['why']}"
+    ends = f" ({interval(pair['low'], pair['high'])})" if pair["low"] is not None else ""
+    return f"{pair['b']} won {number(pair['share'])}{ends} of {pair['n']} cases against {pair['a']}"
+
+
+def answer_in(pair: Mapping[str, Any]) -> str:
+    return {"better": "shown to be preferred", "worse": "shown to be less preferred"}.get(pair["answer"], "not shown")
 
 
 def answer_of(cell: Mapping[str, Any], name: str) -> str:
@@ -65,6 +93,10 @@ def lines(record: Mapping[str, Any]) -> list[str]:
     said = [INTERVALS, FAMILY, load, drifted(record)]
     if record["axes"]:
         said.append(f"{FRONT} {axes_of(record)}, by the estimates.")
+    for name in judges(record):
+        said.append(
+            f"{name}: wins is the share of cases won against the current one, draws half; differences are from a half."
+        )
     if record["uncalibrated"]:
         said.append(
             f"Uncalibrated: {', '.join(record['uncalibrated'])} is a model's verdict that was not compared with people's."
@@ -93,7 +125,7 @@ def markdown(record: Mapping[str, Any], ref: str) -> str:
     ]
     out += [_cell(recommended["say"]), "", *(f"- {_cell(one)}" for one in (*recommended["more"], *record["notes"])), ""]
     out += [
-        f"| | {' | '.join(_cell(heading(one)) for one in names)} | failed | refused | front |",
+        f"| | {' | '.join(_cell(heading(one, record)) for one in names)} | failed | refused | front |",
         "|---" * (len(names) + 4) + "|",
     ]
     for cell in record["cells"]:
@@ -104,6 +136,8 @@ def markdown(record: Mapping[str, Any], ref: str) -> str:
             out.append(
                 f"| {_cell(cell['label'])} | {' | '.join(cells)} | {cell['errors']} | {cell['refusals']} | {placed} |"
             )
+    for one in record.get("preferred", ()):
+        out += ["", *_ranking(one)]
     out += ["", "| | runs | experiment |", "|---|---|---|"]
     out += [
         f"| {_cell(cell['label'])} | {_cell(known_of(cell['facts']))} | {cell['experiment'] or ''} |"
@@ -116,6 +150,18 @@ def markdown(record: Mapping[str, Any], ref: str) -> str:
         else []
     )
     return "\n".join([*out, "", *(f"- {one}" for one in lines(record))]) + "\n"
+
+
+def _ranking(one: Mapping[str, Any]) -> list[str]:
+    """Who was preferred, strongest first, and every pair."""
+    out = [f"**Read in pairs by {_cell(one['by'])}** (Bradley-Terry, 90% intervals)", ""]
+    if one["ranking"]:
+        out += ["| | strength | 90% interval | beats the average in |", "|---|---|---|---|"]
+        for each in one["ranking"]:
+            ends = f"{each['low']:+.2f} to {each['high']:+.2f}" if each["low"] is not None else "too few cases"
+            out.append(f"| {_cell(each['label'])} | {each['strength']:+.2f} | {ends} | {each['wins']:.0%} |")
+        out += ["", *(f"- {_cell(share_of(pair))}: {answer_in(pair)}" for pair in one["pairs"])]
+    return [*out, *(f"- {_cell(line)}" for line in about_pairs(one))]
 
 
 def _value(one: Mapping[str, Any] | None, answer: str) -> str:

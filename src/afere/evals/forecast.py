@@ -16,7 +16,7 @@ from afere.base.project import Project
 from afere.chains import Chain, Component
 from afere.data import Dataset, Row
 from afere.data.place import session_of
-from afere.evals.judge import Cascade
+from afere.evals.judge import Cascade, Pairwise
 from afere.evals.references import previous, results_of
 from afere.evals.results import Result
 from afere.evals.scorers import Case, Judging
@@ -153,6 +153,39 @@ def forecast(
     ]
     parts += [_judged(one, cases, runs, a_call) for one in scorers if isinstance(one, Asking)]
     return Forecast(len(data.rows), repeats, concurrency, tuple(parts))
+
+
+@dataclass(frozen=True, slots=True)
+class _InPairs:
+    """A pairwise judge that reads each answer beside another one of about the same length."""
+
+    judge: Pairwise
+
+    @property
+    def name(self) -> str:
+        return self.judge.name
+
+    def asks(self, case: Case) -> list[tuple[Model, Request]]:
+        return self.judge.asks_between(case, case.output)
+
+
+def by_pairs(judge: Pairwise, data: Dataset, name: str, session: Session, *, pairs: int, repeats: int) -> Part:
+    """What reading so many pairs of each case in both positions takes: at most, since two answers that are the same are not
+    read. Answers are those of the newest experiment of that `name`, else what is expected, else of any length.
+    """
+    last = previous(name, session)
+    runs = [run for run in results_of(last, session).runs if run.error is None] if last is not None else []
+    known = _outputs(runs, session)
+    unknown = " ".join(["word"] * _ANSWER[1])
+    cases = [Case(row, known.get(row.id, row.expected) or unknown) for row in data.rows[:_SAMPLE]]
+    found = _judged(_InPairs(judge), cases, len(data.rows) * repeats * pairs, Range())
+    none, some = Range(0.0, 0.0), found.calls.high or 0.0
+    sides = [
+        none if not some else one.times(0.0, 1.0)
+        for one in (found.calls, found.input_tokens, found.output_tokens, found.cost)
+    ]
+    source = f"{pairs} pairs of models in both positions" if some else found.source
+    return Part(judge.name, sides[0], sides[1], sides[2], sides[3], Range(), source)
 
 
 def longest(subject: Subject, rows: Sequence[Row], names: Collection[str] = ()) -> int | None:

@@ -22,6 +22,7 @@ class Preferred:
     ranking: Ranking
     games: int
     prompts: int
+    what: str = "experiment"  # what is ranked
 
     @property
     def about_position(self) -> tuple[str, ...]:
@@ -43,13 +44,13 @@ class Preferred:
             "by": self.by, "games": self.games, "prompts": self.prompts, "draws": self.ranking.draws,
             "ranking": [
                 {
-                    "experiment": one.name, "strength": one.value, "low": one.low, "high": one.high, "wins": one.wins,
+                    self.what: one.name, "strength": one.value, "low": one.low, "high": one.high, "wins": one.wins,
                     "games": one.games,
                 }
                 for one in self.ranking.strengths
             ],
             "position": {"value": position.value, "low": position.low, "high": position.high, "n": position.n},
-            "flipped": self.ranking.flipped, "method": "Bradley-Terry, bootstrap over prompts",
+            "flipped": self.ranking.flipped, "about": list(self.about_position), "method": "Bradley-Terry, bootstrap over prompts",
         }  # fmt: skip
 
 
@@ -93,8 +94,12 @@ def _by_judges(one: Experiment, refs: set[str]) -> Iterator[tuple[str, Game]]:
         for run in one.results.runs:
             words = run.scores.get(f"{name}.flipped", (None, ""))[1].split(", ")
             if len(words) == 2:
-                yield name, Game(run.cluster, one.ref, other, _winner(words[0]))
-                yield name, Game(run.cluster, other, one.ref, _winner(words[1]))
+                yield from ((name, game) for game in games_of(run.cluster, one.ref, other, (words[0], words[1])))
+
+
+def games_of(prompt: str, one: str, other: str, words: tuple[str, str]) -> list[Game]:
+    """Both questions of a pairwise judge: what it said with `one` first, and with it second."""
+    return [Game(prompt, one, other, _winner(words[0])), Game(prompt, other, one, _winner(words[1]))]
 
 
 def _winner(word: str) -> Winner:

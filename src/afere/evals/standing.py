@@ -184,6 +184,15 @@ def against(cells: Sequence[Results], quality: Sequence[str], clock: Clock) -> l
     return found
 
 
+def preferences(sides: Sequence[tuple[Results, Results]], name: str) -> list[Against]:
+    """The second of each pair against the first, in one measure; these pairs are one family."""
+    found = [_pair(first, second, name, Clock()) for first, second in sides]
+    tested = [i for i, one in enumerate(found) if one.p is not None]
+    for i, p in zip(tested, stats.holm([found[i].p or 0.0 for i in tested]), strict=True):
+        found[i] = _answered(replace(found[i], adjusted=p), Clock())
+    return found
+
+
 def _answered(one: Against, clock: Clock) -> Against:
     """Shown where all tests together allow it, and the interval of the mean says the same; a time, where it is more than drift."""
     if one.adjusted is None or one.adjusted > ALPHA or one.low is None or one.high is None:

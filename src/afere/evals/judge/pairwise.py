@@ -27,6 +27,7 @@ class Pairwise(Judge):
 
     `to`: `expected`, a key of the row's metadata, or `experiment:12`, whose output for the same row it is. `NAME.flipped` is
     the rate at which the verdict went with the place (position bias; such a case is a draw), `NAME.draw` that of draws.
+    In a bake-off it reads the cells against each other instead (`evals.sidebyside`).
     """
 
     to: str = "expected"
@@ -36,21 +37,26 @@ class Pairwise(Judge):
         return {**self._said, "model": self.model_name, "to": self.to, "words": list(WORDS)}
 
     def asks(self, case: Case) -> list[tuple[Model, Request]]:
-        model, other = self._model(self.model), self._other(case)
-        if model is None or isinstance(other, Scored):
-            return []
-        pairs = (self._pair(case, case.output, other[0]), self._pair(case, other[0], case.output))
-        return [(model, pair.request) for pair in pairs]
+        other = self._other(case)
+        return [] if isinstance(other, Scored) else self.asks_between(case, other[0])
+
+    def asks_between(self, case: Case, other: Json) -> list[tuple[Model, Request]]:
+        """What it would ask about the case's output and another one, and whom."""
+        model = self._model(self.model)
+        pairs = (self._pair(case, case.output, other), self._pair(case, other, case.output))
+        return [] if model is None else [(model, pair.request) for pair in pairs]
 
     def _of(self, case: Case) -> Steps[dict[str, Scored]]:
-        model = self._model(self.model)
         other = self._other(case)
-        if isinstance(other, Scored):
-            return {self.name: other}
+        return {self.name: other} if isinstance(other, Scored) else (yield from self.between(case, other[0]))
+
+    def between(self, case: Case, other: Json) -> Steps[dict[str, Scored]]:
+        """Whether the case's output is better than another one, asked in both positions."""
+        model = self._model(self.model)
         if model is None:
             return {self.name: Scored(None, NO_MODEL)}
-        asked_before = yield from asked(self.name, model, self._pair(case, case.output, other[0]), case)
-        swapped = yield from asked(self.name, model, self._pair(case, other[0], case.output), case)
+        asked_before = yield from asked(self.name, model, self._pair(case, case.output, other), case)
+        swapped = yield from asked(self.name, model, self._pair(case, other, case.output), case)
         return self._outcome(asked_before, swapped)
 
     def _pair(self, case: Case, first: Json, second: Json) -> Question:

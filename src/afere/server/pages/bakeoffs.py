@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from afere.base.canonical import Json
 from afere.base.errors import BadReference
 from afere.evals.bakeoff import bakeoff_record, is_bakeoff
-from afere.evals.bakeoff_text import answer_of, columns, heading, known_of, lines
+from afere.evals.bakeoff_text import about_pairs, answer_of, columns, heading, known_of, lines
 from afere.server import words
 from afere.server.pages.asked import Asked
 
@@ -81,6 +81,26 @@ class Plot:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Two cells that a pairwise judge read: the pair as the record has it, its share of wins in words, and the answer."""
+
+    said: Mapping[str, Any]
+    share: str
+    ends: str
+    answer: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preferred:
+    """What one pairwise judge said: as the record has it, its pairs, and how it read."""
+
+    said: Mapping[str, Any]
+    pairs: tuple[Pair, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BakeoffPage:
     artifact: Artifact
     record: Mapping[str, Any]
@@ -88,6 +108,7 @@ class BakeoffPage:
     rows: tuple[Row, ...]
     left_out: tuple[Mapping[str, Any], ...]
     plots: tuple[Plot, ...]
+    preferred: tuple[Preferred, ...]
     lines: tuple[str, ...]
 
     @property
@@ -128,7 +149,25 @@ def page(session: Session, asked: Asked) -> BakeoffPage:
         if record["quality"] and (plot := _plot(rows, axis, record["quality"])) is not None
     )
     left_out = tuple(cell for cell in record["cells"] if cell["excluded"])
-    return BakeoffPage(artifact, record, tuple(map(heading, names)), rows, left_out, plots, tuple(lines(record)))
+    heads, preferred = (
+        tuple(heading(name, record) for name in names),
+        tuple(map(_preferred, record.get("preferred", ()))),
+    )
+    return BakeoffPage(artifact, record, heads, rows, left_out, plots, preferred, tuple(lines(record)))
+
+
+def _preferred(one: Mapping[str, Any]) -> Preferred:
+    pairs: list[Pair] = []
+    for pair in one["pairs"]:
+        known = pair["low"] is not None and pair["high"] is not None
+        ends = (
+            f"{words.number(pair['low'])} to {words.number(pair['high'])}" if known else pair["why"] or "too few cases"
+        )
+        share = words.number(pair["share"]) if pair["share"] is not None else words.NONE
+        answer = _ANSWERS.get(pair["answer"], "open")
+        word = {"pass": "preferred", "fail": "less preferred"}.get(answer, "not shown")
+        pairs.append(Pair(pair, share, ends, answer, word))
+    return Preferred(one, tuple(pairs), tuple(about_pairs(one)))
 
 
 def _number(cell: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
