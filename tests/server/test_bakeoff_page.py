@@ -46,7 +46,8 @@ def site(project: Path) -> Iterator[str]:
         for folder in ("prompts", "evals", "data"):
             (project / folder).mkdir()
         (project / "prompts/answer.md").write_text("---\nmodel: small\n---\nSay the number: {{question}}")
-        (project / "evals/qa.yaml").write_text("target: prompts/answer.md\ndata: data/qa.jsonl\n"
+        (project / "evals/qa.yaml").write_text(
+            "target: prompts/answer.md\ndata: data/qa.jsonl\n"
             "scorers: [exact, {name: nicer, kind: pairwise, rubric: Which one is right, model: judge}]\n"
         )
         rows = [{"input": {"question": f"it is {i}"}, "expected": str(i)} for i in range(30)]
