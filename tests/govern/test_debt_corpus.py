@@ -9,6 +9,7 @@ from types import ModuleType
 import configurations
 import prompts_dev
 import prompts_heldout
+import prompts_third
 import pytest
 import traffic
 from worlds import World, add_prompts, hits
@@ -19,6 +20,7 @@ MEANING = ("prompt.contradiction", "tools.ambiguous", "prompt.mixed-topics", "pr
 CORPORA: dict[str, tuple[ModuleType, tuple[str, ...]]] = {
     "dev": (prompts_dev, ("en", "pt")),
     "held": (prompts_heldout, ("es",)),
+    "third": (prompts_third, ("en",)),
 }
 
 
@@ -33,7 +35,7 @@ def worlds(corpus: str, root: Path) -> list[World]:
         prompts += [texts.long_prompt()] if language == "en" else []
         add_prompts(world, prompts)
         found.append(world)
-    for key in traffic.EDITIONS[corpus]:
+    for key in traffic.EDITIONS.get(corpus, ()):
         found += [make(root / f"{make.__name__}-{key}", key) for make in (*traffic.WORLDS, *configurations.WORLDS)]
     return found
 
@@ -61,7 +63,7 @@ def test_planted_debt_is_found_and_what_only_looks_like_it_is_not(
             print(
                 f"{rule:28} {planted:7} {recalled:6} {recalled / planted:7.2f} {every:9} {right / max(1, every):10.2f}"
             )
-    assert set(counts) == {rule.id for rule in Rules()}
+    assert corpus == "third" or set(counts) == {rule.id for rule in Rules()}
     for rule, (recalled, planted, right, every) in counts.items():
         assert right >= 0.9 * every, (rule, details)
         assert recalled >= (0.6 if rule in MEANING else 0.9) * planted, (rule, details)

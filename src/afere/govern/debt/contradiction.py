@@ -9,11 +9,13 @@ from functools import cache
 from itertools import combinations
 
 from afere.govern.debt.likeness import Likeness
-from afere.govern.debt.wording import Sentence, content, pattern, plain, stem, words
+from afere.govern.debt.wording import Sentence, content, light, opposed, pattern, plain, stem, words
 
 _NEXT = 1  # a condition that follows a ban at once reads as its exception
 _MOST = 400  # instructions of one prompt that are held against each other
 _SURER = 0.15  # how much more alike two must be that each have words of their own
+_WORDS = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)?")
+_THOUSANDS = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 _AWAY = 90  # characters between a word of denial and what it denies
 
 
@@ -29,7 +31,7 @@ class Clash:
 def clashes(sentences: Sequence[Sentence], likeness: Likeness, least: float) -> Iterator[Clash]:
     """Every pair that clashes, each sentence's first clash only. `least`: how alike two must be by meaning."""
     asked = [one for one in sentences if one.role in ("system", "user")]
-    told = [_read(one) for one in asked[:_MOST]]
+    told = [_read(one, _written(asked)) for one in asked[:_MOST]]
     met: set[int] = set()
     for a, b in combinations(told, 2):
         if b.said.number in met or not _together(a.said, b.said):
@@ -45,6 +47,7 @@ class _Told:
     said: Sentence
     values: frozenset[tuple[str, str, bool]]  # (axis, value, whether it is asked for)
     limits: tuple[_Limit, ...]
+    about: frozenset[str]  # the parts of the answer that it speaks of; empty for the answer as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,22 @@ class _Limit:
     number: float
     unit: str
     side: int
+    said: frozenset[str]  # the number's own words
 
 
 @cache
-def _read(said: Sentence) -> _Told:
-    return _Told(said, frozenset(_values(said)), tuple(_limits(said.main)))
+def _read(said: Sentence, written: frozenset[str]) -> _Told:
+    named = _OBJECTS.findall(_WHOLE.sub(" ", said.main))
+    subject = _SUBJECT.match(said.plain)
+    if subject and subject[1] not in _ANSWER and not any(form.search(subject[1]) for _, _, form in _axes()):
+        named.append(subject[1])
+    parts = frozenset(map(stem, named))
+    return _Told(said, frozenset(_values(said)), tuple(_limits(said.main)), parts - written)
+
+
+def _written(told: Sequence[Sentence]) -> frozenset[str]:
+    """What the prompt as a whole is there to write, as its first sentence says: a summary, an e-mail. That is the answer."""
+    return frozenset(stem(word) for one in told[:2] for word in _OBJECTS.findall(one.plain))
 
 
 @cache
@@ -78,13 +92,13 @@ def _values(said: Sentence) -> Iterator[tuple[str, str, bool]]:
         found = form.search(text)
         if found is None:
             continue
+        ahead = found[0].rpartition(" ")[0]  # "answer without any" of "answer without any json"
+        if denial.match(found[0]) or axis in ("unknown", "pace"):  # phrases that hold their own denial
+            ahead = ""
         before = re.split(
-            r"[,;:]| but | and instead | mas | pero ", text[max(0, found.start() - _AWAY) : found.start()]
-        )[-1]
-        denied = bool(denial.search(before))
-        if axis in ("unknown", "pace"):  # their phrases hold their own denial
-            denied = False
-        yield axis, value, not denied
+            r"[,;:]| but | and instead | mas | pero ", text[max(0, found.start() - _AWAY) : found.start()] + ahead
+        )
+        yield axis, value, axis in ("unknown", "pace") or not denial.search(before[-1])
 
 
 def _together(a: Sentence, b: Sentence) -> bool:
@@ -114,16 +128,16 @@ def _by_axis(a: _Told, b: _Told) -> str | None:
         for other_axis, other, also in sorted(b.values):
             if axis != other_axis:
                 continue
-            if value == other and asked != also and _subject(a.said, b.said):
+            if value == other and asked != also and _subject(a, b):
                 return f"{axis}: {value}"
-            if exclusive and value != other and asked and also and not _both(axis, a, b) and _object(a.said, b.said):
+            if exclusive and value != other and asked and also and not _both(axis, a, b) and _object(a, b):
                 return f"{axis}: {value} or {other}"
     return None
 
 
 def _both(axis: str, a: _Told, b: _Told) -> bool:
-    """Whether one of the two names both values itself, so that it has thought of both."""
-    return any(len({value for of, value, _ in told.values if of == axis}) > 1 for told in (a, b))
+    """Whether one of the two asks for both values itself, so that it has thought of both."""
+    return any(len({value for of, value, asked in told.values if of == axis and asked}) > 1 for told in (a, b))
 
 
 _OBJECTS = re.compile(
@@ -134,25 +148,34 @@ _OBJECTS = re.compile(
 )
 
 
-def _object(a: Sentence, b: Sentence) -> bool:
+# "The explanation is plain text" speaks of that part only.
+_SUBJECT = re.compile(
+    r"(?:(?:the|its|a|an|each|every|o|os|as|um|uma|cada|el|la|los|las|un|una) )?(?:field |campo )?(\w{3,}) (?:is|are|has|have|must|should|contains?|e|sao|tem|deve\w*|es|son|tiene\w*|debe\w*|lleva\w*)\b"
+)
+_ANSWER = frozenset("answer answers reply replies response responses message messages output you they this that everything resposta respostas mensagem mensagens saida voce tudo isso respuesta respuestas mensaje mensajes salida usted esto todo".split())  # fmt: skip
+# Each step of the answer is all of it, and so is what is written in this chat.
+_WHOLE = re.compile(
+    r"\b(?:in th(?:is|e) (?:chat|thread)|nest[ea] chat|en est[ea] chat|"
+    r"(?:each|every|all(?: the| of the)?|cada|tod[oa]s? [oa]s?|tod[oa]s? l[oa]s) (?:step|passo|paso|bullet)s?)\b"
+)
+
+
+def _object(a: _Told, b: _Told) -> bool:
     """Whether both speak of the same thing to be written: the answer, or the same part of it."""
-    ours, theirs = ({stem(word) for word in _OBJECTS.findall(one.main)} for one in (a, b))
-    return ours == theirs or bool(ours & theirs) or not (ours or theirs)
+    return a.about == b.about or bool(a.about & b.about)
 
 
-def _subject(a: Sentence, b: Sentence) -> bool:
+def _subject(a: _Told, b: _Told) -> bool:
     """Whether nothing sets the two apart: one has no words of its own, or they share most of them."""
-    ours, theirs = a.content - b.content, b.content - a.content
-    shared = a.content & b.content
-    return _object(a, b) and (
-        len(ours) <= 2 or len(theirs) <= 2 or len(shared) >= 0.5 * min(len(a.content), len(b.content))
-    )
+    ours, theirs = a.said.content, b.said.content
+    own = min(len(ours - theirs), len(theirs - ours))
+    return _object(a, b) and (own <= 2 or len(ours & theirs) >= 0.5 * min(len(ours), len(theirs)))
 
 
 @cache
 def _numbered() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     limits = words()["limits"]
-    number = rf"(?P<number>\d+(?:[.,]\d+)?|{'|'.join(limits['numbers'])})"
+    number = rf"(?P<number>\d{{1,3}}(?:[.,]\d{{3}})+|\d+(?:[.,]\d+)?|{'|'.join(limits['numbers'])})"
     units = rf"(?P<unit>{limits['units']})"
     return (
         re.compile(rf"(?<![\w.,-]){number}[\s-]*(?:\w+\s+)?{units}(?!\w)"),
@@ -166,30 +189,45 @@ def _limits(text: str) -> Iterator[_Limit]:
     names = words()["limits"]["numbers"]
     for found in number.finditer(text):
         said = found["number"]
-        value = float(names[said]) if said in names else float(said.replace(",", "."))
+        value = float(names[said]) if said in names else _number(said)
         around = text[max(0, found.start() - 30) : found.start()] + " # " + text[found.end() : found.end() + 12]
         lower = [one.end() for one in least.finditer(around)]
         upper = [one.end() for one in most.finditer(around)]
         side = -1 if upper and (not lower or max(upper) >= max(lower)) else 1 if lower else 0
-        yield _Limit(value, stem(found["unit"].split()[-1]), side)
+        yield _Limit(value, stem(found["unit"].split()[-1]), side, frozenset(_WORDS.findall(said)))
+
+
+def _number(said: str) -> float:
+    """A number as people write it: 5,000 and 5.000 are five thousand, 2,5 is two and a half."""
+    return float(re.sub(r"[.,]", "", said) if _THOUSANDS.fullmatch(said) else said.replace(",", "."))
 
 
 def _by_number(a: _Told, b: _Told) -> str | None:
     for ours in a.limits:
         for theirs in b.limits:
             if _length(ours) and _length(theirs):
-                if _object(a.said, b.said) and _apart(ours, theirs):
+                if _object(a, b) and _apart(ours, theirs):
                     return "length"
-            elif ours.unit == theirs.unit and _apart(ours, theirs) and _same_fact(a.said, b.said):
+            elif ours.unit == theirs.unit and _apart(ours, theirs) and _same_fact(a.said, b.said, ours, theirs):
                 return f"{ours.number:g} or {theirs.number:g} {ours.unit}"
-    for limited, other in ((a, b), (b, a)):
-        short = any(_length(one) and one.side <= 0 and _size(one) <= 40 for one in limited.limits)
-        long = any(_length(one) and one.side >= 0 and _size(one) >= 100 for one in limited.limits)
-        asked = {value for axis, value, wanted in other.values if axis == "length" and wanted}
-        opposed = (short and asked == {"long"}) or (long and asked == {"short"})
-        if opposed and _object(a.said, b.said):
-            return "length"
+    if _object(a, b) and (_lengths_clash(a, b) or _lengths_clash(b, a)):
+        return "length"
     return None
+
+
+def _lengths_clash(limited: _Told, other: _Told) -> bool:
+    """Whether a length in numbers excludes one in words: 40 words are nothing detailed, and 150 nothing long."""
+    sizes = [(one.side, _size(one)) for one in limited.limits if _length(one)]
+    asked = {value for axis, value, wanted in other.values if axis == "length" and wanted}
+    if asked == {"long"}:
+        most = 150 if _lengthy().search(other.said.main) else 40
+        return any(side <= 0 and size <= most for side, size in sizes)
+    return asked == {"short"} and any(side >= 0 and size >= 100 for side, size in sizes)
+
+
+@cache
+def _lengthy() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{words()['limits']['lengthy']})(?!\w)")
 
 
 def _length(limit: _Limit) -> bool:
@@ -214,23 +252,21 @@ def _apart(ours: _Limit, theirs: _Limit) -> bool:
     return large > small if a.side < b.side else same and a.number != b.number
 
 
-def _same_fact(a: Sentence, b: Sentence) -> bool:
-    """Whether two sentences state the same fact but for its number."""
-    ours = {word for word in a.content if not word.isdigit()}
-    theirs = {word for word in b.content if not word.isdigit()}
-    numbers = {stem(word) for word in words()["limits"]["numbers"]}
-    ours, theirs = ours - numbers, theirs - numbers
+def _same_fact(a: Sentence, b: Sentence, one: _Limit, other: _Limit) -> bool:
+    """Whether two sentences state the same fact but for that number. Other numbers tell things apart: model 104, class 2."""
+    numbers = frozenset(stem(word) for word in words()["limits"]["numbers"])
+    counted = one.said | other.said | {one.unit, other.unit} | numbers
+    ours, theirs = (said.content - counted - light() for said in (a, b))
     if not ours or not theirs:
         return False
-    shared = len(ours & theirs)
-    own = (len(ours - theirs), len(theirs - ours))
-    return shared >= 2 and shared / min(len(ours), len(theirs)) >= 0.6 and min(own) == 0
+    shared = ours & theirs
+    return ours == theirs or (len(shared) >= 2 and shared in (ours, theirs))
 
 
 def _by_polarity(a: _Told, b: _Told, likeness: Likeness, least: float) -> str | None:
     ours, theirs = a.said.content, b.said.content
     shared = ours & theirs
-    if a.said.negative == b.said.negative or not shared:
+    if a.said.negative == b.said.negative or not shared or opposed(a.said.plain, b.said.plain):
         return None
     small = min(len(ours), len(theirs))
     only = min(len(ours - theirs), len(theirs - ours))

@@ -18,7 +18,7 @@ from afere.govern.debt.finding import Cost, Finding
 from afere.govern.debt.jobs import jobs
 from afere.govern.debt.likeness import Likeness
 from afere.govern.debt.stale import overtaken, retired
-from afere.govern.debt.wording import Sentence, content, plain, sentences, words
+from afere.govern.debt.wording import Sentence, content, light, opposed, plain, sentences, words
 from afere.govern.prompts import PromptText, PromptVersion
 from afere.models.tokens import count_tokens
 
@@ -142,18 +142,23 @@ def repetitions(facts: Facts, prompt: PromptText, told: Sequence[Sentence], like
 def _repeats(a: Sentence, b: Sentence, likeness: Likeness, least: float) -> bool:
     if a.negative != b.negative or a.branch != b.branch or _digits(a) != _digits(b):
         return False
+    if opposed(a.plain, b.plain):
+        return False
     ours, theirs = content(a.plain), content(b.plain)
+    ours, theirs = ours - light() or ours, theirs - light() or theirs
     if not ours or not theirs:
         return a.plain == b.plain
     shared, own = ours & theirs, min(len(ours - theirs), len(theirs - ours))
     jaccard = len(shared) / len(ours | theirs)
-    if jaccard >= 0.8:
+    if jaccard >= 0.75:
         return own == 0 or len(shared) >= 8
     return jaccard >= 0.3 and likeness.meaning and likeness.between(a.text, b.text) >= least
 
 
 def _digits(said: Sentence) -> frozenset[str]:
-    numbers = words()["limits"]["numbers"]
+    numbers = {
+        word for word, number in words()["limits"]["numbers"].items() if number != 1
+    }  # "one" is an article elsewhere
     return frozenset(word for word in said.plain.split() if word in numbers or any(letter.isdigit() for letter in word))
 
 
@@ -296,9 +301,11 @@ def _cases_of(prompt: PromptText, cases: Sequence[Case]) -> list[Case]:
 
 
 def _general(told: Sequence[Sentence], cases: Sequence[frozenset[str]]) -> frozenset[str]:
-    """Words of the prompt's whole subject, which tell no occasion: those of its first sentence, and of many cases."""
+    """Words of the prompt's whole subject, which tell no occasion: those of its first sentence, of many sentences, of many cases."""
     counts = Counter(word for words in cases for word in words)
     common = {word for word, count in counts.items() if count >= max(3, 0.4 * len(cases))}
+    spoken = Counter(word for one in told for word in content(one.plain))
+    common |= {word for word, count in spoken.items() if count >= max(4, 0.3 * len(told))}
     return frozenset(common | (content(told[0].plain) if told else set()))
 
 

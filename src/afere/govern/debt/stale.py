@@ -13,6 +13,9 @@ from afere.govern.debt.wording import Sentence, pattern, plain, words
 
 _NEAR = 60  # characters before a date in which a word says what the date is for
 _NOW = 180  # days after which "as of" a date is old
+_AHEAD = re.compile(
+    r"\b(?:will|shall|(?:ser|estar|sair|abrir|chegar|lancar|saldr|llegar)a[on]?)\b"
+)  # what was still to come
 _KEYED = re.compile(r"^[\w ]{0,25}(?:date|deadline|expir\w*|valid\w*|prazo|vencimento|vence|plazo)\b.{0,10}$")
 
 
@@ -52,7 +55,8 @@ def _dates(sentence: Sentence, today: date, days: float) -> Iterator[Overtaken]:
         before, after = text[max(0, start - _NEAR) : start], text[end : end + _NEAR]
         if day > limit:
             continue
-        if (_says("lasting", before[-45:]) or _says("lasting", after[:12])) and not _says("until", before[-20:]):
+        bound = _says("until", before[-20:]) or _AHEAD.search(before)
+        if (_says("lasting", before[-45:]) or _says("lasting", after[:12])) and not bound:
             continue
         if _says("made", before):  # "sold before 2015" stays true
             continue

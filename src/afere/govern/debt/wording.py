@@ -22,7 +22,13 @@ _STATEMENT = re.compile(r"\{%-?\s*(\w+)[^%]*%\}")
 _COMMENT = re.compile(r"\{#.*?#\}|<!--.*?-->", re.DOTALL)
 _FIELD = re.compile(r"\{\{-?\s*([\w.]+)[^}]*\}\}")
 _END = re.compile(r"(?<=[.!?;])[\"')\]]*\s+(?=[\"'(\[¿¡<{]*[^\W_])")
-_SHORT = re.compile(r"(?:\b(?:e\.g|i\.e|p\.? ?ex|p\.? ?ej|etc|vs|approx|no|nr|dr|mr|mrs|ms|sr|sra|art|max|min|ex|inc|ltd|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)\.)$", re.IGNORECASE)  # fmt: skip
+# A full stop behind these ends no sentence: before anything, or before a number or a small letter only ("Museo del Mar." ends one).
+_SHORT = re.compile(
+    r"(?:\b(?:e\.g|i\.e|p\.? ?ex|p\.? ?ej|vs|approx|dr|dra|mr|mrs|ms|sr|sra|prof|art)\.)$", re.IGNORECASE
+)
+_SHORT_BEFORE = re.compile(
+    r"(?:\b(?:etc|no|nr|max|min|ex|inc|ltd|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)\.)$", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)?|%|€|\$")
 _TURN_ENDS = 160  # a line that opens with a speaker's name is an example's turn, up to the next blank line
 _SUFFIXES = ("aciones", "aciones", "amente", "mente", "ations", "ation", "acion", "acoes", "acao", "ments", "ment", "ings", "ing", "ando", "endo", "indo", "iendo", "ados", "adas", "ido", "ida", "ado", "ada", "ies", "ar", "er", "ir", "em", "en", "am", "an", "es", "ed", "e", "o", "a", "y")  # fmt: skip
@@ -94,6 +100,31 @@ def content(text: str) -> frozenset[str]:
 
 
 @cache
+def light() -> frozenset[str]:
+    """Stems of words that set no two instructions apart."""
+    return frozenset(
+        root for word in words()["light"]["words"].split() for root in (_same().get(stem(word), stem(word)), stem(word))
+    )
+
+
+def opposed(a: str, b: str) -> bool:
+    """Whether of a pair of opposites one plain text has the one and the other has the other: before and after."""
+    for one, other in _opposites():
+        ours, theirs = (bool(one.search(a)), bool(other.search(a))), (bool(one.search(b)), bool(other.search(b)))
+        if ours in ((True, False), (False, True)) and theirs == ours[::-1]:
+            return True
+    return False
+
+
+@cache
+def _opposites() -> list[tuple[re.Pattern[str], re.Pattern[str]]]:
+    return [
+        (re.compile(rf"(?<!\w)(?:{one})(?!\w)"), re.compile(rf"(?<!\w)(?:{other})(?!\w)"))
+        for one, other in words()["opposed"]["pairs"]
+    ]
+
+
+@cache
 def _demands() -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{words()['demands']['forms']})(?!\w)")
 
@@ -141,6 +172,8 @@ class Sentence:
             text = self.plain.lstrip(" -*")
             comma = text.find(",", max(0, start.end() - 1))
             cut = comma if comma >= 0 else text.find(":")
+            if cut < 0 and (verb := _GOES.search(text, start.end())):
+                cut = verb.start() - 1
             return text[: cut + 1] if cut >= 0 else text
         found = re.search(rf"(?<!\w)(?:{_LATE[self.language]})(?!\w).*", self.plain) if self.language in _LATE else None
         return found[0] if found else ""
@@ -166,8 +199,9 @@ class Sentence:
 
     @cached_property
     def content(self) -> frozenset[str]:
-        """The words that say what it is about, without its condition and what makes it a demand or a ban."""
-        return content(pattern(self.language, "negative").sub(" ", self.main))
+        """The words that say what it is about, without its condition, its purpose and what makes it a demand or a ban."""
+        told = pattern(self.language, "negative").sub(" ", self.main)
+        return content(_PURPOSE.sub(" ", told)) or content(told)
 
     @cached_property
     def instructs(self) -> bool:
@@ -209,6 +243,10 @@ _LATE = {
     "fr": "si|quand|lorsque",
     "de": "wenn|falls|sobald",
 }
+# Where "requests for admin rights go to the board" says what becomes of them.
+_GOES = re.compile(
+    r" (?:go|goes|are|is|must|should|need|needs|belong|have to|will|vao|sao|devem|precisam|seguem|van|son|deben|se (?:envian|derivan|pasan))\b"
+)
 _IDENTITY = re.compile(
     r"(?:you are|your (?:role|job|task|name|goal|mission) is|act as|voce e|seu (?:papel|trabalho|objetivo) e|aja como|eres|usted es|"
     r"su (?:papel|trabajo|tarea) es|tu (?:papel|trabajo|tarea) es|actua como|vous etes|tu es|du bist|sie sind)\b"
@@ -217,6 +255,7 @@ _IDENTITY = re.compile(
 _OWN_STATE = re.compile(
     r"\b(?:you(?:.re)? (?:are|do|don.?t|cannot|can.?t|can|have|need|know|find)|(?:se|caso) (?:voce )?nao (?:souber|tiver|conseguir|encontrar|puder)|si no (?:sabe|tiene|puede|encuentra|estas|esta)s?)\b"
 )
+_PURPOSE = re.compile(r"(?<=\w)[, ]+(?:so that|in order (?:to|that)|para que|a fim de|a fin de|de modo que)\b.*")
 _NOT_WITHOUT = re.compile(r"\b(?:no|nao|nunca|not|never|don.t|ne)\b.*\b(?:without|sem|sin|sans)\b")
 _ADDRESS = re.compile(r"\b(?:you|your|the assistant|voce|seu|sua|o assistente|usted|su|el asistente|vous|sie)\b")
 
@@ -242,7 +281,8 @@ def _sentences(text: str, first_line: int) -> tuple[Sentence, ...]:
 def _split(block: str) -> Iterator[tuple[int, str]]:
     start = 0
     for end in _END.finditer(block):
-        if _SHORT.search(block[start : end.start()]):
+        said, following = block[start : end.start()], block[end.end() : end.end() + 1]
+        if _SHORT.search(said) or (_SHORT_BEFORE.search(said) and not following.isupper()):
             continue
         yield start + _lead(block[start:]), block[start : end.start()].strip()
         start = end.end()
