@@ -152,7 +152,7 @@ _OBJECTS = re.compile(
 _SUBJECT = re.compile(
     r"(?:(?:the|its|a|an|each|every|o|os|as|um|uma|cada|el|la|los|las|un|una) )?(?:field |campo )?(\w{3,}) (?:is|are|has|have|must|should|contains?|e|sao|tem|deve\w*|es|son|tiene\w*|debe\w*|lleva\w*)\b"
 )
-_ANSWER = frozenset("answer answers reply replies response responses message messages output you they this that everything resposta respostas mensagem mensagens saida voce tudo isso respuesta respuestas mensaje mensajes salida usted esto todo".split())  # fmt: skip
+_ANSWER = frozenset(["answer", "answers", "reply", "replies", "response", "responses", "message", "messages", "output", "you", "they", "this", "that", "everything", "resposta", "respostas", "mensagem", "mensagens", "saida", "voce", "tudo", "isso", "respuesta", "respuestas", "mensaje", "mensajes", "salida", "usted", "esto", "todo"])  # fmt: skip
 # Each step of the answer is all of it, and so is what is written in this chat.
 _WHOLE = re.compile(
     r"\b(?:in th(?:is|e) (?:chat|thread)|nest[ea] chat|en est[ea] chat|"

@@ -39,7 +39,9 @@ def jobs(told: Sequence[Sentence], likeness: Likeness, *, least: float, sentence
 def _joined(about: Sequence[Sentence], alike: _Alike, least: float, sentences: int) -> list[list[Sentence]]:
     """Sentences under one title belong together; groups that are alike are joined, the nearest first (centroid linkage)."""
     groups = {number: list(part) for number, part in enumerate(_parts(about))}
-    likes = {(i, j): _between(alike, groups[i], groups[j]) for i, j in combinations(groups, 2)}
+    likes: dict[tuple[int, int], float] = {
+        (i, j): _between(alike, groups[i], groups[j]) for i, j in combinations(groups, 2)
+    }
     while likes:
         (i, j), best = max(likes.items(), key=lambda one: one[1])
         if best < least:
