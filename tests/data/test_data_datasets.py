@@ -236,7 +236,7 @@ def test_any_bytes_are_a_dataset_or_an_error_that_names_the_file(tmp_path, data,
     file = tmp_path / f"a{suffix}"
     file.write_bytes(data)
     try:
-        rows, lines, _ = _checked(read_file(file, file.name), file.name, None)
+        rows, lines, _, _ = _checked(read_file(file, file.name), file.name, None, partly=False)
     except BadData as problem:
         assert str(problem).startswith(file.name)
     else:

@@ -124,6 +124,29 @@ def test_a_row_that_does_not_fit_the_target_is_named_with_its_line_and_what_it_l
     assert said.replace(":62", ":1") in err
 
 
+def test_rows_that_cannot_be_used_are_left_out_named_and_counted(suite: Path, cli: Run) -> None:
+    file = suite / "data" / "qa.jsonl"
+    good = len(file.read_text(encoding="utf-8").splitlines())
+    twice = json.loads(file.read_text(encoding="utf-8").splitlines()[0])
+    with file.open("a", encoding="utf-8") as rows:
+        rows.write('{"id": "half", "input": {"question"\n' + json.dumps({"id": "none"}) + "\n" + json.dumps(twice) + "\n")
+    status, out, err = cli("eval", "qa")
+    assert status == 0, err
+    assert f"data/qa.jsonl:{good + 1}: column" in err and "this is not JSON" in err
+    assert f"{good + 2}: input: missing" in err and f"id: '{twice['id']}' already stands at data/qa.jsonl:1" in err
+    assert f"3 more rows cannot be used and were left out: data/qa.jsonl:{good + 1}" in out
+    made = open_store(suite / ".afere").get("experiment:1").content
+    assert (made["cases"], made["unusable"], made["unfit"]) == (good, 3, 0)  # type: ignore[index]
+
+
+def test_a_gate_is_open_where_many_rows_cannot_be_used(suite: Path, cli: Run) -> None:
+    file = suite / "data" / "qa.jsonl"
+    with file.open("a", encoding="utf-8") as rows:
+        rows.write("not a row\n" * 20)
+    status, out, _ = cli("eval", "qa")
+    assert (status, "rows that cannot be used" in out) == (3, True)
+
+
 def test_a_long_reason_that_scorers_and_rules_share_is_printed_once(suite: Path, cli: Run) -> None:
     reason = "the key of this service is missing; set it in the environment and try again"
     code = APP.format(limit=0).replace("    return question", f"    raise ValueError('{reason}')\n    return question")

@@ -188,6 +188,8 @@ def _told(work: Work, concurrency: int) -> Iterator[str]:
     from afere.evals.past import told
     from afere.govern.rowchecks import AT_ONCE, checked
 
+    if work.data.unusable.count:
+        yield f"{work.data.unusable.count} rows cannot be used and are left out:\n{work.data.unusable}"
     if work.data.reading:
         yield f"{work.data.ref}: {work.data.reading}"
     rows = checked(work.data, work.session, work.project, most=AT_ONCE) if work.plan.past is None else None

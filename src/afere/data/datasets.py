@@ -60,14 +60,32 @@ class Difference:
         }
 
 
+@dataclass(slots=True)
+class Unusable:
+    """Rows that cannot be used: how many, and what is wrong with the first of them."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list[str])
+
+    def add(self, text: str) -> None:
+        self.count += 1
+        if len(self.first) < _SHOWN:
+            self.first.append(text)
+
+    def __str__(self) -> str:
+        more = f"\n... and {self.count - _SHOWN} more" if self.count > _SHOWN else ""
+        return "\n".join(self.first) + more
+
+
 class Dataset:
     """One version of a dataset. Its rows are read from the store when first asked for."""
 
     def __init__(
         self, artifact: Artifact, session: Session, rows: tuple[Row, ...] | None = None, reading: Reading | None = None,
-        places: Mapping[str, str] | None = None,
+        places: Mapping[str, str] | None = None, unusable: Unusable | None = None,
     ) -> None:  # fmt: skip
         self.artifact = artifact
+        self.unusable = unusable or Unusable()  # rows that were left out when these were read, just now: see `usable`
         self.reading = (
             reading  # how rows of another tool were read, just now; None for rows of ours, and for kept versions
         )
@@ -172,6 +190,18 @@ def dataset(
     `name` is the file's stem unless given. `schema` is a JSON Schema that every row must fit, such as the `schema` of an
     earlier version. BadData lists what is wrong with which row; nothing is kept then.
     """
+    return _read_in(source, name, schema, shape)
+
+
+def usable(source: Dataset | str | Path | Iterable[Mapping[str, object] | Row], *, shape: Told = None) -> Dataset:
+    """As `dataset`, for an evaluation: rows that cannot be used are left out and told in `unusable`. BadData where none can."""
+    return _read_in(source, None, None, shape, partly=True)
+
+
+def _read_in(
+    source: Dataset | str | Path | Iterable[Mapping[str, object] | Row], name: str | None,
+    schema: Mapping[str, Json] | None, shape: Told, *, partly: bool = False,
+) -> Dataset:  # fmt: skip
     if isinstance(source, Dataset):
         return source
     project = calling_project()
@@ -184,20 +214,21 @@ def dataset(
         placed, name = read_file(file, label), name or _legal(file.stem, label)
     else:
         label, placed, name = "the rows given", from_python(source), name or "rows"
-    return keep(placed, session, name, label, schema=schema, shape=shape)
+    return keep(placed, session, name, label, schema=schema, shape=shape, partly=partly)
 
 
 def keep(
     placed: Iterable[Placed], session: Session, name: str, label: str, *, schema: Mapping[str, Json] | None = None,
-    shape: Told = None, why: str = "", before: Artifact | None = None, after: int | None = None,
+    shape: Told = None, why: str = "", before: Artifact | None = None, after: int | None = None, partly: bool = False,
 ) -> Dataset:  # fmt: skip
     """Keep rows, with the places they stand at, as a version in a store. BadData as `dataset` raises it.
 
     `before` is the version that this one was made of by hand, `after` the newest one until now: see `Session.put`.
+    `partly`: keep what can be used, see `usable`.
     """
     check_name(name, "dataset")
     placed, reading = shaped(placed, label, shape)
-    rows, blob, places = _checked(placed, label, schema)
+    rows, blob, places, unusable = _checked(placed, label, schema, partly=partly)
     if reading is not None:
         _log.info("%s: %s", label, reading)
     content: dict[str, Json] = {
@@ -210,7 +241,7 @@ def keep(
         "dataset", name, content, blob=blob, why=why or f"read from {label}{_as_read(reading)}", after=after,
         uses=[Use("before", before.ref, before.hash)] if before else (),
     )  # fmt: skip
-    return Dataset(artifact, session, rows, reading, places)
+    return Dataset(artifact, session, rows, reading, places, unusable)
 
 
 def _as_read(reading: Reading | None) -> str:
@@ -242,22 +273,12 @@ def _legal(stem: str, label: str) -> str:
     return name
 
 
-@dataclass(slots=True)
-class _Problems:
-    count: int = 0
-    first: list[str] = field(default_factory=list[str])
-
-    def add(self, text: str) -> None:
-        self.count += 1
-        if len(self.first) < _SHOWN:
-            self.first.append(text)
-
-
 def _checked(
-    placed: Iterable[Placed], label: str, schema: Mapping[str, Json] | None
-) -> tuple[tuple[Row, ...], bytes, dict[str, str]]:
-    """All rows with their ids, their canonical lines, and where each was written; or BadData that counts the bad rows and shows the first."""
-    problems, total = _Problems(), 0
+    placed: Iterable[Placed], label: str, schema: Mapping[str, Json] | None, *, partly: bool
+) -> tuple[tuple[Row, ...], bytes, dict[str, str], Unusable]:
+    """All rows with their ids, their canonical lines, where each was written, and those left out; BadData that counts the bad
+    rows and shows the first, where not a part is wanted or none is good."""
+    unusable, total = Unusable(), 0
     read: list[
         tuple[Row, str, dict[str, bytes], str]
     ] = []  # the row, the id its content gives, its encoded fields, its place
@@ -267,18 +288,14 @@ def _checked(
         try:
             row, content_id, parts = _read(value, schema)
         except RowProblem as problem:
-            problems.add(f"{place}: {problem}.")
+            unusable.add(f"{place}: {problem}.")
+            continue
+        if row.id and (first := places.setdefault(row.id, place)) is not place:
+            unusable.add(f"{place}: id: {row.id!r} already stands at {first}; ids are unique.")
             continue
         read.append((row, content_id, parts, place))
-        if row.id and (first := places.setdefault(row.id, place)) is not place:
-            problems.add(f"{place}: id: {row.id!r} already stands at {first}; ids are unique.")
-    if problems.count:
-        more = f"\n... and {problems.count - _SHOWN} more" if problems.count > _SHOWN else ""
-        raise BadData(
-            f"{label}: {problems.count} of {total} rows cannot be used; nothing was kept.\n"
-            + "\n".join(problems.first)
-            + more
-        )
+    if unusable.count and not (partly and read):
+        raise BadData(f"{label}: {unusable.count} of {total} rows cannot be used; nothing was kept.\n{unusable}")
     if not read:
         raise BadData(f"{label}: the dataset is empty. Write at least one row.")
     taken, rows, lines = set(places), list[Row](), list[bytes]()
@@ -288,7 +305,7 @@ def _checked(
         rows.append(named)
         lines.append(line(named.id, parts))
         written_at[named.id] = place
-    return tuple(rows), b"\n".join(lines) + b"\n", written_at
+    return tuple(rows), b"\n".join(lines) + b"\n", written_at, unusable
 
 
 def _read(value: object, schema: Mapping[str, Json] | None) -> tuple[Row, str, dict[str, bytes]]:

@@ -15,8 +15,7 @@ from afere.base.errors import BadInput, NotFound
 from afere.base.project import Project
 from afere.chains.calls import asking_anew
 from afere.chains.runner import Purse, run_rows
-from afere.data import Dataset
-from afere.data import dataset as dataset_of
+from afere.data import Dataset, usable
 from afere.data.place import session_of
 from afere.evals.evaluation import Plan, perform
 from afere.evals.experiment import Experiment, experiment
@@ -70,7 +69,7 @@ class Bakeoff:
         """Resolve every name, and leave out what does not meet the requirements. Nothing is called."""
         session = session_of(project)
         cells = cells_of(suite, sweep, project, session)
-        data = dataset_of(suite.data, shape=suite.shape)
+        data = usable(suite.data, shape=suite.shape)
         if sweep.quality is not None and not any(_holds(sweep.quality, one.name) for one in suite.scorers):
             names = ", ".join(one.name for one in suite.scorers)
             raise BadInput(f"quality: {suite.name} has no scorer {sweep.quality!r}. Its scorers: {names}.")

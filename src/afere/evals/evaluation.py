@@ -13,8 +13,7 @@ from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadInput
 from afere.base.project import Project
 from afere.chains.runner import Purse
-from afere.data import Dataset, Row
-from afere.data import dataset as dataset_of
+from afere.data import Dataset, Row, usable
 from afere.data.place import calling_project, session_of
 from afere.evals import keeping
 from afere.evals.conversing import TURNS, Turns
@@ -101,7 +100,7 @@ def evaluate(
 
 def forecast_of(plan: Plan, project: Project, concurrency: int) -> Forecast:
     """How many calls and tokens a plan takes, what it costs and how long; nothing is called."""
-    data = dataset_of(cast("str", plan.data), shape=plan.shape)
+    data = usable(cast("str", plan.data), shape=plan.shape)
     return Work(plan, project, session_of(project), data, Purse(), None, concurrency).forecast(concurrency)
 
 
@@ -117,7 +116,7 @@ def perform(
     `begins` is called with the work before anything is paid.
     """
     work = Work(
-        plan, project, session_of(project), dataset_of(cast("str", plan.data), shape=plan.shape), Purse(max_cost), watch,
+        plan, project, session_of(project), usable(cast("str", plan.data), shape=plan.shape), Purse(max_cost), watch,
         concurrency,
     )  # fmt: skip
     begun = time.monotonic()

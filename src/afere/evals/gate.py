@@ -301,13 +301,15 @@ def _written(
 
 def _at_most_open(ruling: Ruling, series: Series, results: Results) -> Ruling:
     """A pass with much unknown, or with rows that never finished, is not proven."""
-    total = len(series.values) + series.missing
+    missing = series.missing + results.unusable
+    total = len(series.values) + missing
     if ruling.answer != "pass":
         return ruling
     answer: Answer = "open"
     if not results.complete:
         return replace(ruling, answer=answer, why=f"open: rows are unfinished; of the rest: {ruling.why}")
-    if series.missing > MISSING * total:
-        why = f"open: {series.missing} of {total} have no score ({series.why}); of the rest: {ruling.why}"
+    if missing > MISSING * total:
+        reason = series.why or "rows that cannot be used"
+        why = f"open: {missing} of {total} have no score ({reason}); of the rest: {ruling.why}"
         return replace(ruling, answer=answer, why=why)
     return ruling

@@ -46,6 +46,7 @@ def content(work: Work, results: Results, before: Mapping[str, str]) -> dict[str
         "cases": len({run.row for run in results.runs}), "runs": len(results.runs),
         "errors": sum(run.scores["errors"][0] is True for run in results.runs),
         "unfit": unfit, "unfit_why": next((run.error for run in results.runs if _is_unfit(run)), None),
+        "unusable": work.data.unusable.count, "unusable_why": next(iter(work.data.unusable.first), None),
         "unfinished": sum(run.world for run in results.runs), "complete": results.complete,
         "against": plan.against, "compared": compared.ref if compared else None,
         "uncompared": against.why if isinstance(against, Missing) else None,

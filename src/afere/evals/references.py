@@ -40,6 +40,7 @@ def results_of(artifact: Artifact, session: Session) -> Results:
         ),
         bool(said["complete"]),
         with_people(from_lines(session.blob(cast("str", artifact.blob))), session, dataset[0], scorers),
+        cast("int", said.get("unusable") or 0) * cast("int", said["repeats"]),
     )
 
 

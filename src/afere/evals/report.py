@@ -54,6 +54,8 @@ def notes(experiment: Experiment) -> list[str]:
         found.append(f"{what} {said['errors']} of {said['runs']} runs")
     if said.get("unfit"):
         found.append(f"{said['unfit']} of {said['runs']} runs did not begin: {said['unfit_why']}")
+    if said.get("unusable"):
+        found.append(f"{said['unusable']} more rows cannot be used and were left out: {said['unusable_why']}")
     if said.get("from_cache"):
         found.append("all answers came from the cache; nothing was paid")
     if isinstance(stop := said.get("stop"), dict):

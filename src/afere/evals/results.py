@@ -91,6 +91,9 @@ class Results:
     judged: frozenset[str] = frozenset()  # measures that a judge gave
     complete: bool = True
     runs: tuple[Result, ...] = ()
+    unusable: int = (
+        0  # runs that would have been of rows which could not be used: they have no score, as if it were unknown
+    )
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -314,6 +314,7 @@ class Work:
             ),
             complete=not any(run.world for run in runs),
             runs=runs,
+            unusable=self.data.unusable.count * plan.repeats,
         )
 
 

@@ -153,6 +153,10 @@ class ExperimentPage:
             )
         if content.get("unfit"):
             parts.append(f"{words.many(content['unfit'], 'run')} did not begin: {content['unfit_why']}")
+        if content.get("unusable"):
+            parts.append(
+                f"{words.many(content['unusable'], 'more row')} cannot be used and were left out: {content['unusable_why']}"
+            )
         if content["errors"]:
             parts.append(f"{words.many(content['errors'], 'run')} failed in the code that was evaluated.")
         return " ".join(parts)
