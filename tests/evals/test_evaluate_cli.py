@@ -129,7 +129,9 @@ def test_rows_that_cannot_be_used_are_left_out_named_and_counted(suite: Path, cl
     good = len(file.read_text(encoding="utf-8").splitlines())
     twice = json.loads(file.read_text(encoding="utf-8").splitlines()[0])
     with file.open("a", encoding="utf-8") as rows:
-        rows.write('{"id": "half", "input": {"question"\n' + json.dumps({"id": "none"}) + "\n" + json.dumps(twice) + "\n")
+        rows.write(
+            '{"id": "half", "input": {"question"\n' + json.dumps({"id": "none"}) + "\n" + json.dumps(twice) + "\n"
+        )
     status, out, err = cli("eval", "qa")
     assert status == 0, err
     assert f"data/qa.jsonl:{good + 1}: column" in err and "this is not JSON" in err
