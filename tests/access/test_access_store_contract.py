@@ -129,6 +129,32 @@ def test_spans_come_back_as_they_went(session: Session) -> None:
         session.spans.write([replace(SPAN, trace_id="no id")])
 
 
+ODD = (
+    replace(SPAN, span_id="01" * 8, status="running", end=None, output=None, attributes={"process.pid": 7, "host.name": "h"}),
+    replace(SPAN, span_id="02" * 8, status="paused", error=None, cost=0.0, input_tokens=None),
+    replace(SPAN, span_id="03" * 8, input="half \ud800 of a character", attributes={"large": 2**70, "nul": "\0", "n": 2**63}),
+    replace(SPAN, span_id="04" * 8, start=-5, end=-4, name="", kind="own kind", error="", user="", artifacts=[], marks=[]),
+    replace(SPAN, span_id="05" * 8, input_messages=[{"role": "user", "text": "t", "parts": [{"type": "text", "text": "t"}]}]),
+    replace(SPAN, span_id="06" * 8, attributes={"gen_ai.request.model": "other", "afere.kind": "tool", "user.id": "other"}),
+    replace(SPAN, span_id="07" * 8, output="x" * 300_000, reasoning_tokens=2, cached_input_tokens=0, first_token_seconds=0.5),
+)  # fmt: skip
+
+
+def test_odd_spans_come_back_as_they_went(session: Session) -> None:
+    session.spans.write([SPAN, *ODD])
+    assert {span.span_id: span for span in trace_of(session)} == {one.span_id: one for one in (SPAN, *ODD)}
+    session.spans.write([replace(ODD[0], status="ok", end=SPAN.end, output="done")])
+    session.spans.write([ODD[0]])  # late: a running state never replaces a finished one
+    ended = next(one for one in trace_of(session) if one.span_id == ODD[0].span_id)
+    assert (ended.status, ended.output) == ("ok", "done")
+    assert session.spans.find("done", roots=False).items[0].span_id == ODD[0].span_id
+
+
+def trace_of(session: Session) -> tuple[Span, ...]:
+    trace = session.spans.trace(SPAN.trace_id)
+    return trace.spans if trace is not None else ()
+
+
 def test_what_changed_is_followed_and_audited(session: Session) -> None:
     session.put("prompt", "answer", "a")
     session.alias("prompt:answer@production", "prompt:answer@1", why="first")

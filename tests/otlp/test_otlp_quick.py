@@ -16,6 +16,7 @@ from recordings import RECORDED, names
 
 from afere.base.clock import now_ns
 from afere.base.span import Span
+from afere.store import span_wire
 from afere.store.span_chunks import Kept
 from afere.store.span_rows import AT, Entry, detail
 from afere.store.span_texts import strings, tokens
@@ -238,3 +239,37 @@ def test_what_rests_as_it_came_is_found_read_and_erased(tmp_path: Path) -> None:
     store.enter([entry for entry, _ in entries(body)])  # the same again
     assert store.stats()[0]["count"] == 1 and len(store.find("quokka", roots=False).items) == 1
     store.close()
+
+
+def test_spans_of_our_own_client_are_held_to_the_rules_of_the_server() -> None:
+    secret = "sk-" + "a1B2" * 12
+    spans = [
+        Span(
+            "ab" * 16, f"{number:016x}", "op", 10, end=20, input=said, attributes={"user": {"password": "pass-phrase"}}
+        )
+        for number, said in enumerate(("plain", "write to ana@example.com", f"key\n{secret}", "x" * 2_000_000), 1)
+    ]
+    body = span_wire.request([span_wire.written(span) for span in spans])
+    whole, hidden = (
+        [
+            one.again()
+            for one in Quick(Policy(redact=rules)).traces(body).spans[None]
+            if isinstance(one, Entry) and one.again
+        ]
+        for rules in ([], ["email", {"key": "*.password"}])
+    )
+    assert [whole[0], whole[1]] == spans[:2] and secret not in str(whole[2]) and whole[3].marks == ["cut"]
+    assert "ana@example.com" not in str(hidden) and "pass-phrase" not in str(hidden) and secret not in str(hidden)
+    assert [span.marks for span in hidden] == [["redacted"]] * 3 + [["cut", "redacted"]]
+
+
+def test_a_bad_span_of_our_own_client_costs_only_itself() -> None:
+    good = span_wire.written(Span("ab" * 16, "cd" * 8, "op", 10, end=20))
+    bad = [
+        good.replace(b'"kind":"step"', b'"kind":12345  '),
+        good.replace(b"afere.columns", b"afere.columnz"),
+        good[:-1],
+    ]
+    batch = Quick(Policy()).traces(span_wire.request([*bad, good]))
+    assert len(batch.spans[None]) == 1 and batch.rejected.total() == 3 and batch.ours
+    assert "its kind is of another type" in batch.why

@@ -165,7 +165,7 @@ def create_app(
         Route("/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
         Route("/{project}/aliases", partial(changes.move_alias, sessions), methods=["POST"]),
     ]
-    fixed += [*login.routes(session), *store_api.routes(sessions, intake.writer)]
+    fixed += [*login.routes(session), *store_api.routes(sessions)]
     # Names never end in .json, so the addresses of programs come first.
     app = Starlette(routes=[*fixed, *programs, *people], exception_handlers={HTTPException: _no_such_page})
     return Guard(

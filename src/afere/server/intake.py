@@ -46,6 +46,7 @@ class Kept:
     rejected: int = 0
     why: str = ""
     accepted: int = 0
+    ours: bool = False  # see Batch
 
 
 Item: TypeAlias = Span | Entry
@@ -140,7 +141,7 @@ class Writer:
             return one
         if one.again is None:
             raise AssertionError("an entry that came over OTLP can be read again")
-        return self._meant(one.again())
+        return one.again() if one.meant else self._meant(one.again())
 
     def _drain(self) -> None:
         while self.waiting:
@@ -218,7 +219,7 @@ class Writer:
         with self._lock:
             self.accepted += item.batch.accepted - late
             self.refused += item.batch.rejected.total()
-        item.done.set_result(Kept(item.batch.rejected.total(), item.batch.why, item.batch.accepted))
+        item.done.set_result(Kept(item.batch.rejected.total(), item.batch.why, item.batch.accepted, item.batch.ours))
 
     def _keep(self, items: Sequence[_Waiting]) -> None:
         spans: dict[str, list[Item]] = {}

@@ -149,8 +149,9 @@ class Intake:
             raise Failed(413, str(error)) from None
         except Malformed as error:
             raise Failed(400, str(error)) from None
-        sent = {"content-type": _TYPES[form], **({"content-encoding": encoding} if encoding else {})}
-        self.forward.put(body, sent, kept.accepted, logs=logs, hops=hops)
+        if not kept.ours:
+            sent = {"content-type": _TYPES[form], **({"content-encoding": encoding} if encoding else {})}
+            self.forward.put(body, sent, kept.accepted, logs=logs, hops=hops)
         return kept
 
     async def _kept(

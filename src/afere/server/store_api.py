@@ -1,8 +1,8 @@
 """`/api/store/1/...`: the store of this server, for programs elsewhere that have it as theirs (AFERE_STORE=https://host).
 
 Each address is a method of the session, asked with a JSON object of its arguments and answered `{"value": ...}`. What is
-asked again because an answer was lost is kept once: artifacts by their content, scores and spans by their ids, and what has
-no identity of its own by `request`. Access is checked by the session itself.
+asked again because an answer was lost is kept once: artifacts by their content, scores by their ids, and what has
+no identity of its own by `request`. Access is checked by the session itself. Spans come by OTLP, as everybody's.
 """
 
 from __future__ import annotations
@@ -22,11 +22,9 @@ from starlette.routing import Route
 from afere.base.artifact import Use
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadInput, NotFound, WorldFailed
-from afere.base.project import find_project
 from afere.base.score import Score
-from afere.base.span import Span
 from afere.server.auth import actor_in
-from afere.server.intake import Full, Writer
+from afere.server.intake import Full
 from afere.server.pages.frame import Sessions
 from afere.server.problem import ProblemResponse, status_of
 from afere.server.written import JsonResponse
@@ -35,8 +33,6 @@ from afere.store.jobs import Busy, Owner
 from afere.store.page import Page
 from afere.store.wire import VERSION, decode, decode_list, encode
 from afere.tracing import otlp
-from afere.tracing.otlp.batch import Batch
-from afere.tracing.policy import Policy
 
 _log = logging.getLogger("afere.server")
 PATH = f"/api/store/{VERSION}/"
@@ -117,23 +113,20 @@ METHODS: Mapping[str, Callable[[Session, _Arguments], object]] = {
 }
 
 
-def routes(sessions: Sessions, writer: Writer) -> list[Route]:
-    """The addresses of the store's API. `writer` is that of the server's other doors for spans."""
-    api = _Api(sessions, writer)
+def routes(sessions: Sessions) -> list[Route]:
+    """The addresses of the store's API."""
+    api = _Api(sessions)
     return [
         Route(PATH + "blobs/{digest}", api.blob, methods=["GET"]),
         Route(PATH + "put_blob", api.put_blob, methods=["POST"]),
-        Route(PATH + "spans", api.spans, methods=["POST"]),
         Route(PATH + "who", api.who, methods=["POST"]),
         *(Route(PATH + name, partial(api.method, method), methods=["POST"]) for name, method in METHODS.items()),
     ]
 
 
 class _Api:
-    def __init__(self, sessions: Sessions, writer: Writer) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._writer = writer
-        self._policy = Policy.of(find_project(), content=True, redact=())
         self._held = 0
 
     async def method(self, method: Callable[[Session, _Arguments], object], request: Request) -> Response:
@@ -167,19 +160,6 @@ class _Api:
         answer = await self._answered(request, lambda session, _: session.blob(digest), plain=True)
         answer.headers["content-disposition"] = "attachment"
         return answer
-
-    async def spans(self, request: Request) -> Response:
-        """Keep spans: answered when they are durable, with what else came meanwhile in one transaction."""
-
-        def work(session: Session, body: bytes) -> object:
-            session.require("ingest")
-            sent = [self._policy.apply(span) for span in decode_list(Span, _object(body).get("spans"))]
-            kept = self._writer.put(Batch[Any]({None: sent}), session.project).result()
-            if kept.rejected:
-                raise BadInput(f"{kept.rejected} of {len(sent)} spans cannot be kept: {kept.why}.")
-            return len(sent)
-
-        return await self._answered(request, work)
 
     async def _answered(
         self, request: Request, work: Callable[[Session, bytes], object], *, plain: bool = False

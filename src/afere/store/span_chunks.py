@@ -136,9 +136,18 @@ class Ours:
 
     def details(self) -> dict[str, Any]:
         try:
-            value = json.loads(self._data.decode("utf-8", "surrogatepass"))
+            return self._details(json.loads(self._data.decode("utf-8", "surrogatepass")))
         except (ValueError, RecursionError):
             return {}
+
+    def soon(self) -> dict[str, Any]:
+        """The same sooner; whole numbers beyond 64 bits are rounded."""
+        try:
+            return self._details(orjson.loads(self._data))
+        except ValueError:  # halves of a surrogate pair, what is no number in JSON
+            return self.details()
+
+    def _details(self, value: object) -> dict[str, Any]:
         details = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
         for name in _MESSAGES:
             if isinstance(details.get(name), list):

@@ -67,6 +67,7 @@ class Entry:
     under: str | None = None  # what the attribute of that name says
     begins: bool = False  # the same of ENTRY
     again: Callable[[], Span] | None = None  # the whole span, of one that stays as it came
+    meant: bool = False  # whether that has been understood, and may rest
 
 
 def detail(span: Span) -> dict[str, Json]:
@@ -148,6 +149,12 @@ def read_row(row: sqlite3.Row, details: Mapping[str, Any]) -> Span:
         cost=row["cost"],
         **{name: row[name] for name in (*_TEXTS, *_COUNTS)},
     )
+    fill(span, details)
+    return span
+
+
+def fill(span: Span, details: Mapping[str, Any]) -> None:
+    """Give a span its details; those that do not have the type of their field are left out."""
     for name in _DETAILS:
         value = details.get(name)
         present = getattr(span, name)
@@ -155,7 +162,6 @@ def read_row(row: sqlite3.Row, details: Mapping[str, Any]) -> Span:
             setattr(span, name, value)
     uses = cast("list[Any]", span.artifacts)
     span.artifacts = [(str(use[0]), str(use[1])) for use in uses if isinstance(use, list | tuple) and len(use) == 2]  # pyright: ignore[reportUnknownArgumentType]
-    return span
 
 
 def preview(row: sqlite3.Row, chunks: Chunks, *, brief: bool = False) -> Span:

@@ -209,14 +209,19 @@ _ROOT, _CHUNK, _LINE = (AT[name] for name in ("root", "chunk", "line"))
 _NOTHING = (None, None, None)
 
 
-def entry_of(span: Span) -> Entry:
-    """A span as it is written; BadInput for ids that are none."""
+def check_ids(span: Span) -> None:
+    """BadInput for ids that are none."""
     if not (
         _TRACE_ID.fullmatch(span.trace_id)
         and _ID.fullmatch(span.span_id)
         and (span.parent_id is None or _ID.fullmatch(span.parent_id))
     ):
         raise _no_id(span)
+
+
+def entry_of(span: Span) -> Entry:
+    """A span as it is written; BadInput for ids that are none."""
+    check_ids(span)
     details, said, parent = detail(span), span.attributes, span.parent_id
     trace, span_id = bytes.fromhex(span.trace_id), bytes.fromhex(span.span_id)
     return Entry(

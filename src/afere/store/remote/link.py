@@ -26,6 +26,8 @@ else:
 
 PATIENCE = 30.0  # seconds that one thing is asked for again and again
 _LAST = 5.0  # seconds of the same once the process ends
+_STORE = f"/api/store/{VERSION}/"
+_PROTOBUF = "application/x-protobuf"
 _EACH = 60.0  # seconds of one attempt
 _PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between attempts, half of it by chance
 _SHORT = 1_000  # bytes not worth packing
@@ -71,17 +73,33 @@ class Link:
 
     def blob(self, digest: str) -> bytes:
         """The bytes with that digest."""
-        return self._sent("GET", f"blobs/{quote(digest, safe=':')}", None, {}).body
+        return self._sent("GET", f"{_STORE}blobs/{quote(digest, safe=':')}", None, {}).body
+
+    def send_spans(self, body: bytes, count: int) -> None:
+        """Keep the spans of a request of OTLP in protobuf: durable on return. BadInput where some cannot be kept; the others are."""
+        from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+        headers = {"content-type": _PROTOBUF, "content-encoding": "zstd"}
+        answer = self._sent("POST", "/v1/traces", zstd.compress(body), headers)
+        try:
+            refused = ExportTraceServiceResponse.FromString(answer.body).partial_success
+        except ValueError:
+            raise self._stranger() from None
+        if refused.rejected_spans:
+            raise BadInput(f"{refused.rejected_spans} of {count} spans cannot be kept: {refused.error_message}.")
 
     def _value(self, method: str, path: str, body: bytes, *, kind: str = "application/json") -> Any:
         headers = {"content-type": kind}
         if len(body) > _SHORT:
             body, headers["content-encoding"] = zstd.compress(body), "zstd"
-        answer = self._sent(method, path, body, headers)
+        answer = self._sent(method, _STORE + path, body, headers)
         try:
             return json.loads(answer.body)["value"]
         except (ValueError, KeyError, TypeError):
-            raise StoreFailed(f"What answers at {self.url} is no server of afere. Check AFERE_STORE.") from None
+            raise self._stranger() from None
+
+    def _stranger(self) -> StoreFailed:
+        return StoreFailed(f"What answers at {self.url} is no server of afere. Check AFERE_STORE.")
 
     def _sent(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         """The answer, asked for until it comes. After a long failure the next question is put only once, until one succeeds."""
@@ -92,7 +110,7 @@ class Link:
         begun, attempt = time.monotonic(), 0
         while True:
             each = _LAST if _ending.is_set() else _EACH
-            call = Call(method, f"{self.url}/api/store/{VERSION}/{path}", headers, body, timeout=each, first_byte=each)
+            call = Call(method, self.url + path, headers, body, timeout=each, first_byte=each)
             try:
                 answer = send(call)
             except HostFailed as error:
@@ -135,12 +153,26 @@ def _pause(attempt: int, wait: str | None) -> float:
     return pause / 2 + random.random() * pause / 2  # noqa: S311  no secret
 
 
+def _status(answer: Answer) -> Json:
+    """What OTLP answers, a google.rpc.Status: {1: code, 2: message}, as what was rejected is told; None where it is none."""
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTracePartialSuccess
+
+    if answer.headers.get("content-type") != _PROTOBUF:
+        return None
+    try:
+        text = ExportTracePartialSuccess.FromString(answer.body).error_message
+    except ValueError:
+        return None
+    kind = {400: "BadInput", 403: "Refused", 413: "BadInput"}.get(answer.status)
+    return {"detail": text, **({"error": kind} if kind else {})}
+
+
 def _problem(answer: Answer, url: str) -> AfereError:
     """The error that was raised at the server."""
     try:
         said: Any = json.loads(answer.body)
     except ValueError:
-        said = None
+        said = _status(answer)
     told: Mapping[str, Json] = cast("Mapping[str, Json]", said) if isinstance(said, dict) else {}
     text = str(told.get("detail") or f"{url} answered {answer.status}")
     if answer.status == 401:

@@ -66,6 +66,7 @@ class Batch(Generic[T]):
     events: dict[str | None, list[LogEvent]] = field(default_factory=dict[str | None, list[LogEvent]])
     rejected: Counter[str] = field(default_factory=Counter[str])
     undecodable: bool = False  # whether something was refused because its bytes do not decode
+    ours: bool = False  # whether a program sends to its store: nobody else is to have it
 
     @property
     def accepted(self) -> int:

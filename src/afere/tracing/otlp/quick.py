@@ -29,6 +29,8 @@ from afere.tracing.otlp import protobuf
 from afere.tracing.otlp.batch import LATEST, REMOTE, BadSpan, Batch, Malformed, Source, TooMuch, event, gather, span
 from afere.tracing.otlp.kept import loaded, texts_of
 from afere.tracing.otlp.lean import LeanSpan
+from afere.tracing.otlp.ours import entry as ours
+from afere.tracing.otlp.ours import is_ours
 from afere.tracing.otlp.wire import SPAN, check_weight
 from afere.tracing.policy import Policy
 
@@ -53,6 +55,7 @@ class _Known:
     source: Source
     scope: str
     passes: bool  # whether nothing of what it says must be hidden
+    ours: bool = False  # whether its spans are of afere's own client
     shapes: dict[tuple[str, ...], _Form] = field(default_factory=dict[tuple[str, ...], "_Form"])
 
 
@@ -73,6 +76,12 @@ class Quick:
             data = bytes(part)
             wire = _decoded(data)
             spans = batch.spans.setdefault(known.source.project, [])
+            if known.ours:
+                if wire is None:
+                    raise protobuf.undecodable()
+                spans.append(ours(wire, self._policy))
+                batch.ours = True
+                return
             group = self._group(groups, known, wire, data, at) if wire is not None else None
             if group is None:
                 spans.append(_whole(data, known.source, at))
@@ -110,7 +119,8 @@ class Quick:
         except BadSpan as error:
             return error
         whole = "\0".join((*source.said, *map(str, source.said.values())))
-        return _Known(source, name, "\\" not in whole and self._policy.passes(whole, name or None))
+        passes = "\\" not in whole and self._policy.passes(whole, name or None)
+        return _Known(source, name, passes, is_ours(name, said))
 
     def _group(
         self, groups: dict[tuple[int, tuple[str, ...]], _Spans], known: _Known, wire: Any, data: bytes, at: int
