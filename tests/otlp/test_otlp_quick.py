@@ -266,7 +266,7 @@ def test_spans_of_our_own_client_are_held_to_the_rules_of_the_server() -> None:
 def test_a_bad_span_of_our_own_client_costs_only_itself() -> None:
     good = span_wire.written(Span("ab" * 16, "cd" * 8, "op", 10, end=20))
     bad = [
-        good.replace(b'"kind":"step"', b'"kind":12345  '),
+        good.replace(b'"kind":"step"', b'"kind":12345 '),
         good.replace(b"afere.columns", b"afere.columnz"),
         good[:-1],
     ]

@@ -178,7 +178,7 @@ class Writer:
             rejected += part.rejected
             self._write_small()
         whole.batch.rejected = rejected
-        whole.done.set_result(Kept(rejected.total(), whole.batch.why, whole.batch.accepted))
+        whole.done.set_result(Kept(rejected.total(), whole.batch.why, whole.batch.accepted, whole.batch.ours))
 
     def _next(self) -> _Waiting | None:
         with self._lock:
