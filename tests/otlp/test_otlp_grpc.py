@@ -172,7 +172,8 @@ def test_a_server_that_cannot_keep_more_says_when_to_come_again(wire: Wire, monk
         raise StoreFailed("spans.db: the disk is full.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(server_otlp, "HELD", 10 - server_otlp.SPARE)
+        patch.setattr(server_otlp, "HELD", 10)
+        patch.setattr(server_otlp, "SPARE", 10)
         assert wire.refused(body(span())).code() is grpc.StatusCode.UNAVAILABLE
     with monkeypatch.context() as patch:
         patch.setattr(otlp_grpc, "TOGETHER", 0)

@@ -251,7 +251,7 @@ def test_over_its_bound_and_with_a_failing_store_the_server_asks_to_send_later(
         answer = door.post(body(span("x" * 3_000_000)))
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         assert door.post(body(span())).status == 200  # large bodies never keep small ones out
-        patch.setattr(server_otlp, "HELD", 10 - server_otlp.SPARE)
+        patch.setattr(server_otlp, "SPARE", 10)
         answer = door.post(body(span()))
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
 
@@ -269,6 +269,7 @@ def test_a_large_request_is_kept_in_parts_and_others_are_written_between(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(intake, "_TOGETHER", 20)
+    monkeypatch.setattr(intake, "_PART", 20)
     large = [[span() for _ in range(7)] for _ in range(9)]
     for number, trace in enumerate(large):
         for one in trace:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("afere.server")
 
 _TOGETHER = 5_000  # spans of one transaction
+_PART = 1_000  # of a larger request: others wait for so many at most
 
 
 class Full(WorldFailed):
@@ -281,14 +282,14 @@ class Writer:
 
 
 def _parts(batch: Batch[Item]) -> list[Batch[Item]]:
-    """The batch in such as fit into one transaction, no trace in two of them."""
+    """The batch in parts, no trace in two of them."""
     parts = [Batch[Item](events=batch.events, rejected=batch.rejected)]
     for project, spans in batch.spans.items():
         traces: dict[str, list[Item]] = {}
         for one in spans:
             traces.setdefault(_ids(one)[0], []).append(one)
         for members in traces.values():
-            if parts[-1].accepted + len(members) > _TOGETHER and parts[-1].spans:
+            if parts[-1].accepted + len(members) > _PART and parts[-1].spans:
                 parts.append(Batch[Item]())
             parts[-1].spans.setdefault(project, []).extend(members)
     return parts

@@ -89,7 +89,7 @@ class Intake:
         self._session = session
         self.writer = Writer(session)
         self._slow = ThreadPoolExecutor(1, "afere-otlp-large")
-        self.held = 0  # bytes; changed on the event loop only
+        self.held = self.spare = 0  # bytes; changed on the event loop only
         self.forward = Forward.of(find_project(), session.folder)
 
     def close(self) -> None:
@@ -167,7 +167,7 @@ class Intake:
 
         def work() -> Batch[Item]:
             plain = otlp.unpack(body, encoding, most=MOST)
-            holding.grown = len(plain)
+            holding.grown = len(plain) if encoding else 0
             return self.writer.read_large(plain, form, logs=logs)
 
         batch = await asyncio.get_running_loop().run_in_executor(self._slow, work)
@@ -180,7 +180,7 @@ class Holding:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
-        self._bytes = 0
+        self._bytes = self._spare = 0
         self.grown = 0  # what a body unpacked to
 
     def expect(self, length: str) -> None:
@@ -189,15 +189,20 @@ class Holding:
         self.release()
 
     def add(self, count: int, *, bounded: bool = True) -> None:
-        most = HELD + SPARE if self._bytes + count <= _QUICK else HELD
-        if bounded and self._intake.held + count > most:
-            raise Failed(503, "The server holds as much as it may; send again in a moment.", retry=1)
-        self._bytes += count
-        self._intake.held += count
+        intake = self._intake
+        if bounded and intake.held + count > HELD:
+            if self._bytes + self._spare + count > _QUICK or intake.spare + count > SPARE:
+                raise Failed(503, "The server holds as much as it may; send again in a moment.", retry=1)
+            self._spare += count
+            intake.spare += count
+        else:
+            self._bytes += count
+            intake.held += count
 
     def release(self) -> None:
         self._intake.held -= self._bytes
-        self._bytes = 0
+        self._intake.spare -= self._spare
+        self._bytes = self._spare = 0
 
 
 def _check(method: str, form: otlp.Form | None, headers: Headers) -> str:
