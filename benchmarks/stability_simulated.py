@@ -10,7 +10,7 @@ import itertools
 import random
 
 from afere.evals import stats
-from afere.evals.steady import ALPHA, estimate
+from afere.evals.steady import ALPHA, Held, Steadiness, estimate
 
 KINDS, REPEATS = 6, 2
 
@@ -24,6 +24,10 @@ def main() -> None:
                 chances = [rng.uniform(low, high) for _ in range(n)]
                 wrong += any(_stand([[_beyond(p, p, rng) for p in chances] for _ in range(KINDS)]))
             print(f"indifferent, right with {low:g} to {high:g}, {n} cases: called unstable in {wrong / times:.1%}")
+    for n, turned in itertools.product((40, 100, 200), (0.0, 0.1, 0.2)):
+        answers = [_ruled(n, turned, 0.9, rng) for _ in range(400)]
+        said = ", ".join(f"{one} {answers.count(one) / 400:.1%}" for one in ("pass", "open", "fail"))
+        print(f"stability >= 0.9, every change turns {turned:.0%} of {n} cases: {said}")
     for n, share in itertools.product((40, 100), (0.1, 0.2, 0.3)):
         found = covered = 0
         for _ in range(300):
@@ -36,6 +40,21 @@ def main() -> None:
             ends = estimate(kinds[0], [str(i) for i in range(n)])
             covered += (ends.low or 0.0) <= share * 0.8**2 <= (ends.high or 0.0)
         print(f"{share:.0%} of {n} cases turned: found in {found / 300:.0%}, 90% interval right in {covered / 300:.0%}")
+
+
+def _ruled(n: int, turned: float, share: float, rng: random.Random) -> str:
+    """The answer of the rule for a target that is right in 95%, of which every change turns so many cases for good."""
+    held: list[Held] = []
+    for kind in range(KINDS):
+        moved: list[tuple[float, str]] = []
+        for case in range(n):
+            if rng.random() < turned:
+                moved.append((1.0, str(case)))
+            else:
+                moved.append((_beyond(0.95, 0.95, rng), str(case)))
+        ends = estimate([one for one, _ in moved], [cluster for _, cluster in moved])
+        held.append(Held(f"change {kind}", "exact", 0.0, 0.0, ends, n, moved=tuple(moved)))
+    return Steadiness("experiment:1", tuple(held), (), ("exact",), n, REPEATS, 0).keeps(">=", share).answer
 
 
 def _beyond(p: float, q: float, rng: random.Random) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from afere.data import Row
 from afere.evals import experiment, stats
 from afere.evals.perturb import CHANGES, check_kinds, perturbed
-from afere.evals.steady import ALPHA, differ, estimate, wording
+from afere.evals.steady import ALPHA, Held, Steadiness, differ, estimate, wording
 from afere.testing import OpenAIServer
 
 Run = Callable[..., tuple[int, str, str]]
@@ -267,3 +268,82 @@ def test_a_stable_but_noisy_target_is_called_unstable_no_more_often_than_told(sp
         wrong += any(stood for stood, _ in steps)
         tried += 1
     assert wrong / tried <= ALPHA + 2 * (ALPHA * (1 - ALPHA) / tried) ** 0.5
+
+
+def _suite_with(suite: Path, name: str, gate: str) -> None:
+    (suite / "evals" / f"{name}.yaml").write_text(
+        f"target: app:{name}\ndata: evals/cities.jsonl\nscorers: [exact]\ngate: ['{gate}']\n"
+    )
+
+
+def test_a_gate_asks_for_stability_and_has_three_answers(suite: Path, cli: Run) -> None:
+    for name in ("robust", "brittle"):
+        _suite_with(suite, name, "stability >= 0.9")
+    status, out, _ = cli("eval", "robust", "--json")
+    (ruling,) = json.loads(out)["decision"]["rules"]
+    assert (status, ruling["answer"], ruling["value"]) == (3, "open", None)
+    assert ruling["why"].endswith("there is no complete stability run of robust; run: afere stability robust")
+    assert cli("eval", "robust", "--allow-open")[0] == 3  # nothing is known, so nothing is waved through
+
+    run = json.loads(cli("stability", "robust", "--changes", "case,spaces", "--json")[1])
+    assert (run["rule"], run["answer"]) == ("stability >= 0.9", "pass")  # as the suite asks
+    status, out, _ = cli("eval", "robust", "--json")
+    (ruling,) = json.loads(out)["decision"]["rules"]
+    assert (status, ruling["answer"], ruling["value"]) == (0, "pass", 1.0)
+    assert ruling["evidence"][1] == run["experiment"]
+    assert 0.9 < ruling["low"] <= 1.0 and ruling["n"] == 30
+
+    assert cli("stability", "brittle", "--changes", "case,spaces")[0] == 1
+    status, out, _ = cli("eval", "brittle", "--json")
+    (ruling,) = json.loads(out)["decision"]["rules"]
+    assert (status, ruling["answer"]) == (1, "fail")
+    assert "exact under case: proven < 0.9, as one of 2 (Holm)" in ruling["why"]
+    assert ruling["high"] < 0.9
+
+    (suite / "app.py").write_text(
+        APP.replace('if "capital" in question.lower()', 'if "capital of" in question.lower()')
+    )
+    status, out, _ = cli("eval", "robust", "--json")  # the run was of another version
+    assert (status, json.loads(out)["decision"]["answer"]) == (3, "open")
+    assert "no complete stability run of this version" in out
+    assert cli("gate", run["experiment"], "stability.exact >= 0.5")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("stability <= 0.9", "a rule about stability reads: stability >= 0.95"),
+        ("stability >= 3", "the share of verdicts that stays (0 to 1)"),
+        ("stability.exct >= 0.9", "there is no scorer 'exct'"),
+        ("stability not worse than baseline", "a rule about stability reads"),
+        ("stability >= 0.9 where tag:edge", "a rule about stability reads"),
+    ],
+)
+def test_a_rule_about_stability_that_cannot_be_decided_is_refused(suite: Path, cli: Run, rule: str, said: str) -> None:
+    (suite / "evals/robust.yaml").write_text(
+        f"target: app:robust\ndata: evals/cities.jsonl\nscorers: [exact]\ngate: ['{rule}']\n"
+    )
+    status, _, err = cli("eval", "robust")
+    assert status == 2
+    assert said in err
+    assert "evals/robust.yaml:4" in err
+
+
+def test_a_target_that_keeps_just_the_share_is_seldom_blocked() -> None:
+    """Six changes, each of which turns one case in ten for good: the rule `>= 0.9` blocks at most one in twenty, and once
+    each turns one in four, nearly always."""
+    rng = random.Random(3)
+
+    def answer(turned: float, n: int = 100) -> str:
+        held: list[Held] = []
+        for kind in range(6):
+            moved = tuple((float(rng.random() < turned), str(case)) for case in range(n))
+            ends = estimate([one for one, _ in moved], [cluster for _, cluster in moved])
+            held.append(Held(str(kind), "exact", 0.0, 0.0, ends, n, moved=moved))
+        return Steadiness("experiment:1", tuple(held), (), ("exact",), n, 2, 0).keeps(">=", 0.9).answer
+
+    times = 300
+    blocked = [answer(0.1) for _ in range(times)].count("fail")
+    assert blocked / times <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / times)
+    assert [answer(0.25) for _ in range(40)].count("fail") >= 38
+    assert [answer(0.0) for _ in range(20)].count("pass") == 20

@@ -22,7 +22,7 @@ from afere.cli.judged import (
     draw_preferred,
     forecast_line,
 )
-from afere.cli.running import Running
+from afere.cli.running import STATUS, Running
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from afere.evals.past import Wanted
     from afere.evals.stopping import Kind
     from afere.evals.work import Work
-
-_STATUS = {"pass": Exit.DONE, "fail": Exit.RULE_FAILED, "open": Exit.OPEN}
 
 
 @dataclass(frozen=True)
@@ -352,14 +350,17 @@ def _status(made: Experiment, decision: Decision | None, *, allow_open: bool) ->
         for rule in blank:
             click.echo(f"--allow-open does not cover `{rule}`: not one of its runs has a score.", err=True)
         return Exit.OPEN if blank else Exit.DONE
-    return _STATUS[decision.answer]
+    return STATUS[decision.answer]
 
 
 def _nothing_seen(ruling: Ruling, made: Experiment) -> bool:
     """Whether a rule has no score at all here: that is a broken evaluation, not too little of a good one."""
+    from afere.evals.gate import about_stability
     from afere.evals.select import rows_where
 
     rule = parse_rule(ruling.rule)
+    if about_stability(rule, made.results.names):
+        return ruling.value is None
     name, value = rule.measure.split(made.results.names)
     rows = rows_where(rule.where, made.examples) if rule.where else None
     return not made.results.series(name, value=value, rows=rows).values

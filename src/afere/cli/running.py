@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from afere.base.errors import Exit
 from afere.cli.common import Place
 from afere.cli.judged import draw_forecast, forecast_line, progress
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from afere.evals import Experiment, Plan
     from afere.evals.forecast import Forecast
     from afere.evals.work import Work
+
+STATUS = {"pass": Exit.DONE, "fail": Exit.RULE_FAILED, "open": Exit.OPEN}  # by the answer of a rule or gate
 
 
 @dataclass(frozen=True)

@@ -6,20 +6,19 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
+from afere.base.canonical import Json
 from afere.base.errors import BadInput, Exit
 from afere.cli.common import Place, placed
-from afere.cli.running import Running
+from afere.cli.running import STATUS, Running
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from afere.base.decision import Answer
     from afere.base.project import Project
     from afere.evals import Experiment, Plan
-    from afere.evals.steady import Held, Steadiness
+    from afere.evals.steady import Held, Kept, Steadiness
     from afere.models import Model
 
-_STATUS = {"pass": Exit.DONE, "fail": Exit.RULE_FAILED, "open": Exit.OPEN}
 _SHOWN, _LONG = 5, 160  # cases shown; characters of each text
 _USUAL = "case,spaces,typos,punctuation,politeness,order"
 
@@ -40,7 +39,7 @@ _USUAL = "case,spaces,typos,punctuation,politeness,order"
 @click.option("--embedder", metavar="NAME", help="Also compare the answers' meanings: local, hash, openai:MODEL.")
 @click.option(
     "--at-least", type=click.FloatRange(0, 1), metavar="SHARE",
-    help="The share of verdicts that must stay under every change, such as 0.95.",
+    help="The share of verdicts that must stay under every change, such as 0.95; unless said, what the suite's gate asks.",
 )  # fmt: skip
 @click.option("--allow-open", is_flag=True, help="Exit with 0 where there is not enough evidence.")
 @click.option("--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True, help="Rows at once.")
@@ -64,14 +63,17 @@ def stability(
       afere stability qa --at-least 0.95
       afere stability experiment:12          what an earlier run found
 
-    The status is 0; with --at-least 1 where a change surely moves more, 3 where it cannot be told yet.
+    The status is 0; with --at-least, or a rule such as stability >= 0.95 in the suite, 1 where a change surely moves more, 3 where it cannot be told yet.
     """
     from afere.evals import experiment
 
     how = Running(place, place.here(), concurrency, max_cost, ask_above, resume)
+    rule = None if at_least is None else f"stability >= {at_least:g}"
+    kept: dict[str, Json] | None = None
     if suite.startswith("experiment:"):
         made = experiment(suite, project=how.project)
     else:
+        rule = rule or _rule_of(suite, how.project)
         plan = _plan(
             how, suite, changes.split(","), model, variants=variants, repeats=repeats, seed=seed, dry_run=dry_run
         )
@@ -79,7 +81,14 @@ def stability(
             how.show_forecast([plan])
             return Exit.DONE
         made = how.perform(plan, told=lambda _: [_told(plan)])
-    return _answer(place, made, embedder, at_least, allow_open=allow_open)
+        kept = {
+            "changes": list[Json](changes.split(",")),
+            "seed": seed,
+            "variants": variants,
+            "model": model,
+            "embedder": embedder,
+        }
+    return _answer(place, made, embedder, rule, kept, allow_open=allow_open)
 
 
 def _plan(
@@ -119,28 +128,44 @@ def _told(plan: Plan) -> str:
     return f"{data.ref}: {rows} rows, and of so many of them a change: {kinds or 'none'}"
 
 
-def _answer(place: Place, made: Experiment, embedder: str | None, at_least: float | None, *, allow_open: bool) -> int:
+def _rule_of(suite: str, project: Project) -> str | None:
+    """The rule about stability that a suite has, of all its verdicts."""
+    from afere.evals import find_suite, read_suite
+    from afere.evals.gate import about_stability
+
+    said = read_suite(find_suite(suite, project), project)
+    names = [one.name for one in said.scorers]
+    return next((str(one) for one in said.gate if about_stability(one, names) and len(one.measure.words) == 1), None)
+
+
+def _answer(
+    place: Place, made: Experiment, embedder: str | None, rule: str | None, how: dict[str, Json] | None, *, allow_open: bool
+) -> int:  # fmt: skip
+    from afere.base.rule import parse_rule
     from afere.evals.steady import steadiness
+    from afere.evals.steadyreport import keep_record
     from afere.models import embedder as embedder_of
 
     found = steadiness(made, embed=embedder_of(embedder, place.here()) if embedder else None)
-    decision = found.at_least(at_least) if at_least is not None else None
-    said = {
-        **found.to_json(),
-        "at_least": at_least,
-        "answer": decision[0] if decision else None,
-        "why": decision[1] if decision else None,
-    }
+    asked = parse_rule(rule) if rule is not None else None
+    kept = found.keeps(asked.op, asked.amount or 0.0) if asked is not None else None
+    report = keep_record(found, made, how, rule, kept) if how is not None else None
+    said: dict[str, Json] = {
+        **found.to_json(), "rule": rule, "answer": kept.answer if kept else None, "why": kept.says if kept else None,
+        "report": report.ref if report else None,
+    }  # fmt: skip
 
     def draw(console: Console) -> None:
         _draw(console, found)
-        if decision:
-            _draw_decision(console, *decision, at_least or 0.0)
+        if rule is not None and kept is not None:
+            _draw_decision(console, rule, kept)
+        if report is not None:
+            console.print(f"\nNext: afere ui   the page: /stability/{report.name}", style="dim", markup=False)
 
     place.show(said, draw)
     if not made.complete:
         return Exit.WORLD_FAILED
-    status = _STATUS[decision[0]] if decision else Exit.DONE
+    status = STATUS[kept.answer] if kept else Exit.DONE
     return Exit.DONE if status == Exit.OPEN and allow_open else status
 
 
@@ -186,8 +211,8 @@ def _short(value: object) -> str:
     return text if len(text) <= _LONG else f"{text[: _LONG - 1]}…"
 
 
-def _draw_decision(console: Console, answer: Answer, why: str, at_least: float) -> None:
+def _draw_decision(console: Console, rule: str, kept: Kept) -> None:
     from rich.text import Text
 
-    word, style = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "red"), "open": ("◌ open", "yellow")}[answer]
-    console.print(Text.assemble("\n", (word, f"bold {style}"), f"  stability >= {at_least:g}  {why}"))
+    word, style = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "red"), "open": ("◌ open", "yellow")}[kept.answer]
+    console.print(Text.assemble("\n", (word, f"bold {style}"), f"  {rule}  {kept.says}"))

@@ -158,6 +158,8 @@ class Experiment:
 
     def gate(self, *rules: str) -> Decision:
         """What the rules say: those given, else those of the suite. The decision is kept, with its evidence."""
+        from afere.evals.steadyrule import stability_rulings
+
         asked = tuple(parse_rule(text) for text in rules) or self.rules
         if not asked:
             raise BadInput(
@@ -171,7 +173,18 @@ class Experiment:
         after = set(cast("list[str]", stop["after"])) if stop else set[str]()
         results = replace(self.results, runs=tuple(run for run in self.results.runs if run.row not in after))
         accepted = {one.case for one in failing if not one.over}
-        rulings = decide(asked, results, references, self.rows_of, known=accepted, looks=looks_of(stop))
+        steady = stability_rulings(self, asked)
+        told = iter(
+            decide(
+                [one for one in asked if one not in steady],
+                results,
+                references,
+                self.rows_of,
+                known=accepted,
+                looks=looks_of(stop),
+            )
+        )
+        rulings = tuple(steady[one] if one in steady else next(told) for one in asked)
         known = [one for one in references.values() if isinstance(one, Results)]
         at, by = rfc3339(now_ns()), self.session.actor
         decision = Decision(self.ref, rulings, known[0].ref if known else None, None, by, at)

@@ -18,6 +18,7 @@ from afere.evals.select import FIELDS
 from afere.evals.stats import Estimate, Verdict
 
 MARGIN = 0.03  # of `not worse than` on a rate, where the rule names none: 3 points
+STABILITY = "stability"
 MISSING = 0.05  # with more than this share of scores unknown, what is known may be the easy part
 
 
@@ -115,9 +116,30 @@ def _held_to(ruling: Ruling, estimate: Estimate, share: float, family: int, stan
     return replace(ruling, answer="open", needs=more, why=f"{why}: needs about {more} more" if more else why)
 
 
+def about_stability(rule: Rule, names: Collection[str]) -> bool:
+    """Whether a rule is about stability under harmless changes, which a run of its own tells; not where a scorer is so called."""
+    return rule.measure.words[0] == STABILITY and STABILITY not in names
+
+
+def _check_stability(rule: Rule, names: Collection[str]) -> None:
+    """`stability >= 0.95` of all verdicts, `stability.exact >= 0.95` of one."""
+    measure = ".".join(rule.measure.words[1:])
+    if rule.op not in (">=", ">") or rule.measure.statistic or rule.where or not 0 <= (rule.amount or 0.0) <= 1:
+        raise BadRule(
+            f"{rule}: a rule about stability reads: stability >= 0.95, the share of verdicts that stays (0 to 1)."
+        )
+    if measure and measure not in names:
+        raise BadRule(
+            f"{rule}: there is no scorer {measure!r}. Write stability >= {rule.number}, or one of: {', '.join(names)}."
+        )
+
+
 def check(rule: Rule, names: Collection[str]) -> None:
     """BadRule if the rule cannot be decided for results with these measures, whatever they turn out to be."""
     measure = rule.measure
+    if about_stability(rule, names) and not (rule.over or rule.windows):
+        _check_stability(rule, names)
+        return
     if rule.op == "at" or rule.over or rule.windows:
         raise BadRule(
             f"{rule}: drift, `over` and `for` are for alerts on what is live; a gate looks at one experiment."

@@ -15,6 +15,7 @@ from afere.base.rule import BUILTIN, parse_rule
 from afere.data.place import shown
 from afere.data.reading import read_file
 from afere.evals.experiment import Experiment
+from afere.evals.gate import about_stability
 from afere.evals.suite import find_suite
 
 Level = Literal["error", "warning", "note"]
@@ -104,7 +105,7 @@ def _rows(made: Experiment) -> dict[str, tuple[str, int]]:
 def _cases(made: Experiment, ruling: Ruling, rows: dict[str, tuple[str, int]], suite: str) -> list[Problem]:
     rule = parse_rule(ruling.rule)
     name, value = rule.measure.split(made.results.names)
-    if name in BUILTIN and name != "errors":
+    if (name in BUILTIN and name != "errors") or about_stability(rule, made.results.names):
         return []
     kept = made.rows_of(rule)
     found: list[Problem] = []

@@ -42,6 +42,7 @@ from afere.evals.suite import Suite
 from afere.models import Model
 from afere.tracing import carry
 
+SUFFIX = "-stability"  # of the name of such an experiment
 TEXT = "wording"  # the measure that compares the answers' words
 MEANING = "meaning"
 ALPHA = 0.05
@@ -64,6 +65,12 @@ class Held:
     beyond: Estimate
     cases: int
     stands: bool = False
+    moved: tuple[tuple[float, str], ...] = field(default=(), repr=False)  # of each changed row: beyond, and its cluster
+
+    def kept(self, level: float = stats.LEVEL) -> Estimate:
+        """The share of verdicts that stay: 1 less `beyond`."""
+        beyond = estimate([one for one, _ in self.moved], [cluster for _, cluster in self.moved], level=level)
+        return _kept(beyond)
 
     def to_json(self) -> dict[str, Json]:
         one = self.beyond
@@ -92,8 +99,19 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What a rule about stability says, and of which verdict and change: the one that decides."""
+
+    answer: Answer
+    says: str
+    estimate: Estimate
+    needs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Steadiness:
-    """What an experiment over rows and their changes tells. `judged`: the measures that are verdicts."""
+    """What an experiment over rows and their changes tells. `judged`: the measures that are verdicts; `rows`: those as they
+    are."""
 
     ref: str
     held: tuple[Held, ...]
@@ -102,6 +120,7 @@ class Steadiness:
     cases: int
     repeats: int
     missing: int  # runs without an answer
+    rows: tuple[str, ...] = ()
 
     @property
     def stability(self) -> Held | None:
@@ -115,18 +134,42 @@ class Steadiness:
             "held": [one.to_json() for one in self.held], "worst": [one.to_json() for one in self.worst],
         }  # fmt: skip
 
-    def at_least(self, share: float) -> tuple[Answer, str]:
-        """Whether every verdict keeps, under every kind of change, at least this share: 1 - `beyond`. Pass: all surely do.
-        Fail: one surely does not. Else open. No correction is needed to pass, since all must hold (Berger 1982)."""
-        found = [
-            (one, stats.threshold(_kept(one.beyond), ">=", share)) for one in self.held if one.measure in self.judged
-        ]
-        if not found:
-            return "open", "open: no scorer gives a yes, a no or a word, so there is no verdict that could change"
-        for answer in ("fail", "open"):
-            if (one := next(((held, v) for held, v in found if v.answer == answer), None)) is not None:
-                return answer, f"{one[0].measure} under {one[0].change}: {one[1].says}"
-        return "pass", f"proven >= {share:g} under every change"
+    def keeps(self, op: str, share: float, measure: str | None = None) -> Kept:
+        """Whether every verdict (or that of one `measure`) keeps, under every kind of change, at least this share.
+
+        Pass: all surely do, which needs no correction, since all must (Berger 1982). Fail: one surely does not, all of them
+        taken together (Holm at 5%), so that a target that keeps just this share is not blocked by the number of changes.
+        Else open.
+        """
+        judged = [one for one in self.held if one.measure in self.judged and measure in (None, one.measure)]
+        nothing = Estimate(None, None, None, 0, 0)
+        if not judged:
+            why = f"{measure} gives" if measure else "no scorer gives"
+            return Kept(
+                "open",
+                f"open: {why} {'no ' if measure else 'a '}yes, no or word, so there is no verdict that could change",
+                nothing,
+            )
+        found = [(one, one.kept(), stats.threshold(one.kept(), op, share)) for one in judged]
+        found.sort(key=lambda one: (one[1].value is not None, one[1].value))  # the one that keeps least first
+        least, estimate, verdict = found[0]
+        place = f"{least.measure} under {least.change}"
+        if all(one[2].answer == "pass" for one in found):
+            return Kept("pass", f"proven {op} {share:g} under every change; least of all {place}", estimate)
+        steps = stats.holm_bounds([_less(one, op, share) for one, _, _ in found], ALPHA)
+        if proven := next((one for one, (stands, _) in zip(found, steps, strict=True) if stands), None):
+            more = f", as one of {len(found)} (Holm)" if len(found) > 1 else ""
+            return Kept("fail", f"{proven[0].measure} under {proven[0].change}: {proven[2].says}{more}", proven[1])
+        if verdict.answer == "fail":
+            why = f"open: less by its own interval, but not proven as one of {len(found)} (Holm)"
+            return Kept("open", f"{place}: {why}", estimate)
+        least, estimate, verdict = next(one for one in found if one[2].answer == "open")
+        return Kept("open", f"{least.measure} under {least.change}: {verdict.says}", estimate, verdict.needs)
+
+
+def _less(one: Held, op: str, share: float) -> Callable[[float], bool]:
+    """Whether it surely keeps less, by a one-sided bound."""
+    return lambda level: stats.threshold(one.kept(1 - 2 * level), op, share).answer == "fail"
 
 
 def _with_input(row: Row, takes: Sequence[str] | None) -> Row:
@@ -172,7 +215,7 @@ def stability_plan(
             f"{suite.name}: no input can be changed by {', '.join(kinds)}, so nothing was asked. Texts of one word, numbers "
             "and names stay as they are; name other kinds with --changes."
         )
-    name = f"{suite.name}-stability"
+    name = f"{suite.name}{SUFFIX}"
     data = dataset_of(made, name=name)
     return Plan(
         name, suite.subject, data, suite.scorers, suite.baseline.with_name(f"{name}.baseline.json"), repeats, turns=suite.turns,
@@ -199,12 +242,13 @@ def steadiness(made: Experiment, *, embed: Embed | None = None) -> Steadiness:
     held = [_standing(one) if i in stands else one for i, one in enumerate(held)]
     missing = sum(run.error is not None for run in made.rows)
     return Steadiness(
-        made.ref, tuple(held), tuple(runs.worst()), tuple(runs.judged), len(runs.rows) - len(runs.changes), repeats, missing
+        made.ref, tuple(held), tuple(runs.worst()), tuple(runs.judged), len(runs.rows) - len(runs.changes), repeats, missing,
+        tuple(id_ for id_ in runs.rows if id_ not in runs.changes),
     )  # fmt: skip
 
 
 def _standing(one: Held) -> Held:
-    return Held(one.change, one.measure, one.changed, one.own, one.beyond, one.cases, stands=True)
+    return replace(one, stands=True)
 
 
 def _proven(runs: _Runs, one: Held) -> Callable[[float], bool]:
@@ -326,7 +370,8 @@ class _Runs:
             return None
         changed, own = _mean([one.changed for one in found]), _mean([one.own for one in found])
         cases = len({self.changes[one.row][0] for one in found})
-        return Held(kind, measure, changed, own, _estimate_of(found), cases)
+        moved = tuple((one.beyond, one.cluster) for one in found)
+        return Held(kind, measure, changed, own, _estimate_of(found), cases, moved=moved)
 
     def moved(self, kind: str, measure: str) -> list[_Moved]:
         """Each changed row of a kind, against the row that it is a change of."""

@@ -16,7 +16,7 @@ from afere.base.canonical import Json
 from afere.base.rule import Rule
 from afere.data import Row
 from afere.evals import stats
-from afere.evals.gate import FIXED, Looks, References, Rows, decide
+from afere.evals.gate import FIXED, Looks, References, Rows, about_stability, decide
 from afere.evals.results import Result, Results
 
 Kind = Literal["group-sequential", "anytime"]
@@ -47,8 +47,9 @@ class Stopping:
         n = len(self.wanted)
         self.shares = tuple(k / LOOKS for k in range(1, LOOKS + 1))
         self._next = max(_FIRST, math.ceil(n * self.shares[0])) if self.kind == "group-sequential" else _FIRST
-        # Sums and counts are of one whole run: nothing is known of them before its end.
-        self.early = [rule for rule in self.rules if rule.measure.statistic not in ("sum", "count")]
+        # Sums and counts are of one whole run: nothing is known of them before its end. Stability is another run's.
+        decided = [rule for rule in self.rules if not about_stability(rule, self.empty.names)]
+        self.early = [rule for rule in decided if rule.measure.statistic not in ("sum", "count")]
 
     def __call__(self, result: Result) -> bool:
         self.seen.append(result)

@@ -64,7 +64,7 @@ UNBUILT = frozenset({
     "docs",
 })  # fmt: skip
 BUILT = frozenset({
-    "v1", "traces", "sessions", "users", "stats", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "bakeoffs", "tools", "compare", "labels", "lineage", "debt", "audit", "settings",
+    "v1", "traces", "sessions", "users", "stats", "views", "spans", "scores", "artifacts", "prompts", "datasets", "experiments", "bakeoffs", "stability", "tools", "compare", "labels", "lineage", "debt", "audit", "settings",
     "static", "login", "logout", "invitation", "metrics",
 })  # fmt: skip
 _NEXT = {"": "light", "light": "dark", "dark": "system"}
