@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, cast
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput
 from afere.base.span import Span, totals
+from afere.evals.bakeoff import is_bakeoff
 from afere.evals.stats import Estimate, clustered_mean, clustered_rate, quantile
 from afere.evals.stats.decide import FEW
+from afere.evals.steadyreport import is_stability, said_of, stability_record
 from afere.server import figures, words
 from afere.server.pages.asked import Asked
 from afere.server.pages.over import drawn, slots_of
@@ -65,6 +67,7 @@ class Latest:
     artifact: Artifact
     answer: str
     text: str
+    page: str = ""  # of a report, the pages of its kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class HomePage:
     traces: tuple[Summary, ...]
     experiments: tuple[Latest, ...]
     decisions: tuple[Latest, ...]
+    reports: tuple[Latest, ...]  # bake-offs, sweeps and stability runs
     lost: int
     ever: bool
     windows: tuple[str, ...] = (*WINDOWS, "all")
@@ -99,7 +103,7 @@ class HomePage:
     @property
     def empty(self) -> bool:
         """Nothing was kept in this project yet."""
-        return not (self.ever or self.experiments or self.decisions)
+        return not (self.ever or self.experiments or self.decisions or self.reports)
 
     @property
     def time(self) -> str:
@@ -163,7 +167,7 @@ def page(session: Session, asked: Asked) -> HomePage:
         quantile(seconds, 0.5).value, quantile(seconds, 0.95, clusters=whose), cost, cut,
         _spark(requests, start), _chart(requests, start), _qualities(session, over), components,
         summaries(session, session.spans.find(f"{since} {_LIVE}", limit=_FEW, brief=True).items),
-        _latest(session, "experiment"), _latest(session, "decision"),
+        _latest(session, "experiment"), _latest(session, "decision"), _latest(session, "report"),
         sum(loss.count for loss in session.spans.losses()), bool(requests) or bool(session.spans.find(limit=1, brief=True).items),
     )  # fmt: skip
 
@@ -301,6 +305,12 @@ def _described(artifact: Artifact) -> Latest:
     content = artifact.content if isinstance(artifact.content, dict) else {}
     answer = content.get("answer")
     rules = content.get("rules")
+    if is_bakeoff(artifact):
+        said = cast("dict[str, str]", content["recommendation"])["say"]
+        return Latest(artifact, "", f"{content['name']}: {said}", "bakeoffs")
+    if is_stability(artifact):
+        text = f"{content['name']}: {said_of(stability_record(artifact))}"
+        return Latest(artifact, str(answer or ""), text, "stability")
     text = (
         f"{words.many(len(rules), 'rule')} over {content.get('subject')}" if isinstance(rules, list) else artifact.why
     )
