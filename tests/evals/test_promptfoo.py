@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -332,3 +333,50 @@ def test_older_functions_and_parsed_answers(config: Path, cli: Run) -> None:
         )
         status, out, err = cli("eval", "promptfooconfig.yaml", "--json")
     assert status == 0, (out, err)
+
+
+PARTS = '{"parts": [{"text": "25 days", "holds": true}, {"text": "and a car", "holds": false}]}'
+KEPT = "query: 'How much leave?', context: [25 days of leave., Parking is free., Ask HR.]"
+
+
+@pytest.mark.parametrize(
+    ("assertion", "values", "said", "share"),
+    [
+        ("{type: context-faithfulness, threshold: 0.6}", KEPT, PARTS, 0.5),
+        ("{type: context-faithfulness, threshold: 0.5}", KEPT, PARTS, 0.5),
+        ("{type: not-context-faithfulness, threshold: 0.6}", KEPT, PARTS, 0.5),
+        ("{type: context-recall, value: 25 days and a car, threshold: 0.6}", KEPT, PARTS, 0.5),
+        ("{type: context-relevance, threshold: 0.3}", KEPT, '{"needed": [1, 1, 9]}', 1 / 3),
+        ("{type: context-relevance}", "query: q, context: 'one\n\n    two'", '{"needed": [2]}', 0.5),
+        ("{type: context-faithfulness, contextTransform: output}", "query: q", PARTS, 0.5),
+        (
+            "{type: answer-relevance, threshold: 0.9}",
+            KEPT,
+            '{"questions": ["How much leave?", "How much leave?"]}',
+            1.0,
+        ),
+        ("{type: context-faithfulness}", KEPT, "I find it very good.", None),
+        ("{type: context-faithfulness}", KEPT, '{"parts": []}', None),
+        ("{type: context-faithfulness}", "query: q", PARTS, None),
+        ("{type: context-relevance}", "context: c", '{"needed": [1]}', None),
+    ],
+)
+def test_shares_of_statements_are_those_that_a_grader_tells(
+    config: Path, cli: Run, assertion: str, values: str, said: str, share: float | None
+) -> None:
+    with OpenAIServer(said) as server:
+        config.write_text(
+            "prompts: ['25 days --- context begins, and a car']\nproviders: [echo]\n"
+            f'defaultTest: {{options: {{provider: {{id: "openai:chat:test-model", config: {{apiBaseUrl: "{server.url}"}}}}}}}}\n'
+            f"tests: [{{vars: {{{values}}}, options: {{disableVarExpansion: true}}, assert: [{assertion}]}}]\n"
+        )
+        status, out, err = cli("eval", "promptfooconfig.yaml", "--json")
+        asked = [str(one.body) for one in server.requests]
+    assert out, err
+    passed, measure = json.loads(out)[0]["measures"][:2]
+    limit = float(re.findall(r"threshold: ([\d.]+)", assertion)[0]) if "threshold" in assertion else 0.0
+    held = share is not None and (share >= limit) is not assertion.startswith("{type: not-")
+    assert (status, passed["value"]) == ((3, None) if share is None else (0 if held else 1, float(held))), (out, err)
+    if share is not None:
+        assert measure["value"] == pytest.approx(share, abs=1e-6)
+        assert len(asked) == 1 and "begins" in asked[0]

@@ -31,6 +31,7 @@ OTHERWISE = {
     ("programs.yaml", "not-python", ""): "it does not negate it",
     ("plain.yaml", "not-is-json", "country"): "it does not negate a schema",
     ("plain.yaml", "not-contains-json", "country"): "it does not negate a schema",
+    ("plain.yaml", "not-tool-call-f1", ""): "its score is that of the plain one",
     ("tables.yaml", "python", "check.py"): "it takes the name of a file in a table for code",
 }
 

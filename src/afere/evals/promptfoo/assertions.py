@@ -14,24 +14,38 @@ from afere.base.rule import BUILTIN
 from afere.evals.promptfoo.checks import CHECKS, LIMITED, VALUELESS
 from afere.evals.promptfoo.files import FILE
 from afere.evals.promptfoo.graded import GRADED, Grader
+from afere.evals.promptfoo.grounded import GROUNDED
 from afere.evals.promptfoo.programs import NO_NODE, Code, language_of, node
 from afere.evals.promptfoo.providers import NoSuchProvider, Place, Provider, provider_of
 
 PROGRAMS = ("python", "javascript")
 SETS = "assert-set"
 SIMILAR = ("similar", "similar:cosine")
-KINDS = (*CHECKS, *GRADED, *SIMILAR, *PROGRAMS, SETS)
-_READ = ("type", "value", "threshold", "weight", "metric", "provider", "rubricPrompt", "config", "assert", "transform")
+KINDS = (*CHECKS, *GRADED, *GROUNDED, *SIMILAR, *PROGRAMS, SETS)
+_READ = (
+    "type",
+    "value",
+    "threshold",
+    "weight",
+    "metric",
+    "provider",
+    "rubricPrompt",
+    "config",
+    "assert",
+    "transform",
+    "contextTransform",
+)
 _OTHERWISE = {
-    "answer-relevance": "it is measured by vectors of made-up questions there; here by the judge `relevant`",
-    "context-faithfulness": "a share of statements there; here the judge `faithful`",
-    "context-recall": "a share of statements there; here the judge `context_recall`",
-    "context-relevance": "a share of statements there; here the scorers of retrieval",
+    "meteor": "it needs WordNet",
+    "is-sql": "it needs a parser of SQL",
+    "contains-sql": "it needs a parser of SQL",
+    "conversation-relevance": "here a judge with `of: turn`",
     "perplexity": "it needs the probabilities of tokens",
     "perplexity-score": "it needs the probabilities of tokens",
     "select-best": "it compares outputs; here the judge kind `pairwise`",
     "max-score": "it compares outputs; here `afere compare`",
 }
+_VALUELESS = (*VALUELESS, "context-faithfulness", "context-relevance", "answer-relevance")
 _POINTS = ("disagree", "subset", "superset", "agree", "differButFactual")
 
 
@@ -98,7 +112,11 @@ class Reading:
             (kind not in KINDS, _OTHERWISE.get(kind, "this type is not read")),
             (bool(more), f"its option {', '.join(more)} is not read"),
             (javascript and node() is None, NO_NODE),
-            (value is None and not own and kind not in (*VALUELESS, SETS), "it has no value"),
+            (
+                kind in GROUNDED and bool(one.get("rubricPrompt") or options.get("rubricPrompt")),
+                "it is asked in our words: a rubricPrompt of its own is not read",
+            ),
+            (value is None and not own and kind not in (*_VALUELESS, SETS), "it has no value"),
             (kind in PROGRAMS and not isinstance(value, str), "its value must be code or file://NAME"),
             (
                 limited and (isinstance(limit, bool) or not isinstance(limit, int | float)),
@@ -117,15 +135,21 @@ class Reading:
             made["code"] = self._code(kind, str(value), place)
         elif isinstance(value, str) and value.startswith(FILE) and (code := folder.code(value, place, "get_assert")):
             made["code"] = self._keep(code, str(value))
-        elif kind not in (*GRADED, *SIMILAR) or isinstance(value, str):
+        elif kind not in (*GRADED, *GROUNDED, *SIMILAR) or isinstance(value, str):
             made["value"] = (
                 [folder.value(each, place) for each in value] if isinstance(value, list) else folder.value(value, place)
             )
         if (transform := one.get("transform")) is not None:
             made["transform"] = transform
-        if kind in GRADED:
+        if kind in (*GRADED, *GROUNDED):
             made["grader"] = self._grader(one, options, place)
-        elif kind in SIMILAR:
+        if (
+            kind in GROUNDED
+            and (asked := self.graders[str(made["grader"])].provider) is not None
+            and asked.model is None
+        ):
+            raise NoSuchProvider(f"{place}: a program; it must be a model")
+        if kind in SIMILAR or kind == "answer-relevance":
             made["embedder"] = _embedder(one.get("provider") or options.get("provider"))
         return made
 

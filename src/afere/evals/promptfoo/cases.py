@@ -13,6 +13,7 @@ from afere.base.document import Document
 from afere.base.errors import BadInput
 from afere.data import Row
 from afere.evals.promptfoo.assertions import Reading
+from afere.evals.promptfoo.checks import LIMITED, VALUELESS
 from afere.evals.promptfoo.files import FILE, Folder, data, records
 
 _TEST = ("description", "vars", "assert", "threshold", "options", "metadata", "providers", "prompts")
@@ -237,7 +238,7 @@ def expected(said: str) -> dict[str, Json]:
         return {"type": kind, "value": code.strip()}
     found = _KIND.fullmatch(said)
     if found is None:
-        bare = re.fullmatch(r"(not-)?(is-json|contains-json)", said)
+        bare = said.removeprefix("not-") in {*VALUELESS} - {*LIMITED}
         return {"type": said} if bare else {"type": "equals", "value": said}
     kind, limit, value = found["kind"], found["limit"], found["value"].strip()
     kind = _OLD.get(kind, kind)

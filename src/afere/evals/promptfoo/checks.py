@@ -14,6 +14,7 @@ from afere.base.canonical import Json
 from afere.base.document import read_yaml, schema_problem
 from afere.base.span import Trace
 from afere.chains.calls import CACHED
+from afere.evals.promptfoo import markup, traced
 from afere.evals.promptfoo.held import Held, held, unknown
 from afere.evals.scorers.nearness import levenshtein
 from afere.evals.scorers.text import as_text
@@ -121,6 +122,19 @@ def _grams(words: list[str], n: int) -> Counter[tuple[str, ...]]:
     return Counter(zip(*(words[i:] for i in range(n)), strict=False))
 
 
+def _gleu(value: Json, limit: float | None, seen: Seen) -> Held:
+    """Google's BLEU (Wu et al. 2016): of all groups of 1 to 4 words, the smaller of precision and recall; of several texts the best."""
+
+    def groups(text: str) -> Counter[tuple[str, ...]]:
+        words = [word.rstrip(".") for word in text.lower().split()]
+        return Counter(gram for n in range(1, _ORDERS + 1) for gram in _grams(words, n).elements())
+
+    mine = groups(seen.text)
+    others = [groups(as_text(one)) for one in (value if isinstance(value, list) else [value])]
+    best = max((mine & one).total() / max(mine.total(), one.total(), 1) for one in others)
+    return _at_least(best, 0.5 if limit is None else limit)
+
+
 def _rouge(value: Json, limit: float | None, seen: Seen) -> Held:
     """The F score of single words, by case, as promptfoo's rouge-n is."""
     said, wanted = (Counter(_TOKEN.findall(text)) for text in (seen.text, as_text(value)))
@@ -226,8 +240,19 @@ CHECKS: dict[str, Check] = {
     "is-json": _is_json, "contains-json": _contains_json, "levenshtein": _levenshtein, "bleu": _bleu, "rouge-n": _rouge,
     "latency": _latency, "cost": _cost, "word-count": _words, "finish-reason": _finish,
     "is-valid-openai-tools-call": _tools_call, "is-valid-openai-function-call": _function_call,
+    "is-valid-function-call": _function_call, "gleu": _gleu,
+    "is-html": lambda _value, _limit, seen: markup.is_html(seen.text),
+    "contains-html": lambda _value, _limit, seen: markup.contains_html(seen.text),
+    "is-xml": lambda value, _limit, seen: markup.is_xml(seen.text, value),
+    "contains-xml": lambda value, _limit, seen: markup.contains_xml(seen.text, value),
+    "is-refusal": lambda _value, _limit, seen: markup.is_refusal(seen.text),
+    "tool-call-f1": lambda value, limit, seen: traced.tool_call_f1(value, limit, seen.output),
+    "trace-span-count": lambda value, _limit, seen: traced.span_count(value, seen.trace),
+    "trace-span-duration": lambda value, _limit, seen: traced.span_duration(value, seen.trace),
+    "trace-error-spans": lambda value, _limit, seen: traced.error_spans(value, seen.trace),
 }  # fmt: skip
 VALUELESS = (
     "is-json", "contains-json", "latency", "cost", "is-valid-openai-tools-call", "is-valid-openai-function-call",
+    "is-valid-function-call", "is-html", "contains-html", "is-xml", "contains-xml", "is-refusal", "trace-error-spans",
 )  # fmt: skip
 LIMITED = ("latency", "cost")  # they need a threshold

@@ -14,6 +14,7 @@ from afere.base.errors import AfereError, WorldFailed
 from afere.evals.promptfoo.assertions import PROGRAMS, SETS, SIMILAR, Reading, kind_of, label_of
 from afere.evals.promptfoo.checks import CHECKS, Seen
 from afere.evals.promptfoo.graded import GRADED, Grading, similar
+from afere.evals.promptfoo.grounded import GROUNDED, Grounding
 from afere.evals.promptfoo.held import Held, held, unknown
 from afere.evals.promptfoo.nunjucks import render_all, resolved
 from afere.evals.promptfoo.programs import ProgramFailed
@@ -110,6 +111,8 @@ class Tests:
             return Grading(kind, value, limit, self.reading.graders[str(one["grader"])], self.reading.at.project).of(
                 case
             )
+        if kind in GROUNDED:
+            return self._grounded(one, value, case).of(case)
         if kind in SIMILAR:
             return similar(value, limit, case.output, str(one["embedder"]), self.reading.at.project)
         return CHECKS[kind](value, limit, Seen(case.output, case.trace, self.provider.tools))
@@ -118,9 +121,32 @@ class Tests:
         """What models would be asked about a case."""
         asserts = cast("list[dict[str, Json]]", case.row.metadata.get("assert") or [])
         return [
-            pair for one in flat(asserts) if kind_of(one) in GRADED
-            for pair in self._graded(one, render_all(one.get("value"), resolved(case.row.input))).asks(case)
+            pair for one in flat(asserts) if kind_of(one) in (*GRADED, *GROUNDED)
+            for pair in self._asker(one, render_all(one.get("value"), resolved(case.row.input)), case).asks(case)
         ]  # fmt: skip
+
+    def _asker(self, one: Mapping[str, Json], value: Json, case: Case) -> Grading | Grounding:
+        return self._graded(one, value) if kind_of(one) in GRADED else self._grounded(one, value, case)
+
+    def _grounded(self, one: Mapping[str, Json], value: Json, case: Case) -> Grounding:
+        values, at = resolved(case.row.input), self.reading.at
+        context, query = values.get("context"), values.get("query")
+        if kind_of(one) == "context-recall" and context is None:
+            context = self.prompt.filled(case.row.input, at.programs)
+        if (said := one.get("contextTransform")) is not None:
+            apply = transform_of(said, at.folder, at.programs, "contextTransform", "output", "context")
+            context = apply(
+                case.output,
+                as_text(case.output),
+                {"vars": dict(case.row.input), "prompt": {"label": self.prompt.label}},
+            )
+        if query is None and kind_of(one) == "answer-relevance":
+            query = self.prompt.filled(case.row.input, at.programs)
+        model = self.reading.graders[str(one["grader"])].model(at.project)
+        embed, question = str(one.get("embedder") or "local"), "" if query is None else as_text(query)
+        return Grounding(
+            kind_of(one), value, _number(one.get("threshold")), context, question, model, embed, at.project
+        )
 
     def _graded(self, one: Mapping[str, Json], value: Json) -> Grading:
         limit, grader = _number(one.get("threshold")), self.reading.graders[str(one["grader"])]
@@ -270,7 +296,7 @@ class PromptfooVerdict(PromptfooScorer):
 def scorers_of(tests: Tests, asserts: Sequence[Sequence[Mapping[str, Json]]]) -> tuple[Judging, ...]:
     """`passed`, and a scorer for each metric or type that stands in the tests. Where a model grades, they are judges."""
     parts = [one for several in asserts for one in flat(several)]
-    judged = {label_of(one) for one in parts if kind_of(one) in GRADED}
+    judged = {label_of(one) for one in parts if kind_of(one) in (*GRADED, *GROUNDED)}
     labels = dict.fromkeys(label_of(one) for one in parts)
     first = PromptfooVerdict(tests, None, "judge") if judged else PromptfooScorer(tests, None, "scorer")
     return (first, *(PromptfooScorer(tests, one, "judge" if one in judged else "scorer") for one in labels))
