@@ -24,6 +24,7 @@ from afere.base.span import Span
 from afere.server.intake import Writer
 from afere.tracing import flush, otlp
 from afere.tracing.foreign import provider
+from afere.tracing.policy import Policy
 
 PATTERN = '{pattern: "ACME-[0-9]+", as: order}'
 
@@ -239,3 +240,24 @@ def test_one_look_at_all_texts_finds_whatever_each_of_them_has(parts: list[str])
     for part in parts:
         expected = whole.text(part, "input")
         assert (part if narrowed is None else seen.text(part, "input")) == expected
+
+
+_SECRET = "sk-proj-" + "a1B2" * 8
+
+
+@given(
+    st.text(max_size=12), st.text(max_size=12), st.sampled_from(["", "\\", '"', "\\n", "\n", "\t", '\\"', "\\\\", "\x01", "é"]),
+    st.sampled_from(["input", "output", "attributes", "events", "input_messages", "documents", "tool"]),
+)  # fmt: skip
+def test_whatever_stands_around_a_secret_it_does_not_rest(before: str, after: str, sign: str, field: str) -> None:
+    key = f"-----BEGIN PRIVATE KEY-----\n{'QUJD' * 12}\n-----END PRIVATE KEY-----"
+    said = f"{before}{sign} {_SECRET} {sign}{after}\n{key}"
+    held: Any = (
+        {"text": said}
+        if field in ("attributes", "tool")
+        else said
+        if field in ("input", "output")
+        else [{"text": said}]
+    )
+    rested = json.dumps(getattr(Policy().apply(Span("a" * 32, "b" * 16, "x", 1, end=2, **{field: held})), field))
+    assert _SECRET not in rested and "QUJD" not in rested and "[secret]" in rested

@@ -44,18 +44,20 @@ def price(
     prices = _own(overrides) if overrides else _prices(model, day or today(now_ns()))
     if prices is None:
         return None
-    cached = min(usage.cached_input_tokens or 0, usage.input_tokens)
-    reasoning = min(usage.reasoning_tokens or 0, usage.output_tokens)
-    counts = {
-        "input": usage.input_tokens - cached, "cached": cached,
-        "output": usage.output_tokens - reasoning, "reasoning": reasoning,
-    }  # fmt: skip
+    cached = min(usage.cached_input_tokens, usage.input_tokens) if usage.cached_input_tokens else 0
+    reasoning = min(usage.reasoning_tokens, usage.output_tokens) if usage.reasoning_tokens else 0
+    counts = (
+        ("input", usage.input_tokens - cached), ("cached", cached),
+        ("output", usage.output_tokens - reasoning), ("reasoning", reasoning),
+    )  # fmt: skip
     total = 0.0
-    for field, count in counts.items():
+    for field, count in counts:
+        if not count:
+            continue
         rate = prices.get(field, prices.get(_INSTEAD.get(field, field)))
-        if count and rate is None:
+        if rate is None:
             return None
-        total += count * _rate(rate or 0.0, usage.input_tokens)
+        total += count * _rate(rate, usage.input_tokens)
     return total / 1e6
 
 

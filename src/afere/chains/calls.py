@@ -46,9 +46,9 @@ class Memory:
     _asked: dict[str, int] = field(default_factory=dict[str, int])
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def key(self, model: Model, request: Request) -> str:
+    def key(self, model: Model, request: Request, since: str | None = None) -> str:
+        """`since`: only what was answered under the same is remembered."""
         where = model.provider, model.name, getattr(model.settings, "base_url", None) or ""
-        since = cast("str | None", otel.get_value(_ANEW))
         whole = compact([*where, *request.key, self.repeat, *([] if since is None else [since])], sort_keys=True)
         digest = hashlib.sha256(whole).hexdigest()
         with self._lock:
@@ -82,10 +82,11 @@ def with_memory(context: otel.Context, memory: Memory) -> otel.Context:
 
 def once(model: Model, request: Request) -> Steps[tuple[Reply, bool]]:
     """The model's answer, and whether it came from the cache."""
-    memory = cast("Memory | None", otel.get_value(_MEMORY))
+    here = otel.get_current()
+    memory = cast("Memory | None", here.get(_MEMORY))
     if memory is None:
         return (yield from ask(model, request)), False
-    key = memory.key(model, request)
+    key = memory.key(model, request, cast("str | None", here.get(_ANEW)))
     kept = memory.cache.get(key)
     if isinstance(kept, dict):
         memory.served += 1
@@ -131,7 +132,7 @@ def read_value(text: str, schema: Mapping[str, Json]) -> tuple[Json, str | None]
     """The JSON in a model's answer (a code fence around it is taken off), and what is wrong with it, if anything."""
     fenced = _FENCED.fullmatch(text)
     try:
-        value: Json = json.loads(fenced[1] if fenced else text, parse_constant=_refuse)
+        value: Json = _DECODE(fenced[1] if fenced else text)
     except (ValueError, RecursionError) as problem:
         return None, "it is empty" if not text.strip() else f"it is not JSON ({problem})"
     return value, schema_problem(value, schema)
@@ -139,6 +140,9 @@ def read_value(text: str, schema: Mapping[str, Json]) -> tuple[Json, str | None]
 
 def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is not a JSON number")
+
+
+_DECODE = json.JSONDecoder(parse_constant=_refuse).decode
 
 
 def _sum(a: Usage, b: Usage) -> Usage:

@@ -129,7 +129,7 @@ class Chain(Generic[P, R]):
         if live is None:
             yield
             return
-        roots = cast("list[LiveSpan] | None", otel.get_value(_ROOT))
+        roots = cast("list[LiveSpan] | None", live.context.get(_ROOT))
         if roots is not None and not roots:
             roots.append(live)
         revision = self._state.revision
@@ -149,9 +149,9 @@ class Chain(Generic[P, R]):
     def _settle(self, live: LiveSpan, revision: Artifact) -> None:
         """Let the span say the revision that has what ran. Never raises."""
         ran = live.ran or set()
-        if otel.get_value(PLAYBACK) is not None or not self._state.is_news(revision, ran):
+        if live.context.get(PLAYBACK) is not None or not self._state.is_news(revision, ran):
             return
-        later = cast("Gathered | None", otel.get_value(_LATER))
+        later = cast("Gathered | None", live.context.get(_LATER))
         if later is not None:
             later.setdefault(self, set()).update(ran)
             return

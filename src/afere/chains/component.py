@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from opentelemetry.context import Context
+
 from afere.base.artifact import Artifact, Ref, parse_ref
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadPrompt, ModelFailed, WorldFailed
@@ -149,16 +151,16 @@ class Component:
         """The version of this component, with its prompt; the same content is the same version."""
         return self.ready().put(session)[1]
 
-    def ready(self) -> Ready:
+    def ready(self, context: Context | None = None) -> Ready:
         """This component's state now; found anew only when a file or reference changed. A replay may put another in its place,
-        and a bake-off vary what it calls with."""
-        varied = variant_of(self.name)
+        and a bake-off vary what it calls with. `context` is that of here, where it is known."""
+        varied = variant_of(self.name, context)
         if varied is not None:
             return self._ready_as(varied)
-        stand_in = swapped().get(self.name)
+        stand_in = swapped(context).get(self.name)
         if stand_in is not None and stand_in is not self:
             return self._prepare(stand_in.prompt, stand_in._stored)
-        self._refresh()
+        self._refresh(context)
         ready = self._ready
         if ready is None:
             ready = self._ready = self._prepare(cast("Prompt", self._prompt), self._stored)
@@ -186,9 +188,9 @@ class Component:
     ) -> Steps[Reply]:  # fmt: skip
         """One call as steps. An agent adds turns before and after the prompt's own, `tools` and another `output`."""
         with span(self.name, kind="llm") as live:
-            ready = self.ready()
+            ready = self.ready(live.context)
             values = self._begin(live, ready, inputs, more)
-            recorded = played("llm", self.name, live.record.input)
+            recorded = played("llm", self.name, live.record.input, live.context)
             if ready.prompt.nearest is not None:
                 yield Choosing(lambda: ready.prompt.chosen(values))  # remembered for the request
             request = ready.request(values, more)
@@ -209,7 +211,7 @@ class Component:
     def _begin(
         self, live: LiveSpan, ready: Ready, inputs: Mapping[str, Any], more: tuple[Message, ...]
     ) -> dict[str, Json]:
-        if (varied := variant_of(self.name)) is not None:
+        if (varied := variant_of(self.name, live.context)) is not None:
             varied.called = True
         try:
             values = ready.prompt.values(inputs)
@@ -218,7 +220,7 @@ class Component:
             raise
         live.input({**values, "messages": [said.to_json() for said in more]} if more else values)
         live.record.model, live.record.provider = ready.model.name, ready.model.provider
-        for ref, hash_ in self._used(ready):
+        for ref, hash_ in self._used(ready, live.context):
             live.use(ref, hash_)
         if ready.source is not None:
             live.set(**{"afere.prompt.source": ready.source, "afere.prompt.fallback": ready.source != "store"})
@@ -228,10 +230,9 @@ class Component:
         live.record.input_messages = request.said
         if ready.prompt.nearest is not None:
             live.set(**{EXAMPLES: [one.to_json() for one in ready.prompt.chosen(values)]})
-        live.set(
-            **{"gen_ai.prompt.name": ready.prompt.name},
-            **{f"gen_ai.request.{k}": v for k, v in request.parameters.items()},
-        )
+        live.set(**{"gen_ai.prompt.name": ready.prompt.name})
+        if request.parameters:
+            live.set(**{f"gen_ai.request.{k}": v for k, v in request.parameters.items()})
 
     def _finish(self, live: LiveSpan, reply: Reply) -> None:
         record, usage = live.record, reply.usage
@@ -253,12 +254,12 @@ class Component:
             )
         return reply.text
 
-    def _used(self, ready: Ready) -> list[tuple[str, str]]:
+    def _used(self, ready: Ready, context: Context) -> list[tuple[str, str]]:
         """What ran, for the span. A store that fails is noted and never stops the call."""
         if self._fetcher is not None:
             return self._used_meanwhile(ready)
         try:
-            now = stillness()
+            now = stillness(context)
             if now is None or ready.said[0] is not now:
                 ready.said = now, [(it.ref, it.hash) for it in ready.put(session_of(self.project))]
             return ready.said[1]
@@ -280,8 +281,8 @@ class Component:
             ready.putting.start()
         return ready.said[1] or unkept(ready)
 
-    def _refresh(self) -> None:
-        now = stillness()
+    def _refresh(self, context: Context | None = None) -> None:
+        now = stillness(context)
         if now is not None and now is self._seen:
             return
         self._look()

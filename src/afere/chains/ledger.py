@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from afere.base.canonical import Json
@@ -62,7 +61,7 @@ class Ledger:
 
     def let_go(self, outcome: Outcome) -> None:
         """Keep no trace of an outcome in memory."""
-        self.done[outcome.row.id, outcome.repeat] = replace(outcome, trace=None)
+        self.done[outcome.row.id, outcome.repeat] = outcome.without_trace()
 
     @property
     def stopped(self) -> bool:

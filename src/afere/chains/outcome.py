@@ -29,6 +29,13 @@ class Outcome:
     cost: float | None = None
     unfit: bool = False
 
+    def without_trace(self) -> Outcome:
+        """The same, but for the spans."""
+        return Outcome(
+            self.row, self.repeat, self.output, self.error, self.world, None, self.trace_id, self.seconds, self.cost,
+            self.unfit,
+        )  # fmt: skip
+
     def to_json(self) -> dict[str, Json]:
         """What a job keeps of it."""
         return {

@@ -87,7 +87,7 @@ def run_rows(
     )
     workers = min(concurrency, len(waiting))
     if workers:
-        with still(), resting_here():
+        with still(), resting_here(), session.cache.gathering():
             (_in_loop if found.is_async else _in_threads)(run, workers, ledger)
     return ledger.outcomes()
 

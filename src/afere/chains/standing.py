@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SWAPPED = otel.create_key("afere-swapped-components")
 _STILL = otel.create_key("afere-files-stand-still")
+_NONE: Mapping[str, Component] = {}
 
 
 def still() -> AbstractContextManager[None]:
@@ -23,14 +24,14 @@ def still() -> AbstractContextManager[None]:
     return holding(_STILL, object())
 
 
-def stillness() -> object:
-    """What is the same in one `still` block, and None outside."""
-    return otel.get_value(_STILL)
+def stillness(context: otel.Context | None = None) -> object:
+    """What is the same in one `still` block, and None outside; `context` is that of here, where it is known."""
+    return otel.get_value(_STILL, context)
 
 
-def swapped() -> Mapping[str, Component]:
+def swapped(context: otel.Context | None = None) -> Mapping[str, Component]:
     """The components that a replay put in the place of others here."""
-    return cast("Mapping[str, Component]", otel.get_value(_SWAPPED) or {})
+    return cast("Mapping[str, Component]", otel.get_value(_SWAPPED, context) or _NONE)
 
 
 def in_place() -> tuple[Mapping[str, Component], Variant | None]:

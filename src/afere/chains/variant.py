@@ -69,15 +69,15 @@ def as_is() -> AbstractContextManager[None]:
     return holding(_VARIANT, _AS_IS)
 
 
-def variant() -> Variant | None:
+def variant(context: otel.Context | None = None) -> Variant | None:
     """What is varied here."""
-    found = otel.get_value(_VARIANT)
+    found = otel.get_value(_VARIANT, context)
     if found is None:
         return _here.variant
     return found if isinstance(found, Variant) else None
 
 
-def variant_of(name: str) -> Variant | None:
-    """What is varied of the component of that name."""
-    found = variant()
+def variant_of(name: str, context: otel.Context | None = None) -> Variant | None:
+    """What is varied of the component of that name; `context` is that of here, where it is known."""
+    found = variant(context)
     return found if found is not None and (name in found.components or name in found.prompts) else None

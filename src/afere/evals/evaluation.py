@@ -12,6 +12,7 @@ from typing import cast
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadInput
 from afere.base.project import Project
+from afere.base.seldom import seldom_collected
 from afere.chains.runner import Purse
 from afere.data import Dataset, Row, usable
 from afere.data.place import calling_project, session_of
@@ -119,7 +120,15 @@ def perform(
         plan, project, session_of(project), usable(cast("str", plan.data), shape=plan.shape), Purse(max_cost), watch,
         concurrency,
     )  # fmt: skip
-    begun = time.monotonic()
+    with seldom_collected(), work.session.cache.gathering():
+        return _performed(work, concurrency, resume, stop, seed, begins)
+
+
+def _performed(
+    work: Work, concurrency: int, resume: bool, stop: Callable[[Result], bool] | None, seed: int | None,
+    begins: Callable[[Work], None] | None,
+) -> Experiment:  # fmt: skip
+    plan, project, begun = work.plan, work.project, time.monotonic()
     rules = plan.suite.gate if plan.suite else ()
     words = {word for word in (plan.against, *(rule.against for rule in rules)) if word}
     check_words(words, plan.baseline, work.session, project)

@@ -10,6 +10,7 @@ from typing import cast
 
 from afere.base.errors import ModelFailed
 from afere.base.message import Message, Part, ToolCall, Usage
+from afere.base.once import Once
 from afere.base.prices import price
 from afere.base.steps import Steps, adrive, drive
 from afere.models.pace import Paces
@@ -201,9 +202,11 @@ def with_defaults(model: Model, request: Request) -> Request:
     return replace(request, parameters={**model.settings.parameters, **request.parameters})
 
 
-def place(model: Model) -> str:
-    """What shares one limit of requests per minute."""
+def _place(model: Model) -> str:
     return " ".join(filter(None, (model.provider, model.settings.base_url, model.name)))
+
+
+place = Once(_place)  # what shares one limit of requests per minute
 
 
 @dataclass(frozen=True, slots=True)

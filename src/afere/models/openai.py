@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from afere.base.canonical import Json, compact
 from afere.base.errors import ModelFailed, ModelTimedOut, ModelUnreachable
@@ -110,14 +110,9 @@ class OpenAIModel:
 
     def _call(self, path: str, body: Mapping[str, Json], *, silent: bool = False) -> Call:
         """`silent`: no sign of life comes before the whole answer."""
-        headers = {"content-type": "application/json", "accept": "text/event-stream, application/json"}
-        key = self._key()
-        if key:
-            headers["authorization"] = f"Bearer {key}"
         seconds = self.settings.timeout
         limits = {"timeout": seconds, "first_byte": seconds} if seconds else {"first_byte": 600.0} if silent else {}
-        data = compact(body)
-        return Call("POST", self._address() + path, headers, data, **limits)
+        return Call("POST", self._address() + path, _headers(self._key()), compact(body), **limits)
 
     def _address(self) -> str:
         return (self.settings.base_url or OPENAI_URL).rstrip("/")
@@ -174,19 +169,29 @@ class OpenAIModel:
         key = os.environ.get(name, "") if name else ""
         return text.replace(key, "***") if key else text
 
-    @contextmanager
-    def _explained(self) -> Generator[None]:
-        """Failures of the network become those of a model, with what to set."""
-        try:
-            yield
-        except HostTimedOut as error:
-            raise ModelTimedOut(f"{self.name}: {error} (timeout: under models: in afere.yaml)") from error
-        except HostUnreachable as error:
+    def _explained(self) -> _Explained:
+        return _Explained(self.name)
+
+
+class _Explained:
+    """Inside, failures of the network become those of a model, with what to set. (A generator costs as much as the call's JSON.)"""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _at: object) -> None:
+        if isinstance(error, HostTimedOut):
+            raise ModelTimedOut(f"{self._name}: {error} (timeout: under models: in afere.yaml)") from error
+        if isinstance(error, HostUnreachable):
             raise ModelUnreachable(
-                f"{self.name}: {error} Set base_url under models: in afere.yaml, or choose another model."
+                f"{self._name}: {error} Set base_url under models: in afere.yaml, or choose another model."
             ) from error
-        except HostFailed as error:
-            raise ModelFailed(f"{self.name}: {error}") from error
+        if isinstance(error, HostFailed):
+            raise ModelFailed(f"{self._name}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +226,13 @@ def _local_server(port: int) -> LocalServer | None:
         return None
     found = wire.models(answer.body) if answer.status == 200 else ()
     return LocalServer(base_url, found) if found else None
+
+
+@lru_cache(maxsize=16)
+def _headers(key: str | None) -> Mapping[str, str]:
+    """Of every call with that key: the same object."""
+    said = {"content-type": "application/json", "accept": "text/event-stream, application/json"}
+    return {**said, "authorization": f"Bearer {key}"} if key else said
 
 
 def _is_stream(headers: Mapping[str, str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 HEAD = 256 * 1024  # bytes of status line and headers; a server that sends more is broken or hostile
 _LINE = 64 * 1024  # of a chunk's size line or of trailers
@@ -13,16 +14,17 @@ _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,15})\r\n").match
 _DIGITS = re.compile(r"[0-9]{1,18}")
 
 
-def _end_of_chunk(data: bytes, at: int) -> int:
-    """Where the data of a chunk ends that is here as a whole, as nearly all are; 0 for others, and for the last."""
-    match = _CHUNK(data, at)
-    size = int(match[1], 16) if match else 0
-    stop = match.end() + size if match and size else 0
-    return stop if data[stop : stop + 2] == b"\r\n" else 0
-
-
 class NotHttp(Exception):
     """What came is no answer of HTTP/1.1; says why."""
+
+
+@lru_cache(maxsize=64)
+def _field(line: bytes) -> tuple[str, str]:
+    """A header: its name in small letters, and its value. Most of a server's answers have the same ones."""
+    name, colon, value = line.partition(b":")
+    if not colon or _NAME.fullmatch(name) is None:
+        raise NotHttp("it sends a header that is none")
+    return name.decode("ascii").lower(), value.strip(b" \t").decode("latin-1")
 
 
 class AnswerReader:
@@ -104,10 +106,7 @@ class AnswerReader:
             return  # an interim answer: the real one follows
         headers: dict[str, str] = {}
         for line in lines:
-            name, colon, value = line.partition(b":")
-            if not colon or _NAME.fullmatch(name) is None:
-                raise NotHttp("it sends a header that is none")
-            key, text = name.decode("ascii").lower(), value.strip(b" \t").decode("latin-1")
+            key, text = _field(line)
             if key in headers:
                 text = text if key == "content-length" and headers[key] == text else f"{headers[key]}, {text}"
             headers[key] = text
@@ -167,10 +166,8 @@ class AnswerReader:
                 self._left -= len(piece)
                 self._chunked = 2 if self._left else 3
                 continue
-            if self._chunked == 1 and (stop := _end_of_chunk(data, at)):
-                self._add(data[data.index(b"\n", at) + 1 : stop])
-                at = stop + 2
-                continue
+            if self._chunked == 1:
+                at = self._whole_chunks(data, at)
             line = data.find(b"\r\n", at)
             if line < 0 or line - at > _LINE:
                 if max(line, end) - at > _LINE:
@@ -180,6 +177,20 @@ class AnswerReader:
             self._line(data[at:line])
             at = line + 2
         self.rest = data[at:]
+
+    def _whole_chunks(self, data: bytes, at: int) -> int:
+        """Take the chunks that are here as a whole, as nearly all are, but for the last; returns where they end."""
+        pieces, size = self._pieces, 0
+        while (match := _CHUNK(data, at)) is not None:
+            begin = match.end()
+            stop = begin + int(match[1], 16)
+            if stop == begin or data[stop : stop + 2] != b"\r\n":
+                break
+            pieces.append(data[begin:stop])
+            size += stop - begin
+            at = stop + 2
+        self.size += size
+        return at
 
     def _line(self, line: bytes) -> None:
         """A line between the data of chunks."""

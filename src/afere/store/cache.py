@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sqlite3
 import sys
+import threading
 import time
-from contextlib import suppress
+import weakref
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -15,7 +19,8 @@ import orjson
 
 from afere.base.canonical import Json, plain
 from afere.base.errors import StoreFailed
-from afere.store.database import Database
+from afere.store.cache_log import Log, left
+from afere.store.database import Database, insert_rows
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -26,6 +31,8 @@ _SHORT = 2_000  # bytes that are not worth compressing
 _ZSTD = b"\x28\xb5\x2f\xfd"  # how what is compressed begins (RFC 8878); no JSON does
 
 _PUT = "INSERT OR REPLACE INTO answers VALUES (?,?,?)"
+_PUT_MANY = "INSERT OR REPLACE INTO answers (key, value, at)"
+_TOGETHER = 500  # answers of a log that go into the file in one transaction
 _ENCODE = orjson.dumps
 
 _log = logging.getLogger("afere.cache")
@@ -44,6 +51,11 @@ class Cache:
         self.file = folder / "cache.db"
         self._database = self._open()
         self._told = False
+        self._lock = threading.RLock()  # guards what follows
+        self._gathering = 0
+        self._log: Log | None = None
+        self._fresh: dict[str, bytes] = {}  # what only the log has
+        _CACHES.add(self)
 
     def _open(self) -> Database:
         return Database(self.file, (_first,), synchronous="OFF")
@@ -51,10 +63,13 @@ class Cache:
     def get(self, key: str) -> Json | None:
         """What was kept under `key`; None if nothing is, or it cannot be read."""
         try:
-            for row in self._database.single("SELECT value FROM answers WHERE key=?", (key,)):
-                packed = bytes(row[0])
-                return cast("Json", json.loads(zstd.decompress(packed) if packed.startswith(_ZSTD) else packed))
-            return None
+            packed = self._fresh.get(key)
+            if packed is None:
+                found = self._database.single("SELECT value FROM answers WHERE key=?", (key,))
+                packed = bytes(found[0][0]) if found else None
+            if packed is None:
+                return None
+            return cast("Json", json.loads(zstd.decompress(packed) if packed.startswith(_ZSTD) else packed))
         except (StoreFailed, sqlite3.Error, zstd.ZstdError, ValueError) as error:
             self._give_up(error)
             return None
@@ -67,13 +82,85 @@ class Cache:
             packed = json.dumps(plain(value)).encode()
         if len(packed) > _SHORT:
             packed = zstd.compress(packed)
+        if self._log is not None and self._logged(key, packed):
+            return
         try:
             self._database.single(_PUT, (key, packed, int(time.time())), changes=True)
         except (StoreFailed, sqlite3.Error) as error:
             self._give_up(error)
 
+    @contextmanager
+    def gathering(self) -> Generator[None]:
+        """Inside, answers are put into the file many at once, and until then into a log (see `cache_log`): as durable, at a
+        fraction of the price. Other processes see them later. What a killed process left is there from the beginning."""
+        with self._lock:
+            self._gathering += 1
+            if self._gathering == 1:
+                self._begin()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._gathering -= 1
+                if not self._gathering and self._log is not None:
+                    self._fold()
+                    self._log.end()
+                    self._log = None
+
+    def _begin(self) -> None:
+        try:
+            if not self._database.writable:
+                return
+            for answers in left(self.file.parent):
+                self._keep(answers)
+            self._log = Log.begin(self.file.parent)
+        except (StoreFailed, sqlite3.Error, OSError) as error:  # each answer is put by itself
+            self._give_up(error if not isinstance(error, OSError) else StoreFailed(str(error)))
+
+    def _logged(self, key: str, packed: bytes) -> bool:
+        """Whether the log has it."""
+        with self._lock:
+            if self._log is None:
+                return False
+            try:
+                self._log.add(key, packed)
+            except OSError:  # what it has goes into the file, which says what is wrong
+                self._fold()
+                self._log.end()
+                self._log = None
+                return False
+            self._fresh[key] = packed
+            if len(self._fresh) >= _TOGETHER:
+                self._fold()
+            return True
+
+    def _fold(self) -> None:
+        """Put what the log has into the file."""
+        log, fresh = self._log, self._fresh
+        if log is None:
+            return
+        try:
+            self._keep(fresh)
+            log.empty()
+        except (StoreFailed, sqlite3.Error) as error:
+            self._give_up(error)
+        except OSError as error:
+            self._give_up(StoreFailed(str(error)))
+        self._fresh = {}
+
+    def _keep(self, answers: Mapping[str, bytes]) -> None:
+        now = int(time.time())
+        with self._database.write() as connection:
+            insert_rows(connection, _PUT_MANY, [(key, packed, now) for key, packed in answers.items()])
+
     def clear(self) -> None:
         """Forget every answer, so that nothing of it is left in the file."""
+        with self._lock:
+            for _ in left(self.file.parent):
+                pass  # each is removed
+            self._fresh = {}
+            if self._log is not None:
+                self._log.empty()
         with self._database.write() as connection:
             connection.execute("DELETE FROM answers")
         self._database.scrub()
@@ -81,6 +168,13 @@ class Cache:
     def close(self) -> None:
         """Close the file; the cache cannot be used after that."""
         self._database.close()
+
+    def _after_fork(self) -> None:
+        """In the child: the log, and what waits in it, are the parent's; so may be the lock."""
+        self._lock = threading.RLock()
+        if self._log is not None:
+            self._log.leave()
+        self._log, self._fresh = None, {}
 
     def _give_up(self, error: Exception) -> None:
         """Say once that the cache does not work; a damaged file is thrown away, so that the next call starts afresh."""
@@ -98,3 +192,15 @@ class Cache:
                     self.file.with_name(self.file.name + end).unlink(missing_ok=True)
             self._database = self._open()
             self._told = False
+
+
+_CACHES: weakref.WeakSet[Cache] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for cache in list(_CACHES):
+        cache._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

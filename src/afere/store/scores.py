@@ -62,10 +62,12 @@ def append(connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score]
     """Keep the scores. One whose id is known is the same score sent again, and changes nothing."""
     fresh: dict[str, tuple[object, ...]] = {}  # by id; those of machines, written together
     here = _here(connection, stamp.project, [score.id for score in scores])
+    last, data = None, ""  # the scores of one case have the same object
     for score in scores:
         value = _BOOLS.get(score.value) if type(score.value) is bool else None
         value = value or json.dumps(score.value)
-        data = _text(plain(score.data, where=f"data of score {score.name!r}"))
+        if score.data is not last:
+            last, data = score.data, _text(plain(score.data, where=f"data of score {score.name!r}"))
         known = here.get(score.id)
         if known is not None or score.id in fresh:
             _check_same(known or dict(zip(_COLUMNS, fresh[score.id], strict=True)), score, value)

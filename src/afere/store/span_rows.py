@@ -225,13 +225,16 @@ def glanced(value: Json, messages: Sequence[Json]) -> str | None:
         value = last.get("text") if isinstance(last, dict) else last
     if value is None:
         return None
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else _WRITTEN(value)
     return writable(shown(text))
 
 
 def shown(text: str) -> str:
     """A text as columns keep it."""
     return _cut(text, PREVIEW)
+
+
+_WRITTEN = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 
 def shorten(row: list[Any]) -> None:

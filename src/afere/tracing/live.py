@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import traceback
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, cast
@@ -53,6 +54,7 @@ class LiveSpan:
         "_own",
         "_parent",
         "_pid",
+        "_shown",
         "_size",
         "before",
         "context",
@@ -64,37 +66,37 @@ class LiveSpan:
 
     def __init__(self, name: str, kind: str, parent: Context) -> None:
         above = cast("LiveSpan | None", parent.get(LIVE))
-        outer = get_current_span(parent).get_span_context()
         known = cast("About", parent.get(ABOUT, NOTHING))
-        # The OpenTelemetry context decides: a span of other tracing may stand between, or have left our trace.
-        self._parent = above if above is not None and above._own.trace_id == outer.trace_id else None
-        trace_id = outer.trace_id if outer.is_valid else _random.getrandbits(128) or 1
         number = _random.getrandbits(64) or 1
+        if above is not None and parent.get(_SPAN) is above._shown:  # nothing stands between
+            self._parent, outer, valid = above, above._own, True
+            self.target, marks, trace_id, parent_id = above.target, (), outer.trace_id, above.record.span_id
+        else:
+            outer = get_current_span(parent).get_span_context()
+            valid = outer.is_valid
+            # The OpenTelemetry context decides: a span of other tracing may stand between, or have left our trace.
+            self._parent = above if above is not None and above._own.trace_id == outer.trace_id else None
+            trace_id = outer.trace_id if valid else _random.getrandbits(128) or 1
+            parent_id = f"{outer.span_id:016x}" if valid else None
+            self.target, marks = self._placed(parent, outer if valid else None)
         self.record = Span(
             self._parent.record.trace_id if self._parent is not None else f"{trace_id:032x}",
             f"{number:016x}",
             name,
             0,
-            f"{outer.span_id:016x}" if outer.is_valid else None,
+            parent_id,
             kind,
             status="running",
             session=known.session,
             user=known.user,
             environment=known.environment,
-            attributes=dict(known.attributes),
+            attributes={**known.attributes, **dict(marks)},
         )
-        if self._parent is None:
-            self.target = cast("targets.Target | None", parent.get(TARGET)) or targets.target()
-            if outer.is_valid:
-                self.record.attributes[ENTRY] = True
-        else:
-            self.target = self._parent.target
-            if self._parent._own.span_id != outer.span_id:
-                self.record.attributes[UNDER] = self._parent.record.span_id
-        flags = outer.trace_flags if outer.is_valid else _SAMPLED
+        flags = outer.trace_flags if valid else _SAMPLED
         self._own = SpanContext(trace_id, number, is_remote=False, trace_flags=flags, trace_state=outer.trace_state)
+        self._shown = NonRecordingSpan(self._own)
         self.before = parent
-        self.context = Context({**parent, LIVE: self, _SPAN: NonRecordingSpan(self._own)})
+        self.context = Context({**parent, LIVE: self, _SPAN: self._shown})
         self._collectors = cast("tuple[Collected, ...]", parent.get(COLLECTORS, ()))
         # References and hashes of what ran under the nearest span that gathers them, this one included.
         self.ran: set[tuple[str, str]] | None = self._parent.ran if self._parent is not None else None
@@ -102,6 +104,17 @@ class LiveSpan:
         self._size = 0
         self.done = False
         self.record.start = now_ns()
+
+    def _placed(
+        self, parent: Context, outer: SpanContext | None
+    ) -> tuple[targets.Target | None, Iterable[tuple[str, Json]]]:
+        """Where it rests, and the attributes that say how it hangs together with spans of other tracing."""
+        above = self._parent
+        if above is None:
+            target = cast("targets.Target | None", parent.get(TARGET)) or targets.target()
+            return target, () if outer is None else ((ENTRY, True),)
+        hangs = outer is not None and above._own.span_id == outer.span_id
+        return above.target, () if hangs else ((UNDER, above.record.span_id),)
 
     @property
     def trace_id(self) -> str:

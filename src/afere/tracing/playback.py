@@ -33,9 +33,10 @@ def playing(playback: Playback) -> AbstractContextManager[None]:
     return holding(PLAYBACK, playback)
 
 
-def played(kind: str, name: str, arguments: Json) -> Played | None:
-    """What the playback around here answers, or None when there is none or it has no answer."""
-    playback = cast("Playback | None", otel.get_value(PLAYBACK))
+def played(kind: str, name: str, arguments: Json, context: otel.Context | None = None) -> Played | None:
+    """What the playback around here answers, or None when there is none or it has no answer. `context` is that of here, where it
+    is known."""
+    playback = cast("Playback | None", otel.get_value(PLAYBACK, context))
     return None if playback is None else playback.answer(kind, name, arguments)
 
 

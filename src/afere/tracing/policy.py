@@ -10,6 +10,8 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import Any, cast
 
+import orjson
+
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, BadProject
 from afere.base.project import FILE, Project
@@ -157,15 +159,20 @@ def written(project: Project) -> list[Json]:
 
 def _at_a_glance(span: Span, *, derived: bool) -> str | None:
     """All texts of the span in one, made without walking through it; None where that could hide something, or is long."""
-    said = [span.name, *_FIELDS, *span.attributes, *map(str, span.attributes.values())]
-    said += [str(value) for value in _ALSO_OF(span) if value]
+    said: list[Any] = [span.name, span.attributes, *_ALSO_OF(span)]
     if not derived:
-        said += [str(value) for value in _CONTENT_OF(span) if value]
+        said += _CONTENT_OF(span)
     else:  # what was read from the attributes is part of them, but several parts of a message are one text
-        said += (str(one) for one in (*span.input_messages, *span.output_messages) if not _is_one_text(one))
-        said.append(str(span.tool or ""))
-    whole = "\0".join(said)
-    # Python and JSON write a sign that could be mistaken with a backslash.
+        said += [one for one in (*span.input_messages, *span.output_messages) if not _is_one_text(one)]
+        said.append(span.tool)
+    try:
+        whole = orjson.dumps(said, str).decode()
+    except (TypeError, RecursionError):  # what has no plain form in JSON
+        return None
+    if "\\" in whole:  # JSON writes some signs with one
+        if "\\\\" in whole:
+            return None
+        whole = whole.replace('\\"', '"').replace("\\n", "\n").replace("\\t", "\t").replace("\\r", "\r")
     return whole if "\\" not in whole and len(whole) <= LONGEST else None
 
 

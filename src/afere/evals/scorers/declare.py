@@ -119,16 +119,12 @@ class Scorer:
         return averaged([self._once(run) for run in runs], self.of)
 
     def _once(self, case: Case) -> dict[str, Scored]:
-        said: dict[str, Any] = {
-            "input": case.input, "output": case.output, "expected": case.row.expected, "context": case.context,
-            "trace": case.trace, "row": case.row,
-        }  # fmt: skip
         if "trace" in self._needed and case.trace is None:
             return {self.name: Scored(None, "there is no trace: the outputs were given, nothing ran")}
         if "expected" in self._needed and case.row.expected is None:
             return {self.name: Scored(None, "the row has no expected")}
         try:
-            answer = self.function(**{name: said[name] for name in self._wanted}, **self.options)
+            answer = self.function(**{name: _SAID[name](case) for name in self._wanted}, **self.options)
             if inspect.iscoroutine(answer):
                 answer = waited(answer)
         except (WorldFailed, OSError) as problem:
@@ -138,6 +134,12 @@ class Scorer:
         except (Exception, SystemExit) as problem:
             return {self.name: Scored(None, f"the scorer raised {_reason(problem)}")}
         return _read(self.name, answer)
+
+
+_SAID: dict[str, Callable[[Case], Any]] = {
+    "input": lambda case: case.input, "output": lambda case: case.output, "expected": lambda case: case.row.expected,
+    "context": lambda case: case.context, "trace": lambda case: case.trace, "row": lambda case: case.row,
+}  # fmt: skip
 
 
 @overload
@@ -212,6 +214,8 @@ def _reason(problem: BaseException) -> str:
 
 def _read(name: str, answer: object) -> dict[str, Scored]:
     """A scorer's answer as values by name (`""`: its own); what is no value becomes None with the reason."""
+    if answer is True or answer is False:  # as most say
+        return {name: Scored(answer)}
     if not isinstance(answer, Mapping):
         return {name: _value(answer)}
     named = cast("Mapping[object, object]", answer)

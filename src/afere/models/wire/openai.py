@@ -44,6 +44,14 @@ def body(request: Request, model: str, *, stream: bool = True) -> dict[str, Json
 
 def _message(message: Message) -> Json:
     written: dict[str, Json] = {"role": message.role}
+    if (
+        len(message.parts) == 1
+        and message.parts[0].type == "text"
+        and not message.tool_calls
+        and message.role != "tool"
+    ):
+        written["content"] = message.parts[0].text
+        return written
     parts = [part for part in message.parts if part.type != "reasoning"]  # no server wants its own thoughts back
     if all(part.type == "text" for part in parts):
         written["content"] = message.text
@@ -197,10 +205,16 @@ def streamed(body: bytes, model: str) -> list[Event]:
     events: list[Event] = []
     text: list[str] = []
     for chunk in chunks:
-        piece = _plain_text(chunk)
-        if piece is not None:
-            text.append(piece)
-            continue
+        try:  # most hold a piece of text and nothing else of interest; what has a "content" is a dict
+            choice = chunk["choices"][0]
+            delta = choice["delta"]
+            piece = delta["content"]
+            alone = type(piece) is str and len(delta) == 1 and not choice.get("finish_reason")
+            if alone and not (chunk.get("usage") or chunk.get("error")):
+                text.append(piece)
+                continue
+        except (KeyError, IndexError, TypeError):
+            pass
         if text:
             events.append(Text(_text("".join(text))))
             text = []
@@ -223,22 +237,10 @@ def _chunks(body: bytes) -> list[dict[str, Any]] | None:
         chunks = orjson.loads(b"[%b]" % inner)
     except ValueError:
         return None
-    return chunks if all(type(chunk) is dict for chunk in chunks) else None
+    return chunks if set(map(type, chunks)) <= {dict} else None
 
 
 _DONE = b"\n\ndata: [DONE]\n\n"
-
-
-def _plain_text(chunk: Mapping[str, Any]) -> str | None:
-    """The text of a chunk that holds nothing else of interest, as nearly all are."""
-    try:
-        choice = chunk["choices"][0]
-        delta = choice["delta"]
-        text = delta["content"]
-        alone = len(delta) == 1 and type(text) is str and choice.get("finish_reason") is None
-    except (KeyError, IndexError, TypeError, AttributeError):
-        return None
-    return text if alone and not (chunk.get("usage") or chunk.get("error")) else None
 
 
 def whole(answer: Mapping[str, Any], model: str) -> list[Event]:
@@ -325,11 +327,12 @@ def _tool_call(number: int, call: Mapping[str, str]) -> ToolCall:
 def _usage(value: object) -> Usage | None:
     if not value or not (counts := _mapping(value)):
         return None
+    given, made = counts.get("prompt_tokens_details"), counts.get("completion_tokens_details")
     return Usage(
         _count(counts.get("prompt_tokens")),
         _count(counts.get("completion_tokens")),
-        _count(_mapping(counts.get("prompt_tokens_details")).get("cached_tokens")),
-        _count(_mapping(counts.get("completion_tokens_details")).get("reasoning_tokens")),
+        _count(_mapping(given).get("cached_tokens")) if given else None,
+        _count(_mapping(made).get("reasoning_tokens")) if made else None,
     )
 
 
