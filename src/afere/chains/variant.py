@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -64,9 +64,9 @@ def varying(variant: Variant) -> Generator[None]:
         _here.variant = None
 
 
-def as_is() -> AbstractContextManager[None]:
-    """Inside, nothing is varied: scorers judge all variants alike."""
-    return holding(_VARIANT, _AS_IS)
+def with_nothing_varied(context: otel.Context) -> otel.Context:
+    """The context, in which nothing is varied: scorers judge all variants alike."""
+    return otel.set_value(_VARIANT, _AS_IS, context)
 
 
 def variant(context: otel.Context | None = None) -> Variant | None:

@@ -10,11 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opentelemetry import context as otel
+
 from afere.base.steps import Effect
-from afere.chains.calls import Memory, remembering
-from afere.chains.variant import as_is
+from afere.chains.calls import Memory, with_memory
+from afere.chains.variant import with_nothing_varied
 from afere.evals.scorers import Case, Judging, Scored
 from afere.models import Paces
+from afere.tracing.scope import entered
 
 if TYPE_CHECKING:
     from afere.store.cache import Cache
@@ -76,7 +79,7 @@ class Scoring(Effect):
     def _all(self, scorers: Sequence[Judging]) -> dict[str, dict[str, Scored]]:
         found: dict[str, dict[str, Scored]] = {}
         memory = Memory(self.cache, self.case.repeat, self.paces)
-        with remembering(memory), as_is():
+        with entered(with_nothing_varied(with_memory(otel.get_current(), memory))):
             for one in scorers:
                 memory.forget_asked()  # each is asked about on its own
                 begun = time.perf_counter()

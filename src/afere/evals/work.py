@@ -277,9 +277,9 @@ class Work:
                     continue
                 with remembering(Memory(cache, repeat, self.paces)):
                     answers[one.name] = yield from one.steps(case)
-            costs = _costs(answers[one.name])
-            self.judging += costs
-            self.purse.pay(sum(costs))
+            if costs := _costs(answers[one.name]):
+                self.judging += costs
+                self.purse.pay(sum(costs))
         return {name: said for one in self.plan.scorers for name, said in answers[one.name].items()}
 
     def _taken(self, case: Case) -> dict[str, dict[str, Scored]]:
@@ -338,7 +338,7 @@ def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Resu
 
 def _costs(found: Mapping[str, Scored]) -> list[float]:
     """What judging paid, in USD."""
-    costs = [one.data.get("cost") for one in found.values()]
+    costs = [cost for one in found.values() if one.data and (cost := one.data.get("cost")) is not None]
     return [float(cost) for cost in costs if isinstance(cost, int | float)]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +78,7 @@ def detail(span: Span) -> dict[str, Json]:
 
 def row_of(trace: bytes, span_id: bytes, parent: bytes | None, span: Span) -> list[Any]:
     """The row of a span, as an Entry has it."""
-    said = [value if value is None else writable(value) for value in _texts_of(span)]
+    said = [value if value is None or value.isascii() else writable(value) for value in _texts_of(span)]
     counts = [value if value is None else bounded(value) for value in _counts_of(span)]
     return [
         0, "", trace, span_id, parent, 0, writable(span.name), writable(span.kind), span.start, span.end, span.seconds, span.status,
@@ -104,12 +103,16 @@ def ran(artifacts: Iterable[Sequence[str]], attributes: Asked) -> tuple[str | No
     for ref, _ in artifacts:
         kind, _, name = ref.partition(":")
         if kind == "component":
-            component = component or re.split("[@~]", name)[0]
+            component = component or name.partition("@")[0].partition("~")[0]
         elif kind == "chain":
             chain = chain or name
         elif kind == "prompt":
             prompt = prompt or name
-    version = next((str(said) for name in VERSIONS if (said := attributes.get(name))), chain)
+    version = chain
+    for name in VERSIONS:
+        if said := attributes.get(name):
+            version = str(said)
+            break
     if prompt is None and (named := attributes.get("gen_ai.prompt.name")) is not None:
         number = attributes.get("gen_ai.prompt.version")
         prompt = str(named) if number is None else f"{named}@{number}"

@@ -32,6 +32,8 @@ def joined(spans: Iterable[Iterable[str]]) -> str:
 
 def strings_in(value: Any) -> list[str]:
     """All texts in a value, up to some length."""
+    if value is None:
+        return []
     if isinstance(value, str) and len(value) <= INDEXED:
         return [value]
     found: list[str] = []
@@ -44,7 +46,7 @@ def strings_in(value: Any) -> list[str]:
 
 def _walk(values: Iterable[Any], found: list[str]) -> None:
     for value in values:
-        if isinstance(value, str):
+        if type(value) is str or isinstance(value, str):
             found.append(value)
         elif isinstance(value, dict):
             _walk(cast("dict[str, Any]", value).values(), found)

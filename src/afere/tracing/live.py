@@ -250,7 +250,7 @@ def _weight(messages: list[Json]) -> int:
     """About how many characters messages hold, which a model call puts on the record itself."""
     size = 0
     for message in messages:
-        if isinstance(message, dict):
+        if type(message) is dict:
             for value in message.values():
                 if type(value) is str:
                     size += len(value)
