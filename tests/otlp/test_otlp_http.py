@@ -10,6 +10,7 @@ import sys
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -287,6 +288,23 @@ def test_a_large_request_is_kept_in_parts_and_others_are_written_between(
     assert [door.partial(one) for one in answers] == [(0, "")] * 2
     assert max(written) <= 20 and sum(written) == 64
     assert door.span(small) and all(door.span(one) for trace in large for one in trace)
+
+
+@pytest.mark.parametrize(
+    "order", [[[0, 1, 2]], *([[n] for n in order] for order in permutations(range(3))), [[2, 1], [0]], [[0, 1, 2], [0]]]
+)
+def test_a_trace_is_found_by_the_session_that_only_a_span_inside_says(door: Door, order: list[list[int]]) -> None:
+    root = span("POST /chat")
+    inside = span("agent", parent_span_id=root.span_id)
+    call = span("call", parent_span_id=inside.span_id, attributes={"session.id": "s-7", "user.id": "ana"})
+    sent = [root, inside, call]
+    for one in sent:
+        one.trace_id = root.trace_id
+    for batch in order:
+        assert door.partial(door.post(body(*[sent[n] for n in batch]))) == (0, "")
+    for asked in ("session:s-7", "user:ana"):
+        assert [one.name for one in door.session.spans.find(asked).items] == ["POST /chat"]
+    assert door.span(root).attributes.keys().isdisjoint({"session.id", "user.id"})
 
 
 def test_metrics_are_refused_with_the_line_that_stops_them(door: Door) -> None:

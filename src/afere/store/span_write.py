@@ -38,8 +38,11 @@ _SHORTER = ", ".join(
 class Writing:
     """The spans of one project in one transaction. Traces that are not here yet cost no look-up but that."""
 
-    def __init__(self, connection: sqlite3.Connection, project: str, filterable: Set[str]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, project: str, filterable: Set[str], *, lending: bool = False
+    ) -> None:
         self._connection = connection
+        self._lending = lending
         self._project = project
         self._shares = Shares(connection, project)
         self._labelled = _labelled(connection, project, filterable)
@@ -60,6 +63,8 @@ class Writing:
             if trace not in here:
                 present = {one.row[_SPAN_ID] for one in members}
                 self._append(members, present, min(one.row[_START] for one in members) // 10**9)
+                if self._lending:
+                    _lend(members)
                 self._count(members)
             else:
                 doc = here[trace]
@@ -137,6 +142,7 @@ class Writing:
         before = self._span
         self._append(fresh, known.keys() | late.fresh, second)
         late.rows = (before, self._span)
+        late.lent = _lend(fresh) if self._lending else {}
         return late
 
     def _known(self, trace: bytes, span_ids: Iterable[bytes]) -> dict[bytes, sqlite3.Row]:
@@ -157,6 +163,7 @@ class Writing:
         """What can only be said once the spans are written."""
         self._shares.add(f"s.id IN ({_ids(late.changed)}) OR (s.id > ? AND s.id <= ?)", late.rows)
         self._adopt(late)
+        self._lend_late(late)
         for chunk, doc in late.forgotten.items():
             gone = self._connection.execute(
                 "DELETE FROM chunks WHERE id = ? AND NOT EXISTS"
@@ -179,6 +186,28 @@ class Writing:
             [(self._project, late.trace, span_id) for span_id in late.fresh],
         )
 
+    def _lend_late(self, late: _Late) -> None:
+        """As `_lend`, between spans that are here and those that joined them."""
+        of_trace = (self._project, late.trace)
+        for name, said in late.lent.items():
+            if said is None:
+                row = self._connection.execute(
+                    f"SELECT {name} FROM spans WHERE project = ? AND trace_id = ? AND {name} IS NOT NULL ORDER BY start LIMIT 1",  # noqa: S608  our own columns
+                    of_trace,
+                ).fetchone()
+            else:
+                row = (said,)
+                if self._connection.execute(
+                    f"SELECT 1 FROM spans INDEXED BY spans_{name} WHERE project = ? AND {name} = ? AND root > 0 AND root < 3 AND trace_id = ?",  # noqa: S608  our own columns
+                    (self._project, said, late.trace),
+                ).fetchone():
+                    continue
+            if row is not None:
+                self._connection.execute(
+                    f"UPDATE spans SET {name} = ? WHERE project = ? AND trace_id = ? AND root > 0 AND {name} IS NULL",  # noqa: S608  our own columns
+                    (row[0], *of_trace),
+                )
+
     def _index_again(self, chunk: int, doc: int) -> None:
         span_docs.again(self._connection, doc, chunk, self._chunks)
         rows = self._connection.execute(
@@ -199,6 +228,7 @@ class _Late:
         self.forgotten: dict[int, int | None] = {}  # chunk -> document that was taken out of the index
         self.changed: set[int] = set()  # rows that count otherwise afterwards
         self.rows: tuple[int, int] = (0, 0)  # the new rows: after the first, up to the second
+        self.lent: dict[str, Any] = {}  # what `_lend` found
 
 
 _SPAN_ID, _PARENT, _START, _SECONDS = (AT[name] for name in ("span_id", "parent_id", "start", "seconds"))
@@ -206,6 +236,7 @@ _STATUS, _TRACE = AT["status"], AT["trace_id"]
 _said_of = itemgetter(*(AT[name] for name in SAID))
 _IN, _OUT, _COST = (AT[name] for name in ("input_tokens", "output_tokens", "cost"))
 _ROOT, _CHUNK, _LINE = (AT[name] for name in ("root", "chunk", "line"))
+_WHO = [(name, AT[name]) for name in ("user", "session")]
 _NOTHING = (None, None, None)
 
 
@@ -265,6 +296,27 @@ def _no_id(span: Span) -> BadInput:
         (value, digits) for value, form, digits in asked if value is not None and not form.fullmatch(value)
     )
     return BadInput(f"Span {span.name!r}: {value!r} is not an id of {digits} hex digits.")
+
+
+def _lend(spans: Sequence[Entry]) -> dict[str, Any]:
+    """What begins a trace is given the user and the session that only spans below it say, as where a web framework made it.
+
+    Returns by column what they say, and None where one that begins needs what no other of them says.
+    """
+    found: dict[str, Any] = {}
+    for name, at in _WHO:
+        said = [one.row for one in spans if one.row[at] is not None]
+        if len(said) == len(spans):
+            found[name] = said[0][at]
+            continue
+        lacking = [one.row for one in spans if one.row[at] is None and one.row[_ROOT]]
+        if said:
+            found[name] = min(said, key=itemgetter(_START))[at]
+            for row in lacking:
+                row[at] = found[name]
+        elif lacking:
+            found[name] = None
+    return found
 
 
 def _older(status: str, known: str) -> bool:

@@ -94,12 +94,16 @@ class SpanStore:
 
         The same span again replaces its earlier state; a "running" state never replaces a finished one.
         """
-        self.enter(spans)
-
-    def enter(self, spans: Sequence[Span | Entry]) -> None:
-        """The same of spans of which some stay as they came, for who has read already what columns and indexes need."""
         with self._database.write() as connection:
             Writing(connection, self.project, self._filterable).write(spans)
+
+    def enter(self, spans: Sequence[Span | Entry]) -> None:
+        """The same of spans that came from elsewhere. Some stay as they came, for who has read already what columns and indexes need.
+
+        Where only spans below it say who used it and in which session, what begins a trace is found by that too.
+        """
+        with self._database.write() as connection:
+            Writing(connection, self.project, self._filterable, lending=True).write(spans)
 
     def say(self, events: Iterable[tuple[str, str, Mapping[str, Json]]]) -> None:
         """Keep events of spans, (trace id, span id, event), that may come later than they, or be sent again: durable on return.

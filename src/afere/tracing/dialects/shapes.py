@@ -34,7 +34,10 @@ _SPECIAL = (
 )
 _CALLS = frozenset({"tool_call", "tool-call", "tool_use", "function_call"})
 _RESULTS = frozenset({"tool_call_response", "tool-result", "tool_result", "function_call_output"})
-_PARTS = _CALLS | _RESULTS | {"text", "reasoning", "thinking", "image", "image_url", "blob", "uri", "file"}
+_ATTACHED = frozenset(
+    {"image", "image_url", "input_image", "audio", "input_audio", "blob", "uri", "file", "input_file"}
+)
+_PARTS = _CALLS | _RESULTS | _ATTACHED | {"text", "reasoning", "thinking"}
 
 
 _JSON = ("{", "[", '"')
@@ -179,7 +182,7 @@ class _Making:
             self._result(value, depth)
         elif kind in ("reasoning", "thinking") or value.get("thought") is True:
             self._text(text if isinstance(text, str) else "", "reasoning")
-        elif isinstance(text, str):
+        elif isinstance(text, str) and kind not in _ATTACHED:
             self._text(text)
         elif kind:
             self._attached(kind, value)
@@ -191,7 +194,7 @@ class _Making:
         inside = value.get("image_url") or value.get("image") or value.get("source") or value
         inside = cast("dict[str, Any]", inside) if isinstance(inside, dict) else {"url": inside}
         url = inside.get("url") or inside.get("uri")
-        modality = str(value.get("modality") or kind)
+        modality = str(value.get("modality") or inside.get("mime_type") or kind)
         known = next((name for name in ("image", "audio", "document") if name in modality), "document")
         self.parts.append({
             "type": known, "media_type": str(inside.get("media_type") or inside.get("mime_type") or ""), "blob": None,
