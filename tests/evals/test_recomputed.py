@@ -107,8 +107,13 @@ def test_a_table_is_recomputed_from_its_runs(made: tuple[Experiment, Experiment]
                 assert (line["low"], line["high"]) == pytest.approx((mean - t * error, mean + t * error))
             else:  # Wilson with the effective sample size
                 n = len(values)
-                size = min(n, n * mean * (1 - mean) / (n - 1) / error**2) * (scipy.stats.t.ppf(0.95, n - 1) / t) ** 2
-                assert (line["low"], line["high"]) == pytest.approx(stats.wilson(mean * size, size), abs=1e-6)
+                size, groups = min(n, n * mean * (1 - mean) / (n - 1) / error**2), {run.group for run in runs}
+                rarer = {run.group for run, x in zip(runs, values, strict=True) if (x == 1) is (mean < 0.5)}
+                weight, cut = 5 / (5 + len(rarer)), (scipy.stats.t.ppf(0.95, n - 1) / t) ** 2
+                inner = min(size, size ** (1 - weight) * len(groups) ** weight)
+                outer, middle = (stats.wilson(mean * m * cut, m * cut) for m in (size, inner))
+                ends = (middle[0], outer[1]) if mean >= 0.5 else (outer[0], middle[1])
+                assert (line["low"], line["high"]) == pytest.approx(ends, abs=1e-6)
             checked += 1
     assert checked == 6
 

@@ -200,6 +200,27 @@ def test_90_percent_intervals_cover_90_percent(size: int) -> None:
     assert size > 1 or 0.88 <= quantiles / runs <= 0.93
 
 
+@pytest.mark.parametrize(
+    ("rate", "count", "size", "repeats"), [(0.9, 20, 10, 1), (0.9, 20, 10, 3), (0.95, 40, 5, 1), (0.7, 20, 10, 1)]
+)
+def test_a_rate_at_the_edge_of_a_rule_seldom_passes_with_few_groups(
+    rate: float, count: int, size: int, repeats: int
+) -> None:
+    rng = np.random.default_rng([count, repeats])
+    runs, groups = 600, np.repeat(np.arange(count), size)
+    above = below = 0
+    for _ in range(runs):
+        luck = np.where(rng.random(count * size) < 0.6, rng.random(count)[groups], rng.random(count * size))
+        again = rng.random((count * size, repeats))
+        each = np.where(rng.random(again.shape) < (0.5 if repeats > 1 else 0.0), again, luck[:, None]) < rate
+        found = stats.clustered_rate(each.ravel().astype(float).tolist(), np.repeat(groups, repeats).tolist())
+        above += (found.low or 0.0) > rate
+        below += (found.high or 1.0) < rate
+    noise = 2 * math.sqrt(0.05 * 0.95 / runs)
+    assert above / runs <= 0.06 + noise and below / runs <= 0.06 + noise
+    assert (above + below) / runs <= 0.12 + noise
+
+
 @pytest.mark.parametrize("drop", [0.05, 0.1])
 def test_the_gate_has_the_power_of_the_formula(drop: float) -> None:
     rng = np.random.default_rng(7)

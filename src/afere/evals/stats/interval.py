@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from afere.evals.stats.distributions import beta_quantile, binomial_cdf, normal_quantile, t_quantile
 
+_FEW = 5  # clusters with the rarer outcome: with so many, their likeness is half known
 LEVEL = 0.90  # two-sided; the ends are one-sided 95% bounds
 
 
@@ -153,7 +154,9 @@ def clustered_rate(
 
     The effective size is at most n; where all values are alike, clusters say nothing of their own spread and it is
     their number. With few clusters it is cut by (t_{n-1} / t_d)^2 (Korn, Graubard 1998), d the degrees of freedom
-    of `clustered_mean`, since their variance is itself an estimate.
+    of `clustered_mean`, since their variance is itself an estimate. Where the rarer outcome stands in only k of C clusters, it
+    says little of how alike their members are: the end towards one half has the size e^(1-w) C^w with w = 5/(5 + k), found
+    by simulation (with e alone a threshold just at the true rate passes in up to 22 of 100 with 20 clusters).
     """
     n = len(values)
     if n == 0:
@@ -166,11 +169,17 @@ def clustered_rate(
     if error:
         effective = min(float(n), n * (rate * (1 - rate) / (n - 1)) / error**2)
     z = normal_quantile((1 + level) / 2)
+    inner = effective
     if count < n:
+        rarer = float(rate < 0.5)
+        trust = _FEW / (_FEW + len({c for x, c in zip(values, clusters, strict=True) if x == rarer}))
+        inner = min(effective, count**trust * effective ** (1 - trust)) if effective > count else effective
         p = (1 + level) / 2
-        effective = max(1.0, effective * (t_quantile(p, n - 1) / t_quantile(p, found.freedom)) ** 2)
+        cut = (t_quantile(p, n - 1) / t_quantile(p, found.freedom)) ** 2
+        inner, effective = max(1.0, inner * cut), max(1.0, effective * cut)
     low, high = _wilson(rate, effective, z)
-    return Estimate(rate, low, high, n, count)
+    less, more = _wilson(rate, inner, z)
+    return Estimate(rate, *((less, high) if rate >= 0.5 else (low, more)), n, count)
 
 
 def exact_rate(successes: int, n: int, *, level: float = LEVEL) -> tuple[float, float]:
