@@ -29,7 +29,7 @@ from afere.chains.standing import stillness, swapped
 from afere.chains.tool import specs
 from afere.chains.variant import Variant, variant_of
 from afere.data.place import session_of, shown
-from afere.models import Reply, Request, Stream, resolve
+from afere.models import Reply, Request, Stream, declared_as, resolve
 from afere.store import Session
 from afere.tracing import LiveSpan, played, span, start
 
@@ -311,7 +311,7 @@ class Component:
     def _look_up(self, ref: Ref) -> None:
         found = found_by(ref, session_of(self.project))
         self._looked = time.monotonic()
-        self._stored = (found.model, found.parameters)
+        self._stored = (found.model and declared_as(found.model, self.project), found.parameters)
         if self._prompt is None or self._prompt.file != found.prompt.ref:
             self._prompt = stored_prompt(found.prompt)
         self._ready = None

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("afere.cli.artifacts:show", "Show an artifact or a trace."),
     "score": ("afere.cli.traces:score", "Record what somebody thinks of a trace or artifact."),
     "diff": ("afere.cli.artifacts:diff", "What exactly changed between two versions."),
+    "blame": ("afere.cli.blame:blame", "Which component's change made a version better or worse."),
     "prompt": ("afere.cli.prompt:prompt", "Prompt files: in step with the registry, lint, blame, convert."),
     "promote": ("afere.cli.artifacts:promote", "Move an alias, such as production, to a version."),
     "rollback": ("afere.cli.artifacts:rollback", "Move an alias back to where it was."),

@@ -3,6 +3,7 @@
 from afere.models.asking import Collected as Collected
 from afere.models.asking import Stream as Stream
 from afere.models.asking import ask as ask
+from afere.models.catalogue import declared_as as declared_as
 from afere.models.catalogue import resolve as resolve
 from afere.models.embedding import Embedder as Embedder
 from afere.models.embedding import embedder as embedder

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import cast
 
 from afere.base.canonical import Json
-from afere.base.errors import BadProject, ModelUnreachable, NotFound
+from afere.base.errors import AfereError, BadProject, ModelUnreachable, NotFound
 from afere.base.extension import load
 from afere.base.project import Project, find_project
 from afere.models.request import Model, Settings
@@ -42,6 +42,21 @@ def resolve(name: str, project: Project | None = None) -> Model:
     if name in declared:
         raise BadProject(f"models: in afere.yaml go in a circle: {' -> '.join([*seen, name])}.")
     return _model(name, settings, declared)
+
+
+def declared_as(model: str, project: Project) -> str:
+    """The name under `models:` of afere.yaml that means this `provider:name`, as versions keep it; else the same text.
+
+    A version says which model, not where: an address or a provider of one's own stands under the declared name.
+    """
+    for name in project.section("models"):
+        try:
+            found = resolve(name, project)
+        except AfereError:  # who calls it will say so
+            continue
+        if f"{found.provider}:{found.name}" == model:
+            return name
+    return model
 
 
 def _declared(entry: Json, outer: Settings) -> tuple[str, Settings]:

@@ -10,6 +10,7 @@ from afere.base.canonical import Json
 from afere.base.errors import BadInput, NotFound
 from afere.evals import Comparison, Experiment
 from afere.evals import compare as compare_experiments
+from afere.evals.blame import blame_of
 from afere.evals.preferred import Preferred, preferred
 from afere.evals.report import FAMILIES
 from afere.server import figures, words
@@ -62,6 +63,7 @@ class ComparePage:
     ranked: tuple[Preferred, ...]  # by people who read two side by side, and by pairwise judges
     others: tuple[int, ...]
     several: str
+    blame: Artifact | None = None  # which component did it, where that was asked
 
     @property
     def a(self) -> Experiment:
@@ -100,6 +102,7 @@ class ComparePage:
         return {
             **self.comparison.to_json(), "changed": as_json(self.changed), "better": self.better_count, "worse": self.worse_count,
             "ranking": [one.to_json() for one in self.ranked], "several": self.several,
+            "blame": self.blame.content if self.blame else None,
             "cases": [one.case.to_json() for one in (*self.worse, *self.better)],
         }  # fmt: skip
 
@@ -127,6 +130,7 @@ def page(session: Session, asked: Asked) -> ComparePage:
         changed, same, measure_names(b)[:SHOWN_MEASURES], len(cases), sides(session, b, worse[:_PAGE], a),
         sides(session, b, better[:_PAGE], a), len(worse), len(better),
         tuple(preferred([a, b, *(open_experiment(session, one) for one in others)])), tuple(map(int, others)), several,
+        blame_of(a, b),
     )  # fmt: skip
 
 
