@@ -102,6 +102,7 @@ def test_the_component_whose_change_did_it_is_named_and_no_other(suite: Path, cl
         thread = threading.Thread(target=server_.run, daemon=True)
         thread.start()
         html = send(Call("GET", f"{server_.url}/compare/1/2")).body.decode()
+        home = send(Call("GET", f"{server_.url}/handbook")).body.decode()
         told = json.loads(send(Call("GET", f"{server_.url}/compare/1/2.json")).body)
         server_.stop()
         thread.join(10)
@@ -109,6 +110,7 @@ def test_the_component_whose_change_did_it_is_named_and_no_other(suite: Path, cl
     for one in found["arms"]:
         assert f'data-value="{one["found"]["value"]}"' in html
     assert "made it worse" in html
+    assert "/compare/1/2#blame" in home.replace("&#x2f;", "/")
 
 
 def test_the_interval_of_a_part_holds_what_its_change_did(suite: Path, cli: Run, server: OpenAIServer) -> None:

@@ -46,7 +46,8 @@ def blame(
     from afere.evals.blame import Blame
 
     project = place.here()
-    made = Blame.of(*(evals.experiment(one, project=project) for one in (before, after)), project, measure=measure)
+    first, second = (evals.experiment(one, project=project) for one in (before, after))
+    made = Blame.of(first, second, project, measure=measure)
     how = Running(place, project, concurrency, max_cost, float("inf"), True)
     if dry_run:
         found = made.forecasts(lambda plan: how.forecast([plan])[0])

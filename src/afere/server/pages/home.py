@@ -10,6 +10,7 @@ from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput
 from afere.base.span import Span, totals
 from afere.evals.bakeoff import is_bakeoff
+from afere.evals.blame import is_blame
 from afere.evals.stats import Estimate, clustered_mean, clustered_rate, quantile
 from afere.evals.stats.decide import FEW
 from afere.evals.steadyreport import is_stability, said_of, stability_record
@@ -67,7 +68,8 @@ class Latest:
     artifact: Artifact
     answer: str
     text: str
-    page: str = ""  # of a report, the pages of its kind
+    page: str = ""  # of a report that has one: where, and what it is called
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,12 +307,16 @@ def _described(artifact: Artifact) -> Latest:
     content = artifact.content if isinstance(artifact.content, dict) else {}
     answer = content.get("answer")
     rules = content.get("rules")
+    number = artifact.name
     if is_bakeoff(artifact):
         said = cast("dict[str, str]", content["recommendation"])["say"]
-        return Latest(artifact, "", f"{content['name']}: {said}", "bakeoffs")
+        return Latest(artifact, "", f"{content['name']}: {said}", f"bakeoffs/{number}", f"bake-off {number}")
     if is_stability(artifact):
         text = f"{content['name']}: {said_of(stability_record(artifact))}"
-        return Latest(artifact, str(answer or ""), text, "stability")
+        return Latest(artifact, str(answer or ""), text, f"stability/{number}", f"stability {number}")
+    if is_blame(artifact):
+        before, after = (str(content[side]).partition(":")[2] for side in ("before", "after"))
+        return Latest(artifact, "", str(content["says"]), f"compare/{before}/{after}#blame", f"blame {number}")
     text = (
         f"{words.many(len(rules), 'rule')} over {content.get('subject')}" if isinstance(rules, list) else artifact.why
     )
