@@ -16,9 +16,9 @@ import click
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, Exit
-from afere.cli.common import Place, many, placed, write_report
+from afere.cli.common import Place, dollars, many, placed, write_report
 from afere.cli.judged import between, progress
-from afere.cli.running import Running
+from afere.cli.running import Running, run_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -62,12 +62,7 @@ _OPTIONS: Sequence[Callable[..., Any]] = (
     click.option("--prefer", type=click.Choice(["cost", "latency"]), help="What decides where quality is not worse by --margin."),
     click.option("--margin", type=click.FloatRange(min=0, min_open=True), metavar="X", help="How much worse quality may be for it."),
     click.option("--repeats", type=click.IntRange(1, 1000), help="Run every row so many times."),
-    click.option("--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True, help="Rows at once."),
-    click.option("--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Of all together: start no new row once this is spent."),
-    click.option("--dry-run", is_flag=True, help="Only say what is left out, how many calls it takes and what they cost."),
-    click.option("--ask-above", type=click.FloatRange(min=0), metavar="USD", default=5.0, show_default=True, help="At a terminal, ask first where it may cost more and there is no --max-cost."),
     click.option("--yes", is_flag=True, help="Do not ask."),
-    click.option("--resume", is_flag=True, help="Go on with an interrupted one; what is finished is not paid again."),
     click.option("--cached", is_flag=True, help="Take answers from the cache too; those have no time and no cost."),
     click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), metavar="F", help="Write the record as Markdown."),
 )  # fmt: skip
@@ -82,7 +77,7 @@ def _chosen(function: Callable[..., int]) -> Callable[..., int]:
         choice = Choice(**{name: options.pop(name) for name in names})
         return function(*args, choice=choice, **options)
 
-    made: Callable[..., int] = with_choice
+    made: Callable[..., int] = run_options()(with_choice)
     for option in reversed(_OPTIONS):
         made = option(made)
     return made
@@ -291,7 +286,7 @@ def _draw_forecast(console: Console, made: Bakeoff, found: Sequence[tuple[Cell, 
         if cell.excluded:
             console.print(f"left out: {cell.label}: {cell.excluded}", markup=False)
     low, high = _total(made, found)
-    cost = "cost not known" if low is None or high is None else f"${low:,.4f} to ${high:,.4f}"
+    cost = "cost not known" if low is None or high is None else f"{dollars(low)} to {dollars(high)}"
     runs = len(made.data.rows) * made.repeats
     again = f"; {made.timed_again} of {made.cells[0].label} once more, to see whether times drifted"
     console.print(f"{many(len(found), 'combination')} x {many(runs, 'run')}: {cost}{again}", markup=False)

@@ -9,7 +9,7 @@ import click
 from afere.base.errors import Exit
 from afere.cli.common import Place, placed
 from afere.cli.judged import between
-from afere.cli.running import Running
+from afere.cli.running import Running, run_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,16 +23,7 @@ if TYPE_CHECKING:
 @click.argument("before")
 @click.argument("after")
 @click.option("--measure", metavar="NAME", help="The measure that is looked at; the suite's first that has numbers.")
-@click.option("--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True, help="Rows at once.")
-@click.option(
-    "--max-cost",
-    type=click.FloatRange(min=0),
-    metavar="USD",
-    help="Of all together: start no new row once this is spent.",
-)
-@click.option(
-    "--dry-run", is_flag=True, help="Only say what would be put back, and what it takes at most; call nothing."
-)
+@run_options("ask_above", "resume")
 @placed
 def blame(
     place: Place, before: str, after: str, *, measure: str | None, concurrency: int, max_cost: float | None, dry_run: bool

@@ -61,6 +61,12 @@ class Place:
             draw(console())
 
 
+def dollars(cost: float, digits: int = 4) -> str:
+    """`$0.0123`. Single calls are told to a millionth (`digits=6`), without zeros that say nothing."""
+    said = f"${cost:,.{digits}f}"
+    return said if digits <= 4 else said.rstrip("0").rstrip(".")
+
+
 def many(count: int, one: str) -> str:
     """`1 trace`, `12 traces`."""
     return f"{count:,} {one}" if count == 1 else f"{count:,} {one}{'es' if one.endswith('s') else 's'}"

@@ -19,7 +19,7 @@ from afere.base.clock import rfc3339
 from afere.base.decision import Decision, Ruling
 from afere.base.score import Score
 from afere.base.span import Span, Trace
-from afere.cli.common import printable
+from afere.cli.common import dollars, printable
 from afere.store.spans import died
 
 if TYPE_CHECKING:
@@ -230,9 +230,7 @@ def _spent(input_tokens: int | None, output_tokens: int | None, cost: float | No
         if (input_tokens, output_tokens) != (None, None)
         else ""
     )
-    return ", ".join(
-        part for part in (tokens, f"${cost:.6f}".rstrip("0").rstrip(".") if cost is not None else "") if part
-    )
+    return ", ".join(part for part in (tokens, dollars(cost, 6) if cost is not None else "") if part)
 
 
 def _known(number: int | None) -> str:

@@ -22,7 +22,7 @@ from afere.cli.judged import (
     draw_preferred,
     forecast_line,
 )
-from afere.cli.running import STATUS, Running
+from afere.cli.running import STATUS, Running, run_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,16 +91,7 @@ def _reported(function: Callable[..., int]) -> Callable[..., int]:
 @click.argument("suite")
 @click.option("--against", metavar="REF", help="Compare with: baseline, qa@production or experiment:12.")
 @click.option("--repeats", type=click.IntRange(1, 1000), help="Run every row so many times.")
-@click.option("--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True, help="Rows at once.")
-@click.option("--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Start no new row once this is spent.")
-@click.option(
-    "--dry-run", is_flag=True, help="Only say how many calls and tokens, what cost and time it takes; call nothing."
-)
-@click.option(
-    "--ask-above", type=click.FloatRange(min=0), metavar="USD", default=5.0, show_default=True,
-    help="At a terminal, ask first where it may cost more and there is no --max-cost.",
-)  # fmt: skip
-@click.option("--resume", is_flag=True, help="Go on with an interrupted evaluation; finished rows are not paid again.")
+@run_options()
 @click.option("--allow-open", is_flag=True, help="Exit with 0 where there is not enough evidence, but some.")
 @click.option(
     "--stop", type=click.Choice(["group-sequential", "anytime"]), help="Stop as soon as the rules are decided."

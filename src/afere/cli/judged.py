@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from afere.base.rule import BUILTIN
+from afere.cli.common import dollars
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,7 +42,7 @@ def progress(*, quiet: bool) -> Generator[Callable[[str, Now], None] | None]:
         }
 
         def watch(stage: str, now: Now) -> None:
-            said = [f"${now.cost:.4f}"] if now.cost else []
+            said = [dollars(now.cost)] if now.cost else []
             said += [f"{now.seconds_left:.0f} s left"] if now.seconds_left is not None else []
             said += [f"{now.errors} errors"] if now.errors else []
             said += [f"waiting for {now.waiting}"] if now.waiting else []
@@ -62,7 +63,7 @@ def draw_experiment(console: Console, made: Experiment) -> None:
     what = report.subject(said)
     dataset = str(said["dataset"][0]) if isinstance(said["dataset"], list) else ""
     paid = None if said.get("from_cache") else made.cost
-    cost = f", ${paid:.4f}" if paid is not None else ""
+    cost = f", {dollars(paid)}" if paid is not None else ""
     console.print(
         Text.assemble(
             (f"{made.ref} ", "bold"),

@@ -16,7 +16,7 @@ import click
 
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadInput, Exit, NotFound, WorldFailed
-from afere.cli.common import Place, placed
+from afere.cli.common import Place, dollars, placed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -276,7 +276,7 @@ def _line(result: Run[Any], trace: Trace | None) -> str:
     totals: Totals | None = trace.totals if trace else None
     if totals and (totals.input_tokens is not None or totals.output_tokens is not None):
         parts.append(f"{_number(totals.input_tokens)} + {_number(totals.output_tokens)} tokens")
-    parts.append("cost unknown" if result.cost is None else f"${result.cost:.6f}".rstrip("0").rstrip("."))
+    parts.append("cost unknown" if result.cost is None else dollars(result.cost, 6))
     parts += [result.revision or "revision unknown", f"trace {result.trace_id[:_SHOWN]}"]
     return " · ".join(parts)
 

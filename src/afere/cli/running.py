@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,29 @@ if TYPE_CHECKING:
     from afere.evals.work import Work
 
 STATUS = {"pass": Exit.DONE, "fail": Exit.RULE_FAILED, "open": Exit.OPEN}  # by the answer of a rule or gate
+
+_OPTIONS: dict[str, Callable[..., Any]] = {
+    "concurrency": click.option("--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True, help="Rows at once."),
+    "max_cost": click.option("--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Start no new row once this is spent, of all together."),
+    "dry_run": click.option("--dry-run", is_flag=True, help="Only say how many calls and tokens, what cost and time it takes; call nothing."),
+    "ask_above": click.option(
+        "--ask-above", type=click.FloatRange(min=0), metavar="USD", default=5.0, show_default=True,
+        help="At a terminal, ask first where it may cost more and there is no --max-cost.",
+    ),
+    "resume": click.option("--resume", is_flag=True, help="Go on with an interrupted run; finished rows are not paid again."),
+}  # fmt: skip
+
+
+def run_options(*without: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command the options of running, by the names of its parameters; those that it has no use for are left out."""
+
+    def with_options(function: Callable[..., int]) -> Callable[..., int]:
+        made = function
+        for name in reversed(_OPTIONS):
+            made = made if name in without else _OPTIONS[name](made)
+        return made
+
+    return with_options
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import click
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, Exit
 from afere.cli.common import Place, placed
-from afere.cli.running import STATUS, Running
+from afere.cli.running import STATUS, Running, run_options
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -42,14 +42,7 @@ _USUAL = "case,spaces,typos,punctuation,politeness,order"
     help="The share of verdicts that must stay under every change, such as 0.95; unless said, what the suite's gate asks.",
 )  # fmt: skip
 @click.option("--allow-open", is_flag=True, help="Exit with 0 where there is not enough evidence.")
-@click.option("--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True, help="Rows at once.")
-@click.option("--max-cost", type=click.FloatRange(min=0), metavar="USD", help="Start no new row once this is spent.")
-@click.option(
-    "--ask-above", type=click.FloatRange(min=0), metavar="USD", default=5.0, show_default=True,
-    help="At a terminal, ask first where it may cost more and there is no --max-cost.",
-)  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Only say what it takes; call nothing.")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run; finished rows are not paid again.")
+@run_options()
 @placed
 def stability(
     place: Place, suite: str, *, changes: str, model: str | None, variants: int, repeats: int, seed: int, embedder: str | None,

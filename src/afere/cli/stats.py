@@ -9,7 +9,7 @@ import click
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
-from afere.cli.common import Place, placed
+from afere.cli.common import Place, dollars, placed
 from afere.cli.traces import took
 
 if TYPE_CHECKING:
@@ -119,5 +119,5 @@ def _figures(row: dict[str, Json]) -> list[str]:
     cost = cast("float | None", row["cost"])
     return [
         f"{row['count']:,}", f"{row['errors']:,}", *map(took, seconds),
-        *("" if count is None else f"{count:,}" for count in tokens), "" if cost is None else f"${cost:.4f}",
+        *("" if count is None else f"{count:,}" for count in tokens), "" if cost is None else dollars(cost),
     ]  # fmt: skip

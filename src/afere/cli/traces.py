@@ -14,7 +14,7 @@ import click
 from afere.base.canonical import Json
 from afere.base.score import Score, Value
 from afere.base.span import Span, Totals
-from afere.cli.common import Place, placed
+from afere.cli.common import Place, dollars, placed
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -252,7 +252,7 @@ def _cells(root: Span, sums: Totals) -> tuple[str, ...]:
     said = root.error or (root.input if isinstance(root.input, str) else "")
     return (
         when, root.trace_id[:8], root.name, _status(root), took(root.seconds),
-        str(sum(counts)) if counts else "", "" if sums.cost is None else f"${sums.cost:.4f}", " ".join(said.split()),
+        str(sum(counts)) if counts else "", "" if sums.cost is None else dollars(sums.cost), " ".join(said.split()),
     )  # fmt: skip
 
 
