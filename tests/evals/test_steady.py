@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from afere.data import Row
@@ -181,6 +181,7 @@ PROTECTED = (
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(
     st.lists(
         st.sampled_from(["where", "does", "the", "Berlin", "office", "sell", "tickets", *PROTECTED]),
