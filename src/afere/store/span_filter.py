@@ -28,6 +28,7 @@ _NUMBERS = {
 _FEW = 2_000  # rows that are quicker to find first than to look for under each trace
 _CELLS, _HOURS = 500, 24  # of the counts, within which rare spans are looked for rather than under each trace
 _FEW_DOCS = 150  # the same of documents, which are looked up one by one
+_PAGE_DOCS = 64  # beyond them the newest alone, where they may lead, are the quicker way to a page
 _LEADING = frozenset({"text", "since", "before", "kind", "status", "model", "name", "provider", "environment"})
 
 
@@ -89,8 +90,9 @@ class Where:
             if self._few("spans t", f"t.project = ? AND {sql}", values):
                 self._begin_with("INDEXED BY spans_identity", term)
                 return f"s.trace_id IN (SELECT t.trace_id FROM spans t WHERE t.project = ? AND {sql})", values  # noqa: S608  all text of users is in parameters
-            values = values[1:]
-        hours = self._hours(term)
+            values, hours = values[1:], None  # as many as there are, the counts know them too
+        else:
+            hours = self._hours(term)
         if hours is None:
             return f"EXISTS ({_SAME_TRACE} AND {sql})", values
         self._begin_with("INDEXED BY spans_identity", term)
@@ -122,9 +124,9 @@ class Where:
         )
 
     def _found(self, term: Term, docs: Docs) -> tuple[str, list[Any]]:
-        """What is asked of documents: few are looked up first; of many, the newest lead the list, or each trace is asked."""
+        """What is asked of documents: few are looked up first; of more, the newest lead the list, or, of many, each trace is asked."""
         few = docs.few(_FEW_DOCS)
-        if few is None and not term.negated and self.lead is None and self._may_lead:
+        if (few is None or len(few) > _PAGE_DOCS) and not term.negated and self.lead is None and self._may_lead:
             self.lead = docs
             return ("1", []) if self._roots else self._says(term)
         said, values = ("1", list[Any]()) if self._roots else self._says(term)
