@@ -145,8 +145,9 @@ def test_odd_spans_come_back_as_they_went(session: Session) -> None:
     assert {span.span_id: span for span in trace_of(session)} == {one.span_id: one for one in (SPAN, *ODD)}
     session.spans.write([replace(ODD[0], status="ok", end=SPAN.end, output="done")])
     session.spans.write([ODD[0]])  # late: a running state never replaces a finished one
-    ended = next(one for one in trace_of(session) if one.span_id == ODD[0].span_id)
-    assert (ended.status, ended.output) == ("ok", "done")
+    ended = session.spans.span(SPAN.trace_id, ODD[0].span_id)
+    assert ended is not None and (ended.status, ended.output) == ("ok", "done")
+    assert session.spans.span(SPAN.trace_id, "ff" * 8) is None
     assert session.spans.find("done", roots=False).items[0].span_id == ODD[0].span_id
 
 

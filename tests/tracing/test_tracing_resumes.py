@@ -6,6 +6,7 @@ The tracer is a small one of the same shape; `langgraph.types.Command` is what L
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -143,6 +144,35 @@ def test_inside_another_trace_it_stays_there_and_says_what_it_resumes(project: P
     assert [span.name for span in request.spans] == ["request", "approval"] and waited.root.status == "ok"
     said = request.spans[1].attributes["afere.resumes"]
     assert said == f"{waited.trace_id}/{waited.root.span_id}"
+
+
+def test_with_a_server_as_the_store_another_process_asks_it_what_waits(
+    project: Path, graph: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from afere.tracing import resumes, targets
+
+    found = targets.target()
+    monkeypatch.setattr(found, "away", True)
+    graph("q", waits=True)
+    _traces(project)
+    resumes._waiting.clear()  # as another process has it
+    graph(Command(resume="yes"))
+    (joined,) = _traces(project)
+    assert [span.status for span in joined.spans] == ["ok", "ok"]
+    graph("q", waits=True)
+    _traces(project)
+    resumes._waiting.clear()
+    monkeypatch.setattr(resumes, "_PATIENCE", 0.05)
+    away = threading.Event()
+
+    def silent(*_: object, **__: object) -> None:
+        away.wait(20)
+
+    monkeypatch.setattr(SpanStore, "find", silent)
+    graph(Command(resume="yes"))  # the server does not answer: the run goes on, as a trace of its own
+    away.set()
+    monkeypatch.undo()
+    assert [len(trace.spans) for trace in _traces(project)] == [2, 1, 1]
 
 
 def test_with_a_server_as_the_store_this_process_knows_what_waits(

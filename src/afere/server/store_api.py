@@ -90,6 +90,7 @@ METHODS: Mapping[str, Callable[[Session, _Arguments], object]] = {
     ),
     "spans.said": _said,
     "spans.trace": lambda session, given: session.spans.trace(**given),
+    "spans.span": lambda session, given: session.spans.span(**given),
     "spans.find": lambda session, given: session.spans.find(**given),
     "spans.stats": lambda session, given: session.spans.stats(**given),
     "spans.facets": lambda session, given: session.spans.facets(**given),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as otel
 from opentelemetry.context import Context
@@ -25,12 +26,16 @@ from afere.base.span import Span
 from afere.tracing import sink, targets
 from afere.tracing.scope import about
 
+if TYPE_CHECKING:
+    from afere.store.spans import SpanStore
+
 RESUMES = "afere.resumes"  # the span that waited, TRACE/SPAN, where the run that goes on is part of another trace
 _WAITED = otel.create_key("afere-waited")
 _TRACER = "openinference.instrumentation.langchain._tracer"
 _OURS = "_afere_resumes"
-_KEPT = 200  # runs that wait, of which a server cannot be asked quickly
+_KEPT = 200  # runs of this process that wait, so that no server need be asked
 _FLUSH = 1.0  # seconds
+_PATIENCE = 3.0  # seconds that a run which goes on waits for a server to say which one waited
 
 _log = logging.getLogger("afere")
 _lock = threading.Lock()
@@ -116,11 +121,36 @@ def _find(name: str, thread: str) -> Span | None:
     if target.away:
         with _lock:
             found = _waiting.get(session)
-        return found if found is not None and found.name == name and _of(found, thread) else None
+        if found is not None and found.name == name and _of(found, thread):
+            return found
     if '"' in session:
         return None
+    if target.away:  # another process may have been interrupted
+        return _soon(lambda: _kept(target.session().spans, name, session, thread))
     sink.flush(_FLUSH)
-    spans = target.session().spans
+    return _kept(target.session().spans, name, session, thread)
+
+
+def _soon(ask: Callable[[], Span | None]) -> Span | None:
+    """What a server says, if it does so soon."""
+    answers: queue.SimpleQueue[Span | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            answers.put(ask())
+        except Exception as error:  # a key that may not read, a server that is away
+            _log.debug("afere does not know which run goes on: %s", error)
+            answers.put(None)
+
+    threading.Thread(target=work, name="afere-resumes", daemon=True).start()
+    try:
+        return answers.get(timeout=_PATIENCE)
+    except queue.Empty:
+        return None
+
+
+def _kept(spans: SpanStore, name: str, session: str, thread: str) -> Span | None:
+    """The same of the store."""
     paused = [span for span in spans.find(f'session:"{session}" status:paused', roots=False).items if span.name == name]
     for trace_id in dict.fromkeys(span.trace_id for span in paused):
         first = min((span for span in paused if span.trace_id == trace_id), key=lambda span: span.start)

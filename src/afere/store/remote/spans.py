@@ -70,6 +70,10 @@ class RemoteSpans(SpanStore):
         found = self._link.ask("spans.trace", trace_id=trace_id)
         return None if found is None else decode(Trace, found)
 
+    def span(self, trace_id: str, span_id: str) -> Span | None:
+        found = self._link.ask("spans.span", trace_id=trace_id, span_id=span_id)
+        return None if found is None else decode(Span, found)
+
     def find(
         self, filter: str = "", *, limit: int = 50, cursor: str | None = None, roots: bool = True, sort: str = "start",
         brief: bool = False,
