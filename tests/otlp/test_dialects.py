@@ -121,6 +121,15 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "f", "tool_arguments": {"a": 1}, "tool_response": "2", "logfire.msg": "x"},
         {"kind": "tool", "tool": {"name": "f", "arguments": {"a": 1}, "result": "2"}},
     ),
+    "pydantic-ai 1 tool without an operation": (
+        {"gen_ai.tool.name": "f", "tool_arguments": {"a": 1}, "tool_response": "2"},
+        {"name": "running tool", "kind": "tool", "tool": {"name": "f", "arguments": {"a": 1}, "result": "2"}},
+    ),
+    "genai with a picture": (
+        {"gen_ai.operation.name": "chat",
+         "gen_ai.input.messages": [{"role": "user", "parts": [{"type": "text", "content": "Hi"}, {"type": "blob", "mime_type": "image/png", "content": "iVBORw0K"}]}]},
+        {"kind": "llm", "in": [("user", "Hi")]},
+    ),
     "no dialect": ({"http.request.method": "GET", "session.id": "s"}, {"kind": "step", "session": "s", "model": None, "in": []}),
     "anthropic sdk error": ({"gen_ai.operation.name": "chat", "error.type": "RateLimitError"}, {"status": "error", "error": "RateLimitError"}),
 }  # fmt: skip
