@@ -149,8 +149,7 @@ def test_what_is_erased_is_in_no_file_of_the_store(project: Path) -> None:
     assert (erased.traces, erased.spans, erased.scores, erased.blobs) == (1, 2, 3, 1)
     assert found() == set()
     with closing(sqlite3.connect(session.spans.file)) as connection:
-        chunks = [data for (data,) in connection.execute("SELECT data FROM chunks")]
-    assert not any(b"quokka" in line.lower() for data in chunks for line in _unpacked(data))
+        assert not any(b"quokka" in whole.lower() for whole in unpacked_chunks(connection))
     with pytest.raises(NotFound, match="was erased"):
         session.blob(photo)
     assert session.blob(shared).endswith(b"zebedee") and session.verify() == []
@@ -163,10 +162,10 @@ def test_what_is_erased_is_in_no_file_of_the_store(project: Path) -> None:
     session.close()
 
 
-def _unpacked(data: bytes) -> list[bytes]:
-    from afere.store.span_chunks import unpacked
+def unpacked_chunks(connection: sqlite3.Connection) -> list[bytes]:
+    from afere.store.span_dictionary import unpacked
 
-    return [unpacked(data)]
+    return [unpacked(data, connection) for (data,) in connection.execute("SELECT data FROM chunks").fetchall()]
 
 
 def test_erasing_from_the_command_line_asks_first(project: Path) -> None:

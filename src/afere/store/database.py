@@ -29,7 +29,7 @@ class Database:
 
     `migrations[n]` takes the schema from version n to n + 1 (`PRAGMA user_version`) with single statements; it runs in
     one exclusive transaction with the others. `synchronous` is SQLite's: FULL survives a power cut, NORMAL a killed process.
-    `cache_pages`: of each connection, which is a `connection`: one may know SQL functions of its own. `before` and `after` are told of the file around its first opening, which may make it.
+    `page_bytes`: of a file that is new. `cache_pages`: of each connection, which is a `connection`: one may know SQL functions of its own. `before` and `after` are told of the file around its first opening, which may make it.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Database:
         synchronous: Literal["FULL", "NORMAL", "OFF"] = "FULL",
         checkpoint_pages: int = 1000,
         cache_pages: int = 500,
+        page_bytes: int = 4096,
         connection: type[sqlite3.Connection] = sqlite3.Connection,
         before: Callable[[Path], None] = lambda _: None,
         after: Callable[[Path], None] = lambda _: None,
@@ -50,6 +51,7 @@ class Database:
         self._synchronous = synchronous
         self._checkpoint_pages = checkpoint_pages
         self._cache_pages = cache_pages
+        self._page_bytes = page_bytes
         self._before, self._after = before, after
         self._class = connection
         self._idle: list[sqlite3.Connection] = []
@@ -200,6 +202,7 @@ class Database:
             self._before(self.file)
         connection = _open(self.file, "mode=rwc", self._class)
         try:
+            connection.execute(f"PRAGMA page_size={self._page_bytes}")  # heard while the file is new
             _use_wal(connection)
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(f"PRAGMA wal_autocheckpoint={self._checkpoint_pages}")

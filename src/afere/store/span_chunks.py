@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -17,12 +16,8 @@ import orjson
 
 from afere.base.canonical import Json
 from afere.base.extension import load
+from afere.store.span_dictionary import packer, unpacked
 from afere.store.span_texts import strings
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
 
 FORMS = {"otlp": "afere.tracing.otlp.kept:Kept"}  # who reads parts that are no JSON of ours
 
@@ -43,10 +38,10 @@ class Kept(Protocol):
 
 
 class Chunking:
-    """Makes chunks; for one thread at a time."""
+    """Makes chunks of the spans of a project; for one transaction."""
 
-    def __init__(self) -> None:
-        self._compress = zstd.ZstdCompressor().compress  # a new one for every chunk would cost as much again
+    def __init__(self, connection: sqlite3.Connection, project: str) -> None:
+        self._pack = packer(connection, project)
 
     def encode(self, parts: Sequence[Part]) -> bytes:
         """A chunk of these parts."""
@@ -59,7 +54,7 @@ class Chunking:
             lines.append(line + "]")
         head = f'\0{{"parts":[{",".join(lines)}],"common":['.encode()
         whole = b"".join((head, b",".join(common), b"]}\n", *[part[0] for part in parts]))
-        return self._compress(whole, zstd.ZstdCompressor.FLUSH_FRAME)
+        return self._pack(whole)
 
 
 def part(details: Mapping[str, Json]) -> Part:
@@ -123,7 +118,7 @@ class Chunks:
     def _part(self, chunk: int, line: int) -> Ours | Kept | None:
         if self._last[0] != chunk:
             row = self._connection.execute("SELECT data FROM chunks WHERE id = ?", (chunk,)).fetchone()
-            self._last = (chunk, list(_opened(unpacked(row["data"]))) if row is not None else [])
+            self._last = (chunk, list(_opened(unpacked(row["data"], self._connection))) if row is not None else [])
         parts = self._last[1]
         return parts[line] if 0 <= line < len(parts) else None
 
@@ -179,11 +174,3 @@ def _opened(data: bytes) -> Iterable[Ours | Kept]:
 
 def _kept(data: bytes, common: list[Any]) -> Kept:
     return cast("Kept", load("form", str(common[0]["form"]), builtin=FORMS)(data, *common))
-
-
-def unpacked(data: bytes) -> bytes:
-    """All of a chunk; nothing where it is damaged."""
-    try:
-        return zstd.decompress(data)
-    except (zstd.ZstdError, TypeError):
-        return b""

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from afere.base.clock import today
 from afere.base.span import Span
 from afere.store import span_docs
-from afere.store.span_chunks import Chunks, unpacked
+from afere.store.span_chunks import Chunks
+from afere.store.span_dictionary import renew, unpacked
 from afere.store.span_rollup import NAMES, Shares, forget_names
 from afere.store.span_rows import AT, row_of
 
@@ -134,6 +135,9 @@ def erase(connection: sqlite3.Connection, project: str, traces: Sequence[bytes],
     gone = sum(remove(connection, project, trace) for trace in traces)
     alone = {column: (values | archived[0][column]) - archived[1][column] for column, values in names.items()}
     forget_names(connection, project, alone, ERASED)
+    place: int | None = 0
+    while place is not None:
+        place = renew(connection, project, place)
     return gone
 
 
@@ -145,7 +149,7 @@ def digests_in(connection: sqlite3.Connection, project: str, traces: Iterable[by
             "SELECT data FROM chunks WHERE id IN (SELECT chunk FROM spans WHERE project = ? AND trace_id = ?)",
             (project, trace),
         ):
-            found |= _digests(data)
+            found |= _digests(data, connection)
     return found
 
 
@@ -154,9 +158,9 @@ def still_mentioned(connection: sqlite3.Connection, digests: set[str]) -> set[st
     found: set[str] = set()
     if digests:
         for (data,) in connection.execute("SELECT data FROM chunks"):
-            found |= digests & _digests(data)
+            found |= digests & _digests(data, connection)
     return found
 
 
-def _digests(data: bytes) -> set[str]:
-    return {digest.decode() for digest in _DIGEST.findall(unpacked(data))}
+def _digests(data: bytes, connection: sqlite3.Connection) -> set[str]:
+    return {digest.decode() for digest in _DIGEST.findall(unpacked(data, connection))}

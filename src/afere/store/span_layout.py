@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import sqlite3
 
-from afere.store import span_docs, span_labels, span_ties
+from afere.store import span_dictionary, span_docs, span_labels, span_ties
 from afere.store.database import Migration
-from afere.store.span_chunks import Chunks, unpacked
+from afere.store.span_chunks import Chunks
+from afere.store.span_dictionary import unpacked
 from afere.store.span_rollup import ADDED, KEY, SUMMARY, Shares, count_all, summarise_all
 from afere.store.span_rollup import LAYOUT as ROLLUP
 from afere.store.span_rows import COLUMNS, VERSIONS, ran_of
@@ -83,7 +84,7 @@ def _sixth(connection: sqlite3.Connection) -> None:
         )
     chunks = Chunks(connection)
     for chunk, doc, data in connection.execute("SELECT id, doc, data FROM chunks WHERE doc IS NOT NULL").fetchall():
-        whole = unpacked(data)
+        whole = unpacked(data, connection)
         if not any(word.encode() in whole for word in _TELLING):
             continue
         for row in connection.execute(
@@ -121,4 +122,10 @@ def _seventh(_connection: sqlite3.Connection) -> None:
     """Chunks may hold spans as they came (see `span_chunks`): earlier programs must not read them. Old chunks stay as they are."""
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth, _fifth, _sixth, _seventh)
+def _eighth(connection: sqlite3.Connection) -> None:
+    """New chunks are packed by dictionaries (see `span_dictionary`). Old chunks stay as they are."""
+    for statement in span_dictionary.LAYOUT:
+        connection.execute(statement)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first, _second, _third, _fourth, _fifth, _sixth, _seventh, _eighth)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from afere.base.errors import BadInput
 from afere.base.span import EXAMPLES, Span
-from afere.store import span_docs, span_labels, span_ties
+from afere.store import span_dictionary, span_docs, span_labels, span_ties
 from afere.store.database import insert_rows
 from afere.store.span_chunks import Chunking, Chunks, part
 from afere.store.span_docs import CHUNK_SPANS
@@ -46,7 +46,7 @@ class Writing:
         self._project = project
         self._shares = Shares(connection, project)
         self._labelled = _labelled(connection, project, filterable)
-        self._chunking, self._chunks = Chunking(), Chunks(connection)
+        self._chunking, self._chunks = Chunking(connection, project), Chunks(connection)
         self._span, self._chunk = _last(connection, "spans"), _last(connection, "chunks")
         self._new_chunks: list[tuple[int, bytes, int]] = []
         self._rows: list[list[Any]] = []
@@ -57,7 +57,7 @@ class Writing:
     def write(self, spans: Iterable[Span | Entry]) -> None:
         """All of them; the same span again replaces its earlier state."""
         late: list[_Late] = []
-        traces = _by_trace(spans)
+        before, traces = self._chunk, _by_trace(spans)
         here = self._here(list(traces))
         for trace, members in traces.items():
             if trace not in here:
@@ -74,6 +74,7 @@ class Writing:
         for some in late:
             self._settle(some)
         self._shares.write()
+        span_dictionary.learn(self._connection, self._project, before, self._chunk)
 
     def _here(self, traces: Sequence[bytes]) -> dict[bytes, int | None]:
         """Of which of the traces there are spans already, each with the document of one."""

@@ -23,7 +23,7 @@ from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.errors import BadReference
 from afere.base.filter import parse_filter
 from afere.base.span import Span, Totals, Trace
-from afere.store import span_keep, span_labels, span_mark, span_scan, span_ties
+from afere.store import span_dictionary, span_keep, span_labels, span_mark, span_scan, span_ties
 from afere.store.access import Limited, require
 from afere.store.database import Database
 from afere.store.page import Page, check_limit, read_cursor, write_cursor
@@ -44,8 +44,9 @@ __all__ = ["SpanStore", "Loss", "died", "ENTRY", "UNDER", "PROCESS", "HOST", "MI
 
 PROCESS, HOST = "process.pid", "host.name"  # who runs a root, so that a crash can be told from a long run
 
-_CHECKPOINT_PAGES = 20_000  # SQLite's default of 1,000 makes ingestion several times slower
-_CACHE_PAGES = 4_000  # 16 MB, of each connection: a transaction that does not fit is written out twice
+_PAGE_BYTES = 8192  # of a chunk of 2 kB, a page of SQLite's usual 4 kB would hold one, and half of it nothing
+_CHECKPOINT_PAGES = 10_000  # SQLite's default of 1,000 makes ingestion several times slower
+_CACHE_PAGES = 2_000  # 16 MB, of each connection: a transaction that does not fit is written out twice
 _DAY = 86_400 * 10**9  # nanoseconds
 _LOSSES_KEPT = 1_000
 _SAID_KEPT = 2 * _DAY  # that events wait for their span, or for it to be sent again
@@ -73,7 +74,7 @@ class SpanStore:
         self._filterable = frozenset(filterable)
         self._sums = Sums()
         whole = Database(
-            self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES, cache_pages=_CACHE_PAGES,
+            self.file, MIGRATIONS, synchronous="NORMAL", checkpoint_pages=_CHECKPOINT_PAGES, cache_pages=_CACHE_PAGES, page_bytes=_PAGE_BYTES,
             before=span_mark.look, after=span_mark.note, connection=Taught,
         )  # fmt: skip
         self._database = Limited(whole, actor, project, writing="ingest")
@@ -295,6 +296,8 @@ class SpanStore:
             with self._database.write() as connection:
                 removed, place = span_keep.remove_old(connection, self.project, cut, place)
             gone += removed
+        if gone:
+            self._renew()
         return gone if cut is None else gone + self._archive.forget(cut)
 
     def archive(self, seconds: float) -> int:
@@ -312,6 +315,8 @@ class SpanStore:
             for trace, state in traces.items():
                 with self._database.write() as connection:
                     moved += span_keep.remove_as_it_was(connection, self.project, trace, state)
+        if moved:
+            self._renew()
         return moved
 
     def archived(self, filter: str = "") -> list[str]:
@@ -397,6 +402,12 @@ class SpanStore:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+    def _renew(self) -> None:
+        place: int | None = 0
+        while place is not None:
+            with self._database.write() as connection:
+                place = span_dictionary.renew(connection, self.project, place)
 
     def _bring_labels_up_to_date(self) -> None:
         with self._database.write() as connection:
