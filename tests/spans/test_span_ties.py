@@ -58,7 +58,9 @@ def test_traces_are_found_by_what_they_ran_and_read(batches: list[list[Span]], g
         check(store, spans)
         store.close()
         with closing(sqlite3.connect(Path(folder) / "spans.db")) as connection:  # as an earlier layout left it
-            connection.executescript("DROP TABLE ties; DROP TABLE tied; DROP TABLE dictionaries; PRAGMA user_version = 4")
+            connection.executescript(
+                "DROP TABLE ties; DROP TABLE tied; DROP TABLE dictionaries; PRAGMA user_version = 4"
+            )
         store = SpanStore(Path(folder), "p")
         check(store, spans)
         store.erase(f"{trace:032x}" for trace in gone)
