@@ -9,7 +9,7 @@ from itertools import combinations
 from afere.base.canonical import Json
 from afere.chains.toolcard import ToolCard
 from afere.govern.debt.likeness import Likeness
-from afere.govern.debt.tools import sameness
+from afere.govern.debt.sameness import apart, sameness
 
 MOST = 200  # tools that are compared with each other: every pair is looked at
 NEAR = 0.15  # below the rule's threshold: alike, and not yet an overlap
@@ -45,7 +45,7 @@ def overlaps(cards: Sequence[ToolCard], threshold: float) -> tuple[Group, ...]:
     likeness = Likeness()
     likeness.learn([card.description for card in described])
     pairs = [
-        Alike(a.name, b.name, alike, alike >= threshold)
+        Alike(a.name, b.name, alike, alike >= threshold and not apart(a, b))
         for a, b in combinations(described, 2)
         if (alike := sameness(a, b, likeness)) >= threshold - NEAR
     ]

@@ -15,6 +15,7 @@ from afere.evals.stats import wilson
 from afere.govern.debt.facts import Facts, Ran
 from afere.govern.debt.finding import Cost, Finding
 from afere.govern.debt.likeness import Likeness
+from afere.govern.debt.sameness import apart, purpose, sameness
 from afere.govern.debt.topics import groups
 from afere.models.tokens import count_tokens
 
@@ -22,11 +23,6 @@ _EVIDENCE = 5
 _NEAR = 4  # alike requests that are grouped at least
 _MOST_INTENTS = 2_000  # requests that are compared with each other
 _WORD = re.compile(r"[^\W\d_]{2,}")
-# An opposite in name or description parts two tools that otherwise read alike.
-_OPPOSITES = (
-    {"create", "add", "open", "insert", "criar", "abrir", "crear", "agregar", "delete", "remove", "close", "cancel", "apagar", "eliminar", "cerrar", "fechar"},
-    {"read", "get", "list", "search", "find", "lookup", "write", "update", "set", "send", "create", "delete"},
-)  # fmt: skip
 
 
 def findings(facts: Facts) -> Iterator[Finding]:
@@ -71,12 +67,12 @@ def overlap(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
     """Pairs that a model can hardly tell apart: alike by description and name, and by parameters."""
     rule = facts.rules["tools.overlap"]
     cards = [card for card in facts.tools if card.description]
-    likeness.learn([text for card in cards for text in (card.description, _purpose(card))])
+    likeness.learn([text for card in cards for text in (card.description, purpose(card))])
     for a, b in combinations(cards, 2):
         if a.agents and b.agents and not set(a.agents) & set(b.agents):
             continue  # no model ever sees both
         alike = sameness(a, b, likeness)
-        if alike < rule["likeness"] or _opposite(a, b) or (not likeness.meaning and _named_apart(a, b)):
+        if alike < rule["likeness"] or apart(a, b):
             continue
         calls = [*facts.tool_calls.get(a.name, ()), *facts.tool_calls.get(b.name, ())]
         yield Finding(
@@ -86,52 +82,6 @@ def overlap(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
             tuple(dict.fromkeys(place for place in (a.place, b.place) if place)), max(a.added or "", b.added or "") or None,
             Cost(calls=len(calls), tokens=_card_tokens(b) * len(facts.roots)), a.owner or b.owner,
         )  # fmt: skip
-
-
-def sameness(a: ToolCard, b: ToolCard, likeness: Likeness) -> float:
-    """From 0 to 1: what they are for by meaning, raised by shared words of the names and by parameters of one kind.
-
-    What a description says before its first full stop or semicolon is what the tool is for; the rest is how to use it.
-    """
-    words = _jaccard(_words(a.name), _words(b.name))
-    ours, theirs = _purpose(a), _purpose(b)
-    meaning = max(
-        likeness.between(a.description, b.description),
-        likeness.between(ours, theirs),
-        _jaccard(_stems(ours), _stems(theirs)),
-    )
-    if a.parameters or b.parameters:
-        return min(1.0, 0.7 * meaning + 0.1 * words + 0.25 * _fit(a, b))
-    return min(1.0, 0.85 * meaning + 0.2 * words)
-
-
-def _named_apart(a: ToolCard, b: ToolCard) -> bool:
-    """Whether each speaks of what its own name says and the other does not: one sentence filled in twice, which only
-    meanings can tell from two words for one thing."""
-    ours, theirs = _stems(a.description), _stems(b.description)
-    mine, other = _stems(" ".join(_words(a.name))), _stems(" ".join(_words(b.name)))
-    return bool(mine & ours - theirs) and bool(other & theirs - ours)
-
-
-def _purpose(card: ToolCard) -> str:
-    return re.split(r"[.;]\s", card.description, maxsplit=1)[0]
-
-
-def _fit(a: ToolCard, b: ToolCard) -> float:
-    """How far two tools take the same parameters: the same name and type 1, a shared word of the name 0.8, the type alone 0.5."""
-    ours, theirs = _shape(a), _shape(b)
-    total, free = 0.0, dict(theirs)
-    for name, kind in ours.items():
-        scores = {
-            other: 1.0 if name == other else 0.8 if _words(name) & _words(other) else 0.5
-            for other in free
-            if free[other] == kind
-        }
-        if scores:
-            best = max(scores, key=lambda other: scores[other])
-            total += scores[best]
-            del free[best]
-    return total / max(len(ours), len(theirs), 1)
 
 
 def ambiguous(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
@@ -221,7 +171,7 @@ def undescribed(facts: Facts) -> Iterator[Finding]:
     rule = facts.rules["tools.undescribed"]
     for card in facts.tools:
         said = _WORD.findall(card.description.lower())
-        beyond = set(said) - _words(card.name)
+        beyond = set(said) - set(_WORD.findall(re.sub(r"(?<=[a-z])(?=[A-Z])|[_.-]", " ", card.name).lower()))
         if len(said) >= rule["words"] and len(beyond) >= 3:
             continue
         yield Finding(
@@ -333,49 +283,3 @@ def _owner(facts: Facts, name: str) -> str | None:
 def _card_tokens(card: ToolCard) -> int:
     text = f"{card.name} {card.description} {json.dumps(dict(card.parameters), ensure_ascii=False)}"
     return count_tokens(text, "")
-
-
-def _opposite(a: ToolCard, b: ToolCard) -> bool:
-    """Whether their names begin with verbs that say different deeds."""
-    ours, theirs = _words(a.name), _words(b.name)
-    for group in _OPPOSITES:
-        mine, other = ours & group, theirs & group
-        if mine and other and not mine & other and _deed(mine) != _deed(other):
-            return True
-    return False
-
-
-def _deed(words: set[str]) -> str:
-    reading = {"read", "get", "list", "search", "find", "lookup"}
-    making = {"create", "add", "open", "insert", "criar", "abrir", "crear", "agregar"}
-    if words & reading:
-        return "read"
-    return "make" if words & making else "undo" if words & _OPPOSITES[0] else "write"
-
-
-def _shape(card: ToolCard) -> dict[str, str]:
-    """The type of each parameter, by name."""
-    properties = card.parameters.get("properties", card.parameters)
-    if not isinstance(properties, dict):
-        return {}
-    return {
-        name: str(said.get("type") if isinstance(said, dict) else said)
-        for name, said in properties.items()
-        if name not in ("type", "required", "additionalProperties", "$schema", "title", "description")
-    }
-
-
-def _words(name: str) -> set[str]:
-    """`getOrderStatus` and `get_order_status` are the same three words."""
-    return set(
-        re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower().replace("_", " ").replace("-", " ").replace(".", " ").split()
-    )
-
-
-def _stems(text: str) -> set[str]:
-    """Words without their endings, roughly: enough to see that two descriptions use the same ones."""
-    return {word[: max(4, len(word) - 2)] for word in _WORD.findall(text.lower()) if len(word) > 3}
-
-
-def _jaccard(a: set[str], b: set[str]) -> float:
-    return len(a & b) / len(a | b) if a | b else 0.0
