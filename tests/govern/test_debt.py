@@ -10,17 +10,17 @@ import threading
 import urllib.request
 from pathlib import Path
 
+import afere.store
 import pytest
 import traffic
-from prompts_dev import PROMPTS, grown
-from worlds import DAY, NOW, World, add_prompts
-
-import afere.store
 from afere.base.clock import rfc3339
 from afere.base.errors import BadProject
 from afere.base.project import find_project
-from afere.govern.debt import trend
 from afere.server import Server
+from prompts_dev import PROMPTS, grown
+from worlds import DAY, NOW, World, add_prompts
+
+from afere.govern.debt import trend
 
 
 def afere_debt(root: Path, *words: str) -> tuple[int, str, str]:
@@ -73,6 +73,19 @@ def test_no_new_debt_passes_and_new_debt_fails(tmp_path: Path) -> None:
     spots = [one["locations"][0]["physicalLocation"] for one in results if one["ruleId"] == "prompt.contradiction"]
     assert {"uri": file, "uriBaseId": "%SRCROOT%"} in [spot["artifactLocation"] for spot in spots]
     assert "**1 new**" in (tmp_path / "d.md").read_text()
+
+
+def test_a_second_finding_of_a_rule_in_the_same_file_is_new(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    add_prompts(world, [prompt("returns")])
+    world.settle()
+    (tmp_path / "debt.json").write_text(afere_debt(tmp_path, "debt", "--json", "--as-of", "2026-11-23")[1])
+    path = tmp_path / "prompts/returns.md"
+    clash = "Never use emojis in the reply.\nOn every topic keep cool.\nEnd every reply with an emoji."
+    path.write_text(path.read_text().replace("# user", f"{clash}\n# user").replace("# system\n", "# system\n\n\n"))
+    status, out, _ = afere_debt(tmp_path, "debt", "--json", "--as-of", "2026-11-23", "--baseline", "debt.json")
+    assert status == 1
+    assert ["emoji" in one["why"] for one in json.loads(out)["new"] if one["rule"] == "prompt.contradiction"] == [True]
 
 
 def test_a_project_that_begins_has_nothing_above_a_note(tmp_path: Path) -> None:

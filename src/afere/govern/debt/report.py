@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
@@ -81,18 +83,44 @@ def markdown(audit: Audit, new: Sequence[Finding] | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def new_since(audit: Audit, before: Iterable[tuple[str, str]]) -> list[Finding]:
-    """The open findings that another audit did not have."""
-    known = set(before)
-    return [finding for finding in audit.findings if finding.key not in known]
+def new_since(audit: Audit, before: Iterable[_Known]) -> list[Finding]:
+    """The open findings that another audit did not have: a second one of a rule in the same file is new, one that moved or
+    whose counts changed is not."""
+    left = Counter(before)
+    unlike: list[Finding] = []
+    for finding in audit.findings:
+        if left[same := _known(finding)]:
+            left[same] -= 1
+        else:
+            unlike.append(finding)
+    spare = Counter[tuple[str, str]]()
+    for (key, _), count in left.items():
+        spare[key] += count
+    new: list[Finding] = []
+    for finding in unlike:
+        if spare[finding.key]:
+            spare[finding.key] -= 1
+        else:
+            new.append(finding)
+    return new
 
 
-def read_baseline(file: Path) -> set[tuple[str, str]]:
-    """What `afere debt --json` printed at another time, by rule and place."""
+_Known = tuple[tuple[str, str], str]  # rule and place of a finding, and what it says without its numbers
+
+
+def _known(finding: Finding) -> _Known:
+    return finding.key, re.sub(r"\d+", "", finding.why)
+
+
+def read_baseline(file: Path) -> list[_Known]:
+    """What `afere debt --json` printed at another time: rule, place and words of each finding."""
     try:
         said = json.loads(file.read_text(encoding="utf-8"))
         findings = cast("list[dict[str, Json]]", said["findings"])
-        return {Finding(str(one["rule"]), "note", str(one["place"]), "", "").key for one in findings}
+        return [
+            _known(Finding(str(one["rule"]), "note", str(one["place"]), str(one.get("why", "")), ""))
+            for one in findings
+        ]
     except FileNotFoundError:
         raise BadInput(f"{file}: there is no baseline yet. Make one with: afere debt --json > {file}") from None
     except (OSError, ValueError, KeyError, TypeError):
