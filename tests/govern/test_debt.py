@@ -10,17 +10,17 @@ import threading
 import urllib.request
 from pathlib import Path
 
-import afere.store
 import pytest
 import traffic
-from afere.base.clock import rfc3339
-from afere.base.errors import BadProject
-from afere.base.project import find_project
-from afere.server import Server
 from prompts_dev import PROMPTS, grown
 from worlds import DAY, NOW, World, add_prompts
 
+import afere.store
+from afere.base.clock import rfc3339
+from afere.base.errors import BadProject
+from afere.base.project import find_project
 from afere.govern.debt import trend
+from afere.server import Server
 
 
 def afere_debt(root: Path, *words: str) -> tuple[int, str, str]:
