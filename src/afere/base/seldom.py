@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
-_EVERY = 20_000  # objects more than before (Python: 700, or 2,000), until it looks through the young ones
+_EVERY = 5_000  # objects more than before (Python: 700, or 2,000), until it looks through the young ones
 
 
 class _Now:
