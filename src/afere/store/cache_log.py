@@ -1,6 +1,6 @@
 """The log of a cache: answers as they come, appended to a file of this process alone until the cache takes them, many at once.
 
-To append costs a tenth of a transaction. A log is locked while its process lives: what a killed one leaves, the next one reads.
+To append costs a fraction of a transaction. A log is locked while its process lives: what a killed one leaves, the next one reads.
 A record is two lengths, then the key and the value; one that is not whole, at the end of a log, was never acknowledged.
 """
 
