@@ -129,9 +129,19 @@ def ref_text(kind: str, name: str, version: int, hash_: str) -> str:
     return f"chain:{name}~{short(hash_)}" if kind == "chain" else f"{kind}:{name}@{version}"
 
 
+def copied(role: str) -> bool:
+    """Whether an edge in this role says where content was copied from. The content says it itself, so it identifies nothing."""
+    return role == "examples" or role.startswith("snippet ")
+
+
 def identity(kind: str, name: str, content: Json, blob: str | None, uses: Iterable[Use]) -> str:
-    """The hash of an artifact: of its kind, name, content, blob and the hashes of what it uses, in any order."""
-    edges: list[Json] = [[role, hash_] for role, hash_ in sorted({(use.role, use.hash) for use in uses})]
+    """The hash of an artifact: of its kind, name, content, blob and the hashes of what it uses, in any order.
+
+    What a prompt's content was `copied` from is left out: another version of a dataset that says the same makes no other prompt.
+    """
+    edges: list[Json] = [
+        [role, hash_] for role, hash_ in sorted({(use.role, use.hash) for use in uses if not copied(use.role)})
+    ]
     return digest_of({"kind": kind, "name": name, "content": content, "blob": blob, "uses": edges})
 
 

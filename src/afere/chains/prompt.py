@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jsonschema_rs
 
-from afere.base.artifact import Artifact, check_name
+from afere.base.artifact import Artifact, check_name, identity
 from afere.base.canonical import Json, plain
 from afere.base.document import Document, check, read_yaml, schema_problem
 from afere.base.errors import BadPrompt, BadReference
 from afere.base.message import Message, message
 from afere.base.project import Project
 from afere.chains.nearest import Chooser, Nearest, Picked
-from afere.chains.template import Section, Template, gather, nearest, read_text, split_roles
+from afere.chains.template import Section, Template, Texts, gather, nearest, read_text, split_roles, stamp
+
+if TYPE_CHECKING:
+    from afere.chains.shots import Source
+    from afere.store import Session
 
 FOREIGN = (
     ".prompt.yml",
@@ -28,6 +32,7 @@ FOREIGN = (
     ".prompty",
     ".prompt",
 )  # how files of other tools are named; see chains.shapes
+SNIPPETS = "snippets"  # the field, and the name by which a template fills them in
 _SHORT = ("string", "number", "integer", "boolean", "array", "object", "null")
 _SCHEMA: Json = {"type": "object"}
 _PAIR: Json = {
@@ -74,6 +79,12 @@ PROMPT_SCHEMA: dict[str, Json] = {
                 },
             },
         },
+        "snippets": {
+            "type": "object",
+            "description": "name: path, dataset ref, or a list of texts; the template fills in {{ snippets.NAME }}",
+            "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
+            "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+        },
         "tools": {"type": "array", "items": {"type": "string"}},
     },
 }
@@ -101,7 +112,7 @@ class Prompt:
     """What one prompt file says. `model` and `parameters` belong to the component, not to the prompt's version.
 
     `files` are the files read and their (mtime in ns, size), so that an edit is noticed. `inputs` None: whatever the
-    template names.
+    template names. `sources` are the datasets that examples and snippets were taken from.
     """
 
     name: str
@@ -118,6 +129,8 @@ class Prompt:
     description: str | None = None
     file: str = ""
     files: tuple[tuple[Path, tuple[int, int]], ...] = ()
+    snippets: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    sources: tuple[Source, ...] = ()
 
     @cached_property
     def content(self) -> dict[str, Json]:
@@ -130,6 +143,8 @@ class Prompt:
         if self.examples:
             pairs: list[Json] = [example.to_json() for example in self.examples]
             content["examples"] = pairs if self.nearest is None else {"data": pairs, **self.nearest.to_json()}
+        if self.snippets:
+            content["snippets"] = {name: list(texts) for name, texts in self.snippets.items()}
         if self.tools:
             content["tools"] = list(self.tools)
         if self.template.includes:
@@ -137,9 +152,24 @@ class Prompt:
         return content
 
     @cached_property
+    def hash(self) -> str:
+        """The identity of the artifact `prompt:NAME`."""
+        return identity("prompt", self.name, self.content, None, ())
+
+    def put(self, session: Session, *, why: str) -> Artifact:
+        """The version with this content, made when there is none, and those of the datasets that it shows."""
+        uses = [use for source in self.sources if (use := source.use(session)) is not None]
+        return session.put("prompt", self.name, self.content, uses=uses, why=why)
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """The names that its template takes from the inputs, with the place (`file:line`) where each first stands."""
+        return {name: place for name, place in self.template.names.items() if not (self.snippets and name == SNIPPETS)}
+
+    @cached_property
     def input_names(self) -> tuple[str, ...]:
         """The inputs it takes, in the order they are written."""
-        return tuple(self.inputs) if self.inputs is not None else tuple(self.template.names)
+        return tuple(self.inputs) if self.inputs is not None else tuple(self.variables)
 
     @cached_property
     def _validator(self) -> Any:
@@ -175,7 +205,7 @@ class Prompt:
 
     def render(self, values: Mapping[str, Json]) -> list[Message]:
         """The messages for checked `values`, examples before the last user message."""
-        messages = self.template.render(values)
+        messages = self._filled(values)
         if not messages:
             raise BadPrompt(f"{self.file}: prompt {self.name!r} is empty once filled in.")
         if self.examples:
@@ -218,15 +248,25 @@ class Prompt:
         else:
             try:
                 values = self.values(example.input)
-                asked = self.template.render(values, only=users[-1])
+                asked = self._filled(values, only=users[-1])
             except BadPrompt as problem:
                 raise BadPrompt(f"{self.file}: example {number + 1}: {problem}") from None
         return [*asked, message("assistant", as_text(example.output))]
 
+    def _filled(self, values: Mapping[str, Json], *, only: int | None = None) -> list[Message]:
+        texts = {name: Texts(said) for name, said in self.snippets.items()}
+        return self.template.render({**values, SNIPPETS: cast("Json", texts)} if texts else values, only=only)
+
     @property
     def changed(self) -> bool:
-        """Whether a file it was read from is not what it was."""
-        return any(_stamp(path) != stamp for path, stamp in self.files)
+        """Whether a file it was read from is not what it was, or a row that it shows has expired."""
+        if self._until is not None and time.time() >= self._until:
+            return True
+        return any(stamp(path) != before for path, before in self.files)
+
+    @cached_property
+    def _until(self) -> float | None:
+        return min((source.until for source in self.sources if source.until is not None), default=None)
 
 
 def as_text(value: Json) -> str:
@@ -239,7 +279,7 @@ def load_prompt(path: Path, project: Project, *, text: str | None = None) -> Pro
 
     `text`: as if the file said this; what it includes is read from the disk.
     """
-    before = _stamp(path)  # taken first: an edit while reading is then seen at the next call
+    before = stamp(path)  # taken first: an edit while reading is then seen at the next call
     text = read_text(path) if text is None else text
     if path.name.endswith(FOREIGN):
         return _foreign(path, text, before)
@@ -248,23 +288,35 @@ def load_prompt(path: Path, project: Project, *, text: str | None = None) -> Pro
     sections = split_roles(body, file=str(path), first_line=line)
     roots = (path.parent, project.root / "prompts")
     found = gather(sections, file=str(path), roots=roots)
-    stamps = [(path, before), *((where, _stamp(where)) for _, where in found.values())]
-    examples = fields.get("examples")
-    chosen = examples if isinstance(examples, dict) else None
-    source: Json = chosen["data"] if chosen else examples
-    if isinstance(source, str):
-        from afere.chains.shots import read_shots
-
-        place = document.at(("examples",))
-        pairs, sources = read_shots(source, place, path, project, named=chosen is not None)
-        held: dict[str, Json] = {**(chosen or {}), "data": pairs}
-        examples = held if chosen else pairs
-        stamps += [(source, _stamp(source)) for source in sources]
+    stamps = [(path, before), *((where, stamp(where)) for _, where in found.values())]
+    shown, sources = _shown(document, path, project)
+    stamps += [(source.file, source.stamp) for source in sources if source.file]
     name = fields.get("name")
     return _build(
-        str(name) if name is not None else _stem(path), body, document, examples,
+        str(name) if name is not None else _stem(path), body, document, shown,
         {key: included for key, (included, _) in found.items()}, first_line=line, files=tuple(stamps), project=project,
+        sources=sources,
     )  # fmt: skip
+
+
+def _shown(document: Document, path: Path, project: Project) -> tuple[dict[str, Json], tuple[Source, ...]]:
+    """(the examples and snippets of a front matter, read from where they are; the datasets that they are from)."""
+    fields = cast("dict[str, Any]", document.value or {})
+    examples, snippets = fields.get("examples"), dict(fields.get(SNIPPETS) or {})
+    data = examples["data"] if isinstance(examples, dict) else examples
+    named = [(name, said) for name, said in snippets.items() if isinstance(said, str)]
+    sources: list[Source] = []
+    if named or isinstance(data, str):
+        from afere.chains.shots import EXAMPLES, read_source, snippet
+
+        if isinstance(data, str):
+            sources.append(read_source(EXAMPLES, data, document.at((EXAMPLES,)), path, project))
+            chosen = isinstance(examples, dict)
+            examples = {**examples, "data": sources[-1].named} if chosen else list(sources[-1].values)
+        for name, said in named:
+            sources.append(read_source(snippet(name), said, document.at((SNIPPETS, name)), path, project))
+            snippets[name] = list(sources[-1].values)
+    return {"examples": examples, SNIPPETS: snippets}, tuple(sources)
 
 
 def _foreign(path: Path, text: str, stamp: tuple[int, int]) -> Prompt:
@@ -281,7 +333,7 @@ def _foreign(path: Path, text: str, stamp: tuple[int, int]) -> Prompt:
     document = Document(cast("Json", given), str(path))
     check(document, PROMPT_SCHEMA, error=BadPrompt)
     name = found.name
-    return _build(name, found.body, document, None, {}, sections=found.sections, files=((path, stamp),))
+    return _build(name, found.body, document, {}, {}, sections=found.sections, files=((path, stamp),))
 
 
 def stored_prompt(artifact: Artifact) -> Prompt:
@@ -290,20 +342,21 @@ def stored_prompt(artifact: Artifact) -> Prompt:
     body = str(content["template"])
     fields = {key: content[key] for key in ("inputs", "output", "tools") if content.get(key) is not None}
     includes = cast("dict[str, str]", content.get("includes") or {})
-    return _build(artifact.name, body, Document(cast("Json", fields), artifact.ref), content.get("examples"), includes)
+    document = Document(cast("Json", fields), artifact.ref)
+    return _build(artifact.name, body, document, content, includes)
 
 
 def prompt_of(name: str, body: str, *, label: str, **fields: Json) -> Prompt:
     """A prompt that was written elsewhere: a template, and fields as in front matter. `label` is how errors call it."""
     document = Document({key: value for key, value in fields.items() if value is not None}, label)
     check(document, PROMPT_SCHEMA, error=BadPrompt)
-    return _build(name, body.strip("\n"), document, fields.get("examples"), {})
+    return _build(name, body.strip("\n"), document, fields, {})
 
 
 def _build(
-    name: str, body: str, document: Document, examples: Json, includes: Mapping[str, str], *,
+    name: str, body: str, document: Document, shown: Mapping[str, Json], includes: Mapping[str, str], *,
     first_line: int = 1, files: tuple[tuple[Path, tuple[int, int]], ...] = (),
-    sections: tuple[Section, ...] | None = None, project: Project | None = None,
+    sections: tuple[Section, ...] | None = None, project: Project | None = None, sources: tuple[Source, ...] = (),
 ) -> Prompt:  # fmt: skip
     fields, file = cast("dict[str, Any]", document.value or {}), document.file
     try:
@@ -321,22 +374,41 @@ def _build(
     if sections is None:
         sections = split_roles(body, file=file, first_line=first_line)
     template = Template(sections, includes, file)
+    texts = {name: tuple(said) for name, said in cast("dict[str, list[str]]", shown.get(SNIPPETS) or {}).items()}
+    _check_snippets(texts, template, inputs, document)
     if inputs is not None:
         for word, place in template.names.items():
-            if word not in inputs:
+            if word not in inputs and not (texts and word == SNIPPETS):
                 raise BadPrompt(
                     f"{place}: {word!r} is not among the inputs of this prompt: {', '.join(inputs) or 'none'}."
                     f"{nearest(word, inputs)} Declare it under inputs: ({document.at(('inputs',))})."
                 )
     else:
         _ = template.names  # compiles, so that a broken template is an error now and not at the first call
+    examples = shown.get("examples")
     choosing = _nearest(examples, document, tuple(inputs if inputs is not None else template.names), project)
     held = cast("Sequence[Any]", (examples["data"] if isinstance(examples, dict) else examples) or ())
     shots = tuple(Example(pair["input"], pair["output"], pair.get("row", "")) for pair in held)
     return Prompt(
         name, body, template, inputs, output, shots, choosing, tuple(fields.get("tools") or ()), fields.get("model"),
-        fields.get("parameters") or {}, fields.get("owner"), fields.get("description"), file, files,
+        fields.get("parameters") or {}, fields.get("owner"), fields.get("description"), file, files, texts, sources,
     )  # fmt: skip
+
+
+def _check_snippets(
+    snippets: Mapping[str, tuple[str, ...]], template: Template, inputs: Mapping[str, Any] | None, document: Document
+) -> None:
+    if not snippets:
+        return
+    if SNIPPETS in (inputs or {}):
+        place = document.at(("inputs", SNIPPETS))
+        raise BadPrompt(f"{place}: an input cannot be called {SNIPPETS!r} beside snippets:. Give it another name.")
+    for name, place in template.below(SNIPPETS).items():
+        if name not in snippets:
+            raise BadPrompt(
+                f"{place}: there is no snippet {name!r}.{nearest(name, snippets)} "
+                f"Under snippets: ({document.at((SNIPPETS,))}): {', '.join(snippets)}."
+            )
 
 
 def _nearest(said: Json, document: Document, inputs: Sequence[str], project: Project | None) -> Nearest | None:
@@ -388,11 +460,3 @@ def _check_schema(schema: Mapping[str, Json], document: Document, path: tuple[st
 def _stem(path: Path) -> str:
     """`prompts/Answer Well.md` -> `answer-well`."""
     return re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-")
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        stat = os.stat(path)  # noqa: PTH116 - half the time of Path.stat, at every call
-    except OSError:
-        return (0, 0)
-    return (stat.st_mtime_ns, stat.st_size)

@@ -41,16 +41,15 @@ class Ready:
         place = (str(session.folder), session.project)
         if place not in self.kept:
             name, why = self.prompt.name, f"first run from {self.origin}"
-            prompt = session.put("prompt", name, self.prompt.content, why=why)
+            prompt = self.prompt.put(session, why=why)
             uses = [Use("prompt", prompt.ref, prompt.hash)]
             self.kept[place] = (prompt, session.put("component", name, self.content, uses=uses, why=why))
         return self.kept[place]
 
     def hashes(self) -> tuple[str, str]:
         """The identities of prompt and component, without a store."""
-        name = self.prompt.name
-        prompt = identity("prompt", name, self.prompt.content, None, ())
-        return prompt, identity("component", name, self.content, None, [Use("prompt", "", prompt)])
+        prompt = self.prompt.hash
+        return prompt, identity("component", self.prompt.name, self.content, None, [Use("prompt", "", prompt)])
 
     def request(self, values: Mapping[str, Json], more: tuple[Message, ...] = ()) -> Request:
         """What is sent for these checked inputs, with `more` turns after them."""

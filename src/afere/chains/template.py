@@ -7,6 +7,7 @@ that is given a Python object can call its methods. Fuel bounds both the steps a
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -135,6 +136,15 @@ def _inside(name: str, folders: list[Path], place: str) -> Path:
     raise BadPrompt(f"{place}: there is no file {name!r} to include. Looked in {looked}.")
 
 
+def stamp(path: Path) -> tuple[int, int]:
+    """(mtime in ns, size) of a file, so that an edit is noticed; zeros where there is none."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116 - half the time of Path.stat, at every call
+    except OSError:
+        return (0, 0)
+    return (stat.st_mtime_ns, stat.st_size)
+
+
 def read_text(path: Path) -> str:
     """A prompt file's text with `\\n` line ends, or BadPrompt saying what is wrong with it."""
     try:
@@ -156,6 +166,10 @@ def read_text(path: Path) -> str:
     if "\0" in text:
         raise BadPrompt(f"{path}: holds NUL characters, so it is not a text file. Save it as UTF-8 text.")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+class Texts(list[str]):
+    """The texts of a snippet: a list to the template, and one text where it is written out."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +214,20 @@ class Template:
                 names.setdefault(word, f"{name}:{_line_of(word, text, 1)}")
         return names
 
+    def below(self, name: str) -> dict[str, str]:
+        """What the template takes from a value by name (`terms` of `snippets.terms`), each with its place."""
+        found: dict[str, str] = {}
+        for i, section in enumerate(self.sections):
+            for said in sorted(self._environment.undeclared_variables_in_template(f"/{i}", nested=True)):
+                if said.startswith(f"{name}."):
+                    place = f"{self.file}:{_line_of(said, section.text, section.line)}"
+                    found.setdefault(said.split(".")[1], place)
+        for inner, text in self.includes.items():
+            for said in sorted(self._environment.undeclared_variables_in_template(inner, nested=True)):
+                if said.startswith(f"{name}."):
+                    found.setdefault(said.split(".")[1], f"{inner}:{_line_of(said, text, 1)}")
+        return found
+
     def render(self, values: Mapping[str, Json], *, only: int | None = None) -> list[Message]:
         """The messages for these values; roles whose text comes out empty are left out. `only`: one section's."""
         environment, messages = self._environment, list[Message]()
@@ -241,7 +269,9 @@ def _excerpt(problem: TemplateError, text: str) -> str:
 
 
 def _shown(value: Any) -> Any:
-    """Lists and dicts go into a prompt as JSON, not as Python writes them."""
+    """Lists and dicts go into a prompt as JSON, not as Python writes them; snippets as their texts, one below the other."""
+    if isinstance(value, Texts):
+        return "\n".join(value)
     if isinstance(value, dict | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=str)
     return value

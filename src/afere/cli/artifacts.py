@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from afere.base.artifact import AliasMove, Artifact, identity, parse_ref
+from afere.base.artifact import AliasMove, Artifact, parse_ref
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, NotFound, Refused
 from afere.cli.common import Place, placed, printable
@@ -173,7 +173,7 @@ def _variables(before: Artifact, after: Artifact) -> list[dict[str, Json]]:
         return []
     from afere.chains.prompt import stored_prompt
 
-    a, b = ([*stored_prompt(one).template.names] for one in (before, after))
+    a, b = ([*stored_prompt(one).variables] for one in (before, after))
     return [] if set(a) == set(b) else [{"path": "variables", "before": [*a], "after": [*b]}]
 
 
@@ -185,6 +185,5 @@ def _prompt_as_written(file: Path, session: Session, project: Project) -> Artifa
     from afere.chains.prompt import load_prompt
 
     prompt = load_prompt(file, project)
-    hash_ = identity("prompt", prompt.name, prompt.content, None, ())
-    kept = session.find("artifacts", hash=hash_, limit=1).items
-    return kept[0] if kept else Artifact("prompt", prompt.name, 0, hash_, prompt.content)
+    kept = session.find("artifacts", hash=prompt.hash, limit=1).items
+    return kept[0] if kept else Artifact("prompt", prompt.name, 0, prompt.hash, prompt.content)

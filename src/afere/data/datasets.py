@@ -211,7 +211,7 @@ def _read_in(
         if isinstance(source, str) and not file.is_file() and (kept := _kept(source, session, project)):
             return kept
         label = shown(file, project.root)
-        placed, name = read_file(file, label), name or _legal(file.stem, label)
+        placed, name = read_file(file, label), name or name_of(file, label)
     else:
         label, placed, name = "the rows given", from_python(source), name or "rows"
     return keep(placed, session, name, label, schema=schema, shape=shape, partly=partly)
@@ -244,6 +244,12 @@ def keep(
     return Dataset(artifact, session, rows, reading, places, unusable)
 
 
+def checked_rows(placed: Iterable[Placed], label: str) -> tuple[tuple[Row, ...], Mapping[str, str]]:
+    """Rows of ours with their ids, and where each was written, by id; nothing is kept. BadData as `dataset` raises it."""
+    rows, _, places = _checked(placed, label, None)
+    return rows, places
+
+
 def _as_read(reading: Reading | None) -> str:
     return f", as {reading.shape.title} rows" if reading else ""
 
@@ -264,8 +270,9 @@ def _kept(source: str, session: Session, project: Project) -> Dataset | None:
         raise BadData(f"{source!r} is neither a file of project {project.root} nor a dataset: {problem}") from None
 
 
-def _legal(stem: str, label: str) -> str:
-    """A file's stem as a name: small letters, with '-' for what a name cannot hold."""
+def name_of(file: Path, label: str) -> str:
+    """A file's stem as a dataset's name: small letters, with '-' for what a name cannot hold."""
+    stem = file.stem
     name = re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._")
     name = name if name[:1].isalpha() else f"rows-{name}".rstrip("-")
     if name.endswith(".json"):

@@ -10,27 +10,31 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from afere.base.artifact import KINDS
+from afere.base.artifact import KINDS, copied
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.errors import BadReference, NotFound
 from afere.base.span import EXAMPLES
+from afere.chains.shots import EXAMPLES as EXAMPLE_ROWS
+from afere.chains.shots import rows_held
+from afere.data import Dataset
 from afere.evals.references import results_of
 from afere.evals.results import Result
 
 if TYPE_CHECKING:
-    from afere.base.artifact import Artifact
+    from afere.base.artifact import Artifact, Use
     from afere.base.span import Trace
     from afere.store import Reached, Session
 
 _TRACE = re.compile(r"[0-9a-f]{6,32}")
 _MOST = 200  # things by name in one direction; the rest is counted
 _TRACES = 20  # answers that are named
+_ROWS, _PROMPTS = 50, 50  # rows that one prompt shows of one dataset, by name; prompts whose rows are looked at
 _EXPERIMENTS = 20  # whose cases are looked through for a trace or a row
 
 
@@ -150,6 +154,11 @@ class _Gathering:
         self.counts.update({kind: count - begun[kind] for kind, count in found.counts.items()})
         self.links.update(dict.fromkeys(Link(edge.source, edge.role, edge.target) for edge in found.edges))
 
+    def prompts(self, session: Session) -> list[Artifact]:
+        """The prompts that are named."""
+        named = [one.ref for one in self.items.values() if one.kind == "prompt"][:_PROMPTS]
+        return [kept for ref in named if (kept := _kept(session, ref)) is not None]
+
     def models(self, session: Session) -> None:
         """The models that the components ask, with their parameters."""
         for item in [one for one in self.items.values() if one.kind == "component"]:
@@ -157,6 +166,17 @@ class _Gathering:
             model, parameters = _asked(artifact) if artifact else ("", "")
             if model:
                 self.add(Item(model, "model", item.distance + 1, None, parameters), Link(item.ref, "model", model))
+
+    def shown(self, session: Session, artifacts: Iterable[Artifact], *, always: bool = False) -> None:
+        """The rows that these prompts show, as examples and snippets."""
+        for artifact in artifacts:
+            prompt = self.items.get(artifact.ref)
+            step = (prompt.distance if prompt else 0) + 1
+            for use, rows in _copied(session, artifact, always=always):
+                self.counts["row"] += max(0, len(rows) - _ROWS)
+                for row in rows[:_ROWS]:
+                    ref = f"{use.ref}/{row}"
+                    self.add(Item(ref, "row", step), Link(artifact.ref, use.role, ref), Link(ref, "row of", use.ref))
 
     def side(self) -> Side:
         return Side(tuple(self.items.values()), tuple(self.links), {kind: n for kind, n in self.counts.items() if n})
@@ -166,6 +186,7 @@ def _above(session: Session, artifact: Artifact, most: int) -> Side:
     made = _Gathering()
     made.reached(session.reach(artifact.ref, up=True, most=most))
     made.models(session)
+    made.shown(session, [artifact, *made.prompts(session)])
     model, parameters = _asked(artifact)
     if model:
         made.add(Item(model, "model", 1, None, parameters), Link(artifact.ref, "model", model))
@@ -179,17 +200,24 @@ def _above(session: Session, artifact: Artifact, most: int) -> Side:
 
 def _below(session: Session, artifact: Artifact, most: int) -> Side:
     made = _Gathering()
-    found = session.reach(artifact.ref, up=False, most=most)
-    made.reached(found)
+    _below_of(made, session, [artifact], most=most)
+    _scores(made, session, artifact.ref, exact=True)
+    return made.side()
+
+
+def _below_of(
+    made: _Gathering, session: Session, artifacts: Sequence[Artifact], *, near: int = 0, most: int = _MOST
+) -> None:
+    """What these artifacts touched: what uses them, releases, and the answers in which they ran."""
+    found = session.reach(*(one.ref for one in artifacts), up=False, most=most)
+    made.reached(found, near=near)
     _releases(made, found)
     ran = session.spans.ran(found.hashes, limit=_TRACES)
     refs = {node.hash: node.ref for node, _ in found.nodes}
     for one in ran.traces:
         links = [Link(one.trace_id, "ran", refs[one.key])] if one.key in refs else []
-        made.add(Item(one.trace_id, "trace", 1, rfc3339(one.start)), *links, counted=False)
+        made.add(Item(one.trace_id, "trace", near + 1, rfc3339(one.start)), *links, counted=False)
     made.counts["trace"] = ran.count
-    _scores(made, session, artifact.ref, exact=True)
-    return made.side()
 
 
 def _releases(made: _Gathering, found: Reached) -> None:
@@ -218,6 +246,7 @@ def _of_trace(session: Session, trace: Trace, *, up: bool, down: bool, most: int
                 above.add(Item(ref, _kind_of(ref), 1, None, "not kept in this store"))
             above.links[Link(trace.trace_id, "ran", kept[hash_].ref if hash_ in kept else ref)] = None
         above.models(session)
+        above.shown(session, above.prompts(session), always=True)
         for name, parameters in _models(trace):
             above.add(Item(name, "model", 1, None, parameters), Link(trace.trace_id, "asked", name))
         for row, note in _examples(trace):
@@ -355,6 +384,32 @@ def _runs(session: Session, experiment: Artifact) -> tuple[Result, ...]:
         return ()
 
 
+def _copied(session: Session, artifact: Artifact, *, always: bool = False) -> Iterator[tuple[Use, list[str]]]:
+    """The datasets that a prompt's content was copied from, each with the ids of the rows it shows. `always`: without those
+    of which each call shows the nearest; its trace tells which."""
+    content = artifact.content if isinstance(artifact.content, dict) else {}
+    chosen = always and isinstance(content.get(EXAMPLE_ROWS), dict)
+    for use in artifact.uses:
+        if (
+            copied(use.role)
+            and not (chosen and use.role == EXAMPLE_ROWS)
+            and (kept := _kept(session, use.hash)) is not None
+        ):
+            rows = rows_held(artifact.content, use.role, Dataset(kept, session).rows)
+            yield use, [row.id for row in rows]
+
+
+def _showing(session: Session, dataset: Artifact, row: str) -> list[Artifact]:
+    """The prompts that show a row of this version."""
+    edges = [edge for edge in session.down(dataset.ref) if edge.depth == 1 and copied(edge.role)]
+    prompts = [session.get(ref) for ref in dict.fromkeys(edge.source for edge in edges)]
+    return [
+        one
+        for one in prompts
+        if any(use.hash == dataset.hash and row in rows for use, rows in _copied(session, one, always=True))
+    ]
+
+
 def _of_row(session: Session, what: str, *, up: bool, down: bool) -> Lineage:
     dataset = session.get(what.partition("/")[0], kind="dataset")
     row = what.partition("/")[2]
@@ -362,6 +417,9 @@ def _of_row(session: Session, what: str, *, up: bool, down: bool) -> Lineage:
     above = Side((Item(dataset.ref, "dataset", 1, dataset.at),), (Link(ref, "row of", dataset.ref),), {"dataset": 1})
     below = _Gathering()
     if down:
+        if prompts := _showing(session, dataset, row):
+            _below_of(below, session, prompts, near=1)
+            below.links.update(dict.fromkeys(Link(one.ref, "shows", ref) for one in prompts))
         for experiment in reversed(_experiments(session, [dataset])):
             traces = [run.trace for run in _runs(session, experiment) if run.row == row]
             if traces:

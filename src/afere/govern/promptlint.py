@@ -128,7 +128,7 @@ def _by_text(cases: Iterable[Case]) -> dict[str, Case]:
 
 def _problems(prompt: Prompt, text: PromptText, cases: Mapping[str, Case], project: Project) -> Iterator[Problem]:
     for name in text.inputs or ():
-        if name not in prompt.template.names:
+        if name not in prompt.variables:
             why = f"the input {name!r} is declared, and the template never uses it. Take it out of inputs:, or use it."
             yield Problem("unused-input", "warning", text.at("inputs", name), why)
     if prompt.owner is None and text.takes_owner:

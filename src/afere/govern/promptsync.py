@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from afere.base.artifact import Artifact, identity
+from afere.base.artifact import Artifact
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadInput, BadPrompt, NotFound, Refused
 from afere.base.project import Project
@@ -55,7 +55,7 @@ class Standing:
     def as_written(self) -> Artifact:
         """What the file says, as an artifact that has no version yet."""
         content = self.prompt.content if self.prompt else {}
-        return Artifact("prompt", self.name, 0, identity("prompt", self.name, content, None, ()), content)
+        return Artifact("prompt", self.name, 0, self.prompt.hash if self.prompt else "", content)
 
     def to_json(self) -> dict[str, Json]:
         return {
@@ -145,7 +145,7 @@ def _write(one: Standing, project: Project) -> str:
 def _put(one: Standing, session: Session, why: str) -> str:
     if one.prompt is None:
         raise Refused(f"{one.name} has no file, so --ours has nothing to push.")
-    made = session.put("prompt", one.name, one.prompt.content, why=why or f"pushed from {one.shown}")
+    made = one.prompt.put(session, why=why or f"pushed from {one.shown}")
     return f"{one.shown} -> {made.ref}"
 
 
@@ -195,8 +195,7 @@ def _standing(
         return Standing(name, state, path, shown, None, newest, None, problem)
     if newest is None:
         return Standing(name, "new", path, shown, prompt)
-    hash_ = identity("prompt", name, prompt.content, None, ())
-    equal = next((one.version for one in versions if one.hash == hash_), None)
+    equal = next((one.version for one in versions if one.hash == prompt.hash), None)
     if equal is not None:
         return Standing(name, "same" if equal == newest.version else "behind", path, shown, prompt, newest, equal)
     base = _base(name, path, shown, versions, session, project, notes)
@@ -221,8 +220,8 @@ def _in_history(name: str, path: Path, project: Project, hashes: Mapping[str, in
     for commit in _git(path, "log", f"-{_COMMITS}", "--format=%H", "--", path.name).split():
         text = _git(path, "show", f"{commit}:./{path.name}").replace("\r\n", "\n")
         with suppress(AfereError):
-            content = load_prompt(path, project, text=text).content
-            if (version := hashes.get(identity("prompt", name, content, None, ()))) is not None:
+            found = load_prompt(path, project, text=text)
+            if found.name == name and (version := hashes.get(found.hash)) is not None:
                 return version
     return None
 

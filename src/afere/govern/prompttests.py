@@ -209,7 +209,7 @@ def _fillings(
     """What the prompt is filled in with, each by the name of its row (empty for `inputs`)."""
     if "rows" not in test:
         return [("", Row("", dict(test.get("inputs") or {})))]
-    rows, _ = read_rows(str(test["rows"]), place, (project.root / document.file).parent, project)
+    rows = read_rows(str(test["rows"]), place, (project.root / document.file).parent, project)
     return [(row.id or str(number), row) for number, (_, row) in enumerate(rows, start=1)]
 
 

@@ -9,17 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from afere.base.artifact import Artifact
+from afere.base.artifact import Artifact, copied
 from afere.base.canonical import Json
 from afere.base.document import read_yaml
 from afere.base.errors import BadPrompt, Refused
 from afere.base.project import Project
 from afere.chains.prompt import FOREIGN, Prompt, load_prompt, stored_prompt
 from afere.chains.shapes import ours, read_shape, shape_of, write_shape
+from afere.chains.shots import field_of
 from afere.chains.template import read_text
 from afere.store.files import whole_file
 
-_FIELDS = ("inputs", "output", "examples", "tools")  # of the front matter, that a version holds
+_FIELDS = ("inputs", "output", "examples", "snippets", "tools")  # of the front matter, that a version holds
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # what YAML takes only as an escape
 
 
@@ -33,7 +34,9 @@ def file_text(version: Artifact, path: Path, project: Project, written: Prompt |
         return _of_another_tool(version, path, project)
     _check_includes(content, version, path, project)
     old = path.read_text(encoding="utf-8").replace("\r\n", "\n") if written is not None else ""
-    texts = (_edited(old, content, written), _anew(old, content, version.name, path))
+    named = _by_reference(version)
+    texts = [_edited(old, named, content, written)] if named != content else []
+    texts += [_edited(old, content, content, written), _anew(old, content, version.name, path)]
     problem: BadPrompt | None = None
     for text in texts:
         try:
@@ -104,7 +107,20 @@ def _anew(old: str, content: Mapping[str, Json], name: str, path: Path) -> str:
     return f"---\n{head}---\n{content['template']}\n"
 
 
-def _edited(old: str, content: Mapping[str, Json], written: Prompt | None) -> str:
+def _by_reference(version: Artifact) -> dict[str, Json]:
+    """A version's fields in which examples and snippets are not written out: they name the dataset they were copied from."""
+    named = dict(cast("dict[str, Json]", version.content))
+    for use in version.uses:
+        place, _, name = field_of(use.role).partition(".")
+        ref = use.ref.removeprefix("dataset:")
+        if copied(use.role) and name:
+            named[place] = {**cast("dict[str, Json]", named.get(place) or {}), name: ref}
+        elif copied(use.role):
+            named[place] = ref
+    return named
+
+
+def _edited(old: str, fields: Mapping[str, Json], content: Mapping[str, Json], written: Prompt | None) -> str:
     """The old file with another template, and with only those fields of the front matter written anew that differ."""
     lines = old.split("\n")
     end = _end(lines)
@@ -114,8 +130,8 @@ def _edited(old: str, content: Mapping[str, Json], written: Prompt | None) -> st
     for key in _FIELDS:
         if written.content.get(key) != content.get(key):
             head = _without(head, key)
-            if content.get(key) is not None:
-                head.append(f"{key}: {_flow(content[key])}")
+            if fields.get(key) is not None:
+                head.append(f"{key}: {_flow(fields[key])}")
     return "\n".join(["---", *head, "---", f"{content['template']}\n"])
 
 

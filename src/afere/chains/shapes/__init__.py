@@ -6,12 +6,14 @@ A construct that means the same there and here is taken over; any other is refus
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from afere.base.canonical import Json
 from afere.base.errors import BadPrompt
 from afere.base.project import Project
-from afere.chains.prompt import FOREIGN, Prompt, load_prompt
+from afere.chains.prompt import FOREIGN, SNIPPETS, Prompt, load_prompt
 from afere.chains.shapes.dotprompt import read_dotprompt, write_dotprompt
 from afere.chains.shapes.messages import read_messages, write_messages
 from afere.chains.shapes.prompty import read_prompty, write_prompty
@@ -21,6 +23,7 @@ from afere.chains.template import Section, read_text
 __all__ = ["Shaped", "Told", "ours", "read_shape", "shape_of", "shaped", "write_shape"]
 
 _MESSAGES = (".yml", ".yaml", ".json")
+_SNIPPET = re.compile(rf"\{{\{{-?\s*{SNIPPETS}\.(\w+)\s*-?\}}\}}")
 
 
 def read_shape(path: Path, text: str) -> Shaped:
@@ -79,6 +82,9 @@ def ours(prompt: Prompt) -> Shaped:
         raise BadPrompt(
             f"{prompt.file}: examples that are chosen at each call have no equal in the other shape. Give a list in a copy."
         )
+    if prompt.snippets:
+        sections = [replace(one, text=_written_out(one.text, prompt)) for one in sections]
+        notes.changed("snippets", "written out")
     if prompt.examples:
         users = [number for number, one in enumerate(sections) if one.role == "user"]
         place = users[-1] if users else len(sections)
@@ -88,7 +94,24 @@ def ours(prompt: Prompt) -> Shaped:
     return Shaped(fields, tuple(sections), tuple(notes.told), prompt.file, ours=True)
 
 
+def _written_out(text: str, prompt: Prompt) -> str:
+    """A template with the texts of its snippets in their places. BadPrompt where it does more with them than that."""
+
+    def texts(found: re.Match[str]) -> str:
+        return _as_template("\n".join(prompt.snippets[found[1]]), prompt.file)
+
+    written = _SNIPPET.sub(texts, text)
+    if re.search(rf"\{{[{{%][^}}]*\b{SNIPPETS}\b", written):
+        raise BadPrompt(
+            f"{prompt.file}: what the template does with snippets has no equal in the other shape; only {{{{ snippets.NAME }}}} is "
+            "written out. Write them out in a copy."
+        )
+    return written
+
+
 def _as_template(text: str, file: str) -> str:
     if any(sign in text for sign in ("{{", "{%", "{#")):
-        raise BadPrompt(f"{file}: an example holds '{{{{', which the other shape would fill in. Take it out of a copy.")
+        raise BadPrompt(
+            f"{file}: an example or snippet holds '{{{{', which the other shape would fill in. Take it out of a copy."
+        )
     return text

@@ -12,7 +12,7 @@ from afere.base.canonical import Json
 from afere.base.errors import BadPrompt
 from afere.chains.template import Section, split_roles
 
-ORDER = ("name", "owner", "description", "model", "parameters", "inputs", "output", "examples", "tools")
+ORDER = ("name", "owner", "description", "model", "parameters", "inputs", "output", "examples", "snippets", "tools")
 
 
 @dataclass(frozen=True, slots=True)
