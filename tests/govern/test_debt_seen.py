@@ -85,3 +85,28 @@ def test_calls_that_name_their_prompt_and_short_or_missing_texts_are_left_alone(
         session.put("prompt", "desk", {"template": "Hello"})
     told(world, [(5, BASE)])
     assert sorted(one.name for one in facts(world).prompts) == ["desk", "desk (traces)"]
+
+
+def test_texts_beyond_those_that_are_read_are_counted_and_told(tmp_path: Path, monkeypatch) -> None:
+    from afere.govern.debt import seen
+
+    monkeypatch.setattr(seen, "_READ", 3)
+    world = World(tmp_path)
+    told(
+        world,
+        [
+            (9 - number, f"{BASE} Ask {name} if in doubt.")
+            for number, name in enumerate(["Ana", "Rui", "Eva", "Ivo", "Ivo"])
+        ],
+    )
+    (problem,) = [one for one in facts(world).problems if one.startswith("traces: ")]
+    assert problem.startswith(
+        "traces: 1 different system prompts of 2 model calls were not looked at: 3 texts are read"
+    )
+    assert "gen_ai.prompt.name" in problem
+
+
+def test_where_all_texts_are_read_nothing_is_told(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    told(world, [(3, BASE), (2, CLASH)])
+    assert not [one for one in facts(world).problems if one.startswith("traces: ")]

@@ -48,10 +48,46 @@ def test_an_example_that_an_evaluation_asks_too_is_an_error_and_a_near_one_is_no
     write("data/shots.jsonl", '{"input": {"q": "may I bring  my DOG"}, "expected": "Yes."}\n')
     write("prompts/a.md", GOOD.replace("inputs:", "examples: data/shots.jsonl\ninputs:"))
     write("prompts/b.md", GOOD.replace("inputs:", 'examples: [{input: "May I bring my cat?", output: "No."}]\ninputs:'))
-    assert found(run) == [("contamination", "prompts/a.md:3")]
+    write(
+        "prompts/c.md",
+        GOOD.replace("inputs:", "examples: data/shots.jsonl\ninputs:").replace("string}", "string, p: array}")
+        + "{{ p }}",
+    )
+    assert found(run) == [
+        ("contamination", "prompts/a.md:3"),
+        ("example", "prompts/c.md:3"),
+        ("contamination", "prompts/c.md:3"),
+    ]
+    (write("prompts/c.md", GOOD)).unlink()
     assert "qa:e-1" in run("prompt", "lint")[1]
     write("data/qa.jsonl", '{"input": {"q": "Else?"}}\n{"input": {"q": "May I bring my dog?"}, "expected": "Yes."}\n')
     assert "the evaluation row qa:2:" in run("prompt", "lint")[1]
+
+
+def test_what_is_nearly_asked_is_a_warning_and_a_snippet_that_holds_the_question_is_an_error(run, write) -> None:
+    write("evals/qa.yaml", "target: qa\ndata: data/qa.jsonl\nscorers: [exact]\n")
+    write(
+        "data/qa.jsonl",
+        '{"id": "e-1", "input": {"question": "How many days of leave may I take over into next year?"}, "expected": "Five."}\n'
+        '{"id": "e-2", "input": {"question": "Which laptop do new colleagues get?"}, "expected": "A small one."}\n',
+    )
+    write(
+        "data/terms.jsonl",
+        '{"text": "Leave lapses in March."}\n{"text": "Asked often: Which laptop do new colleagues get? A small one."}\n',
+    )
+    shot = "[{input: {q: 'How many days of leave may I take over into the next year?'}, output: Five}]"
+    write(
+        "prompts/a.md",
+        GOOD.replace("inputs:", f"examples: {shot}\nsnippets: {{terms: data/terms.jsonl}}\ninputs:").replace(
+            "{{ q", "{{ snippets.terms }} {{ q"
+        ),
+    )
+    assert sorted(found(run)) == [("contamination", "prompts/a.md:3"), ("contamination", "prompts/a.md:4")]
+    said = run("prompt", "lint")[1]
+    assert "example 1 is nearly the evaluation row qa:e-1 (0." in said
+    assert "snippet 2 of terms holds the evaluation row qa:e-2" in said
+    check = run("dataset", "check", "data/qa.jsonl")[1]
+    assert "prompts/a.md snippet 2 of terms" in check and "prompts/a.md example 1" in check
 
 
 def test_warnings_count_when_asked_and_included_parts_are_no_prompts(run, write) -> None:

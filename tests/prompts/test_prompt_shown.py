@@ -133,6 +133,74 @@ def test_a_pull_names_the_version_of_the_dataset(answer, write, run) -> None:
     assert '"terms@2"' in answer.read_text() and run("prompt", "status")[0] == 0
 
 
+def lint(run, *words: str) -> list[tuple[str, str, str]]:
+    problems = json.loads(run("prompt", "lint", *words, "--json")[1])["problems"]
+    return [(one["rule"], one["severity"], one["place"]) for one in problems]
+
+
+def test_rows_that_are_not_shown_are_told(answer, write, run) -> None:
+    assert lint(run) == [("row", "warning", "prompts/answer.md:5")]
+    said = run("prompt", "lint")[1]
+    assert (
+        "3 of 5 rows of data/terms.jsonl are not shown: t-2 (draft), t-4 (retired), t-5 (expired on 2020-01-01, owner ana)."
+        in said
+    )
+    write("data/terms.jsonl", TERMS.replace(', "expires": "2020-01-01"', ', "status": "retired"'))
+    assert lint(run) == [("row", "note", "prompts/answer.md:5")] and run("prompt", "lint", "--strict")[0] == 0
+    write("data/terms.jsonl", '{"id": "a", "text": "A.", "review": "2020-02-01", "owner": "ana"}\n')
+    assert "row a was to be looked at again by 2020-02-01, by ana" in run("prompt", "lint")[1]
+    write("data/terms.jsonl", '{"id": "a", "text": "A.", "status": "draft"}\n')
+    assert "none of the 1 rows of data/terms.jsonl is in use: a (draft)" in run("prompt", "lint")[1]
+    write("data/terms.jsonl", '{"id": "a", "text": "A."}\n')
+    answer.write_text(
+        PROMPT.replace("{{ snippets.terms }}", "").replace("for text in snippets.terms", "for text in []")
+    )
+    assert lint(run) == [("unused-snippet", "warning", "prompts/answer.md:5")]
+
+
+def test_a_dataset_that_has_gone_on_is_told_with_the_rows_and_the_next_step(answer, write, run) -> None:
+    run("prompt", "push")
+    assert json.loads(run("prompt", "status", "--json")[1])[0]["drift"] == []
+    write(
+        "data/terms.jsonl",
+        '{"id": "t-1", "text": "Leave lapses in April."}\n{"id": "t-6", "text": "New."}\n{"id": "t-3", "text": "x", "status": "retired"}\n',
+    )
+    (one,) = json.loads(run("prompt", "status", "--json")[1])
+    (drift,) = one["drift"]
+    assert (drift["changed"], drift["unused"], drift["added"], drift["gone"]) == (
+        ["t-1"],
+        ["t-3 (retired)"],
+        ["t-6"],
+        [],
+    )
+    assert drift["used"] == "dataset:terms@1" and drift["now"] == "data/terms.jsonl"
+    said = run("prompt", "status")[1]
+    assert "1 changed: t-1; 1 no longer in use: t-3 (retired); 1 new: t-6. Next: look at it: afere diff" in said
+    assert ("drift", "note", "prompts/answer.md:5") in lint(run)
+    assert run("prompt", "push")[0] == 0 and "drift" not in run("prompt", "lint")[1]
+    assert json.loads(run("prompt", "status", "--json")[1])[0]["drift"] == []
+
+
+def test_a_pinned_version_that_has_gone_on_is_a_warning_and_in_time_a_debt(answer, write, run) -> None:
+    afere.dataset("data/terms.jsonl")
+    answer.write_text(PROMPT.replace("data/terms.jsonl", "terms@1"))
+    run("prompt", "push")
+    assert lint(run) == [("row", "warning", "prompts/answer.md:5")]
+    write("data/terms.jsonl", TERMS.replace("March", "April"))
+    afere.dataset("data/terms.jsonl")
+    assert ("drift", "warning", "prompts/answer.md:5") in lint(run)
+    assert "write terms@2 under snippets.terms of its file" in run("prompt", "status")[1]
+
+    from datetime import UTC, datetime, timedelta
+
+    def stale(days: int) -> list[str]:
+        day = (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
+        found = json.loads(run("debt", "--as-of", day, "--all", "--json")[1])["findings"]
+        return [one["place"] for one in found if one["rule"] == "prompt.stale"]
+
+    assert stale(0) == [] and stale(40) == ["prompts/answer.md:5"]
+
+
 def test_another_shape_gets_snippets_written_out(answer, write, run) -> None:
     code, said = run("prompt", "convert", "answer", "--to", "dotprompt")
     assert code == 2 and "snippets" in said  # a loop over them has no equal there

@@ -67,6 +67,11 @@ class Source:
     kept: Artifact | None = None
 
     @property
+    def field(self) -> str:
+        """As the prompt's file and content call it: `examples`, `snippets.terms`."""
+        return field_of(self.role)
+
+    @property
     def dataset(self) -> str:
         """The name under which the rows are kept."""
         return self.kept.name if self.kept else name_of(cast("Path", self.file), self.label)

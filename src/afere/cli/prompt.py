@@ -30,7 +30,8 @@ def prompt() -> None:
 def status(place: Place, names: tuple[str, ...]) -> int:
     """How prompt files and the registry stand; status 1 if they are not in step.
 
-    A conflict is a prompt that changed on both sides since their last common version; its difference is shown.
+    A conflict is a prompt that changed on both sides since their last common version; its difference is shown. Below a prompt
+    stands what became of the rows that its newest version shows, as examples or snippets, where their dataset has gone on.
     """
     from afere.govern.promptsync import STATES, standings
 
@@ -46,6 +47,8 @@ def status(place: Place, names: tuple[str, ...]) -> int:
             console.print(
                 f"{one.state:<9}{one.name}{version}  {one.shown}  {one.problem or STATES[one.state]}", markup=False
             )
+            for each in one.drift:
+                console.print(printable(f"         {each.says} Next: {each.action}"), markup=False, style="yellow")
         for one in found:
             if one.state == "conflict":
                 _draw_conflict(console, one)
@@ -111,24 +114,25 @@ def lint(place: Place, files: tuple[Path, ...], *, strict: bool) -> int:
     """Check prompt files, all or those named by file or prompt; status 1 if something is wrong.
 
     \b
-    errors    broken files and templates, undeclared inputs, examples that do not fit, examples that an evaluation asks too
-    warnings  inputs that the template never uses, prompts without an owner
+    errors    broken files and templates, undeclared inputs, examples that do not fit, examples and snippets that an evaluation asks too
+    warnings  examples that it nearly asks, inputs and snippets that the template never uses, rows that expired or are to be reviewed,
+              a pinned dataset that has gone on, prompts without an owner
+    notes     rows that are drafts or retired, and so not shown; a dataset that has gone on, where a push takes it in
     """
     from afere.govern.promptlint import lint as check
 
     project = place.here()
     with place.session() as session:
         problems, count = check(session, project, files)
-    errors = sum(problem.severity == "error" for problem in problems)
+    errors, warnings = (sum(one.severity == how for one in problems) for how in ("error", "warning"))
 
     def draw(console: Console) -> None:
         for one in problems:
             console.print(f"{one.place}: {one.severity}: {one.why} [{one.rule}]", markup=False)
-        warnings = len(problems) - errors
         console.print(f"{many(count, 'prompt file')}: {many(errors, 'error')}, {many(warnings, 'warning')}")
 
     place.show({"files": count, "problems": [one.to_json() for one in problems]}, draw)
-    return Exit.RULE_FAILED if errors or (strict and problems) else Exit.DONE
+    return Exit.RULE_FAILED if errors or (strict and warnings) else Exit.DONE
 
 
 @prompt.command()

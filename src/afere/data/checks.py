@@ -27,6 +27,8 @@ _FENCE = 3.0  # quartile distances from which a length is far out (Tukey 1977), 
 _FENCE_ROWS = 20  # rows from which quartiles say something
 _EXPECTED = 0.9  # the share of rows with an expected answer from which the others look forgotten
 _VERBATIM = 5  # words from which a text is recognised in a document
+_ASKED = 3  # words of one value of an example from which it is a sign that an example was taken from an evaluation
+_SHAPES = 50  # sets of fields that rows have, the most frequent ones
 _WORD = re.compile(r"\w+")
 
 
@@ -72,7 +74,7 @@ def check_from_json(said: Mapping[str, Any]) -> Check:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An input that a prompt shows the model as an example, and where: `prompts/answer.md example 2`."""
+    """What a prompt shows the model, an example's input or the text of a snippet, and where: `prompts/answer.md example 2`."""
 
     place: str
     input: Json
@@ -86,24 +88,47 @@ def check_rows(
     `examples` are what prompts show the model; `documents` are (place, text) of what is searched. A row is compared with
     those that share a rare piece with it, at most the 40 that look nearest.
     """
-    texts = [fields_of(row.input or row.metadata) for row in rows]
-    shown = [(one, _as_fields(one.input, texts)) for one in examples]
-    join = Join([*texts, *(fields for _, fields in shown)])
-    pairs = sorted(join.pairs(), key=lambda pair: (-pair.alike, pair.first, pair.second))
+    texts, shown, pairs, skipped = _joined(rows, examples)
     alike = [pair for pair in pairs if pair.second < len(rows)]
     same = _same(texts)
     return [
-        _conflicts(rows, same), _leakage(rows, same, alike), _groups(rows), _examples(rows, texts, shown, pairs),
-        _index(rows, documents), _empty(rows), _roles(rows), _duplicates(rows, same), _near(rows, alike, join.skipped),
-        _personal(rows), _language(rows), _length(rows),
+        _conflicts(rows, same), _leakage(rows, same, alike), _groups(rows),
+        _examples(rows, examples, _held(rows, texts, shown, pairs)), _index(rows, documents), _empty(rows), _roles(rows),
+        _duplicates(rows, same), _near(rows, alike, skipped), _personal(rows), _language(rows), _length(rows),
     ]  # fmt: skip
 
 
-def _as_fields(value: Json, texts: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    """An example's input as the rows write theirs: a text alone is the only field that they have."""
-    if isinstance(value, str) and texts and len(texts[0]) == 1:
-        return {next(iter(texts[0])): normal(value)}
-    return fields_of(value)
+def contamination(rows: Sequence[Row], examples: Sequence[Shown]) -> list[Item]:
+    """Which rows prompts show the model, the same or nearly, or word for word within a text: the check `examples`, alone."""
+    if not rows or not examples:
+        return []
+    texts, shown, pairs, _ = _joined(rows, examples)
+    return _held(rows, texts, shown, pairs)
+
+
+Placed = list[tuple[Shown, Mapping[str, str]]]  # what is shown, as rows would write it
+
+
+def _joined(rows: Sequence[Row], examples: Sequence[Shown]) -> tuple[list[dict[str, str]], Placed, list[Pair], int]:
+    """(the rows as texts, what is shown likewise, the pairs that are alike, how many had too many candidates)."""
+    texts = [fields_of(row.input or row.metadata) for row in rows]
+    shapes = [shape for shape, _ in Counter(tuple(one) for one in texts).most_common(_SHAPES)]
+    shown = [(one, fields) for one in examples for fields in _as_fields(one.input, shapes)]
+    join = Join([*texts, *(fields for _, fields in shown)])
+    pairs = sorted(join.pairs(), key=lambda pair: (-pair.alike, pair.first, pair.second))
+    return texts, shown, pairs, join.skipped
+
+
+def _as_fields(value: Json, shapes: Sequence[tuple[str, ...]]) -> Iterator[dict[str, str]]:
+    """An example's input as rows of each shape would write it: a text is the only field that they have, and of an example
+    with more fields those that they have."""
+    fields = {"": normal(value)} if isinstance(value, str) else fields_of(value)
+    for shape in shapes:
+        if shape and fields.keys() >= set(shape):
+            yield {name: fields[name] for name in shape}
+        elif len(shape) == 1:
+            whole = isinstance(value, str)
+            yield from ({shape[0]: text} for text in fields.values() if whole or len(text.split()) >= _ASKED)
 
 
 def _same(texts: Sequence[Mapping[str, str]]) -> list[list[int]]:
@@ -194,56 +219,75 @@ def _groups(rows: Sequence[Row]) -> Check:
     )  # fmt: skip
 
 
-def _examples(
-    rows: Sequence[Row], texts: Sequence[Mapping[str, str]], shown: Sequence[tuple[Shown, Mapping[str, str]]], pairs: Sequence[Pair]
-) -> Check:  # fmt: skip
-    title = "Examples hold no row"
-    if not shown:
-        return Check("examples", title, "none", "no prompt of the project shows examples")
+def _held(
+    rows: Sequence[Row], texts: Sequence[Mapping[str, str]], shown: Placed, pairs: Sequence[Pair]
+) -> list[Item]:  # fmt: skip
+    """The rows that are shown: the same, nearly, or word for word within a text. Each with each place once."""
     where: defaultdict[tuple[tuple[str, str], ...], list[str]] = defaultdict(list)
     for row, value in zip(rows, texts, strict=True):
         where[tuple(value.items())].append(row.id)
+    found: list[Item] = []
+    for one, value in shown:
+        if any(value.values()) and (ids := where.get(tuple(value.items()))):
+            found.append(Item(tuple(ids), f"is also {one.place}", 1.0, one.place))
+    for pair in pairs:
+        if pair.first < len(rows) <= pair.second:
+            place = shown[pair.second - len(rows)][0].place
+            found.append(Item((rows[pair.first].id,), f"{pair.alike:.2f} alike to {place}", pair.alike, place))
+    whole = {one.place: one.input for one, _ in shown if isinstance(one.input, str)}
+    found += [
+        Item((row.id,), f"stands word for word in {place}", 1.0, place)
+        for row, place, _ in _verbatim(rows, whole.items())
+    ]
+    once: dict[tuple[str, str | None], str] = {}
+    return [one for one in found if all(once.setdefault((id_, one.place), one.says) == one.says for id_ in one.rows)]
 
-    def items() -> Iterator[Item]:
-        for one, value in shown:
-            if any(value.values()) and (ids := where.get(tuple(value.items()))):
-                yield Item(tuple(ids), f"is also {one.place}", 1.0, one.place)
-        for pair in pairs:
-            if pair.first < len(rows) <= pair.second:
-                place = shown[pair.second - len(rows)][0].place
-                yield Item((rows[pair.first].id,), f"{pair.alike:.2f} alike to {place}", pair.alike, place)
 
-    found = list(items())
+def _examples(rows: Sequence[Row], examples: Sequence[Shown], found: Sequence[Item]) -> Check:
+    title = "Examples hold no row"
+    if not examples:
+        return Check("examples", title, "none", "no prompt of the project shows examples")
     worst: State = "error" if any(one.alike == 1.0 for one in found) else "warning"
     return _made(
-        "examples", title, worst, found, f"none of {_many(len(shown), 'example')} is a row, nor nearly",
+        "examples", title, worst, found, f"none of {_many(len(examples), 'example')} is a row, nor nearly",
         lambda n: f"{_many(n, 'example')} of prompts {'is' if n == 1 else 'are'} also a row, or nearly: the model is shown what it is asked",
         "take it out of the prompt's examples, or out of the dataset",
     )  # fmt: skip
 
 
-def _index(rows: Sequence[Row], documents: Iterable[tuple[str, str]]) -> Check:
-    """Questions that stand word for word in what is searched. An answer alone belongs there: that is what is looked for."""
-    title = "The index holds no question"
+def _verbatim(rows: Sequence[Row], documents: Iterable[tuple[str, str]]) -> Iterator[tuple[Row, str, str]]:
+    """(row, place, the document's words) for each question of a row that stands word for word in a document."""
     wanted: defaultdict[tuple[str, ...], list[tuple[tuple[str, ...], Row]]] = defaultdict(list)
     for row in rows:
         for text in fields_of(row.input or row.metadata).values():
             words = tuple(_WORD.findall(text))
             if len(words) >= _VERBATIM:
                 wanted[words[:_VERBATIM]].append((words, row))
-    found: list[Item] = []
-    looked = 0
     for place, text in documents:
-        looked += 1
         said = _WORD.findall(normal(text))
-        whole = " ".join(said)
         for at in range(len(said) - _VERBATIM + 1):
             for words, row in wanted.get(tuple(said[at : at + _VERBATIM]), ()):
                 if tuple(said[at : at + len(words)]) == words:
-                    answer = " ".join(_WORD.findall(normal(row.expected))) if isinstance(row.expected, str) else ""
-                    both = bool(answer) and f" {answer} " in f" {whole} "
-                    says = "its question and its expected answer stand" if both else "its question stands"
-                    found.append(Item((row.id,), f"{says} word for word in {place}", 1.0, place))
+                    yield row, place, " ".join(said)
+
+
+def _index(rows: Sequence[Row], documents: Iterable[tuple[str, str]]) -> Check:
+    """Questions that stand word for word in what is searched. An answer alone belongs there: that is what is looked for."""
+    title = "The index holds no question"
+    found: list[Item] = []
+    looked = 0
+
+    def counted() -> Iterator[tuple[str, str]]:
+        nonlocal looked
+        for one in documents:
+            looked += 1
+            yield one
+
+    for row, place, whole in _verbatim(rows, counted()):
+        answer = " ".join(_WORD.findall(normal(row.expected))) if isinstance(row.expected, str) else ""
+        both = bool(answer) and f" {answer} " in f" {whole} "
+        says = "its question and its expected answer stand" if both else "its question stands"
+        found.append(Item((row.id,), f"{says} word for word in {place}", 1.0, place))
     if not looked:
         return Check("index", title, "none", "the project has no index")
     items = list({(one.rows, one.place): one for one in found}.values())

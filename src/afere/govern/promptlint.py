@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -13,24 +14,32 @@ from afere.base.canonical import Json
 from afere.base.document import schema_problem
 from afere.base.errors import AfereError, BadInput, NotFound
 from afere.base.project import Project
-from afere.chains.prompt import Example, Prompt, load_prompt, stored_prompt
-from afere.chains.promptfiles import ENDINGS, ending, prompt_files
-from afere.govern.debt.facts import Case, read_cases
+from afere.chains.prompt import Prompt, load_prompt, stored_prompt
+from afere.chains.promptfiles import ENDINGS, ending, file_of, prompt_files
+from afere.chains.shots import said_of
+from afere.data.checks import Shown, contamination
+from afere.data.rows import Row
+from afere.govern.debt.facts import read_cases
+from afere.govern.promptdrift import Drift, drifts
 from afere.govern.prompts import PromptText, PromptVersion, prompt_file, read_prompt, read_prompts
+from afere.govern.rowchecks import shown_by
 
 if TYPE_CHECKING:
     from afere.base.artifact import Artifact
+    from afere.chains.shots import Source
     from afere.store import Session
 
+_NAMED = 5  # rows that are named
 _WORDS = 3  # an input of fewer words is no sign that an example was taken from an evaluation
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong, at `place` (`prompts/answer.md:4`). Errors stop a call or spoil an evaluation; warnings do not."""
+    """One thing wrong, at `place` (`prompts/answer.md:4`). Errors stop a call or spoil an evaluation; warnings do not, and notes
+    only tell what is so."""
 
-    rule: Literal["broken", "example", "contamination", "unused-input", "unowned"]
-    severity: Literal["error", "warning"]
+    rule: Literal["broken", "example", "contamination", "unused-input", "unused-snippet", "row", "drift", "unowned"]
+    severity: Literal["error", "warning", "note"]
     place: str
     why: str
 
@@ -59,16 +68,20 @@ def lint(session: Session, project: Project, files: Sequence[Path] = ()) -> tupl
     paths = [prompt_file(path, project) for path in files] or prompt_files(project)
     parts: set[Path] = set()
     found: dict[Path, list[Problem]] = {}
-    cases = _by_text(read_cases(session, project, []))
+    read: dict[Path, tuple[Prompt, PromptText]] = {}
     for path in paths:
         shown = _shown(path, project)
         try:
             prompt = load_prompt(path, project)
+            read[path] = prompt, read_prompt(path, shown)
         except AfereError as problem:
             found[path] = [_broken(str(problem), shown, project)]
             continue
         parts |= {part.resolve() for part, _ in prompt.files[1:]}
-        found[path] = list(_problems(prompt, read_prompt(path, shown), cases, project))
+        found[path] = [*_problems(*read[path], project), *_drifted(session, *read[path])]
+    spoilt = _contamination(list(read.values()), _rows(session, project))
+    for path, (_, text) in read.items():
+        found[path] += spoilt.get(text.place(), [])
     kept = {path: problems for path, problems in found.items() if path.resolve() not in parts or files}
     return [problem for problems in kept.values() for problem in problems], len(kept)
 
@@ -76,7 +89,7 @@ def lint(session: Session, project: Project, files: Sequence[Path] = ()) -> tupl
 def lint_version(session: Session, project: Project, version: Artifact) -> list[Problem]:
     """The problems of a version in the registry; places are its reference and the line of its template.
 
-    Rows of the project's suites are looked at where the store is that project's.
+    Rows of the project's suites, and what its file says now, are looked at where the store is that project's.
     """
     text = PromptText(version.name, str(cast("dict[str, Json]", version.content).get("template") or ""), None)
     try:
@@ -84,9 +97,22 @@ def lint_version(session: Session, project: Project, version: Artifact) -> list[
     except AfereError as problem:
         return [Problem("broken", "error", version.ref, str(problem))]
     text = replace(text, inputs=tuple(prompt.inputs) if prompt.inputs is not None else None)
-    cases = read_cases(session, project, []) if project.name == session.project else ()
-    found = _problems(prompt, text, _by_text(cases), project)
+    ours = project.name == session.project
+    spoilt = _contamination([(prompt, text)], _rows(session, project)) if ours else {}
+    drifted = [
+        _drift_problem(one, version.ref)
+        for one in drifts(session, version, written(version, project) if ours else None)
+    ]
+    found = [*_problems(prompt, text, project), *spoilt.get(text.place(), []), *drifted]
     return [replace(one, place=version.ref) for one in found if one.rule != "unowned"]
+
+
+def written(version: Artifact, project: Project) -> Prompt | None:
+    """The prompt as its file says it now; None without a file that can be read."""
+    with suppress(AfereError):
+        file = file_of(version.name, project)
+        return load_prompt(file, project) if file is not None else None
+    return None
 
 
 def blame(session: Session, project: Project, name: str) -> list[Blamed]:
@@ -121,20 +147,50 @@ def blame(session: Session, project: Project, name: str) -> list[Blamed]:
     return [Blamed(number, line, version) for number, (line, version) in enumerate(lines, start=1)]
 
 
-def _by_text(cases: Iterable[Case]) -> dict[str, Case]:
-    """The evaluation rows by what they ask."""
-    return {_plain(case.text): case for case in cases if len(case.text.split()) >= _WORDS}
+def _rows(session: Session, project: Project) -> list[Row]:
+    """The evaluation rows, each called by its suite and id; those of a word or two are no sign of anything."""
+    cases = read_cases(session, project, [])
+    return [
+        Row(case.place, dict(case.input), case.expected or None) for case in cases if len(case.text.split()) >= _WORDS
+    ]
 
 
-def _problems(prompt: Prompt, text: PromptText, cases: Mapping[str, Case], project: Project) -> Iterator[Problem]:
+def _contamination(
+    prompts: Sequence[tuple[Prompt, PromptText]], rows: Sequence[Row]
+) -> dict[str, list[Problem]]:  # fmt: skip
+    """What each prompt shows that an evaluation asks, by the prompt's place: as `afere dataset check` finds it."""
+    shown = {f"{text.place()} {one.place}": (text, one) for prompt, text in prompts for one in shown_by(prompt)}
+    found: dict[str, list[Problem]] = {}
+    for item in contamination(rows, [Shown(place, one.input) for place, (_, one) in shown.items()]):
+        text, one = shown[str(item.place)]
+        snippet = one.place.rpartition(" of ")[2] if one.place.startswith("snippet") else ""
+        place = text.at("snippets", snippet) if snippet else text.at("examples")
+        more = f" and {len(item.rows) - 1} more" if len(item.rows) > 1 else ""
+        same = item.alike == 1.0
+        how = "holds" if "word for word" in item.says else "is also" if same else "is nearly"
+        why = (
+            f"{one.place} {how} the evaluation row {item.rows[0]}{more}{'' if same else f' ({item.alike:.2f} alike)'}: the "
+            f"model is shown what it is asked, so that row measures {'nothing' if same else 'little'}. Take it out of one of the two."
+        )
+        found.setdefault(text.place(), []).append(Problem("contamination", "error" if same else "warning", place, why))
+    return found
+
+
+def _problems(prompt: Prompt, text: PromptText, project: Project) -> Iterator[Problem]:
     for name in text.inputs or ():
         if name not in prompt.variables:
             why = f"the input {name!r} is declared, and the template never uses it. Take it out of inputs:, or use it."
             yield Problem("unused-input", "warning", text.at("inputs", name), why)
+    for name in prompt.snippets:
+        if name not in prompt.template.below("snippets"):
+            why = f"the snippet {name!r} is declared, and the template never uses it: write {{{{ snippets.{name} }}}} where it belongs."
+            yield Problem("unused-snippet", "warning", text.at("snippets", name), why)
     if prompt.owner is None and text.takes_owner:
         yield Problem(
             "unowned", "warning", text.at("owner"), "nobody looks after it. Write owner: in the front matter."
         )
+    for source in prompt.sources:
+        yield from _life(source, text.at(*source.field.split(".")))
     place = text.at("examples")
     try:
         _ = prompt.shots
@@ -144,26 +200,38 @@ def _problems(prompt: Prompt, text: PromptText, cases: Mapping[str, Case], proje
         if prompt.output is not None and (wrong := schema_problem(example.output, prompt.output)):
             why = f"example {number}: its output does not fit output: {wrong}."
             yield Problem("example", "error", place, why)
-    for number, example in enumerate(prompt.examples, start=1):
-        if (case := next((cases[said] for said in _said(example) if said in cases), None)) is not None:
-            why = (
-                f"example {number} is also the evaluation row {case.place}: the model is shown what it is asked, so that "
-                "row measures nothing. Take it out of one of the two."
-            )
-            yield Problem("contamination", "error", place, why)
 
 
-def _said(example: Example) -> Iterator[str]:
-    """The texts that an example would share with an evaluation row: its input, whole or by value."""
-    if isinstance(example.input, str):
-        yield _plain(example.input)
-        return
-    texts = [value for value in example.input.values() if isinstance(value, str)]
-    yield from (_plain(text) for text in ("\n".join(texts), *texts))
+def _life(source: Source, place: str) -> Iterator[Problem]:
+    """Rows of a dataset that are not shown, and those that somebody was to look at again."""
+    many = f"{len(source.unused)} of {len(source.rows)} rows of {source.label}"
+    named = f"{', '.join(map(str, source.unused[:_NAMED]))}{', ...' if len(source.unused) > _NAMED else ''}"
+    if not source.used:
+        why = f"none of the {len(source.rows)} rows of {source.label} is in use: {named}. Approve one (status: active), or take {source.field} out."
+        yield Problem("row", "warning", place, why)
+    elif any(one.why.startswith("expired") for one in source.unused):
+        why = f"{many} are not shown: {named}. Renew what expired (expires:), retire it (status: retired), or take it out."
+        yield Problem("row", "warning", place, why)
+    elif source.unused:
+        yield Problem("row", "note", place, f"{many} are not shown: {named}.")
+    for row in source.overdue:
+        owner = said_of(row, "owner")
+        why = (
+            f"{source.label}: row {row.id} was to be looked at again by {said_of(row, 'review')}{f', by {owner}' if owner else ''}. "
+            "Look at it, then write the next day under review:"
+        )
+        yield Problem("row", "warning", place, why)
 
 
-def _plain(text: str) -> str:
-    return " ".join(re.findall(r"\w+", text.casefold()))
+def _drifted(session: Session, prompt: Prompt, text: PromptText) -> Iterator[Problem]:
+    """How far the datasets have gone on from what the newest version shows."""
+    for newest in session.find("artifacts", kind="prompt", name=prompt.name, limit=1).items:
+        for one in drifts(session, newest, prompt):
+            yield _drift_problem(one, text.at(*one.field.split(".")))
+
+
+def _drift_problem(one: Drift, place: str) -> Problem:
+    return Problem("drift", "note" if one.follows else "warning", place, f"{one.says} Next: {one.action}")
 
 
 def _broken(said: str, shown: str, project: Project) -> Problem:

@@ -10,7 +10,7 @@ import json
 import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
@@ -20,6 +20,7 @@ from afere.base.errors import AfereError, BadInput, BadPrompt, NotFound, Refused
 from afere.base.project import Project
 from afere.chains.prompt import Prompt, load_prompt
 from afere.chains.promptfiles import prompt_files, stem
+from afere.govern.promptdrift import Drift, drifts
 from afere.govern.promptwriting import file_text, write_atomically
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Standing:
     newest: Artifact | None = None
     base: int | None = None
     problem: str = ""
+    drift: tuple[Drift, ...] = ()  # of the rows that the newest version shows
 
     @property
     def as_written(self) -> Artifact:
@@ -61,6 +63,7 @@ class Standing:
         return {
             "name": self.name, "state": self.state, "file": self.shown, "base": self.base,
             "newest": self.newest.version if self.newest else None, "problem": self.problem or None,
+            "drift": [one.to_json() for one in self.drift],
         }  # fmt: skip
 
 
@@ -80,7 +83,8 @@ def standings(session: Session, project: Project, names: Iterable[str] = ()) -> 
     versions = _versions(session)
     for name in sorted({*files, *versions} - ({one.name for one in found} - files.keys())):
         prompt, path = files.get(name, (None, project.root / "prompts" / f"{name}.md"))
-        found.append(_standing(name, prompt, path, versions.get(name, []), session, project, notes))
+        one = _standing(name, prompt, path, versions.get(name, []), session, project, notes)
+        found.append(replace(one, drift=tuple(drifts(session, one.newest, prompt))) if one.newest else one)
     wanted = set(names)
     if unknown := wanted - {one.name for one in found}:
         known = ", ".join(sorted(one.name for one in found)) or "none"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.canonical import Json, digest_of
 from afere.base.errors import AfereError
-from afere.chains.prompt import load_prompt
+from afere.chains.prompt import Prompt, load_prompt, stored_prompt
 from afere.chains.promptfiles import prompt_files
 from afere.data.checks import Check, Shown, State, check_from_json, check_rows
 from afere.data.indexes import Index, unpack
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 AT_ONCE = 2000  # rows that are checked while somebody waits for something else: under a second
-_MADE = 2  # counts up when a check looks for something else, so that what is kept of it is made anew
+_MADE = 3  # counts up when a check looks for something else, so that what is kept of it is made anew
 _WORST: list[State] = ["error", "warning", "note", "pass", "none"]
 
 
@@ -83,15 +84,20 @@ def _examples(session: Session, project: Project) -> Iterator[Shown]:
             continue  # who runs or lints it is told
         names.add(prompt.name)
         shown = path.relative_to(project.root).as_posix()
-        for number, one in enumerate(prompt.examples, 1):
-            given = one.input
-            yield Shown(f"{shown} example {number}", given if isinstance(given, str) else dict(given))
+        yield from (Shown(f"{shown} {one.place}", one.input) for one in shown_by(prompt))
     for artifact in _newest(session, "prompt"):
-        if artifact.name not in names and isinstance(artifact.content, dict):
-            said = artifact.content.get("examples") or []
-            held = cast("list[dict[str, Json]]", said["data"] if isinstance(said, dict) else said)
-            for number, one in enumerate(held, 1):
-                yield Shown(f"{artifact.ref} example {number}", one.get("input"))
+        if artifact.name not in names:
+            with suppress(AfereError, KeyError, TypeError):  # another tool's, or of a newer version
+                prompt = stored_prompt(artifact)
+                yield from (Shown(f"{artifact.ref} {one.place}", one.input) for one in shown_by(prompt))
+
+
+def shown_by(prompt: Prompt) -> Iterator[Shown]:
+    """What a prompt shows the model from data: the inputs of its examples, and its snippets."""
+    for number, one in enumerate(prompt.examples, 1):
+        yield Shown(f"example {number}", one.input if isinstance(one.input, str) else dict(one.input))
+    for name, texts in prompt.snippets.items():
+        yield from (Shown(f"snippet {number} of {name}", text) for number, text in enumerate(texts, 1))
 
 
 def _indexes(session: Session) -> list[Index]:

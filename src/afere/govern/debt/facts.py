@@ -23,6 +23,7 @@ from afere.govern.debt.configuration import Configured, read_configured
 from afere.govern.debt.finding import Rules
 from afere.govern.debt.seen import Seen
 from afere.govern.offered import Offered
+from afere.govern.promptdrift import newest_drifts
 from afere.govern.prompts import PromptText, read_prompts
 from afere.govern.tools import AgentCard, declared
 from afere.govern.toolservers import ToolChange
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from afere.base.artifact import AliasMove
     from afere.base.project import Project
     from afere.base.score import Score
+    from afere.govern.promptdrift import Drift
     from afere.store import Page, Session
 
 WINDOW = timedelta(days=90)  # how far back calls are read: a quarter shows a trend and fits into memory
@@ -83,6 +85,7 @@ class Case:
     text: str
     expected: str
     target: str
+    input: Mapping[str, Json] = field(default_factory=dict[str, "Json"])
 
     @property
     def place(self) -> str:
@@ -117,6 +120,7 @@ class Facts:
     problems: list[str] = field(default_factory=list[str])
     changes: tuple[ToolChange, ...] = ()  # what MCP servers describe otherwise than before
     configured: Configured = field(default_factory=Configured)
+    drifts: list[tuple[str, Drift]] = field(default_factory=list["tuple[str, Drift]"])  # of prompts by name
 
     @property
     def today(self) -> datetime:
@@ -150,6 +154,7 @@ class Facts:
             [score for score in self.scores if score.at <= until],
             [score for score in self.acceptances if score.at <= until], [move for move in self.moves if move.at <= until],
             self.people, self.authors, self.problems, tuple(one for one in self.changes if one.at <= until), self.configured,
+            [one for one in self.drifts if one[1].since and one[1].since <= until],
         )  # fmt: skip
 
     @cached_property
@@ -239,8 +244,10 @@ def read_facts(session: Session, project: Project, *, as_of: int, rules: Rules |
     named = {card.name for card in tools.tools}
     facts.tools = (*tools.tools, *(card for card in offered.cards if card.name not in named))
     facts.spans.sort(key=lambda span: span.start)
+    facts.problems += seen.left_out()
     facts.prompts += seen.prompts(facts.spans, {one.name for one in facts.prompts})
     facts.authors = _authors(session)
+    facts.drifts = list(newest_drifts(session, until))
     facts.cases = list(read_cases(session, project, facts.problems))
     return facts
 
@@ -336,12 +343,14 @@ def _rows(session: Session, project: Project, data: str, suite: str, target: str
             except RowProblem:  # `afere eval` names it
                 continue
             said = row.input or row.metadata
-            yield Case(suite, row.id or str(number), _text(said), _text(row.expected), target)
+            yield Case(suite, row.id or str(number), _text(said), _text(row.expected), target, said)
         return
     from afere.data import Dataset
 
     for row in Dataset(session.get(data, kind="dataset"), session).rows:
-        yield Case(suite, row.id, _text(row.input or row.metadata), _text(row.expected), target)
+        yield Case(
+            suite, row.id, _text(row.input or row.metadata), _text(row.expected), target, row.input or row.metadata
+        )
 
 
 def _text(value: Json) -> str:

@@ -10,6 +10,7 @@ from itertools import combinations, pairwise
 
 from minijinja import Environment, TemplateError
 
+from afere.base.clock import rfc3339
 from afere.base.message import Usage
 from afere.base.prices import context_size, price
 from afere.govern.debt.contradiction import clashes
@@ -204,7 +205,7 @@ def variables(text: str) -> frozenset[str] | None:
 
 
 def stale(facts: Facts, prompt: PromptText, told: Sequence[Sentence]) -> Iterator[Finding]:
-    """Dates, people and models that are over."""
+    """Dates, people and models that are over, and examples and snippets that their dataset says otherwise by now."""
     rule = facts.rules["prompt.stale"]
     today = facts.today.date()
     for one in overtaken(told, facts.people, today, rule["days"]):
@@ -212,6 +213,12 @@ def stale(facts: Facts, prompt: PromptText, told: Sequence[Sentence]) -> Iterato
             rule.id, rule.severity, prompt.place(one.line), f"{one.said!r}: {one.why}.", f"{one.fix} in {prompt.place(one.line)}",
             _refs(prompt), one.since, _calls(facts, prompt), prompt.owner,
         )  # fmt: skip
+    for name, one in facts.drifts:
+        if name == prompt.name and one.since and one.since[:10] <= rfc3339(facts.days_ago(rule["days"]))[:10]:
+            yield Finding(
+                rule.id, rule.severity, prompt.at(*one.field.split(".")), one.says, one.action, (one.prompt, one.used, one.now),
+                one.since, _calls(facts, prompt), prompt.owner,
+            )  # fmt: skip
     day = retired(prompt.model, today) if prompt.model else None
     if day:
         yield Finding(

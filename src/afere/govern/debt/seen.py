@@ -39,6 +39,7 @@ _MOST = 2_000  # different texts, once what varies is taken out; later ones are 
 _READ = 5_000  # texts in which values are looked for, at about 1 ms each
 _EACH = 100  # of one caller
 _CALLERS = 200  # those with the most calls
+_COUNTED = 100_000  # texts that were left out and are counted apart
 _MIXED = 5  # different texts from which on a caller fills in more than values, such as documents
 _SHARED = 0.8  # of the texts of such a caller have a line that is part of its prompt
 
@@ -69,6 +70,23 @@ class Seen:
     _known: dict[int, str] = field(default_factory=dict[int, str])  # hash of a raw text: what it is without values
     _texts: dict[str, _Text] = field(default_factory=dict[str, _Text])
     _calls: list[tuple[Ran, str]] = field(default_factory=list["tuple[Ran, str]"])
+    _left: set[int] = field(default_factory=set[int])  # hashes of texts that were left out
+    _left_calls: int = 0
+
+    def left_out(self) -> Iterator[str]:
+        """In a sentence, how many texts were not looked at; nothing where that is none."""
+        if self._left:
+            more = "more than " if len(self._left) >= _COUNTED else ""
+            yield (
+                f"traces: {more}{len(self._left):,} different system prompts of {self._left_calls:,} model calls were not looked at: {_READ:,} "
+                f"texts are read, and {_MOST:,} told apart. Text that is filled in makes each call another one: name the prompt on "
+                "the call (gen_ai.prompt.name), or send what varies in a message of its own."
+            )
+
+    def _leave(self, text: str) -> None:
+        self._left_calls += 1
+        if len(self._left) < _COUNTED:
+            self._left.add(hash(text))
 
     def look(self, span: Span, ran: Ran) -> None:
         """Note what a model call was told, if it names no prompt."""
@@ -81,11 +99,13 @@ class Seen:
         new = key is None
         if key is None:
             if len(self._known) >= _READ:
+                self._leave(text)
                 return
             key = self._known[hash(text)] = _VARIES.sub(_VALUE, text)
         known = self._texts.get(key)
         if known is None:
             if len(self._texts) >= _MOST:
+                self._leave(text)
                 return
             known = self._texts[key] = _Text(text, _VARIES.findall(text))
         if new and known.raw != text:

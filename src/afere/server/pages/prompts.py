@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from afere.base.artifact import copied
 from afere.base.canonical import Json
 from afere.base.clock import now_ns
 from afere.base.errors import BadInput
@@ -20,7 +21,8 @@ from afere.govern.debt.prompt import untested
 from afere.govern.debt.wording import sentences
 from afere.govern.impact import Impact, impact
 from afere.govern.pairings import Pairing, pairings
-from afere.govern.promptlint import Problem, lint_version
+from afere.govern.promptdrift import Drift, drifts
+from afere.govern.promptlint import Problem, lint_version, written
 from afere.govern.prompts import PromptText
 from afere.server import figures, textdiff
 from afere.server.pages.artifacts import Used, moves, users
@@ -137,6 +139,12 @@ class PromptPage:
     models: Models | None = None
     checks: Checks | None = None
     trying: Trying | None = None
+    drift: tuple[Drift, ...] = ()  # of the rows that it shows
+
+    @property
+    def shows(self) -> tuple[str, ...]:
+        """The versions of datasets that its examples and snippets were copied from."""
+        return tuple(dict.fromkeys(use.ref for use in self.artifact.uses if copied(use.role)))
 
     @property
     def newest(self) -> Artifact:
@@ -161,7 +169,7 @@ class PromptPage:
         return {
             "artifact": self.artifact.to_json(), "text": self.text, "versions": [one.to_json() for one in self.versions],
             "moves": [move.to_json() for move in self.moves], "used_by": as_json(self.used_by),
-            "difference": as_json(self.difference),
+            "difference": as_json(self.difference), "drift": [one.to_json() for one in self.drift],
             **({"pairings": as_json(self.models.pairings)} if self.models else {}),
             **({"checks": as_json(self.checks)} if self.checks else {}),
             **({"try": self.trying.to_json()} if self.trying else {}),
@@ -206,7 +214,16 @@ def _page(session: Session, artifact: Artifact, before: Artifact | None, shown: 
         _models(session, artifact.name) if shown == "models" else None,
         _checks(session, artifact) if shown == "checks" else None,
         trying(session, artifact, Wanted()) if shown == "try" else None,
+        tuple(_drift(session, artifact)),
     )
+
+
+def _drift(session: Session, artifact: Artifact) -> list[Drift]:
+    """The file counts where the store is its project's."""
+    if not any(copied(use.role) for use in artifact.uses):
+        return []
+    project = find_project(session.folder)
+    return drifts(session, artifact, written(artifact, project) if project.name == session.project else None)
 
 
 def _models(session: Session, name: str) -> Models:
