@@ -301,9 +301,10 @@ def load_prompt(path: Path, project: Project, *, text: str | None = None) -> Pro
 
 def _shown(document: Document, path: Path, project: Project) -> tuple[dict[str, Json], tuple[Source, ...]]:
     """(the examples and snippets of a front matter, read from where they are; the datasets that they are from)."""
-    fields = cast("dict[str, Any]", document.value or {})
-    examples, snippets = fields.get("examples"), dict(fields.get(SNIPPETS) or {})
-    data = examples["data"] if isinstance(examples, dict) else examples
+    fields = cast("dict[str, Json]", document.value or {})
+    examples, snippets = fields.get("examples"), dict(cast("dict[str, Json]", fields.get(SNIPPETS) or {}))
+    chosen = examples if isinstance(examples, dict) else None
+    data: Json = chosen["data"] if chosen else examples
     named = [(name, said) for name, said in snippets.items() if isinstance(said, str)]
     sources: list[Source] = []
     if named or isinstance(data, str):
@@ -311,8 +312,7 @@ def _shown(document: Document, path: Path, project: Project) -> tuple[dict[str, 
 
         if isinstance(data, str):
             sources.append(read_source(EXAMPLES, data, document.at((EXAMPLES,)), path, project))
-            chosen = isinstance(examples, dict)
-            examples = {**examples, "data": sources[-1].named} if chosen else list(sources[-1].values)
+            examples = {**chosen, "data": sources[-1].named} if chosen else list(sources[-1].values)
         for name, said in named:
             sources.append(read_source(snippet(name), said, document.at((SNIPPETS, name)), path, project))
             snippets[name] = list(sources[-1].values)

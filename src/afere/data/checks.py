@@ -106,7 +106,7 @@ def contamination(rows: Sequence[Row], examples: Sequence[Shown]) -> list[Item]:
     return _held(rows, texts, shown, pairs)
 
 
-Placed = list[tuple[Shown, Mapping[str, str]]]  # what is shown, as rows would write it
+Placed = Sequence[tuple[Shown, Mapping[str, str]]]  # what is shown, as rows would write it
 
 
 def _joined(rows: Sequence[Row], examples: Sequence[Shown]) -> tuple[list[dict[str, str]], Placed, list[Pair], int]:

@@ -165,11 +165,12 @@ def _contamination(
         text, one = shown[str(item.place)]
         snippet = one.place.rpartition(" of ")[2] if one.place.startswith("snippet") else ""
         place = text.at("snippets", snippet) if snippet else text.at("examples")
-        more = f" and {len(item.rows) - 1} more" if len(item.rows) > 1 else ""
+        first, *others = item.rows
+        more = f" and {len(others)} more" if others else ""
         same = item.alike == 1.0
         how = "holds" if "word for word" in item.says else "is also" if same else "is nearly"
         why = (
-            f"{one.place} {how} the evaluation row {item.rows[0]}{more}{'' if same else f' ({item.alike:.2f} alike)'}: the "
+            f"{one.place} {how} the evaluation row {first}{more}{'' if same else f' ({item.alike:.2f} alike)'}: the "
             f"model is shown what it is asked, so that row measures {'nothing' if same else 'little'}. Take it out of one of the two."
         )
         found.setdefault(text.place(), []).append(Problem("contamination", "error" if same else "warning", place, why))
