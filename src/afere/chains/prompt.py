@@ -312,7 +312,8 @@ def _shown(document: Document, path: Path, project: Project) -> tuple[dict[str, 
 
         if isinstance(data, str):
             sources.append(read_source(EXAMPLES, data, document.at((EXAMPLES,)), path, project))
-            examples = {**chosen, "data": sources[-1].named} if chosen else list(sources[-1].values)
+            held: dict[str, Json] = {**(chosen or {}), "data": sources[-1].named}
+            examples = held if chosen else list(sources[-1].values)
         for name, said in named:
             sources.append(read_source(snippet(name), said, document.at((SNIPPETS, name)), path, project))
             snippets[name] = list(sources[-1].values)
