@@ -246,7 +246,7 @@ def keep(
 
 def checked_rows(placed: Iterable[Placed], label: str) -> tuple[tuple[Row, ...], Mapping[str, str]]:
     """Rows of ours with their ids, and where each was written, by id; nothing is kept. BadData as `dataset` raises it."""
-    rows, _, places = _checked(placed, label, None)
+    rows, _, places, _ = _checked(placed, label, None, partly=False)
     return rows, places
 
 
