@@ -209,7 +209,7 @@ class Writer:
                 for item in items:
                     self._write([item])
             else:
-                _log.warning("OTLP: a batch is written span by span, since the whole failed: %s", error)
+                _log.warning("OTLP: a batch is written span by span, since the whole failed: %s", error, exc_info=True)
                 self._one_by_one(items[0])
         else:
             for item in items:

@@ -143,7 +143,7 @@ class Writing:
         before = self._span
         self._append(fresh, known.keys() | late.fresh, second)
         late.rows = (before, self._span)
-        late.lent = _lend(fresh) if self._lending else {}
+        late.lent = _lend(fresh) if self._lending and fresh else {}
         return late
 
     def _known(self, trace: bytes, span_ids: Iterable[bytes]) -> dict[bytes, sqlite3.Row]:
