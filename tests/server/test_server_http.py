@@ -456,7 +456,9 @@ def test_the_description_names_addresses_that_answer(site: str) -> None:
         "id": "e-001",
     }
     for path, methods in described["paths"].items():
-        if "get" in methods and not path.startswith(("/labels", "/bakeoffs", "/stability")):  # ask for what this store has none of
+        if "get" in methods and not path.startswith(
+            ("/labels", "/bakeoffs", "/stability")
+        ):  # ask for what this store has none of
             user = read(site, "/users.json")["items"][0]["name"]
             names = {"datasets": "handbook-eval", "sessions": "s-1", "users": quote(user), "tools": "leave_balance"}
             name = names.get(path.split("/")[1], "answer")
