@@ -14,6 +14,7 @@ from typing import Any, cast
 import orjson
 
 from afere.base.errors import BadInput
+from afere.base.protowire import field
 from afere.base.span import EXAMPLES, Span
 from afere.store.span_chunks import Ours, Part, part
 from afere.store.span_rows import AT, ENTRY, UNDER, Entry, detail, glanced, read_row, row_of
@@ -67,8 +68,8 @@ def request(spans: Sequence[bytes]) -> bytes:
     head = ScopeSpans()
     head.scope.name = SCOPE
     head.scope.attributes.add(key=FORM).value.int_value = VERSION
-    group = head.SerializeToString() + b"".join(_field(2, one) for one in spans)
-    return _field(1, _field(2, group))
+    group = head.SerializeToString() + b"".join(field(2, one) for one in spans)
+    return field(1, field(2, group))
 
 
 class Arrived:
@@ -169,12 +170,3 @@ def _pairs(uses: Any) -> list[tuple[str, str]]:
     found = cast("list[Any]", uses) if isinstance(uses, list) else []
     pairs = [cast("list[Any]", use) for use in found if isinstance(use, list)]
     return [(str(use[0]), str(use[1])) for use in pairs if len(use) == 2]
-
-
-def _field(number: int, content: bytes) -> bytes:
-    size, head = len(content), bytearray((number << 3 | 2,))
-    while size > 0x7F:
-        head.append(size & 0x7F | 0x80)
-        size >>= 7
-    head.append(size)
-    return bytes(head) + content

@@ -302,8 +302,10 @@ class _Look:
         reading.names()
         reading.known_as(rich=self._plan.rich)
         derived = {name: value for name in lacking if (value := attributes.get(name)) is not None}
-        names = (_writable(one) for one in (seen.model, seen.response_model, seen.provider, seen.environment))
-        return Meaning(seen.kind, *names, *ran((), attributes), derived)  # pyright: ignore[reportCallIssue]
+        model, answered, provider, environment = map(
+            _writable, (seen.model, seen.response_model, seen.provider, seen.environment)
+        )
+        return Meaning(seen.kind, model, answered, provider, environment, *ran((), attributes), derived)
 
     def corrected(
         self, place: int, meant: Meaning, said: Mapping[str, Sequence[Any]]

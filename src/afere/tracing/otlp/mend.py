@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from afere.base.protowire import varint as written
 from afere.tracing.otlp.batch import TOO_DEEP, Malformed
 from afere.tracing.otlp.wire import varint
 
@@ -27,7 +28,7 @@ def mended(data: bytes, kind: Descriptor, depth: int = 0) -> bytes:
             if size > end - at:
                 raise Malformed("The body ends before the message does.")
             part = _part(data[at : at + size], kind.fields_by_number.get(key >> 3), depth)
-            made += _varint(key) + _varint(len(part)) + part
+            made += written(key) + written(len(part)) + part
             at += size
             continue
         if length == 0:
@@ -49,12 +50,3 @@ def _part(part: bytes, field: FieldDescriptor | None, depth: int) -> bytes:
     if below is None:
         return part
     return _CUT if depth >= _DEEPEST and below.name == "AnyValue" else mended(part, below, depth + 1)
-
-
-def _varint(value: int) -> bytes:
-    said = bytearray()
-    while value > 0x7F:
-        said.append(value & 0x7F | 0x80)
-        value >>= 7
-    said.append(value)
-    return bytes(said)
