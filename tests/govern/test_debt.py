@@ -109,6 +109,10 @@ def test_nothing_to_look_at_is_no_good_health(tmp_path: Path) -> None:
     assert "Nothing to look at yet" in afere_debt(tmp_path, "debt")[1]
     said = json.loads(afere_debt(tmp_path, "debt", "--json")[1])
     assert (said["empty"], len(said["history"])) == (True, 1)
+    looked = [said, *said["debts"].values(), *said["history"]]
+    assert {one["score"] for one in looked} == {None} == set(said["history"][0]["debts"].values())
+    afere_debt(tmp_path, "debt", "--markdown", "debt.md")
+    assert "nothing to look at yet" in (tmp_path / "debt.md").read_text()
 
 
 def test_a_finding_is_accepted_until_a_day(tmp_path: Path) -> None:

@@ -138,6 +138,12 @@ def lint(run, *words: str) -> list[tuple[str, str, str]]:
     return [(one["rule"], one["severity"], one["place"]) for one in problems]
 
 
+def test_snippets_are_no_undeclared_input_to_the_debt_audit(answer, run) -> None:
+    assert not [
+        one for one in json.loads(run("debt", "--json")[1])["findings"] if one["rule"] == "prompt.dead-variable"
+    ]
+
+
 def test_rows_that_are_not_shown_are_told(answer, write, run) -> None:
     assert lint(run) == [("row", "warning", "prompts/answer.md:5")]
     said = run("prompt", "lint")[1]

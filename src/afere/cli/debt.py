@@ -126,9 +126,9 @@ def _draw(console: Console, looked: Trend, new: list[Finding] | None, everything
         count = len(one.findings)
         table.add_row(one.title, str(one.health), f"{count} open" if count else "nothing found")
     console.print(table)
+    weeks = ", ".join(f"{week.at[5:10]} {'none yet' if week.empty else week.health}" for week in looked.weeks)
     console.print(
-        f"by week: {', '.join(f'{week.at[5:10]} {week.health}' for week in looked.weeks)}; "
-        f"since Monday {looked.since[:10]}: {len(looked.new)} new, {len(looked.mended)} mended"
+        f"by week: {weeks}; since Monday {looked.since[:10]}: {len(looked.new)} new, {len(looked.mended)} mended"
     )
     listed = audit.findings if new is None else new
     if new is not None:

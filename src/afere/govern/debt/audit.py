@@ -44,7 +44,7 @@ class Debt:
         """How many points mending this finding alone would bring."""
         return score_of([one for one in self.findings if one is not finding]) - self.score
 
-    def to_json(self) -> Json:
+    def to_json(self) -> dict[str, Json]:
         drivers: list[Json] = [
             {"rule": one.rule, "place": one.place, "gain": round(self.gain(one), 1)} for one in self.findings[:5]
         ]
@@ -64,7 +64,7 @@ class Audit:
 
     @property
     def score(self) -> float:
-        """The mean of the debts."""
+        """The mean of the debts; 100 where there was nothing to look at."""
         return sum(debt.score for debt in self.debts) / len(self.debts)
 
     @property
@@ -89,9 +89,10 @@ class Audit:
         )
 
     def to_json(self) -> dict[str, Json]:
+        unknown: dict[str, Json] = {"score": None} if self.empty else {}
         return {
-            "project": self.project, "as_of": self.as_of, "score": round(self.score, 1),
-            "debts": {debt.name: debt.to_json() for debt in self.debts},
+            "project": self.project, "as_of": self.as_of, "score": round(self.score, 1), **unknown,
+            "debts": {debt.name: debt.to_json() | unknown for debt in self.debts},
             "findings": [one.to_json() for one in (*self.findings, *self.accepted)],
             "problems": list(self.problems), "empty": self.empty,
         }  # fmt: skip

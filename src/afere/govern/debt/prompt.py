@@ -13,6 +13,7 @@ from minijinja import Environment, TemplateError
 from afere.base.clock import rfc3339
 from afere.base.message import Usage
 from afere.base.prices import context_size, price
+from afere.chains.prompt import SNIPPETS
 from afere.govern.debt.contradiction import clashes
 from afere.govern.debt.facts import Case, Facts
 from afere.govern.debt.finding import Cost, Finding
@@ -171,6 +172,8 @@ def dead_variables(facts: Facts, prompt: PromptText) -> Iterator[Finding]:
     used = variables(prompt.text)
     if used is None:
         return
+    if prompt.fields.get(SNIPPETS):
+        used -= {SNIPPETS}
     for name in prompt.inputs:
         if name not in used:
             yield Finding(

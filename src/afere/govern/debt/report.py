@@ -67,6 +67,8 @@ def where(place: str) -> tuple[str | None, int | None]:
 
 def markdown(audit: Audit, new: Sequence[Finding] | None = None) -> str:
     """For a pull request: the scores, and the findings, the new ones first where a baseline is known."""
+    if audit.empty:
+        return "### Generative-AI debt: nothing to look at yet\n\nNo prompt, tool, trace or score is here.\n"
     lines = [f"### Generative-AI debt: {audit.health} of 100", "", "| debt | score | open |", "|---|---|---|"]
     lines += [f"| {debt.title} | {debt.health} | {len(debt.findings)} |" for debt in audit.debts]
     listed = list(audit.findings if new is None else new)

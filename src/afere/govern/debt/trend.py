@@ -24,12 +24,13 @@ _QUICK = 20_000  # spans up to which past weeks are looked at without being aske
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """An audit as of a Monday: its scores, by debt too, and the open findings by rule and place."""
+    """An audit as of a Monday: its scores, by debt too, and the open findings by rule and place. `empty`: there was nothing yet."""
 
     at: str
     score: float
     debts: dict[str, float]
     open: tuple[tuple[str, str], ...]
+    empty: bool = False
 
     @property
     def health(self) -> int:
@@ -39,8 +40,8 @@ class Week:
     def to_json(self) -> dict[str, Json]:
         return {
             "at": self.at,
-            "score": round(self.score, 1),
-            "debts": {name: round(value, 1) for name, value in self.debts.items()},
+            "score": None if self.empty else round(self.score, 1),
+            "debts": {name: None if self.empty else round(value, 1) for name, value in self.debts.items()},
             "findings": len(self.open),
         }
 
@@ -104,7 +105,8 @@ def _week(session: Session, facts: Facts, day: int, *, ask: bool) -> Week | None
     if isinstance(kept, dict):
         said = cast("dict[str, Json]", kept)
         open_ = tuple((str(rule), str(place)) for rule, place in cast("list[list[str]]", said["open"]))
-        return Week(str(said["at"]), cast("float", said["score"]), cast("dict[str, float]", said["debts"]), open_)
+        score, debts = cast("float", said["score"]), cast("dict[str, float]", said["debts"])
+        return Week(str(said["at"]), score, debts, open_, bool(said["empty"]))
     if not ask:
         return None
     found = judge(facts.before(day))
@@ -113,9 +115,12 @@ def _week(session: Session, facts: Facts, day: int, *, ask: bool) -> Week | None
         found.score,
         {debt.name: debt.score for debt in found.debts},
         tuple(one.key for one in found.findings),
+        found.empty,
     )
+    open_findings: list[Json] = [list(pair) for pair in week.open]
     session.cache.put(
-        key, {"at": week.at, "score": week.score, "debts": dict(week.debts), "open": [list(pair) for pair in week.open]}
+        key,
+        {"at": week.at, "score": week.score, "debts": dict(week.debts), "open": open_findings, "empty": week.empty},
     )
     return week
 
