@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import afere.server.app
 import afere.store
 from afere.models import Request
 from afere.net import Call, send

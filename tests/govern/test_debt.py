@@ -15,6 +15,7 @@ import traffic
 from prompts_dev import PROMPTS, grown
 from worlds import DAY, NOW, World, add_prompts
 
+import afere.server.app
 import afere.store
 from afere.base.clock import rfc3339
 from afere.base.errors import BadProject

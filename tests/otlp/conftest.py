@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sending import Door
 
+import afere.server.app
 import afere.store
 from afere.server import Server
 
