@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 
-import afere.server.app  # noqa: F401 # pyright: ignore[reportUnusedImport] - before a thread needs it, which else may see half of it
+import afere.server.app  # noqa: F401 - before a thread needs it, which else may see half of it
 from afere.server import Server
 from afere.server.run import Front
 from afere.store import Session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-import afere.server.app  # noqa: F401 # pyright: ignore[reportUnusedImport] - before a thread needs it, which else may see half of it
+import afere.server.app  # noqa: F401 - before a thread needs it, which else may see half of it
 from afere.server import Server
 from afere.store import Session
 
