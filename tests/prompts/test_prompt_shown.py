@@ -86,6 +86,7 @@ def test_a_row_that_cannot_be_shown_is_named(answer, write, rows, said) -> None:
     with pytest.raises(BadPrompt) as error:
         loaded(answer)
     assert said in str(error.value) and "answer.md:5: snippets.terms: " in str(error.value)
+    assert "?." not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,8 @@ def _values(rows: Iterable[Row], role: str, day: str, places: Mapping[str, str])
             if why_unused(row, day) is None:
                 found.append(value_of(row, role))
         except RowProblem as problem:
-            raise BadPrompt(f"{places[row.id]}: {problem}.") from None
+            end = "" if str(problem).endswith("?") else "."  # did you mean ...?
+            raise BadPrompt(f"{places[row.id]}: {problem}{end}") from None
     return tuple(found)
 
 
