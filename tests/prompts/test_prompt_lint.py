@@ -33,6 +33,10 @@ def found(run, *files: str) -> list[tuple[str, str]]:
             ("example", "prompts/a.md:5"),
         ),
         (GOOD.replace("{{ q }}", "{% if q %}"), ("broken", "prompts/a.md:5")),
+        (
+            GOOD.replace("\n---\n{{", "\nexamples: {data: [{input: x, output: y}], nearest: 1, embed: hsah}\n---\n{{"),
+            ("example", "prompts/a.md:4"),
+        ),
     ],
 )  # fmt: skip
 def test_each_mistake_is_named_with_its_line(run, write, text, problem) -> None:

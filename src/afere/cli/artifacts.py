@@ -120,7 +120,7 @@ def promote(place: Place, ref: str, alias: str, why: str, decision: str | None) 
             from afere.govern.promptlint import lint_version
 
             for one in lint_version(session, place.here(), artifact):
-                click.echo(printable(f"{one.place}: {one.severity}: {one.why} [{one.rule}]"), err=True)
+                click.echo(printable(str(one)), err=True)
 
 
 @click.command()

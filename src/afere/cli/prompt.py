@@ -93,16 +93,14 @@ def push(place: Place, names: tuple[str, ...], ours: tuple[str, ...], theirs: tu
     """
     from afere.govern.promptlint import lint as check
     from afere.govern.promptsync import push as step
-    from afere.govern.promptsync import standings
 
     project = place.here()
     with place.session() as session:
         done = step(session, project, names, ours=set(ours), theirs=set(theirs), why=why)
-        files = [one.file for one in standings(session, project, tuple(done.did))] if done.did else []
-        problems = check(session, project, files)[0] if files else []
+        problems = check(session, project, done.files)[0] if done.files else []
     status = _told(place, done)
     for one in problems:
-        click.echo(printable(f"{one.place}: {one.severity}: {one.why} [{one.rule}]"), err=True)
+        click.echo(printable(str(one)), err=True)
     return status
 
 
@@ -128,7 +126,7 @@ def lint(place: Place, files: tuple[Path, ...], *, strict: bool) -> int:
 
     def draw(console: Console) -> None:
         for one in problems:
-            console.print(f"{one.place}: {one.severity}: {one.why} [{one.rule}]", markup=False)
+            console.print(printable(str(one)), markup=False)
         console.print(f"{many(count, 'prompt file')}: {many(errors, 'error')}, {many(warnings, 'warning')}")
 
     place.show({"files": count, "problems": [one.to_json() for one in problems]}, draw)

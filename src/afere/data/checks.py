@@ -27,7 +27,7 @@ _FENCE = 3.0  # quartile distances from which a length is far out (Tukey 1977), 
 _FENCE_ROWS = 20  # rows from which quartiles say something
 _EXPECTED = 0.9  # the share of rows with an expected answer from which the others look forgotten
 _VERBATIM = 5  # words from which a text is recognised in a document
-_ASKED = 3  # words of one value of an example from which it is a sign that an example was taken from an evaluation
+ASKED = 3  # words from which a text is a sign that an example was taken from an evaluation
 _SHAPES = 50  # sets of fields that rows have, the most frequent ones
 _WORD = re.compile(r"\w+")
 
@@ -74,10 +74,14 @@ def check_from_json(said: Mapping[str, Any]) -> Check:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a prompt shows the model, an example's input or the text of a snippet, and where: `prompts/answer.md example 2`."""
+    """What a prompt shows the model, an example's input or the text of a snippet, and where: `prompts/answer.md example 2`.
+
+    `field` is where its file says so: `examples`, `snippets.terms`.
+    """
 
     place: str
     input: Json
+    field: str = "examples"
 
 
 def check_rows(
@@ -128,7 +132,7 @@ def _as_fields(value: Json, shapes: Sequence[tuple[str, ...]]) -> Iterator[dict[
             yield {name: fields[name] for name in shape}
         elif len(shape) == 1:
             whole = isinstance(value, str)
-            yield from ({shape[0]: text} for text in fields.values() if whole or len(text.split()) >= _ASKED)
+            yield from ({shape[0]: text} for text in fields.values() if whole or len(text.split()) >= ASKED)
 
 
 def _same(texts: Sequence[Mapping[str, str]]) -> list[list[int]]:

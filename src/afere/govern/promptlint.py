@@ -17,12 +17,13 @@ from afere.base.project import Project
 from afere.chains.prompt import Prompt, load_prompt, stored_prompt
 from afere.chains.promptfiles import ENDINGS, ending, file_of, prompt_files
 from afere.chains.shots import said_of
-from afere.data.checks import Shown, contamination
+from afere.data.checks import ASKED, Shown, contamination
 from afere.data.rows import Row
 from afere.govern.debt.facts import read_cases
 from afere.govern.promptdrift import Drift, drifts
 from afere.govern.prompts import PromptText, PromptVersion, prompt_file, read_prompt, read_prompts
 from afere.govern.rowchecks import shown_by
+from afere.models import embedder
 
 if TYPE_CHECKING:
     from afere.base.artifact import Artifact
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 _NAMED = 5  # rows that are named
-_WORDS = 3  # an input of fewer words is no sign that an example was taken from an evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,9 @@ class Problem:
     severity: Literal["error", "warning", "note"]
     place: str
     why: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.severity}: {self.why} [{self.rule}]"
 
     def to_json(self) -> dict[str, Json]:
         return {"rule": self.rule, "severity": self.severity, "place": self.place, "why": self.why}
@@ -151,7 +154,7 @@ def _rows(session: Session, project: Project) -> list[Row]:
     """The evaluation rows, each called by its suite and id; those of a word or two are no sign of anything."""
     cases = read_cases(session, project, [])
     return [
-        Row(case.place, dict(case.input), case.expected or None) for case in cases if len(case.text.split()) >= _WORDS
+        Row(case.place, dict(case.input), case.expected or None) for case in cases if len(case.text.split()) >= ASKED
     ]
 
 
@@ -163,8 +166,6 @@ def _contamination(
     found: dict[str, list[Problem]] = {}
     for item in contamination(rows, [Shown(place, one.input) for place, (_, one) in shown.items()]):
         text, one = shown[str(item.place)]
-        snippet = one.place.rpartition(" of ")[2] if one.place.startswith("snippet") else ""
-        place = text.at("snippets", snippet) if snippet else text.at("examples")
         first, *others = item.rows
         more = f" and {len(others)} more" if others else ""
         same = item.alike == 1.0
@@ -173,6 +174,7 @@ def _contamination(
             f"{one.place} {how} the evaluation row {first}{more}{'' if same else f' ({item.alike:.2f} alike)'}: the "
             f"model is shown what it is asked, so that row measures {'nothing' if same else 'little'}. Take it out of one of the two."
         )
+        place = text.at(*one.field.split("."))
         found.setdefault(text.place(), []).append(Problem("contamination", "error" if same else "warning", place, why))
     return found
 
@@ -197,6 +199,11 @@ def _problems(prompt: Prompt, text: PromptText, project: Project) -> Iterator[Pr
         _ = prompt.shots
     except AfereError as problem:
         yield Problem("example", "error", place, _without_place(str(problem), text.file or "", project))
+    if text.file and prompt.nearest is not None and prompt.nearest.embed != "local":  # which takes long to load
+        try:
+            embedder(prompt.nearest.embed, project)
+        except AfereError as problem:
+            yield Problem("example", "error", place, f"embed: {problem}")
     for number, example in enumerate(prompt.examples, start=1):
         if prompt.output is not None and (wrong := schema_problem(example.output, prompt.output)):
             why = f"example {number}: its output does not fit output: {wrong}."

@@ -69,9 +69,10 @@ class Standing:
 
 @dataclass
 class Done:
-    """What a pull or push did: one sentence for each prompt it changed; what is left to decide; what went wrong."""
+    """What a pull or push did: one sentence for each prompt it changed, and their files; what is left to decide; what went wrong."""
 
     did: dict[str, str] = field(default_factory=dict[str, str])
+    files: list[Path] = field(default_factory=list[Path])
     conflicts: list[Standing] = field(default_factory=list[Standing])
     problems: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -130,6 +131,8 @@ def _step(
             elif one.name in ours or one.state in take:
                 done.did[one.name] = _put(one, session, why)
                 notes.put(one.shown, session.get(f"prompt:{one.name}"))
+            if one.name in done.did:
+                done.files.append(one.file)
         except AfereError as problem:
             done.problems[one.name] = str(problem)
     notes.write()

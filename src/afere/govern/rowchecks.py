@@ -97,7 +97,9 @@ def shown_by(prompt: Prompt) -> Iterator[Shown]:
     for number, one in enumerate(prompt.examples, 1):
         yield Shown(f"example {number}", one.input if isinstance(one.input, str) else dict(one.input))
     for name, texts in prompt.snippets.items():
-        yield from (Shown(f"snippet {number} of {name}", text) for number, text in enumerate(texts, 1))
+        yield from (
+            Shown(f"snippet {number} of {name}", text, f"snippets.{name}") for number, text in enumerate(texts, 1)
+        )
 
 
 def _indexes(session: Session) -> list[Index]:
