@@ -12,6 +12,7 @@ import pytest
 from afere.base.clock import new_span_id, new_trace_id
 from afere.base.span import Span
 from afere.store.spans import SpanStore
+from afere.store.verify import check_ties
 
 DAY = 86_400 * 10**9
 RULES = "You answer questions of guests of the harbour hotel, in their language, in three sentences, with the page of the handbook."
@@ -114,4 +115,56 @@ def test_packing_anew_that_was_stopped_goes_on_the_next_time(tmp_path: Path) -> 
     assert b"Zebedee" not in said
     found = store.find("pool", limit=1_000).items
     assert len(found) == 900 and all(span.attributes["service.name"] == "desk" for span in found)
+    store.close()
+
+
+def test_a_dictionary_that_becomes_old_while_chunks_are_packed_anew_takes_nothing_with_it(tmp_path: Path) -> None:
+    from afere.store import span_dictionary
+
+    store = SpanStore(tmp_path, "desk")
+    fill(store, "My name is Zebedee Quokka", 150, user="zebedee")
+    fill(store, "Where is the pool?", 550)
+    zebedee, newest = store.traces_of("user", "zebedee"), store.find("pool", limit=1).items[0].trace_id
+    take = "DELETE FROM spans WHERE trace_id = ?"
+    with store._database.write() as connection:
+        connection.executemany(take, [(bytes.fromhex(one),) for one in zebedee])
+        going = span_dictionary.renew(connection, "desk")
+    with store._database.write() as connection:  # another process removes what the new dictionary was learnt from
+        connection.execute(take, (bytes.fromhex(newest),))
+    while going is not None:
+        with store._database.write() as connection:
+            going = span_dictionary.renew(connection, "desk", going)
+    found = store.find("pool", limit=1_000).items
+    assert len(found) == 549 and all(span.attributes["service.name"] == "desk" for span in found)
+    store.close()
+
+
+def test_a_damaged_dictionary_costs_what_needs_it_and_is_told_but_writing_goes_on(tmp_path: Path) -> None:
+    store = SpanStore(tmp_path, "desk")
+    fill(store, "Where is the pool?", 400)
+    assert [one.severity for one in check_ties(tmp_path)] == ["ok"]
+    with store._database.write() as connection:
+        connection.execute("UPDATE dictionaries SET data = x'00'")
+    fill(store, "Is there tea?", 50)
+    assert {span.attributes["service.name"] for span in store.find("tea", limit=50).items} == {"desk"}
+    assert len(store.find("pool", limit=400).items) == 400
+    (told,) = check_ties(tmp_path)
+    assert told.severity == "error" and "of contents does not unpack" in told.what
+    store.close()
+
+
+def test_a_damaged_chunk_from_before_dictionaries_stops_no_new_layout(tmp_path: Path) -> None:
+    store = SpanStore(tmp_path, "desk")
+    fill(store, "Where is the pool?", 150)
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "spans.db")) as connection, connection:
+        (packed,) = connection.execute("SELECT data FROM chunks ORDER BY id DESC LIMIT 1").fetchone()
+        connection.execute("DELETE FROM chunks WHERE id > 2")
+        connection.execute("UPDATE chunks SET data = ? WHERE id = 2", (packed,))  # bytes that seem to need a dictionary
+        connection.execute("DROP TABLE dictionaries")
+        connection.execute("PRAGMA user_version = 5")
+    store = SpanStore(tmp_path, "desk")
+    assert len(store.find(limit=200).items) == 150
+    fill(store, "Is there tea?", 50)
+    assert len(store.find("tea", limit=200).items) == 50
     store.close()

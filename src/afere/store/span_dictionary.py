@@ -10,7 +10,9 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
+from typing import NamedTuple
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -32,6 +34,7 @@ _GROWTH = 8  # times as many chunks as when the last one was learnt, and another
 _STEP = 500  # chunks looked at in one transaction, so that writers never wait long
 _HEAD = 18  # bytes of a frame that say its dictionary
 _TRACE = 16
+_DAMAGED = (zstd.ZstdError, TypeError, ValueError)  # what is said of bytes that are none, or a dictionary that is none
 
 
 @lru_cache(maxsize=32)
@@ -40,11 +43,14 @@ def _made(data: bytes) -> zstd.ZstdDict:
 
 
 def packer(connection: sqlite3.Connection, project: str) -> Callable[[bytes], bytes]:
-    """What packs the chunks of a project; for one transaction."""
+    """What packs the chunks of a project; for one transaction. Without a dictionary where it is damaged."""
     row = connection.execute(
-        "SELECT data FROM dictionaries WHERE project = ? AND since > 0 ORDER BY since DESC LIMIT 1", (project,)
+        "SELECT id, data FROM dictionaries WHERE project = ? AND since > 0 ORDER BY since DESC LIMIT 1", (project,)
     ).fetchone()
-    learnt = _made(row["data"]).as_digested_dict if row is not None else None
+    learnt = None
+    with suppress(*_DAMAGED):
+        if row is not None and _made(row["data"]).dict_id == row["id"]:
+            learnt = _made(row["data"]).as_digested_dict
     compress = zstd.ZstdCompressor(zstd_dict=learnt).compress  # a new one for every chunk would cost as much again
     return lambda data: compress(data, zstd.ZstdCompressor.FLUSH_FRAME)
 
@@ -55,10 +61,19 @@ def unpacked(data: bytes, connection: sqlite3.Connection) -> bytes:
         number = _dictionary_of(data)
         if not number:
             return zstd.decompress(data)
-        row = connection.execute("SELECT data FROM dictionaries WHERE id = ?", (number,)).fetchone()
+        row = _row(connection, number)
         return zstd.decompress(data, _made(row[0]).as_digested_dict) if row is not None else b""
-    except (zstd.ZstdError, TypeError, ValueError):
+    except _DAMAGED:
         return b""
+
+
+def _row(connection: sqlite3.Connection, number: int) -> sqlite3.Row | None:
+    try:
+        return connection.execute("SELECT data FROM dictionaries WHERE id = ?", (number,)).fetchone()
+    except sqlite3.OperationalError:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'dictionaries'").fetchone() is not None:
+            raise
+        return None  # a store from before dictionaries: the chunk is damaged
 
 
 def _dictionary_of(data: bytes) -> int:
@@ -105,32 +120,46 @@ def _newest(connection: sqlite3.Connection, project: str) -> list[tuple[bytes, b
 _DATA = "SELECT data FROM chunks WHERE id = ?"
 
 
-def renew(connection: sqlite3.Connection, project: str, after: int = 0) -> int | None:
+class Renewing(NamedTuple):
+    """How far packing anew has come: the dictionaries that go, and the last chunk that was looked at."""
+
+    old: tuple[int, ...]
+    after: int = 0
+
+
+def renew(connection: sqlite3.Connection, project: str, going: Renewing | None = None) -> Renewing | None:
     """Pack some chunks anew whose dictionary was learnt from a trace that is gone; returns where to go on, None at the end.
 
-    At the end these dictionaries are gone too. Without any nothing happens.
+    At the end these dictionaries are gone too. Without any nothing happens. Those that become old on the way stay for the next
+    time: chunks that were looked at already may have been packed with them.
     """
-    rows = connection.execute("SELECT id, since, traces FROM dictionaries WHERE project = ?", (project,)).fetchall()
-    old = [row["id"] for row in rows if not (row["since"] > 0 and _are_here(connection, project, row["traces"]))]
-    if not old:
+    if going is None:
+        going = _begun(connection, project)
+    if not going.old:
         return None
-    # From here on nobody packs with them, and if this stops halfway they are found again.
-    connection.executemany("UPDATE dictionaries SET since = 0 WHERE id = ?", [(number,) for number in old])
-    if after == 0:
-        learn(connection, project, 0, connection.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()[0])
     pack = packer(connection, project)
     chunks = connection.execute(
         "SELECT id, substr(data, 1, ?) AS head FROM chunks WHERE id > ? ORDER BY id LIMIT ?",
-        (_HEAD, after, _STEP),
+        (_HEAD, going.after, _STEP),
     ).fetchall()
     for row in chunks:
-        if _packed_by(row["head"], old):
+        if _packed_by(row["head"], going.old):
             data = connection.execute(_DATA, (row["id"],)).fetchone()["data"]
             connection.execute("UPDATE chunks SET data = ? WHERE id = ?", (pack(unpacked(data, connection)), row["id"]))
     if len(chunks) == _STEP:
-        return chunks[-1]["id"]
-    connection.executemany("DELETE FROM dictionaries WHERE id = ?", [(number,) for number in old])
+        return going._replace(after=chunks[-1]["id"])
+    connection.executemany("DELETE FROM dictionaries WHERE id = ? AND since = 0", [(number,) for number in going.old])
     return None
+
+
+def _begun(connection: sqlite3.Connection, project: str) -> Renewing:
+    rows = connection.execute("SELECT id, since, traces FROM dictionaries WHERE project = ?", (project,)).fetchall()
+    old = tuple(row["id"] for row in rows if not (row["since"] > 0 and _are_here(connection, project, row["traces"])))
+    if old:
+        # From here on nobody packs with them, and if this stops halfway they are found again.
+        connection.executemany("UPDATE dictionaries SET since = 0 WHERE id = ?", [(number,) for number in old])
+        learn(connection, project, 0, connection.execute("SELECT coalesce(max(id), 0) FROM chunks").fetchone()[0])
+    return Renewing(old)
 
 
 def _are_here(connection: sqlite3.Connection, project: str, traces: bytes) -> bool:
@@ -141,7 +170,7 @@ def _are_here(connection: sqlite3.Connection, project: str, traces: bytes) -> bo
     )
 
 
-def _packed_by(head: object, numbers: list[int]) -> bool:
+def _packed_by(head: object, numbers: tuple[int, ...]) -> bool:
     try:
         return isinstance(head, bytes) and _dictionary_of(head) in numbers
     except zstd.ZstdError:

@@ -135,9 +135,9 @@ def erase(connection: sqlite3.Connection, project: str, traces: Sequence[bytes],
     gone = sum(remove(connection, project, trace) for trace in traces)
     alone = {column: (values | archived[0][column]) - archived[1][column] for column, values in names.items()}
     forget_names(connection, project, alone, ERASED)
-    place: int | None = 0
-    while place is not None:
-        place = renew(connection, project, place)
+    going = renew(connection, project)
+    while going is not None:
+        going = renew(connection, project, going)
     return gone
 
 

@@ -404,10 +404,11 @@ class SpanStore:
         self._database.close()
 
     def _renew(self) -> None:
-        place: int | None = 0
-        while place is not None:
+        more, going = True, None
+        while more:
             with self._database.write() as connection:
-                place = span_dictionary.renew(connection, self.project, place)
+                going = span_dictionary.renew(connection, self.project, going)
+            more = going is not None
 
     def _bring_labels_up_to_date(self) -> None:
         with self._database.write() as connection:

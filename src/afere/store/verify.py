@@ -13,6 +13,7 @@ from afere.store.backup import COUNTED
 from afere.store.blobs import Blobs
 from afere.store.files import TEMPORARY
 from afere.store.health import Finding
+from afere.store.span_dictionary import unpacked
 
 _BACKUP = "Restore from a backup: afere restore FILE --replace"
 
@@ -43,7 +44,7 @@ def _looked(file: Path, tables: tuple[str, ...]) -> tuple[list[str], list[tuple[
         gone = view.execute("PRAGMA foreign_key_check").fetchall()
         broken = [f"{table} {row} names a row of {parent} that is gone" for table, row, parent, _ in gone]
         if file.name == "spans.db":
-            broken += _without_contents(view)
+            broken += [*_without_contents(view), *_damaged(view)]
         return broken, [(table, view.execute(f"SELECT count(*) FROM {table}").fetchone()[0]) for table in tables]  # noqa: S608  our own names
 
 
@@ -52,6 +53,13 @@ def _without_contents(view: sqlite3.Connection) -> list[str]:
         "SELECT id, chunk FROM spans WHERE chunk IS NOT NULL AND chunk NOT IN (SELECT id FROM chunks) LIMIT 100"
     )
     return [f"span {id_} has lost its contents (chunk {chunk})" for id_, chunk in rows]
+
+
+def _damaged(view: sqlite3.Connection) -> Iterator[str]:
+    """Chunks that do not unpack, or whose dictionary does not."""
+    for id_, data in view.execute("SELECT id, data FROM chunks"):
+        if not unpacked(data, view):
+            yield f"chunk {id_} of contents does not unpack"
 
 
 def check_blobs(folder: Path) -> Iterator[Finding]:
