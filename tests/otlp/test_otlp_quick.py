@@ -148,12 +148,16 @@ def test_any_attributes_are_read_alike_the_quick_way_and_the_long_way(attributes
         ('{"key": "sk\\u002dproj-abcdefghijklmnopqrstuv"}', []),
         ("write to ana@example.com", ["email"]),
         ('[{"role": "user", "content": "ana\\u0040example.com"}]', ["email"]),
+        ('[{"role": "user", "parts": [{"type": "text", "content": "ana@"}, {"type": "text", "content": "example.com"}]}]', ["email"]),
+        ('[{"role": "user", "content": ["my key is sk-proj-", "abcdefghijklmnopqrstuv"]}]', []),
         ('{"password": "x"}', [{"key": "password"}]),
         ('{"a": "%s", "pass\\u0077ord": "x"}' % ("so long " * 50), [{"key": "password"}]),
     ],
 )
 def test_what_must_not_rest_never_goes_the_quick_way(value: str, entry: list[Any]) -> None:
     assert entries(request({"input.value": value, "openinference.span.kind": "LLM"}), entry) == []
+    said = '[{"role": "user", "content": [{"text": "good"}, {"text": "day"}]}]'
+    assert len(entries(request({"input.value": said, "openinference.span.kind": "LLM"}), entry)) == 1
     assert len(entries(request({"input.value": "good day", "openinference.span.kind": "LLM"}), entry)) == 1
 
 
@@ -269,7 +273,8 @@ def test_a_bad_span_of_our_own_client_costs_only_itself() -> None:
         good.replace(b'"kind":"step"', b'"kind":12345 '),
         good.replace(b"afere.columns", b"afere.columnz"),
         good[:-1],
+        re.sub(rb'\{"name".*?\}', lambda found: b'"%s"' % (b"x" * (len(found[0]) - 2)), good),
     ]
     batch = Quick(Policy()).traces(span_wire.request([*bad, good]))
-    assert len(batch.spans[None]) == 1 and batch.rejected.total() == 3 and batch.ours
+    assert len(batch.spans[None]) == 1 and batch.rejected.total() == 4 and batch.ours
     assert "its kind is of another type" in batch.why

@@ -146,10 +146,12 @@ def _row(data: bytes, wire: Any) -> list[Any]:
         columns: Any = orjson.loads(data)
     except ValueError:
         raise BadInput("its columns are no JSON") from None
+    if not isinstance(columns, dict):
+        raise BadInput("its columns are no JSON object")
     parent = wire.parent_span_id
     row: list[Any] = [0, "", wire.trace_id, wire.span_id, parent if len(parent) == 8 else None, 0, *_NOTHING]
     row[_CHUNK] = row[_LINE] = 0
-    for name, value in columns.items():
+    for name, value in cast("dict[str, Any]", columns).items():
         place, kinds = _HOLDS.get(name, _UNKNOWN)
         if place and value is not None:
             if type(value) not in kinds or (type(value) is int and not -(2**63) <= value < 2**63):

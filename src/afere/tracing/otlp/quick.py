@@ -7,6 +7,7 @@ Only what columns and indexes need is read of it. A span that this is not enough
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,6 +45,9 @@ _Form: TypeAlias = (
     "tuple[Shape | None, bytes]"  # None: a glance is not enough; and the attributes that hold what was said, as JSON
 )
 _JSON = ("{", "[", '"')
+# JSON that may hold several parts of one message, which are one text when they are read; and names of such parts.
+_PARTS = re.compile(rb'\}\s*,\s*\{\s*\\*"(?!role)|\[\s*\\*"')
+_NUMBERED_PARTS = re.compile(r"\.(?:contents?|parts)\.[1-9]")
 _NONE = (b"", bytes(8))  # how no parent is written
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 
@@ -165,6 +169,7 @@ class Quick:
                 group.statuses[place] == "paused"
                 or group.gen_ai[place]
                 or not ((pass_all and b"\\" not in data) or self._passes(data, texts, row, scope))
+                or (_PARTS.search(data) and not self._policy.passes(group.joined(place), scope))
             ):
                 found.append(group.whole(place))
                 continue
@@ -221,7 +226,7 @@ def _whole(data: bytes, source: Source, at: int) -> Span:
 
 
 def _form(known: _Known, names: tuple[str, ...]) -> _Form:
-    plain = not any(name.startswith(PREFIX) for name in names)
+    plain = not any(name.startswith(PREFIX) or _NUMBERED_PARTS.search(name) for name in names)
     every = (*known.source.said, *names)
     shape = Shape(planned(every), every, known.source.said) if plain else None
     made = (shape, orjson.dumps(shape.said if shape is not None else ()))
@@ -269,6 +274,13 @@ class _Spans:
             self._columns[name] = found
         return found
 
+    def joined(self, place: int) -> str:
+        """What the parts of a message say together, of each message of one of them."""
+        found: list[str] = []
+        for name in self.shape.said:
+            _join(self.attributes[place].loaded(name), found)
+        return "\0".join(found)
+
     def glance(self) -> None:
         """Find rows, texts and documents of all."""
         wires = self.wires
@@ -309,6 +321,25 @@ class _Spans:
             else [value[:INDEXED] for value in cast("tuple[str, ...]", values)]
             for one, values in zip(self.attributes, zip(*map(self.column, said), strict=True), strict=True)
         ]
+
+
+def _join(value: Json, found: list[str]) -> None:
+    value = loaded(value)
+    if isinstance(value, list):
+        found.append("".join(map(_piece, value)))
+        for one in value:
+            _join(one, found)
+    elif isinstance(value, dict):
+        for one in value.values():
+            _join(one, found)
+
+
+def _piece(part: Json) -> str:
+    if isinstance(part, list):
+        return "".join(map(_piece, part))
+    if isinstance(part, dict):
+        return _piece(part.get("message_content") or part.get("text") or part.get("content"))
+    return part if isinstance(part, str) else ""
 
 
 def _events(wire: Any) -> list[Json] | None:
