@@ -148,7 +148,10 @@ def test_any_attributes_are_read_alike_the_quick_way_and_the_long_way(attributes
         ('{"key": "sk\\u002dproj-abcdefghijklmnopqrstuv"}', []),
         ("write to ana@example.com", ["email"]),
         ('[{"role": "user", "content": "ana\\u0040example.com"}]', ["email"]),
-        ('[{"role": "user", "parts": [{"type": "text", "content": "ana@"}, {"type": "text", "content": "example.com"}]}]', ["email"]),
+        (
+            '[{"role": "user", "parts": [{"type": "text", "content": "ana@"}, {"type": "text", "content": "example.com"}]}]',
+            ["email"],
+        ),
         ('[{"role": "user", "content": ["my key is sk-proj-", "abcdefghijklmnopqrstuv"]}]', []),
         ('{"password": "x"}', [{"key": "password"}]),
         ('{"a": "%s", "pass\\u0077ord": "x"}' % ("so long " * 50), [{"key": "password"}]),
