@@ -84,6 +84,37 @@ def test_half_a_record_at_the_end_of_a_log_is_left_out(tmp_path: Path) -> None:
         assert [cache.get(f"k{number}") for number in range(3)] == [{"n": 0}, {"n": 1}, None]
 
 
+@pytest.mark.parametrize("middle", [b"\xff" * 30, b"\0" * 30, b"\2\0\0\0\1\0\0\0\xff\xfe1"])
+def test_what_a_power_cut_has_mixed_up_is_left_out(tmp_path: Path, middle: bytes) -> None:
+    Cache(tmp_path).put("before", 1)
+    killed(tmp_path, 3)
+    (log,) = logs(tmp_path)
+    log.write_bytes(log.read_bytes() + middle)
+    cache = Cache(tmp_path)
+    with cache.gathering():
+        assert [cache.get(f"k{number}") for number in range(3)] == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert kept(tmp_path) == 4 and not logs(tmp_path)
+
+
+@pytest.mark.parametrize("count", [3, 700])
+def test_what_the_file_does_not_take_waits_in_the_log(tmp_path: Path, count: int) -> None:
+    cache = Cache(tmp_path)
+    cache.put("before", 1)
+    with sqlite3.connect(tmp_path / "cache.db") as other:
+        other.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON answers BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+    other.close()
+    with cache.gathering():
+        for number in range(count):
+            cache.put(f"k{number}", {"n": number})
+    assert cache.get("k0") == {"n": 0} and logs(tmp_path)
+    later = Cache(tmp_path)
+    with later.gathering():
+        assert all(later.get(f"k{number}") == {"n": number} for number in range(count))
+    assert kept(tmp_path) == count and not logs(tmp_path)
+
+
 def test_the_log_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     one, other = Cache(tmp_path), Cache(tmp_path)
     with one.gathering():

@@ -84,6 +84,7 @@ class Cache:
             packed = zstd.compress(packed)
         if self._log is not None and self._logged(key, packed):
             return
+        self._fresh.pop(key, None)  # of a log that the file did not take
         try:
             self._database.single(_PUT, (key, packed, int(time.time())), changes=True)
         except (StoreFailed, sqlite3.Error) as error:
@@ -102,10 +103,8 @@ class Cache:
         finally:
             with self._lock:
                 self._gathering -= 1
-                if not self._gathering and self._log is not None:
-                    self._fold()
-                    self._log.end()
-                    self._log = None
+                if not self._gathering:
+                    self._finish()
 
     def _begin(self) -> None:
         try:
@@ -125,20 +124,31 @@ class Cache:
             try:
                 self._log.add(key, packed)
             except OSError:  # what it has goes into the file, which says what is wrong
-                self._fold()
-                self._log.end()
-                self._log = None
+                self._finish()
                 return False
             self._fresh[key] = packed
             if len(self._fresh) >= _TOGETHER:
-                self._fold()
+                self._fold_or_leave()
             return True
 
-    def _fold(self) -> None:
-        """Put what the log has into the file."""
+    def _finish(self) -> None:
+        """Put what the log has into the file and remove the log."""
+        self._fold_or_leave()
+        if self._log is not None:
+            self._log.end()
+            self._log = None
+
+    def _fold_or_leave(self) -> None:
+        """Put what the log has into the file. Where the file does not take it, the log waits for who gathers next."""
+        if self._log is not None and not self._fold():
+            self._log.leave()
+            self._log = None
+
+    def _fold(self) -> bool:
+        """Put what the log has into the file; whether all of it is there."""
         log, fresh = self._log, self._fresh
         if log is None:
-            return
+            return True
         try:
             self._keep(fresh)
             log.empty()
@@ -146,7 +156,10 @@ class Cache:
             self._give_up(error)
         except OSError as error:
             self._give_up(StoreFailed(str(error)))
-        self._fresh = {}
+        else:
+            self._fresh = {}
+            return True
+        return False
 
     def _keep(self, answers: Mapping[str, bytes]) -> None:
         now = int(time.time())

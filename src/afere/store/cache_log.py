@@ -64,7 +64,7 @@ class Log:
         self.leave()
 
     def leave(self) -> None:
-        """It is another's: that of the process which forked this one."""
+        """Have no more part in it: it is its parent's, in a fork; else it waits for who reads it next."""
         with suppress(OSError):
             os.close(self._descriptor)
 
@@ -95,5 +95,10 @@ def _records(data: bytes) -> Iterator[tuple[str, bytes]]:
         at += _LENGTHS.size
         if at + name + value > len(data):
             return
-        yield data[at : at + name].decode("utf-8", "surrogatepass"), data[at + name : at + name + value]
+        try:
+            key = data[at : at + name].decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:  # a power cut has mixed it up: what follows cannot be told apart
+            return
+        if key:  # a file that a power cut has filled with zeros is records of nothing
+            yield key, data[at + name : at + name + value]
         at += name + value
