@@ -97,6 +97,17 @@ def test_where_nothing_can_be_changed_nobody_is_asked(suite: Path, cli: Run) -> 
     assert cli("compare", "1", "2")[0] == 2  # no experiment was made
 
 
+def test_rows_that_cannot_be_used_are_left_out_as_in_an_evaluation(suite: Path, cli: Run) -> None:
+    with (suite / "evals" / "cities.jsonl").open("a") as file:
+        file.write("not a row\n")
+    status, out, err = cli("stability", "brittle", "--changes", "case", "--dry-run")
+    assert status == 0 and "; 1 rows cannot be used and are left out" in " ".join(out.split()), err
+    assert json.loads(cli("eval", "brittle", "--dry-run", "--json")[1])["unusable"] == 1
+    status, out, err = cli("stability", "brittle", "--changes", "case")
+    assert status == 0 and "evals/cities.jsonl:31: column" in err
+    assert "30 rows, and of so many of them a change: case 30" in err
+
+
 def test_noise_is_not_taken_for_instability(suite: Path, cli: Run) -> None:
     status, out, _ = cli(
         "stability", "noisy", "--changes", "case,spaces", "--repeats", "4", "--at-least", "0.9", "--json"

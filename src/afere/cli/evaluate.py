@@ -22,7 +22,7 @@ from afere.cli.judged import (
     draw_preferred,
     forecast_line,
 )
-from afere.cli.running import STATUS, Running, run_options
+from afere.cli.running import STATUS, Running, run_options, told_unusable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -177,8 +177,7 @@ def _told(work: Work, concurrency: int) -> Iterator[str]:
     from afere.evals.past import told
     from afere.govern.rowchecks import AT_ONCE, checked
 
-    if work.data.unusable.count:
-        yield f"{work.data.unusable.count} rows cannot be used and are left out:\n{work.data.unusable}"
+    yield from told_unusable(work.data)
     if work.data.reading:
         yield f"{work.data.ref}: {work.data.reading}"
     rows = checked(work.data, work.session, work.project, most=AT_ONCE) if work.plan.past is None else None

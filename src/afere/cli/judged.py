@@ -229,7 +229,8 @@ def forecast_line(found: Forecast) -> str:
     calls = "calls not known" if found.calls.high is None else f"{between(found.calls)} calls"
     paid = "cost not known" if found.cost.high is None else f"${cost}"
     seconds = "" if found.seconds.high is None else f", {between(found.seconds)} s at {found.concurrency} rows at once"
-    return f"{found.cases} cases{repeats}: {calls}, {paid}{seconds}; less where answers are in the cache"
+    left_out = f"; {found.unusable} rows cannot be used and are left out" if found.unusable else ""
+    return f"{found.cases} cases{repeats}: {calls}, {paid}{seconds}; less where answers are in the cache{left_out}"
 
 
 def between(span: Range, digits: int = 0) -> str:

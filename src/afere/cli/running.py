@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from afere.base.project import Project
+    from afere.data import Dataset
     from afere.evals import Experiment, Plan
     from afere.evals.forecast import Forecast
     from afere.evals.work import Work
@@ -45,6 +46,12 @@ def run_options(*without: str) -> Callable[[Callable[..., int]], Callable[..., i
         return made
 
     return with_options
+
+
+def told_unusable(data: Dataset) -> Iterator[str]:
+    """Which rows of it are left out, before anything is paid."""
+    if data.unusable.count:
+        yield f"{data.unusable.count} rows cannot be used and are left out:\n{data.unusable}"
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ import click
 from afere.base.canonical import Json
 from afere.base.errors import BadInput, Exit
 from afere.cli.common import Place, placed
-from afere.cli.running import STATUS, Running, run_options
+from afere.cli.running import STATUS, Running, run_options, told_unusable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from afere.base.project import Project
+    from afere.data import Dataset
     from afere.evals import Experiment, Plan
     from afere.evals.steady import Held, Kept, Steadiness
     from afere.models import Model
@@ -73,7 +74,7 @@ def stability(
         if dry_run:
             how.show_forecast([plan])
             return Exit.DONE
-        made = how.perform(plan, told=lambda _: [_told(plan)])
+        made = how.perform(plan, told=lambda work: [*told_unusable(work.data), _told(work.data)])
         kept = {
             "changes": list[Json](changes.split(",")),
             "seed": seed,
@@ -111,11 +112,9 @@ def _model(name: str, project: Project) -> Model:
     return resolve(name, project)
 
 
-def _told(plan: Plan) -> str:
-    from afere.data import Dataset
+def _told(data: Dataset) -> str:
     from afere.evals.perturb import changes_of
 
-    data = cast("Dataset", plan.data)
     rows = sum("stability" not in row.metadata for row in data.rows)
     kinds = ", ".join(f"{kind} {n}" for kind, n in changes_of(data.rows))
     return f"{data.ref}: {rows} rows, and of so many of them a change: {kinds or 'none'}"

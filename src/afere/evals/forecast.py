@@ -96,6 +96,7 @@ class Forecast:
     repeats: int
     concurrency: int
     parts: tuple[Part, ...]
+    unusable: int = 0  # rows beside the cases that cannot be used and are left out
 
     @property
     def calls(self) -> Range:
@@ -113,7 +114,8 @@ class Forecast:
 
     def to_json(self) -> dict[str, Json]:
         return {
-            "cases": self.cases, "repeats": self.repeats, "concurrency": self.concurrency, "calls": self.calls.to_json(),
+            "cases": self.cases, "repeats": self.repeats, "concurrency": self.concurrency, "unusable": self.unusable,
+            "calls": self.calls.to_json(),
             "cost": self.cost.to_json(), "seconds": self.seconds.to_json(),
             "parts": [cast("Json", one.to_json()) for one in self.parts],
         }  # fmt: skip
@@ -152,7 +154,7 @@ def forecast(
         for row in (data.rows[:_SAMPLE] if any(isinstance(one, Asking) for one in scorers) else ())
     ]
     parts += [_judged(one, cases, runs, a_call) for one in scorers if isinstance(one, Asking)]
-    return Forecast(len(data.rows), repeats, concurrency, tuple(parts))
+    return Forecast(len(data.rows), repeats, concurrency, tuple(parts), data.unusable.count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from afere.base.rule import BUILTIN
 from afere.base.score import Value
 from afere.chains.calls import Memory, remembering
 from afere.chains.target import target_of
-from afere.data import Row
+from afere.data import Row, usable
 from afere.data import dataset as dataset_of
 from afere.data.place import session_of
 from afere.evals import stats
@@ -195,14 +195,16 @@ def stability_plan(
 ) -> Plan:  # fmt: skip
     """The suite's target on its rows and their changes, which are kept as a dataset version: `afere stability`.
 
-    What a model writes comes from the cache where it wrote the same before. BadInput where there is nothing to run again.
+    What a model writes comes from the cache where it wrote the same before. Rows that cannot be used are left out, as in any
+    evaluation. BadInput where there is nothing to run again.
     """
     if suite.traces is not None or suite.subject.run is None:
         raise BadInput(
             f"{suite.name}: its outputs are there already; only a target can be asked again with changed inputs."
         )
     takes = target_of(suite.subject.run).parameters
-    rows = [_with_input(row, takes) for row in dataset_of(suite.data, shape=suite.shape).rows]
+    given = usable(suite.data, shape=suite.shape)
+    rows = [_with_input(row, takes) for row in given.rows]
 
     def changed(row: Row) -> list[Row]:
         with remembering(Memory(session_of(project).cache)):
@@ -217,6 +219,7 @@ def stability_plan(
         )
     name = f"{suite.name}{SUFFIX}"
     data = dataset_of(made, name=name)
+    data.unusable = given.unusable
     return Plan(
         name, suite.subject, data, suite.scorers, suite.baseline.with_name(f"{name}.baseline.json"), repeats, turns=suite.turns,
     )  # fmt: skip
