@@ -112,7 +112,8 @@ def lint(place: Place, files: tuple[Path, ...], *, strict: bool) -> int:
     """Check prompt files, all or those named by file or prompt; status 1 if something is wrong.
 
     \b
-    errors    broken files and templates, undeclared inputs, examples that do not fit, examples and snippets that an evaluation asks too
+    errors    broken files and templates, undeclared inputs, examples that do not fit or cannot be
+              chosen (embed:), examples and snippets that an evaluation asks too
     warnings  examples that it nearly asks, inputs and snippets that the template never uses, rows that expired or are to be reviewed,
               a pinned dataset that has gone on, prompts without an owner
     notes     rows that are drafts or retired, and so not shown; a dataset that has gone on, where a push takes it in
