@@ -53,7 +53,7 @@ class Case:
 
     @property
     def asked(self) -> str:
-        return words.said(self.row.input)[:300] if self.row else self.id
+        return words.said(self.row.input or self.row.metadata)[:300] if self.row else self.id
 
     @property
     def error(self) -> str | None:
