@@ -78,7 +78,7 @@ def measured(value: float | None, name: str) -> str:
     unit = _UNITS.get(name.partition(".")[0])
     if value is None or unit is None:
         return number(value)
-    return ("\N{MINUS SIGN}" if value < 0 else "") + unit(abs(value))
+    return _with_sign("\N{MINUS SIGN}" if value < 0 else "", unit(abs(value)))
 
 
 def changed(value: float | None, name: str) -> str:
@@ -86,7 +86,14 @@ def changed(value: float | None, name: str) -> str:
     unit = _UNITS.get(name.partition(".")[0])
     if value is None or unit is None:
         return signed(value)
-    return ("\N{MINUS SIGN}" if value < 0 else "+") + unit(abs(value))
+    return _with_sign("\N{MINUS SIGN}" if value < 0 else "+", unit(abs(value)))
+
+
+def _with_sign(sign: str, text: str) -> str:
+    """`−$0.0141`; of what is too small to write, `>−$0.000001`, for it lies nearer to nothing."""
+    if not text.startswith("<"):
+        return sign + text
+    return (">" if sign == "\N{MINUS SIGN}" else "<") + sign + text[1:]
 
 
 def percent(value: float | None) -> str:
