@@ -390,5 +390,6 @@ def _text(one: Mapping[str, Any] | None, answer: str) -> str:
 
     if one is None or one["value"] is None:
         return "?"
-    ends = f"\n{interval(one['low'], one['high'])}" if one["low"] is not None or one["high"] is not None else ""
+    known = one["low"] is not None or one["high"] is not None
+    ends = "\n" + (interval(one["low"], one["high"]) if known else one["why"]) if known or one["why"] else ""
     return f"{answer + ' ' if answer else ''}{number(one['value'])}{ends}"

@@ -295,6 +295,12 @@ class _Record:
         quality = sweep.quality if sweep.quality in names else next((n for n in names), None)
         warm = {row.id for row in bakeoff.data.rows[: bakeoff.warming]}
         tables = {number: numbers(one, names, warm) for number, one in results.items()}
+        if 0 in tables:  # against itself, for which no interval is meant
+            read = {one.judge for one in self.reads}
+            tables[0] = [
+                replace(one, low=None, high=None, why="by definition") if one.name in read and one.value == 0.5 else one
+                for one in tables[0]
+            ]
         drifted = drift(results[0], self.again) if 0 in results else None
         pairs = (
             against([results[number] for number in compared], names, Clock(warm, drifted)) if len(compared) > 1 else []

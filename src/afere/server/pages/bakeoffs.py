@@ -194,7 +194,7 @@ def _shown(cell: Mapping[str, Any], name: str) -> Shown:
     ends = (
         f"{_said(low, name)} to {_said(high, name)}"
         if low is not None and high is not None
-        else "too few for an interval"
+        else one["why"] or "too few for an interval"
     )
     return Shown(name, _said(one["value"], name), ends, answer, word, "")
 
