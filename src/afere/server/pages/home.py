@@ -30,6 +30,7 @@ _COUNTED = 50_000  # newest requests that the figures are over
 _LOOKED = 200_000  # spans that are looked through where evaluations are among them; of more, the newest:
 _SPANS = 5000
 _SCORED = 1000  # newest scores, likewise
+_EVALUATED = 5000  # newest runs of evaluations: those of judges are among them, and have no score
 _FEW = 8
 _LIVE = "-environment:evaluation -environment:playground"  # what evaluations and tries by hand run is apart
 
@@ -270,7 +271,7 @@ def _evaluated(session: Session, since: int) -> set[str]:
     """The newest runs of evaluations: what their scorers say is in the experiments, case by case."""
     begun = f" since:{rfc3339(since)}" if since else ""
     return {
-        one.trace_id for one in session.spans.find(f"environment:evaluation{begun}", limit=_SCORED, brief=True).items
+        one.trace_id for one in session.spans.find(f"environment:evaluation{begun}", limit=_EVALUATED, brief=True).items
     }
 
 
