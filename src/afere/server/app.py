@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from afere.base.errors import AfereError
@@ -136,6 +136,7 @@ def create_app(
             programs.append(_route(prefix + address.path + ".json", partial(_answer, sessions, address, as_page=False)))
             if address.template:
                 people.append(_route(prefix + address.path, partial(_answer, sessions, address, as_page=True)))
+        people.append(_route(prefix + "/compare", _experiments))  # which two is chosen there
     programs.append(_route("/home.json", partial(_answer, sessions, HOME, as_page=False)))
     programs.append(_route("/{project}/home.json", partial(_answer, sessions, HOME, as_page=False)))
     programs.append(_route("/{project}.json", partial(_answer, sessions, HOME, as_page=False)))
@@ -178,6 +179,10 @@ def create_app(
 
 def _route(path: str, endpoint: Callable[..., Any]) -> Route:
     return Route(path, endpoint, methods=["GET"])
+
+
+def _experiments(request: Request) -> Response:
+    return RedirectResponse(request.url.path.removesuffix("compare") + "experiments")
 
 
 def _answer(sessions: Sessions, address: Address, request: Request, *, as_page: bool) -> Response:
