@@ -20,7 +20,13 @@ def test_small_sums_are_written_without_powers_of_ten(value: float | None, said:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(2e-07, "<+$0.000001"), (-2e-07, ">−$0.000001"), (-9.2e-05, "−$0.000092"), (0, "+$0.00")]
+    ("value", "said"),
+    [
+        (2e-07, "<+$0.000001"),
+        (-2e-07, ">\N{MINUS SIGN}$0.000001"),
+        (-9.2e-05, "\N{MINUS SIGN}$0.000092"),
+        (0, "+$0.00"),
+    ],
 )
 def test_a_difference_too_small_to_write_keeps_its_side(value: float, said: str) -> None:
     assert words.changed(value, "cost") == said

@@ -90,7 +90,7 @@ def changed(value: float | None, name: str) -> str:
 
 
 def _with_sign(sign: str, text: str) -> str:
-    """`−$0.0141`; of what is too small to write, `>−$0.000001`, for it lies nearer to nothing."""
+    """The sign before the sum; of one too small to write, the mark before both, turned round below zero."""
     if not text.startswith("<"):
         return sign + text
     return (">" if sign == "\N{MINUS SIGN}" else "<") + sign + text[1:]
