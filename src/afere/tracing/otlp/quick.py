@@ -169,7 +169,7 @@ class Quick:
                 group.statuses[place] == "paused"
                 or group.gen_ai[place]
                 or not ((pass_all and b"\\" not in data) or self._passes(data, texts, row, scope))
-                or (_PARTS.search(data) and not self._policy.passes(group.joined(place), scope))
+                or (_may_have_parts(data) and not self._policy.passes(group.joined(place), scope))
             ):
                 found.append(group.whole(place))
                 continue
@@ -235,6 +235,11 @@ def _form(known: _Known, names: tuple[str, ...]) -> _Form:
             known.shapes.clear()
         known.shapes[names] = made
     return made
+
+
+def _may_have_parts(data: bytes) -> bool:
+    # Most spans have neither sign, and looking for one takes no time.
+    return (b"}" in data or b"[" in data) and _PARTS.search(data) is not None
 
 
 class _Spans:
