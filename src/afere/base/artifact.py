@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -66,6 +67,15 @@ def check_name(name: str, kind: str = "artifact") -> str:
             "and do not end in .json."
         )
     return name
+
+
+def slug(text: str) -> str:
+    """A text as near to a name as its letters allow: `Résumé Check 2.0` -> `resume-check-2.0`; empty where none is left.
+
+    It may still begin with a digit: what then stands before it is for the caller to say.
+    """
+    letters = (one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))
+    return re.sub(r"[^a-z0-9._-]+", "-", "".join(letters)).strip("-._")
 
 
 def check_alias(alias: str) -> str:

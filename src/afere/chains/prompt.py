@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import jsonschema_rs
 
-from afere.base.artifact import Artifact, check_name, identity
+from afere.base.artifact import Artifact, check_name, identity, slug
 from afere.base.canonical import Json, plain
 from afere.base.document import Document, check, read_yaml, schema_problem
 from afere.base.errors import BadPrompt, BadReference
@@ -293,7 +292,7 @@ def load_prompt(path: Path, project: Project, *, text: str | None = None) -> Pro
     stamps += [(source.file, source.stamp) for source in sources if source.file]
     name = fields.get("name")
     return _build(
-        str(name) if name is not None else _stem(path), body, document, shown,
+        str(name) if name is not None else slug(path.stem), body, document, shown,
         {key: included for key, (included, _) in found.items()}, first_line=line, files=tuple(stamps), project=project,
         sources=sources,
     )  # fmt: skip
@@ -456,8 +455,3 @@ def _check_schema(schema: Mapping[str, Json], document: Document, path: tuple[st
     except (ValueError, jsonschema_rs.ValidationError) as problem:
         said = str(getattr(problem, "message", problem)).splitlines()[0]
         raise BadPrompt(f"{document.at(path)}: {'.'.join(path)}: not a JSON Schema: {said}.") from None
-
-
-def _stem(path: Path) -> str:
-    """`prompts/Answer Well.md` -> `answer-well`."""
-    return re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from afere.base.artifact import slug
 from afere.base.errors import StoreFailed
 from afere.cli.common import Place, placed
 
@@ -84,7 +85,7 @@ def _walk(folder: Traversable, prefix: str = "") -> list[tuple[str, Traversable]
 
 
 def _project_name(folder: Path) -> str:
-    name = re.sub(r"[^a-z0-9._-]+", "-", folder.name.lower()).strip("-._")
+    name = slug(folder.name)
     return name if re.match(r"[a-z]", name) else "handbook"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from afere.base.artifact import Artifact, Use, check_name, parse_ref
+from afere.base.artifact import Artifact, Use, check_name, parse_ref, slug
 from afere.base.canonical import Json, canonical
 from afere.base.document import schema_problem
 from afere.base.errors import BadData, BadReference, NotFound
@@ -273,7 +272,7 @@ def _kept(source: str, session: Session, project: Project) -> Dataset | None:
 def name_of(file: Path, label: str) -> str:
     """A file's stem as a dataset's name: small letters, with '-' for what a name cannot hold."""
     stem = file.stem
-    name = re.sub(r"[^a-z0-9._-]+", "-", stem.lower()).strip("-._")
+    name = slug(stem)
     name = name if name[:1].isalpha() else f"rows-{name}".rstrip("-")
     if name.endswith(".json"):
         raise BadData(f"{label}: {stem!r} cannot be a dataset's name. Rename the file, or give name=.")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from afere.base.artifact import Artifact, parse_ref
+from afere.base.artifact import Artifact, parse_ref, slug
 from afere.base.errors import BadInput, BadReference, NotFound
 from afere.base.extension import load
 from afere.base.project import Project
@@ -71,7 +70,7 @@ def importable(project: Project) -> None:
 
 def _named(target: str, project: Project) -> Subject:
     if target.startswith(("http://", "https://")):
-        label = re.sub(r"[^a-z0-9._-]+", "-", target.partition("//")[2].lower()).strip("-._")
+        label = slug(target.partition("//")[2])
         return Subject(label or "address", target)
     declared = project.section("chains")
     if target in declared:
@@ -101,7 +100,7 @@ def _named(target: str, project: Project) -> Subject:
 def _function(fn: Callable[..., Any]) -> Subject:
     """Plain functions become chains, so that their revision is known. Other callables run as they are."""
     said = getattr(fn, "__name__", None) or (getattr(fn, "name", None) if not callable(fn) else None)
-    name = re.sub(r"[^a-z0-9._-]+", "-", str(said or type(fn).__name__).lower()).strip("-._")
+    name = slug(str(said or type(fn).__name__))
     name = name if name[:1].isalpha() else "target"
     if inspect.isfunction(fn) or inspect.ismethod(fn):
         return Subject(name, chain(fn, name=name))

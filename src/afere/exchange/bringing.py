@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from afere.base.artifact import Artifact
+from afere.base.artifact import Artifact, slug
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadInput
 from afere.base.project import find_project
@@ -222,7 +222,7 @@ def model_call(span: Span) -> Span:
 
 def legal(name: str) -> str:
     """A name as references take it: `Answer Well/2` -> `answer-well-2`."""
-    word = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")
+    word = slug(name)
     if not word:
         raise BadInput(f"{name!r} has no letter or digit to be called by.")
     return word if word[0].isalpha() else f"n-{word}"

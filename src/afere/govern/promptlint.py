@@ -15,7 +15,7 @@ from afere.base.document import schema_problem
 from afere.base.errors import AfereError, BadInput, NotFound
 from afere.base.project import Project
 from afere.chains.prompt import Prompt, load_prompt, stored_prompt
-from afere.chains.promptfiles import ENDINGS, ending, file_of, prompt_files
+from afere.chains.promptfiles import ENDINGS, ending, file_of, load_prompts, prompt_files
 from afere.chains.shots import said_of
 from afere.data.checks import ASKED, Shown, contamination
 from afere.data.rows import Row
@@ -69,24 +69,19 @@ class Blamed:
 def lint(session: Session, project: Project, files: Sequence[Path] = ()) -> tuple[list[Problem], int]:
     """The problems of these files (or names of prompts), or of every prompt file of the project; and how many files were read."""
     paths = [prompt_file(path, project) for path in files] or prompt_files(project)
-    parts: set[Path] = set()
-    found: dict[Path, list[Problem]] = {}
+    prompts, problems = load_prompts(paths, project)
+    found = {path: [_broken(str(problem), _shown(path, project), project)] for path, problem in problems.items()}
     read: dict[Path, tuple[Prompt, PromptText]] = {}
-    for path in paths:
-        shown = _shown(path, project)
+    for path, prompt in prompts.items():
         try:
-            prompt = load_prompt(path, project)
-            read[path] = prompt, read_prompt(path, shown)
+            read[path] = prompt, read_prompt(path, _shown(path, project))
         except AfereError as problem:
-            found[path] = [_broken(str(problem), shown, project)]
-            continue
-        parts |= {part.resolve() for part, _ in prompt.files[1:]}
-        found[path] = [*_problems(*read[path], project), *_drifted(session, *read[path])]
+            found[path] = [_broken(str(problem), _shown(path, project), project)]
     spoilt = _contamination(list(read.values()), _rows(session, project))
-    for path, (_, text) in read.items():
-        found[path] += spoilt.get(text.place(), [])
-    kept = {path: problems for path, problems in found.items() if path.resolve() not in parts or files}
-    return [problem for problems in kept.values() for problem in problems], len(kept)
+    for path, (prompt, text) in read.items():
+        of_data = spoilt.get(text.place(), [])
+        found[path] = [*_problems(prompt, text, project), *_drifted(session, prompt, text), *of_data]
+    return [problem for path in paths for problem in found.get(path, [])], len(found)
 
 
 def lint_version(session: Session, project: Project, version: Artifact) -> list[Problem]:

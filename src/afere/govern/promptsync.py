@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from afere.base.artifact import Artifact
 from afere.base.canonical import Json
-from afere.base.errors import AfereError, BadInput, BadPrompt, NotFound, Refused
+from afere.base.errors import AfereError, BadInput, NotFound, Refused
 from afere.base.project import Project
 from afere.chains.prompt import Prompt, load_prompt
-from afere.chains.promptfiles import prompt_files, stem
+from afere.chains.promptfiles import load_prompts, prompt_files, stem
 from afere.govern.promptdrift import Drift, drifts
 from afere.govern.promptwriting import file_text, write_atomically
 
@@ -157,24 +157,20 @@ def _put(one: Standing, session: Session, why: str) -> str:
 
 
 def _read_files(project: Project) -> tuple[dict[str, tuple[Prompt, Path]], list[Standing]]:
-    """The prompts in files by name, and the files that are none. What another prompt includes is no prompt of its own."""
+    """The prompts in files by name, and the files that are none."""
+    prompts, problems = load_prompts(prompt_files(project), project)
     files: dict[str, tuple[Prompt, Path]] = {}
-    broken: list[Standing] = []
-    parts: set[Path] = set()
-    for path in prompt_files(project):
-        shown = path.relative_to(project.root).as_posix()
-        try:
-            prompt = load_prompt(path, project)
-            if prompt.name in files:
-                other = files[prompt.name][1].relative_to(project.root).as_posix()
-                raise BadPrompt(f"{shown}: {other} is called {prompt.name!r} too. Give one of them another name:.")
-        except AfereError as problem:
-            broken.append(Standing(stem(path), "broken", path, shown, problem=str(problem)))
-            continue
-        files[prompt.name] = prompt, path
-        parts |= {part.resolve() for part, _ in prompt.files[1:]}
-    whole = {name: kept for name, kept in files.items() if kept[1].resolve() not in parts}
-    return whole, [one for one in broken if one.file.resolve() not in parts]
+    wrong = {path: str(problem) for path, problem in problems.items()}
+    for path, prompt in prompts.items():
+        if prompt.name in files:
+            shown, other = (one.relative_to(project.root).as_posix() for one in (path, files[prompt.name][1]))
+            wrong[path] = f"{shown}: {other} is called {prompt.name!r} too. Give one of them another name:."
+        else:
+            files[prompt.name] = prompt, path
+    return files, [
+        Standing(stem(path), "broken", path, path.relative_to(project.root).as_posix(), problem=why)
+        for path, why in wrong.items()
+    ]
 
 
 def _versions(session: Session) -> dict[str, list[Artifact]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +23,7 @@ from afere.base.errors import AfereError, BadPrompt, NotFound
 from afere.base.project import Project
 from afere.chains.prompt import Prompt, load_prompt
 from afere.chains.promptfiles import ENDINGS as PROMPT_ENDINGS
-from afere.chains.promptfiles import ending, prompt_files
+from afere.chains.promptfiles import ending, load_prompts, prompt_files
 from afere.chains.shots import read_rows
 from afere.chains.template import read_text
 from afere.data.rows import Row
@@ -235,12 +234,8 @@ def _broken(file: Path, said: str, shown: str) -> Tested:
 
 def _prompts(project: Project) -> list[Path]:
     """The prompt files below `prompts/`, without those that are only included by others."""
-    found = prompt_files(project)
-    parts: set[Path] = set()
-    for path in found:
-        with suppress(AfereError):
-            parts |= {part.resolve() for part, _ in load_prompt(path, project).files[1:]}
-    return [path for path in found if path.resolve() not in parts]
+    prompts, problems = load_prompts(prompt_files(project), project)
+    return sorted({*prompts, *problems})
 
 
 def _test_file(path: Path, project: Project) -> Path:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import gc
 import logging
-import re
 import sys
 import time
 import types
@@ -20,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from afere.base.artifact import slug
 from afere.base.canonical import Json, digest_of
 from afere.base.project import Project, find_project
 from afere.chains.revision.cache import Files, is_racy, stamp_of
@@ -250,5 +250,5 @@ def _name_of(chain: Any) -> str:
         target = cast("functools.partial[Any]", target).func
     named = own if isinstance(own, str) else getattr(target, "__name__", None)
     name = named if isinstance(named, str) else type(target).__name__
-    plain = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")
+    plain = slug(name)
     return plain if plain[:1].isalpha() else f"f-{plain}".rstrip("-")

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from afere.base.artifact import slug
 from afere.base.canonical import Json
 from afere.base.document import read_yaml
 from afere.base.errors import BadPrompt
 from afere.chains.shapes.handlebars import from_handlebars
 from afere.chains.shapes.handlebars_written import to_handlebars
 from afere.chains.shapes.picoschema import json_schema
-from afere.chains.shapes.shaped import Notes, Shaped, owner_in, slug, without_owner
+from afere.chains.shapes.shaped import Notes, Shaped, owner_in, without_owner
 
 _FRONT = re.compile(r"\A---[^\S\n]*\n(.*?)\n---[^\S\n]*\n(.*)\Z", re.DOTALL)
 _CONFIG = {

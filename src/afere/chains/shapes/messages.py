@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from afere.base.artifact import slug
 from afere.base.canonical import Json
 from afere.base.document import Document, read_yaml
 from afere.base.errors import BadPrompt
 from afere.base.message import Role
-from afere.chains.shapes.shaped import Notes, Shaped, slug
+from afere.chains.shapes.shaped import Notes, Shaped
 from afere.chains.template import Section
 
 _ROLES = ("system", "user", "assistant")

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from afere.base.artifact import slug
 from afere.base.canonical import Json
 from afere.base.document import read_yaml
 from afere.base.errors import BadPrompt
 from afere.base.message import Role
 from afere.chains.shapes.handlebars import from_handlebars
 from afere.chains.shapes.pieces import from_plain, to_plain
-from afere.chains.shapes.shaped import Notes, Shaped, owner_in, slug, without_owner
+from afere.chains.shapes.shaped import Notes, Shaped, owner_in, without_owner
 from afere.chains.template import Section, Template
 
 _BOUNDARY = re.compile(r"\s*#?\s*(system|user|assistant|developer)(\[[^\]\n]*\])?\s*:\s*", re.IGNORECASE)

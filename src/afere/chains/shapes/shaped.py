@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -98,8 +97,3 @@ def without_owner(said: Mapping[str, Json]) -> dict[str, Json]:
     """A front matter without the `metadata` that says the owner and nothing else."""
     alone = owner_in(said) is not None and len(cast("dict[str, Json]", said["metadata"])) == 1
     return {name: value for name, value in said.items() if not (alone and name == "metadata")}
-
-
-def slug(name: str) -> str:
-    """A name as ours are written: `Answer Well` -> `answer-well`."""
-    return re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-._")

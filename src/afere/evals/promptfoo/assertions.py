@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from afere.base.artifact import slug
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
 from afere.base.rule import BUILTIN
@@ -55,7 +56,7 @@ def kind_of(one: Mapping[str, Json]) -> str:
 
 def label_of(one: Mapping[str, Json]) -> str:
     """The measure that an assertion counts in: its metric, else its type."""
-    made = re.sub(r"[^a-z0-9._-]+", "-", str(one.get("metric") or one["type"]).lower()).strip("-._")
+    made = slug(str(one.get("metric") or one["type"]))
     made = made if made[:1].isalpha() else f"m-{made}"
     return f"{made}-assert" if made in (*BUILTIN, "passed") else made
 
