@@ -197,6 +197,9 @@ def test_a_protected_alias_waits_for_the_people_it_asks_for(session: Session, pr
         session.append(Score(chain.ref, "approval", value, by))
     with pytest.raises(Refused, match=r"2 approvals .* has 1 \(person:ana\).*afere score chain:qa~"):
         promote()
+    session.append(Score(chain.ref, "approval", True, session.actor))
+    with pytest.raises(Refused, match=r"has 1 \(person:ana\); that of person:local, who made it, does not count"):
+        promote()
     session.append(Score(chain.ref, "approval", True, "person:bo"))
     assert promote() == chain.ref
 

@@ -178,10 +178,11 @@ def score(place: Place, target: str, name: str, value: str, *, by: str, why: str
     \b
       afere score 4f2a9c helpful true --by user:42 --why "found it at once"
     """
-    from afere.store.scores import target_of
+    from afere.store.scores import check_approval, target_of
 
     with place.session() as session:
         made = Score(target_of(session, target), name, _value(value), by, why)
+        check_approval(session, made)
         session.append(made)
     said = "unknown" if made.value is None else str(made.value).lower() if isinstance(made.value, bool) else made.value
     place.show(made, lambda console: console.print(f"{made.target}  {name} = {said}  by {by}", markup=False))

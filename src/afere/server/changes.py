@@ -23,7 +23,7 @@ from afere.server.pages.labels import keep
 from afere.server.problem import problem, status_of
 from afere.server.safety import MAX_BODY
 from afere.store import Session
-from afere.store.scores import target_of
+from afere.store.scores import check_approval, target_of
 
 _log = logging.getLogger("afere.server")
 _MAX_TEXT = 10_000
@@ -64,6 +64,7 @@ async def add_score(sessions: Sessions, request: Request) -> Response:
         score = Score(
             _target(session, _needed(given, "target")), _needed(given, "name"), value, by, _text(given, "why")
         )
+        check_approval(session, score)
         session.append(score)
         return score.to_json()
 
@@ -92,7 +93,7 @@ def _target(session: Session, text: str) -> str:
 
 
 async def move_alias(sessions: Sessions, request: Request) -> Response:
-    """`POST /aliases` with name (`prompt:answer`), alias (`production`), to (a ref; nothing: take it away) and why."""
+    """`POST /aliases` with name (`prompt:answer`), alias (`production`), to (a ref; nothing: take it away), why and decision."""
 
     def change(given: Mapping[str, Json]) -> Json:
         session = sessions.of(request.path_params.get("project"), actor_in(request))
@@ -100,7 +101,8 @@ async def move_alias(sessions: Sessions, request: Request) -> Response:
         if not why:
             raise BadInput("A reason is needed: it is what the next person reads first.")
         name = f"{_needed(given, 'name')}@{check_alias(_needed(given, 'alias'))}"
-        return session.alias(name, _text(given, "to") or None, why=why).to_json()
+        decision = _text(given, "decision").strip() or None
+        return session.alias(name, _text(given, "to") or None, why=why, decision=decision).to_json()
 
     return await _changed(request, change)
 

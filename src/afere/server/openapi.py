@@ -52,6 +52,7 @@ _MOVE: dict[str, Json] = {
     "alias": {"type": "string"},
     "to": {"type": ["string", "null"], "description": "a ref; null takes the alias away"},
     "why": {"type": "string"},
+    "decision": {"type": "string", "description": "the decision that lets it in; a protected alias asks for one"},
 }
 
 

@@ -211,18 +211,20 @@ def _answers(content: Json | Mapping[str, Json]) -> dict[str, Json]:
 def _check_approvals(
     connection: sqlite3.Connection, project: str, handle: Handle, target: sqlite3.Row, needed: int
 ) -> None:
-    """Refused, unless so many people's newest `approval` of the target is true."""
+    """Refused, unless the newest `approval` of the target is true of so many people; who made it does not count."""
     ref = str(artifacts.ref_of(connection, target["id"]))
     names = (ref, f"{target['kind']}:{target['name']}@{target['version']}", target["hash"])
     query = """SELECT by, value FROM scores WHERE project=? AND target IN (?,?,?) AND name='approval' AND by LIKE 'person:%'
         ORDER BY time, seq"""
     newest = dict(connection.execute(query, (project, *names)).fetchall())
-    approved = sorted(by for by, value in newest.items() if value == "true")
+    author = str(target["actor"])
+    approved = sorted(by for by, value in newest.items() if value == "true" and by != author)
     if len(approved) < needed:
+        own = f"; that of {author}, who made it, does not count" if newest.get(author) == "true" else ""
         raise Refused(
             f"{handle} asks for {needed} approval{'s' * (needed > 1)} of {ref}, and has {len(approved)}"
-            f"{' (' + ', '.join(approved) + ')' if approved else ''}. "
-            f"Approve with: afere score {ref} approval true --by person:NAME"
+            f"{' (' + ', '.join(approved) + ')' if approved else ''}{own}. "
+            f"Somebody else approves with: afere score {ref} approval true --by person:NAME"
         )
 
 

@@ -14,7 +14,7 @@ import orjson
 from afere.base.artifact import parse_ref
 from afere.base.canonical import Json, digest_of, plain
 from afere.base.clock import from_rfc3339
-from afere.base.errors import BadInput, BadReference, NotFound
+from afere.base.errors import BadInput, BadReference, NotFound, Refused
 from afere.base.score import Score
 from afere.store.audit import Fact, Stamp, announce, record
 from afere.store.database import insert_rows, inserted
@@ -56,6 +56,20 @@ def target_of(session: Session, text: str) -> str:
             "a reference such as prompt:answer@3, or dataset:qa@7/ROW."
         ) from None
     return session.get(ref).ref
+
+
+APPROVAL = "approval"  # the name of a score by which a person lets a version become what an alias points to
+
+
+def check_approval(session: Session, score: Score) -> None:
+    """Refused where a person would approve what they made themselves; asked by the doors through which people speak.
+
+    A record of such an approval, brought in from elsewhere, is kept, and counts for nothing.
+    """
+    if score.name == APPROVAL and score.value is True and ":" in score.target and "/" not in score.target:
+        made = session.get(score.target)
+        if made.by == score.by:
+            raise Refused(f"{score.by} made {made.ref}: an approval is for somebody else to give.")
 
 
 def append(connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score]) -> None:
