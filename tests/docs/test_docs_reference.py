@@ -13,7 +13,7 @@ import pytest
 from afere.base.filter import FIELDS as FILTER_FIELDS
 from afere.base.project import PROJECT_SCHEMA
 from afere.base.rule import BUILTIN, STATISTICS
-from afere.chains.prompt import PROMPT_SCHEMA
+from afere.chains.promptschema import PROMPT_SCHEMA
 from afere.data.rows import FIELDS as ROW_FIELDS
 from afere.evals.suite import SUITE_SCHEMA
 from afere.models.catalogue import PROVIDERS

@@ -7,6 +7,10 @@ import json
 import pytest
 
 import afere
+from afere.base.project import find_project
+from afere.data.place import session_of
+from afere.store import looking
+from afere.testing import ScriptedModel
 
 GOOD = "---\nowner: support\ninputs: {q: string}\n---\n{{ q }}\n"
 
@@ -146,3 +150,27 @@ def test_what_lint_finds_is_told_when_a_prompt_is_pushed_and_promoted_and_keeps_
     code, said = run("promote", "prompt:a@1", "production", "--why", "ready")
     assert code == 0
     assert "prompt:a@1: warning: the input 'tone' is declared" in said
+
+
+def test_a_new_version_made_from_python_is_linted_and_logged_once(run, write, caplog, project) -> None:
+    ScriptedModel("said", {"": "ok"})
+    write("prompts/answer.md", "---\nmodel: scripted:said\ninputs: {q: string, z: {default: 1}}\n---\nSay {{ q }}")
+    content = {"template": "Hi {{ x }}", "inputs": {"y": {"type": "string"}}, "output": None}
+    for _ in range(2):
+        with afere.open() as session:  # its close waits for the look
+            session.put("prompt", "raw", content)
+            session.put("prompt", "text", "no template at all")
+            session.put("prompt", "sound", {"template": "Hi", "inputs": None, "output": None})
+        answer = afere.prompt("prompts/answer.md")
+        assert answer(q="x") == "ok"
+        looking.finish(session_of(find_project()))
+    told = [record.getMessage() for record in caplog.records if "lint finds" in record.getMessage()]
+    assert [one.partition(" ")[0] for one in told] == ["prompt:raw@1", "prompt:text@1", "prompt:answer@1"]
+    assert "1 error: prompt:raw@1:1: 'x' is not among the inputs" in told[0]
+    assert "1 warning: the input 'z' is declared" in told[2] and told[2].endswith("All: afere prompt lint answer")
+    _, said = run("prompt", "status")
+    assert "1 error: prompt:raw@1:1: 'x' is not among the inputs" in said
+    rules = {
+        one["name"]: {each["rule"] for each in one["lint"]} for one in json.loads(run("prompt", "status", "--json")[1])
+    }
+    assert rules == {"answer": {"unused-input", "unowned"}, "raw": {"broken"}, "text": {"broken"}, "sound": set()}

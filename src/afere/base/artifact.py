@@ -118,6 +118,7 @@ class Artifact:
     at: str = ""
     why: str = ""
     project: str = field(default="default", compare=False)
+    made: bool = field(default=False, compare=False)  # by the very `put` that returned it: the version is new
 
     @property
     def ref(self) -> str:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +19,19 @@ from afere.base.errors import BadPrompt, BadReference
 from afere.base.message import Message, message
 from afere.base.project import Project
 from afere.chains.nearest import Chooser, Nearest, Picked
-from afere.chains.template import Section, Template, Texts, gather, nearest, read_text, split_roles, stamp
+from afere.chains.promptschema import PROMPT_SCHEMA, SNIPPETS, VERSIONED
+from afere.chains.template import (
+    Section,
+    Template,
+    Texts,
+    gather,
+    gather_known,
+    nearest,
+    plain_text,
+    read_text,
+    split_roles,
+    stamp,
+)
 
 if TYPE_CHECKING:
     from afere.chains.shots import Source
@@ -31,62 +43,6 @@ FOREIGN = (
     ".prompty",
     ".prompt",
 )  # how files of other tools are named; see chains.shapes
-SNIPPETS = "snippets"  # the field, and the name by which a template fills them in
-_SHORT = ("string", "number", "integer", "boolean", "array", "object", "null")
-_SCHEMA: Json = {"type": "object"}
-_PAIR: Json = {
-    "type": "object",
-    "required": ["input", "output"],
-    "additionalProperties": False,
-    "properties": {"input": {"type": ["string", "object"]}, "output": {}, "row": {"type": "string"}},
-}
-
-PROMPT_SCHEMA: dict[str, Json] = {
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "title": "Front matter of a prompt file",
-    "type": ["object", "null"],
-    "additionalProperties": False,
-    "properties": {
-        "name": {"type": "string", "description": "default: the file's stem"},
-        "owner": {"type": "string"},
-        "description": {"type": "string"},
-        "model": {
-            "type": "string",
-            "description": "provider:model, provider/model, or a name under models: of afere.yaml",
-        },
-        "parameters": {"type": "object", "description": "sent to the model, such as temperature and max_tokens"},
-        "inputs": {
-            "type": "object",
-            "description": "name: type, or name: a JSON Schema; one with a default may be left out",
-            "additionalProperties": {"anyOf": [{"enum": list(_SHORT)}, _SCHEMA]},
-        },
-        "output": {"type": "object", "description": "JSON Schema of the answer; none: text"},
-        "examples": {
-            "description": "path, dataset ref, or a list of {input, output}: pairs before the last user message; "
-            "{data: ..., nearest: N}: at each call the N that are nearest to what is asked",
-            "type": ["string", "array", "object"],
-            "items": _PAIR,
-            "required": ["data", "nearest"],
-            "additionalProperties": False,
-            "properties": {
-                "data": {"type": ["string", "array"], "items": _PAIR},
-                "nearest": {"type": "integer", "minimum": 0, "maximum": 100},
-                "by": {"type": "array", "minItems": 1, "items": {"type": "string"}},
-                "embed": {
-                    "type": "string",
-                    "description": "hash (shared words; unless said), local, or a server's model",
-                },
-            },
-        },
-        "snippets": {
-            "type": "object",
-            "description": "name: path, dataset ref, or a list of texts; the template fills in {{ snippets.NAME }}",
-            "propertyNames": {"pattern": "^[a-z][a-z0-9_]*$"},
-            "additionalProperties": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
-        },
-        "tools": {"type": "array", "items": {"type": "string"}},
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +111,14 @@ class Prompt:
         """The identity of the artifact `prompt:NAME`."""
         return identity("prompt", self.name, self.content, None, ())
 
-    def put(self, session: Session, *, why: str) -> Artifact:
-        """The version with this content, made when there is none, and those of the datasets that it shows."""
+    def put(self, session: Session, *, why: str, after: int | None = None, told: bool = False) -> Artifact:
+        """The version with this content, made when there is none, and those of the datasets that it shows.
+
+        `after` as in `Session.put`; `told`: who calls tells what lint finds, so that it is not logged too.
+        """
         uses = [use for source in self.sources if (use := source.use(session)) is not None]
-        return session.put("prompt", self.name, self.content, uses=uses, why=why)
+        put = partial(session.put_once, None) if told else session.put
+        return put("prompt", self.name, self.content, uses=uses, why=why, after=after)
 
     @cached_property
     def variables(self) -> dict[str, str]:
@@ -288,7 +248,13 @@ def load_prompt(path: Path, project: Project, *, text: str | None = None) -> Pro
     roots = (path.parent, project.root / "prompts")
     found = gather(sections, file=str(path), roots=roots)
     stamps = [(path, before), *((where, stamp(where)) for _, where in found.values())]
-    shown, sources = _shown(document, path, project)
+
+    def rows(role: str, said: str, place: str) -> Source:
+        from afere.chains.shots import read_source
+
+        return read_source(role, said, place, path, project)
+
+    shown, sources = _shown(document, rows)
     stamps += [(source.file, source.stamp) for source in sources if source.file]
     name = fields.get("name")
     return _build(
@@ -298,8 +264,39 @@ def load_prompt(path: Path, project: Project, *, text: str | None = None) -> Pro
     )  # fmt: skip
 
 
-def _shown(document: Document, path: Path, project: Project) -> tuple[dict[str, Json], tuple[Source, ...]]:
-    """(the examples and snippets of a front matter, read from where they are; the datasets that they are from)."""
+def written_prompt(name: str, text: str, *, session: Session, base: Artifact | None) -> Prompt:
+    """What a text says that is written like a file of ours, in a form on a page: for it no file is read.
+
+    Rows come from datasets in the store, and what it includes from `base`, the version that it was made of. BadPrompt names
+    line and field.
+    """
+    document, body, line = _front_matter(plain_text(text, name), name)
+    for key in cast("dict[str, Json]", document.value or {}):
+        if key not in VERSIONED:
+            raise BadPrompt(
+                f"{document.at((key,))}: {key}: no version of a prompt holds it, so that it is not kept from here. It stands in the "
+                f"prompt's file. What a version holds: {', '.join(VERSIONED)}."
+            )
+
+    def rows(role: str, said: str, place: str) -> Source:
+        from afere.chains.shots import kept_source
+
+        if "/" in said or "\\" in said:
+            raise BadPrompt(
+                f"{place}: {said!r}: files are not read from here. Name a dataset of the store, such as qa or qa@3, or write it out."
+            )
+        return kept_source(role, said, place, session)
+
+    shown, sources = _shown(document, rows)
+    sections = split_roles(body, file=name, first_line=line)
+    content = cast("dict[str, Json]", base.content) if base is not None else {}
+    known = cast("dict[str, str]", content.get("includes") or {})
+    includes = gather_known(sections, known, file=name)
+    return _build(name, body, document, shown, includes, first_line=line, sources=sources)
+
+
+def _shown(document: Document, read: Callable[[str, str, str], Source]) -> tuple[dict[str, Json], tuple[Source, ...]]:
+    """(the examples and snippets of a front matter, the datasets that they are from); `read` gets role, name and place."""
     fields = cast("dict[str, Json]", document.value or {})
     examples, snippets = fields.get("examples"), dict(cast("dict[str, Json]", fields.get(SNIPPETS) or {}))
     chosen = examples if isinstance(examples, dict) else None
@@ -307,14 +304,14 @@ def _shown(document: Document, path: Path, project: Project) -> tuple[dict[str, 
     named = [(name, said) for name, said in snippets.items() if isinstance(said, str)]
     sources: list[Source] = []
     if named or isinstance(data, str):
-        from afere.chains.shots import EXAMPLES, read_source, snippet
+        from afere.chains.shots import EXAMPLES, snippet
 
         if isinstance(data, str):
-            sources.append(read_source(EXAMPLES, data, document.at((EXAMPLES,)), path, project))
+            sources.append(read(EXAMPLES, data, document.at((EXAMPLES,))))
             held: dict[str, Json] = {**(chosen or {}), "data": sources[-1].named}
             examples = held if chosen else list(sources[-1].values)
         for name, said in named:
-            sources.append(read_source(snippet(name), said, document.at((SNIPPETS, name)), path, project))
+            sources.append(read(snippet(name), said, document.at((SNIPPETS, name))))
             snippets[name] = list(sources[-1].values)
     return {"examples": examples, SNIPPETS: snippets}, tuple(sources)
 
@@ -338,8 +335,11 @@ def _foreign(path: Path, text: str, stamp: tuple[int, int]) -> Prompt:
 
 def stored_prompt(artifact: Artifact) -> Prompt:
     """The prompt an artifact holds."""
-    content = cast("dict[str, Json]", artifact.content)
-    body = str(content["template"])
+    content = artifact.content
+    if not isinstance(content, dict) or not isinstance(body := content.get("template"), str):
+        raise BadPrompt(
+            f"{artifact.ref} holds no template, so it is no prompt. Put one with afere.prompt or afere prompt push."
+        )
     fields = {key: content[key] for key in ("inputs", "output", "tools") if content.get(key) is not None}
     includes = cast("dict[str, str]", content.get("includes") or {})
     document = Document(cast("Json", fields), artifact.ref)

@@ -127,11 +127,24 @@ def read_source(role: str, said: str, place: str, prompt: Path, project: Project
             rows, places = checked_rows(read_file(file, label), label)
             values = _values(rows, role, day, places)
             return Source(role, said, place, label, rows, day, values, file, seen)
-        kept = _kept(said, project)
+        return kept_source(role, said, place, session_of(project))
+    except AfereError as problem:
+        raise _placed(problem, f"{place}: {field}: ") from None
+
+
+def kept_source(role: str, said: str, place: str, session: Session) -> Source:
+    """As `read_source`, of a version in the store: no file is read."""
+    day, field = today(now_ns()), field_of(role)
+    try:
+        kept = Dataset(session.get(said, kind="dataset"), session)
         values = _values(kept.rows, role, day, {row.id: f"{kept.ref}: row {row.id}" for row in kept.rows})
     except AfereError as problem:
-        raise BadPrompt(f"{place}: {field}: {problem}") from None
+        raise _placed(problem, f"{place}: {field}: ") from None
     return Source(role, said, place, kept.ref, kept.rows, day, values, kept=kept.artifact)
+
+
+def _placed(problem: AfereError, place: str) -> BadPrompt:
+    return BadPrompt(f"{place}{str(problem).removeprefix(place)}")
 
 
 def field_of(role: str) -> str:

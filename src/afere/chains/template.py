@@ -122,6 +122,24 @@ def gather(sections: Iterable[Section], *, file: str, roots: Iterable[Path]) -> 
     return found
 
 
+def gather_known(sections: Iterable[Section], known: Mapping[str, str], *, file: str) -> dict[str, str]:
+    """As `gather`, out of texts that are `known` already: no file is read."""
+    found: dict[str, str] = {}
+    names = [pair for one in sections for pair in included(one.text, file=file, first_line=one.line)]
+    while names:
+        name, line = names.pop()
+        if name not in known:
+            there = f" Here there are: {', '.join(known)}." if known else ""
+            raise BadPrompt(
+                f"{file}:{line}: {name!r} is not among what this prompt includes.{there} Another file is included where the "
+                "prompt's file is."
+            )
+        if name not in found:
+            found[name] = known[name]
+            names += [(inner, line) for inner, _ in included(known[name], file=name)]
+    return found
+
+
 def _inside(name: str, folders: list[Path], place: str) -> Path:
     parts = Path(name).parts
     if not parts or Path(name).is_absolute() or "\\" in name or any(part.startswith(".") for part in parts):
@@ -157,15 +175,22 @@ def read_text(path: Path) -> str:
     except OSError as problem:
         raise BadPrompt(f"{path}: cannot be read: {problem.strerror}.") from None
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as problem:
         line = data.count(b"\n", 0, problem.start) + 1
         raise BadPrompt(
             f"{path}:{line}: not UTF-8 (byte {data[problem.start]:#04x}). Save the file as UTF-8."
         ) from None
+    return plain_text(text, str(path))
+
+
+def plain_text(text: str, file: str) -> str:
+    """A text as prompts have it: no byte order mark, and `\n` line ends. BadPrompt if it is none, or too long."""
+    if (size := len(text.encode("utf-8", "replace"))) > LIMIT:
+        raise BadPrompt(f"{file}: {size:,} bytes; a prompt holds at most {LIMIT:,}.")
     if "\0" in text:
-        raise BadPrompt(f"{path}: holds NUL characters, so it is not a text file. Save it as UTF-8 text.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+        raise BadPrompt(f"{file}: holds NUL characters, so it is not a text file. Save it as UTF-8 text.")
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 class Texts(list[str]):

@@ -31,13 +31,16 @@ def status(place: Place, names: tuple[str, ...]) -> int:
     """How prompt files and the registry stand; status 1 if they are not in step.
 
     A conflict is a prompt that changed on both sides since their last common version; its difference is shown. Below a prompt
-    stands what became of the rows that its newest version shows, as examples or snippets, where their dataset has gone on.
+    stands what lint finds in it, and what became of the rows that its newest version shows, as examples or snippets, where
+    their dataset has gone on.
     """
+    from afere.govern.promptlint import brief, lint_standing
     from afere.govern.promptsync import STATES, standings
 
     project = place.here()
     with place.session() as session:
         found = standings(session, project, names)
+        problems = lint_standing(session, project, found)
 
     def draw(console: Console) -> None:
         if not found:
@@ -47,13 +50,20 @@ def status(place: Place, names: tuple[str, ...]) -> int:
             console.print(
                 f"{one.state:<9}{one.name}{version}  {one.shown}  {one.problem or STATES[one.state]}", markup=False
             )
+            if said := brief(problems[one.name]):
+                console.print(printable(f"         {said}"), markup=False, style="yellow")
             for each in one.drift:
                 console.print(printable(f"         {each.says} Next: {each.action}"), markup=False, style="yellow")
         for one in found:
             if one.state == "conflict":
                 _draw_conflict(console, one)
 
-    place.show([_conflict_json(one) if one.state == "conflict" else one.to_json() for one in found], draw)
+    told = [
+        (_conflict_json(one) if one.state == "conflict" else one.to_json())
+        | {"lint": [each.to_json() for each in problems[one.name]]}
+        for one in found
+    ]
+    place.show(told, draw)
     return Exit.DONE if all(one.state == "same" for one in found) else Exit.RULE_FAILED
 
 

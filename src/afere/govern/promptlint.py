@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 from afere.base.canonical import Json
 from afere.base.document import schema_problem
 from afere.base.errors import AfereError, BadInput, NotFound
-from afere.base.project import Project
+from afere.base.project import Project, find_project
 from afere.chains.prompt import Prompt, load_prompt, stored_prompt
 from afere.chains.promptfiles import ENDINGS, ending, file_of, load_prompts, prompt_files
 from afere.chains.shots import said_of
@@ -28,8 +29,10 @@ from afere.models import embedder
 if TYPE_CHECKING:
     from afere.base.artifact import Artifact
     from afere.chains.shots import Source
+    from afere.govern.promptsync import Standing
     from afere.store import Session
 
+_log = logging.getLogger("afere")
 _NAMED = 5  # rows that are named
 
 
@@ -84,17 +87,51 @@ def lint(session: Session, project: Project, files: Sequence[Path] = ()) -> tupl
     return [problem for path in paths for problem in found.get(path, [])], len(found)
 
 
-def lint_version(session: Session, project: Project, version: Artifact) -> list[Problem]:
-    """The problems of a version in the registry; places are its reference and the line of its template.
+def look(session: Session, version: Artifact) -> None:
+    """Log what is wrong with a version that was just made: one line, and how to see all. Called beside who made it."""
+    if said := brief(lint_version(session, find_project(session.folder), version)):
+        _log.warning("%s was made, and lint finds %s All: afere prompt lint %s", version.ref, said, version.name)
+
+
+def brief(problems: Sequence[Problem]) -> str:
+    """`1 error and 2 warnings: the first of them [rule]`; empty where there are only notes."""
+    found = sorted((one for one in problems if one.severity != "note"), key=lambda one: one.severity)
+    counts = [(how, sum(one.severity == how for one in found)) for how in ("error", "warning")]
+    said = " and ".join(f"{count} {how}{'s' * (count > 1)}" for how, count in counts if count)
+    return f"{said}: {found[0].why} [{found[0].rule}]" if found else ""
+
+
+def lint_standing(session: Session, project: Project, found: Sequence[Standing]) -> dict[str, list[Problem]]:
+    """The problems of prompts by name: of their files, and where there is none of their newest versions.
+
+    What became of the rows that they show is left out: it stands in `Standing.drift`.
+    """
+    files = [one.file for one in found if one.prompt is not None]
+    problems = lint(session, project, files)[0] if files else []
+    told: dict[str, list[Problem]] = {}
+    for one in found:
+        mine = [each for each in problems if each.place.rpartition(":")[0] == one.shown]
+        if one.prompt is None and one.newest is not None and one.state == "missing":
+            mine = lint_version(session, project, one.newest)
+        told[one.name] = [each for each in mine if each.rule != "drift"]
+    return told
+
+
+def lint_version(
+    session: Session, project: Project, version: Artifact, *, prompt: Prompt | None = None
+) -> list[Problem]:
+    """The problems of a version in the registry, or of one that is not kept yet, as the `prompt` that it was read as.
+
+    Places are its reference.
 
     Rows of the project's suites, and what its file says now, are looked at where the store is that project's.
     """
-    text = PromptText(version.name, str(cast("dict[str, Json]", version.content).get("template") or ""), None)
     try:
-        prompt = stored_prompt(version)
+        prompt = prompt or stored_prompt(version)
     except AfereError as problem:
         return [Problem("broken", "error", version.ref, str(problem))]
-    text = replace(text, inputs=tuple(prompt.inputs) if prompt.inputs is not None else None)
+    inputs = tuple(prompt.inputs) if prompt.inputs is not None else None
+    text = PromptText(version.name, prompt.body, None, inputs=inputs)
     ours = project.name == session.project
     spoilt = _contamination([(prompt, text)], _rows(session, project)) if ours else {}
     drifted = [

@@ -152,7 +152,7 @@ def _write(one: Standing, project: Project) -> str:
 def _put(one: Standing, session: Session, why: str) -> str:
     if one.prompt is None:
         raise Refused(f"{one.name} has no file, so --ours has nothing to push.")
-    made = one.prompt.put(session, why=why or f"pushed from {one.shown}")
+    made = one.prompt.put(session, why=why or f"pushed from {one.shown}", told=True)
     return f"{one.shown} -> {made.ref}"
 
 

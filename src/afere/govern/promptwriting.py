@@ -15,12 +15,12 @@ from afere.base.document import read_yaml
 from afere.base.errors import BadPrompt, Refused
 from afere.base.project import Project
 from afere.chains.prompt import FOREIGN, Prompt, load_prompt, stored_prompt
+from afere.chains.promptschema import VERSIONED
 from afere.chains.shapes import ours, read_shape, shape_of, write_shape
 from afere.chains.shots import field_of
 from afere.chains.template import read_text
 from afere.store.files import whole_file
 
-_FIELDS = ("inputs", "output", "examples", "snippets", "tools")  # of the front matter, that a version holds
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")  # what YAML takes only as an escape
 
 
@@ -34,7 +34,7 @@ def file_text(version: Artifact, path: Path, project: Project, written: Prompt |
         return _of_another_tool(version, path, project)
     _check_includes(content, version, path, project)
     old = path.read_text(encoding="utf-8").replace("\r\n", "\n") if written is not None else ""
-    named = _by_reference(version)
+    named = by_reference(version)
     texts = [_edited(old, named, content, written)] if named != content else []
     texts += [_edited(old, content, content, written), _anew(old, content, version.name, path)]
     problem: BadPrompt | None = None
@@ -100,14 +100,14 @@ def _anew(old: str, content: Mapping[str, Json], name: str, path: Path) -> str:
     lines = old.split("\n")
     end = _end(lines)
     said = read_yaml("\n".join(lines[1:end]), file=str(path)).value if end else None
-    fields = {key: value for key, value in said.items() if key not in _FIELDS} if isinstance(said, dict) else {}
+    fields = {key: value for key, value in said.items() if key not in VERSIONED} if isinstance(said, dict) else {}
     fields.setdefault("name", name)
-    fields |= {key: content[key] for key in _FIELDS if content.get(key) is not None}
-    head = "".join(f"{key}: {_flow(value)}\n" for key, value in fields.items())
+    fields |= {key: content[key] for key in VERSIONED if content.get(key) is not None}
+    head = "".join(f"{key}: {flow(value)}\n" for key, value in fields.items())
     return f"---\n{head}---\n{content['template']}\n"
 
 
-def _by_reference(version: Artifact) -> dict[str, Json]:
+def by_reference(version: Artifact) -> dict[str, Json]:
     """A version's fields in which examples and snippets are not written out: they name the dataset they were copied from."""
     named = dict(cast("dict[str, Json]", version.content))
     for use in version.uses:
@@ -116,7 +116,8 @@ def _by_reference(version: Artifact) -> dict[str, Json]:
         if copied(use.role) and name:
             named[place] = {**cast("dict[str, Json]", named.get(place) or {}), name: ref}
         elif copied(use.role):
-            named[place] = ref
+            said = named.get(place)
+            named[place] = {**said, "data": ref} if isinstance(said, dict) else ref
     return named
 
 
@@ -127,11 +128,11 @@ def _edited(old: str, fields: Mapping[str, Json], content: Mapping[str, Json], w
     if end is None or written is None:
         return f"{content['template']}\n"
     head = lines[1:end]
-    for key in _FIELDS:
+    for key in VERSIONED:
         if written.content.get(key) != content.get(key):
             head = _without(head, key)
             if fields.get(key) is not None:
-                head.append(f"{key}: {_flow(fields[key])}")
+                head.append(f"{key}: {flow(fields[key])}")
     return "\n".join(["---", *head, "---", f"{content['template']}\n"])
 
 
@@ -154,5 +155,6 @@ def _without(head: list[str], key: str) -> list[str]:
     return kept
 
 
-def _flow(value: Json) -> str:
+def flow(value: Json) -> str:
+    """A value on one line, as YAML and JSON both read it."""
     return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))

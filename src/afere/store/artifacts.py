@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import cast
 
@@ -55,7 +56,7 @@ def put(
     row = inserted(connection, "artifacts", written)
     edges = {(row["id"], use.role, target) for use, target in zip(uses, targets, strict=True)}
     connection.executemany("INSERT INTO uses (artifact, role, target) VALUES (?,?,?)", sorted(edges))
-    artifact = load(connection, row)
+    artifact = replace(load(connection, row), made=True)
     record(connection, stamp, "put", _subject(row), {"hash": hash_, "row": _row_digest(row)})
     announce(connection, stamp, "artifact", artifact.ref)
     return artifact

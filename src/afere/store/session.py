@@ -20,7 +20,7 @@ from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput, Refused, StoreFailed
 from afere.base.project import Project, find_project
 from afere.base.score import Score
-from afere.store import actors, aliases, artifacts, audit, jobs, lineage, scores
+from afere.store import actors, aliases, artifacts, audit, jobs, lineage, looking, scores
 from afere.store.access import Limited, require
 from afere.store.actors import Actors
 from afere.store.audit import AuditLine, Change, Head, Stamp
@@ -133,14 +133,17 @@ class Session:
         self, kind: str, name: str | None, content: Json = None, *, blob: bytes | None = None, uses: Sequence[Use] = (),
         why: str = "", at: str | None = None, after: int | None = None,
     ) -> Artifact:  # fmt: skip
-        """Keep an artifact; identical content returns the version that is there.
+        """Keep an artifact; identical content returns the version that is there. A new prompt is linted beside, and findings logged.
 
         Experiments, decisions and reports take the next number of the project when `name` is None. What `uses` names must be kept already.
         `at` (RFC 3339, UTC) is when a version that comes from elsewhere was made there; the audit log has the time of this call.
         `after` is the newest version there may be (0: none): Overtaken where another was made meanwhile.
         """
         digest = self.put_blob(blob) if blob is not None else None
-        return self.put_once(None, kind, name, content, blob=digest, uses=uses, why=why, at=at, after=after)
+        made = self.put_once(None, kind, name, content, blob=digest, uses=uses, why=why, at=at, after=after)
+        if made.made and at is None:  # what comes from elsewhere was looked at there
+            looking.begin(self, made)
+        return made
 
     def put_once(
         self, request: str | None, kind: str, name: str | None, content: Json = None, *, blob: str | None = None,
@@ -353,6 +356,7 @@ class Session:
         """Close the files. The session cannot be used after that."""
         if self._above is not None:
             return
+        looking.finish(self)
         with self._opening:
             for part in (self._spans, self._cache, self._database):
                 if part is not None:

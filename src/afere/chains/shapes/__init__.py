@@ -13,7 +13,8 @@ from pathlib import Path
 from afere.base.canonical import Json
 from afere.base.errors import BadPrompt
 from afere.base.project import Project
-from afere.chains.prompt import FOREIGN, SNIPPETS, Prompt, load_prompt
+from afere.chains.prompt import FOREIGN, Prompt, load_prompt
+from afere.chains.promptschema import SNIPPETS
 from afere.chains.shapes.dotprompt import read_dotprompt, write_dotprompt
 from afere.chains.shapes.messages import read_messages, write_messages
 from afere.chains.shapes.prompty import read_prompty, write_prompty

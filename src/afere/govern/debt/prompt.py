@@ -13,7 +13,7 @@ from minijinja import Environment, TemplateError
 from afere.base.clock import rfc3339
 from afere.base.message import Usage
 from afere.base.prices import context_size, price
-from afere.chains.prompt import SNIPPETS
+from afere.chains.promptschema import SNIPPETS
 from afere.govern.debt.contradiction import clashes
 from afere.govern.debt.facts import Case, Facts
 from afere.govern.debt.finding import Cost, Finding
