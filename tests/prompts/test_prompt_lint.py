@@ -174,3 +174,11 @@ def test_a_new_version_made_from_python_is_linted_and_logged_once(run, write, ca
         one["name"]: {each["rule"] for each in one["lint"]} for one in json.loads(run("prompt", "status", "--json")[1])
     }
     assert rules == {"answer": {"unused-input", "unowned"}, "raw": {"broken"}, "text": {"broken"}, "sound": set()}
+
+
+def test_characters_escaped_as_json_does_are_read_and_half_of_one_is_named(run, write) -> None:
+    emoji = "\\ud83d\\ude00"  # as json.dumps writes it
+    write("prompts/a.md", GOOD.replace("owner: support", f'owner: "{emoji} support"'))
+    assert found(run) == []
+    write("prompts/a.md", GOOD.replace("owner: support", 'owner: "\\ud83d"'))
+    assert found(run) == [("broken", "prompts/a.md:2")]

@@ -26,6 +26,7 @@ _SCALARS: tuple[tuple[re.Pattern[str], Callable[[str], Json]], ...] = (
     (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text, 16)),
     (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
 )
+_HALVES = re.compile("[\ud800-\udfff]")
 _MAX_DEPTH = 100
 
 
@@ -59,6 +60,16 @@ def read_yaml(text: str, *, file: str, first_line: int = 1, error: type[BadInput
         raise error(f"{file}:{first_line}: this is not YAML: {problem}.") from None
     lines: dict[tuple[str | int, ...], int] = {}
 
+    def said(node: Any) -> str:
+        value = str(node.value)
+        if _HALVES.search(value):  # how JSON escapes what is beyond 16 bits; YAML leaves the halves apart
+            try:
+                return value.encode("utf-16", "surrogatepass").decode("utf-16")
+            except UnicodeDecodeError:
+                line = first_line + node.start_mark.line
+                raise error(f"{file}:{line}: half a character (\\ud800 to \\udfff without its other half).") from None
+        return value
+
     def build(node: Any, path: tuple[str | int, ...]) -> Json:
         line = first_line + node.start_mark.line
         lines.setdefault(path, line)
@@ -69,7 +80,7 @@ def read_yaml(text: str, *, file: str, first_line: int = 1, error: type[BadInput
             for key_node, value_node in cast("list[tuple[Any, Any]]", node.value):
                 if not isinstance(key_node, yaml.ScalarNode):
                     raise error(f"{file}:{line}: a key must be text.")
-                key = str(key_node.value)
+                key = said(key_node)
                 if key in mapping:
                     raise error(f"{file}:{first_line + key_node.start_mark.line}: {key!r} stands here twice.")
                 lines[(*path, key)] = first_line + key_node.start_mark.line
@@ -77,7 +88,7 @@ def read_yaml(text: str, *, file: str, first_line: int = 1, error: type[BadInput
             return mapping
         if isinstance(node, yaml.SequenceNode):
             return [build(item, (*path, i)) for i, item in enumerate(cast("list[Any]", node.value))]
-        value = str(node.value)
+        value = said(node)
         if node.style is not None:
             return value
         for pattern, make in _SCALARS:

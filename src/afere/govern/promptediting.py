@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -80,7 +79,7 @@ def _content(version: Artifact) -> Mapping[str, Json]:
 
 
 def _field(key: str, value: Json) -> Iterator[str]:
-    if key == "inputs" and isinstance(value, dict):
+    if key == "inputs" and isinstance(value, dict) and value:
         yield "inputs:"
         for name, schema in value.items():
             short = schema.get("type") if isinstance(schema, dict) and list(schema) == ["type"] else None
@@ -103,4 +102,4 @@ def _field(key: str, value: Json) -> Iterator[str]:
 
 
 def _key(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) and name.lower() not in _WORDS else json.dumps(name)
+    return name if _PLAIN.fullmatch(name) and name.lower() not in _WORDS else flow(name)

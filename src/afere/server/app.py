@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from afere.base.errors import AfereError
-from afere.server import changes, login, rowchanges, store_api, tryout
+from afere.server import changes, login, promptchanges, rowchanges, store_api, tryout
 from afere.server.assets import serve_asset
 from afere.server.auth import Access, actor_in, login_of
 from afere.server.changes import theme_of
@@ -30,6 +30,7 @@ from afere.server.pages import (
     compare,
     datasets,
     debt,
+    editing,
     experiments,
     home,
     labels,
@@ -96,6 +97,7 @@ ADDRESSES = (
     Address("/prompts/{name}", "prompts", prompts.page, "prompt.html"),
     Address("/prompts/{name}/{a:int}..{b:int}", "prompts", prompts.diff_page, "prompt.html"),
     Address("/prompts/{name}/{version}", "prompts", prompts.page, "prompt.html"),
+    Address("/prompts/{name}/{version}/edit", "prompts", editing.page, "edit.html"),
     Address("/datasets", "datasets", datasets.list_page, "datasets.html", _PAGED),
     Address("/datasets/{name}", "datasets", datasets.page, "dataset.html", ("q", *_PAGED)),
     Address("/datasets/{name}/new", "datasets", rows.new_page, "row.html"),
@@ -164,6 +166,8 @@ def create_app(
         Route("/{project}/datasets/{name}/rows", partial(rowchanges.change_rows, sessions), methods=["POST"]),
         Route("/traces/{trace}/rows", partial(rowchanges.add_trace, sessions), methods=["POST"]),
         Route("/{project}/traces/{trace}/rows", partial(rowchanges.add_trace, sessions), methods=["POST"]),
+        Route("/prompts/{name}/versions", partial(promptchanges.add_version, sessions), methods=["POST"]),
+        Route("/{project}/prompts/{name}/versions", partial(promptchanges.add_version, sessions), methods=["POST"]),
         Route("/prompts/{name}/{version}/try", partial(tryout.try_prompt, sessions), methods=["POST"]),
         Route("/{project}/prompts/{name}/{version}/try", partial(tryout.try_prompt, sessions), methods=["POST"]),
         Route("/aliases", partial(changes.move_alias, sessions), methods=["POST"]),

@@ -55,6 +55,8 @@ async def add_score(sessions: Sessions, request: Request) -> Response:
     def change(given: Mapping[str, Json]) -> Json:
         session = sessions.of(request.path_params.get("project"), actor_in(request))
         by = _text(given, "by") or session.actor
+        if by and ":" not in by:  # a form asks for a name
+            by = f"person:{by.strip()}"
         if by.partition(":")[0] not in ("person", "user"):
             raise BadInput(f"by={by!r}: a score kept here is by a person: person:NAME, or user:NAME for an end user.")
         # A form names the judgement by a word; a program may give any value.
@@ -160,10 +162,10 @@ async def _given(request: Request) -> Mapping[str, Json]:
     raise BadInput(f"Content-Type {kind or 'nothing'!r}: send application/json or a form.")
 
 
-async def read_object(request: Request, example: str) -> dict[str, Json]:
-    """The JSON object of a body; BadInput shows an `example` where it is none."""
+async def read_object(request: Request, example: str, limit: int = MAX_BODY) -> dict[str, Json]:
+    """The JSON object of a body of at most `limit` bytes; BadInput shows an `example` where it is none."""
     try:
-        body: Any = json.loads(await _body(request))
+        body: Any = json.loads(await _body(request, limit))
     except (ValueError, RecursionError):
         raise BadInput(f"The body is not JSON. Send an object such as {example}.") from None
     if not isinstance(body, dict):
@@ -176,21 +178,21 @@ async def read_form(request: Request) -> dict[str, str]:
     return dict(await read_pairs(request))
 
 
-async def read_pairs(request: Request, most: int = 50) -> list[tuple[str, str]]:
-    """The fields of a URL-encoded form, at most so many, in their order."""
+async def read_pairs(request: Request, most: int = 50, limit: int = MAX_BODY) -> list[tuple[str, str]]:
+    """The fields of a URL-encoded form, at most so many in at most `limit` bytes, in their order."""
     try:
-        return parse_qsl((await _body(request)).decode(), keep_blank_values=True, max_num_fields=most)
+        return parse_qsl((await _body(request, limit)).decode(), keep_blank_values=True, max_num_fields=most)
     except ValueError:
         raise BadInput("The body is not a form.") from None
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, limit: int) -> bytes:
     """The body, refused as soon as it is too long: a length need not be announced."""
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > MAX_BODY:
-            raise BadInput(f"A change may have at most {MAX_BODY:,} bytes.")
+        if len(body) > limit:
+            raise BadInput(f"A change may have at most {limit:,} bytes.")
     return body
 
 

@@ -56,6 +56,11 @@ _MOVE: dict[str, Json] = {
 }
 
 
+_VERSION: dict[str, Json] = {
+    "base": {"type": "integer", "description": "the newest version when the text was made; 0: there was none"},
+    "text": {"type": "string", "description": "as a prompt file: inputs, output, examples, snippets, tools; messages"},
+    "why": {"type": "string"},
+}
 _TRY: dict[str, Json] = {
     "models": {"type": "array", "items": {"type": "string"}, "description": "one to four, as ?show=try lists them"},
     "inputs": {"type": "object", "description": "the prompt's inputs by name; or give a dataset"},
@@ -75,6 +80,8 @@ def describe(addresses: Sequence[Address]) -> Json:
     paths["/aliases"] = {"post": _change("Move an alias, with a reason.", _MOVE, ["name", "alias", "why"])}
     paths["/debt"] = {"post": _change("Accept a finding until a day, or take that back.", _ACCEPT, ["rule", "place"])}
     paths["/views"] = {"post": _change("Keep a view of the traces.", _VIEW, ["name"])}
+    edited = "Keep a text as the next version of a prompt; what lint finds comes with it."
+    paths["/prompts/{name}/versions"] = {"post": _change(edited, _VERSION, ["base", "text", "why"])}
     tried = "Ask models side by side what a version of a prompt asks; answers 200."
     paths["/prompts/{name}/{version}/try"] = {"post": _change(tried, _TRY, ["models"])}
     for path, text in (("/healthz", "The process answers."), ("/readyz", "The store can be read.")):

@@ -27,7 +27,10 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 READING = frozenset({"GET", "HEAD"})
 MAX_BODY = 1_000_000  # bytes of a change
 MAX_UPLOAD = 20 << 20  # bytes of rows, and of the form that they come in
-_UPLOADS = "/rows"  # the end of the paths that take them: what answers there bounds what it reads
+_UPLOADS = (
+    "/rows",
+    "/versions",
+)  # ends of the paths that take them, and prompts: what answers there bounds what it reads
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures.thread  # noqa: F401 - it cannot be imported once the main thread has ended, when a look may still begin
+import importlib
 import logging
 import threading
 from collections import deque
@@ -30,6 +30,7 @@ def begin(session: Session, made: Artifact) -> None:
     if made.kind not in LOOKS:
         return
     with _moved:
+        importlib.import_module("concurrent.futures.thread")  # which cannot be imported once the main thread has ended
         if _thread is None or not _thread.is_alive():  # no longer so in a forked child
             _waiting.clear()
             _thread = threading.Thread(target=_work, name="afere looks at new versions")

@@ -220,7 +220,7 @@ class Session:
         if not why.strip():
             raise BadInput(f"Say why {name} moves: the reason stays in its history.")
         with self._change() as (connection, stamp):
-            return aliases.move(connection, stamp, name, to, why=why, decision=decision, protected=self._protected())
+            return aliases.move(connection, stamp, name, to, why=why, decision=decision, protected=self.protected)
 
     def rollback(self, name: str, *, why: str = "") -> AliasMove:
         """Point `[kind:]name@alias` back to where it was before: one more move, allowed for protected aliases too."""
@@ -235,7 +235,8 @@ class Session:
             audit.answer(connection, stamp, request, aliases.newest_id(connection))
             return move
 
-    def _protected(self) -> dict[str, int]:
+    @property
+    def protected(self) -> dict[str, int]:
         """Aliases that `afere.yaml` protects, and how many people must approve first."""
         rules = _around(self.folder).section("aliases").items()
         return {

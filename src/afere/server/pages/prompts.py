@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -28,9 +28,11 @@ from afere.server import figures, textdiff
 from afere.server.pages.artifacts import Used, moves, users
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.trying import Trying, Wanted, trying
+from afere.store.scores import APPROVAL
 
 if TYPE_CHECKING:
     from afere.base.artifact import AliasMove, Artifact
+    from afere.base.score import Score
     from afere.store import Session
 
 _VERSIONS = 100
@@ -125,6 +127,23 @@ class Checks:
 
 
 @dataclass(frozen=True, slots=True)
+class Approvals:
+    """What each person said last of letting the version become what an alias points to, and what protected aliases ask for."""
+
+    said: tuple[Score, ...]
+    asked: Mapping[str, int]
+    author: str
+
+    @property
+    def count(self) -> int:
+        """Those that count: who made the version does not."""
+        return sum(one.value is True and one.by != self.author for one in self.said)
+
+    def to_json(self) -> Json:
+        return {"count": self.count, "asked": dict(self.asked), "said": [one.to_json() for one in self.said]}
+
+
+@dataclass(frozen=True, slots=True)
 class PromptPage:
     """One version of a prompt among the others. `difference` is with the version before, or the two asked for."""
 
@@ -136,6 +155,8 @@ class PromptPage:
     more_users: int
     difference: Difference | None
     shown: str
+    approvals: Approvals
+    problems: tuple[Problem, ...]
     models: Models | None = None
     checks: Checks | None = None
     trying: Trying | None = None
@@ -169,7 +190,8 @@ class PromptPage:
         return {
             "artifact": self.artifact.to_json(), "text": self.text, "versions": [one.to_json() for one in self.versions],
             "moves": [move.to_json() for move in self.moves], "used_by": as_json(self.used_by),
-            "difference": as_json(self.difference), "drift": [one.to_json() for one in self.drift],
+            "difference": as_json(self.difference), "approvals": self.approvals.to_json(),
+            "lint": [one.to_json() for one in self.problems], "drift": [one.to_json() for one in self.drift],
             **({"pairings": as_json(self.models.pairings)} if self.models else {}),
             **({"checks": as_json(self.checks)} if self.checks else {}),
             **({"try": self.trying.to_json()} if self.trying else {}),
@@ -202,6 +224,7 @@ def _page(session: Session, artifact: Artifact, before: Artifact | None, shown: 
         lines = textdiff.lines(prompt_text(before), text)
         added = sum(line.after.kind == "plus" for line in lines)
         difference = Difference(before, artifact, lines, added, sum(line.before.kind == "minus" for line in lines))
+    problems = tuple(lint_version(session, find_project(session.folder), artifact))
     return PromptPage(
         artifact,
         text,
@@ -211,8 +234,10 @@ def _page(session: Session, artifact: Artifact, before: Artifact | None, shown: 
         more,
         difference,
         shown if difference or shown != "diff" else "text",
+        _approvals(session, artifact),
+        problems,
         _models(session, artifact.name) if shown == "models" else None,
-        _checks(session, artifact) if shown == "checks" else None,
+        _checks(session, artifact, problems) if shown == "checks" else None,
         trying(session, artifact, Wanted()) if shown == "try" else None,
         tuple(_drift(session, artifact)),
     )
@@ -253,10 +278,17 @@ def _by_model(model: str, measure: str, versions: Sequence[int], here: Sequence[
     return ByModel(model, values, newest, figure, measure)
 
 
-def _checks(session: Session, artifact: Artifact) -> Checks:
+def _approvals(session: Session, artifact: Artifact) -> Approvals:
+    newest: dict[str, Score] = {}
+    for score in session.find("scores", target=artifact.ref, name=APPROVAL, limit=200).items:
+        newest.setdefault(score.by, score)  # newest first
+    people = tuple(one for one in newest.values() if one.by.startswith("person:"))
+    return Approvals(people, {name: count for name, count in session.protected.items() if count}, artifact.by)
+
+
+def _checks(session: Session, artifact: Artifact, problems: tuple[Problem, ...]) -> Checks:
     """Files of the project count where the store is that project's."""
     project = find_project(session.folder)
-    problems = lint_version(session, project, artifact)
     cases = list(read_cases(session, project, [])) if project.name == session.project else []
     text = PromptText(artifact.name, str(cast("dict[str, Json]", artifact.content).get("template") or ""), None)
     found: list[Finding] = []
@@ -271,7 +303,7 @@ def _checks(session: Session, artifact: Artifact) -> Checks:
         touched = impact(session, project, file.relative_to(project.root).as_posix() if file else artifact.ref)
     except BadInput:  # the file is being written
         touched = impact(session, project, artifact.ref)
-    return Checks(tuple(problems), tuple(found), len(cases), touched)
+    return Checks(problems, tuple(found), len(cases), touched)
 
 
 def prompt_text(artifact: Artifact) -> str:
