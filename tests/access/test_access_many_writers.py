@@ -42,7 +42,7 @@ def write(name, rounds):
         session.append(*scores)
         for score in scores:
             kept("score", score.id)
-        kept("artifact", session.put("prompt", f"prompt-{name}", f"text {n}", blob=f"{name} {n}".encode() * 500).ref)
+        kept("artifact", session.put("policy", f"policy-{name}", f"text {n}", blob=f"{name} {n}".encode() * 500).ref)
         kept("experiment", session.put("experiment", None, {"by": name, "n": n}).ref)
 
 children = []
@@ -117,9 +117,9 @@ def _all_there_once(session: Session, acknowledged: list[list[str]], each: int) 
     experiments = session.find("artifacts", kind="experiment", limit=1000).items
     assert sorted(one.ref for one in experiments) == sorted(by["experiment"])
     assert sorted(int(one.ref.partition(":")[2]) for one in experiments) == [*range(1, each + 1)]
-    prompts = session.find("artifacts", kind="prompt", limit=1000).items
-    assert sorted(one.ref for one in prompts) == sorted(by["artifact"])
-    assert all(len(session.blob(str(one.blob))) > 500 for one in prompts)
+    policies = session.find("artifacts", kind="policy", limit=1000).items
+    assert sorted(one.ref for one in policies) == sorted(by["artifact"])
+    assert all(len(session.blob(str(one.blob))) > 500 for one in policies)
     assert session.verify() == [] and session.spans.losses() == []
 
 

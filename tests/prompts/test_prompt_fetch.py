@@ -138,6 +138,13 @@ def test_other_languages_read_an_alias_as_json(site) -> None:
         "q": {"type": "string"}
     }
     assert site.ask("/prompts/answer/none.json", **key)[0] == 404
+    status, headers, body = site.ask("/artifacts/prompt:answer@production.json", **key)
+    assert status == 200 and json.loads(body)["content"]["template"] == "Kept: {{ q }}"
+    again = {**key, "if-none-match": f'"other", {headers["etag"]}'}
+    assert site.ask("/artifacts/prompt:answer@production.json", **again)[::2] == (304, "")
+    put(site.session, "Newer: {{ q }}")
+    status, newer, body = site.ask("/artifacts/prompt:answer@production.json", **again)
+    assert (status, json.loads(body)["ref"]) == (200, "prompt:answer@2") and newer["etag"] != headers["etag"]
 
 
 def test_a_component_brings_its_model_and_parameters(site, write) -> None:

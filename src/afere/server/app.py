@@ -53,7 +53,7 @@ from afere.server.pages.frame import Sessions, frame
 from afere.server.problem import problem, status_of
 from afere.server.render import render
 from afere.server.safety import LOOPBACK, Guard
-from afere.server.written import JsonResponse
+from afere.server.written import JsonResponse, marked
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -201,7 +201,7 @@ def _answer(sessions: Sessions, address: Address, request: Request, *, as_page: 
         if not as_page or address.template is None:
             if status != 200:  # a page that tells what is wrong with the question
                 return problem(status, str(getattr(value, "problem", "")), accept, theme=theme)
-            return JsonResponse(as_json(value), status)
+            return marked(JsonResponse(as_json(value)), request.headers)
         around = frame(
             session, here=address.here, theme=theme, path=_path_of(request), logged_in=bool(login_of(request.headers))
         )
