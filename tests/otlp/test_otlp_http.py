@@ -159,6 +159,12 @@ def test_what_is_no_text_or_too_deep_costs_only_itself(door: Door, form: str) ->
     sent = span("wrong NAME", attributes={"k": "wrong TEXT", "n": 7})
     if form == "json":
         said = json.dumps(json.loads(as_json(sent))).encode()
+        bottomless = b'{"arrayValue":{"values":[' * 2000 + b'{"stringValue":"]"}' + b"]}}" * 2000
+        whole = span(attributes={"deep": "HERE", "n": 7, "k": 'an [ and a \\ and a "'})
+        assert door.post(as_json(whole).replace(b'{"stringValue": "HERE"}', bottomless), JSON).status == 200
+        kept = door.span(whole)
+        assert (kept.attributes["n"], kept.attributes["k"], kept.marks) == (7, 'an [ and a \\ and a "', ["cut"])
+        assert "(cut: nested too deeply)" in json.dumps(kept.attributes["deep"])
         assert door.post(said.replace(b"TEXT", b"\xff\xfe..").replace(b"NAME", b"\xff..."), JSON).status == 200
         assert door.span(sent).attributes["k"] == "wrong ��.." and door.span(sent).name == "wrong �..."
         return
@@ -216,10 +222,30 @@ def test_spans_below_themselves_are_kept_and_shown(door: Door) -> None:
     own = span("own", trace=a.trace_id)
     own.parent_span_id = own.span_id
     assert door.post(body(a, b, own)).status == 200
+    assert [len(door.span(one).marks) for one in (a, b, own)] == [1, 0, 1]
     page = f"/traces/{a.trace_id.hex()}"
     assert door.post(b"", {}, page, "GET").status == 200
     shown = json.loads(door.post(b"", {}, page + ".json", "GET").body)
     assert {one["name"] for one in shown["spans"]} == {"a", "b", "own"}
+
+
+@pytest.mark.parametrize(
+    "order", [[[0, 1, 2]], [[0], [1], [2]], [[2, 0], [1]], [[1], [0, 2]], [[0, 1, 2], [0], [1, 2]]]
+)
+@pytest.mark.parametrize("rooted", [False, True])
+def test_a_circle_of_spans_is_listed_and_marked(door: Door, order: list[list[int]], rooted: bool) -> None:
+    circle = [span(name) for name in "abc"]
+    for one, above in zip(circle, [*circle[1:], circle[0]], strict=True):
+        one.trace_id, one.parent_span_id = circle[0].trace_id, above.span_id
+    if rooted:
+        door.post(body(span("root", trace=circle[0].trace_id)))
+    for batch in order:
+        assert door.partial(door.post(body(*[circle[n] for n in batch]))) == (0, "")
+    listed = door.session.spans.find().items
+    assert len(listed) == 1 and (listed[0].name == "root") == rooted
+    assert sum(door.span(one).marks == ["orphan"] for one in circle) == 1
+    shown = json.loads(door.post(b"", {}, f"/traces/{circle[0].trace_id.hex()}.json", "GET").body)
+    assert {one["name"] for one in shown["spans"]} >= {"a", "b", "c"}
 
 
 def test_a_bomb_is_refused_without_unpacking_it_in_memory(door: Door) -> None:
@@ -326,6 +352,25 @@ def test_a_span_that_the_store_cannot_take_costs_only_itself(door: Door, monkeyp
     good = [span(), span()]
     assert door.partial(door.post(body(good[0], span("poison"), good[1])))[0] == 1
     assert all(door.span(one) for one in good)
+
+
+@pytest.mark.parametrize(("error", "status"), [(MemoryError, 503), (KeyError, 500)])
+def test_a_request_in_which_something_unforeseen_fails_is_answered_and_others_go_on(
+    door: Door, monkeypatch: pytest.MonkeyPatch, error: type[Exception], status: int
+) -> None:
+    monkeypatch.setattr(intake, "_TOGETHER", 2)
+    parts = intake._parts  # pyright: ignore[reportPrivateUsage]
+
+    def failing(_batch: object) -> None:
+        raise error
+
+    monkeypatch.setattr(intake, "_parts", failing)
+    answer = door.post(body(*[span() for _ in range(5)]))
+    assert answer.status == status and answer.headers["content-type"] == "application/x-protobuf"
+    assert ("retry-after" in answer.headers) == (status == 503) and answer.body
+    assert door.post(body(kept := span())).status == 200 and door.span(kept)
+    monkeypatch.setattr(intake, "_parts", parts)
+    assert door.post(body(*[span() for _ in range(5)])).status == 200
 
 
 @pytest.mark.parametrize("order", [("traces", "logs"), ("logs", "traces"), ("traces", "logs", "traces", "logs")])

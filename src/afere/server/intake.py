@@ -6,8 +6,9 @@ import logging
 import sqlite3
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -170,16 +171,17 @@ class Writer:
     def _write_large(self, whole: _Waiting) -> None:
         """In several transactions, between which others are written: sent again after a failure, it is harmless."""
         rejected: Counter[str] = Counter()
-        for part in _parts(whole.batch):
-            piece = _Waiting(lambda: whole.batch, whole.project, part)
-            self._write([piece])
-            if (failed := piece.done.exception()) is not None:
-                whole.done.set_exception(failed)
-                return
-            rejected += part.rejected
-            self._write_small()
-        whole.batch.rejected = rejected
-        whole.done.set_result(Kept(rejected.total(), whole.batch.why, whole.batch.accepted, whole.batch.ours))
+        with _answering([whole]):
+            for part in _parts(whole.batch):
+                piece = _Waiting(whole.read, whole.project, part)
+                self._write([piece])
+                if (failed := piece.done.exception()) is not None:
+                    whole.done.set_exception(failed)
+                    return
+                rejected += part.rejected
+                self._write_small()
+            whole.batch.rejected = rejected
+            whole.done.set_result(Kept(rejected.total(), whole.batch.why, whole.batch.accepted, whole.batch.ours))
 
     def _next(self) -> _Waiting | None:
         with self._lock:
@@ -198,6 +200,10 @@ class Writer:
         return True
 
     def _write(self, items: Sequence[_Waiting]) -> None:
+        with _answering(items):
+            self._try(items)
+
+    def _try(self, items: Sequence[_Waiting]) -> None:
         try:
             self._keep(items)
         except StoreFailed as error:
@@ -262,15 +268,14 @@ class Writer:
 
     def _one_by_one(self, item: _Waiting) -> None:
         refused: Counter[str] = Counter()
-        for named, spans in item.batch.spans.items():
-            for span in spans:
-                try:
-                    self._store(self._project(item, named)).enter([span])
-                except StoreFailed as error:
-                    item.done.set_exception(Full(str(error), 5))
-                    return
-                except Exception as error:
-                    refused[f"the store cannot keep it ({type(error).__name__})"] += 1
+        for one in _singly(item.batch):
+            try:
+                self._keep([_Waiting(item.read, item.project, one)])
+            except StoreFailed as error:
+                item.done.set_exception(Full(str(error), 5))
+                return
+            except Exception as error:
+                refused[f"the store cannot keep it ({type(error).__name__})"] += 1
         item.batch.rejected.update(refused)
         self._done(item, refused.total())
 
@@ -279,6 +284,26 @@ class Writer:
 
     def _store(self, project: str) -> SpanStore:
         return self._session.spans if project == self._session.project else self._session.spans.of(project)
+
+
+@contextmanager
+def _answering(items: Sequence[_Waiting]) -> Generator[None]:
+    """Whatever happens, who waits is answered, and the thread goes on with the others."""
+    try:
+        yield
+    except Exception as error:
+        _log.exception("OTLP: a request could not be kept")
+        for item in items:
+            if not item.done.done():
+                item.done.set_exception(error)
+
+
+def _singly(batch: Batch[Item]) -> Iterator[Batch[Item]]:
+    """Each span and each event of the batch by itself."""
+    for project, spans in batch.spans.items():
+        yield from (Batch[Item](spans={project: [one]}) for one in spans)
+    for project, said in batch.events.items():
+        yield from (Batch[Item](events={project: [one]}) for one in said)
 
 
 def _parts(batch: Batch[Item]) -> list[Batch[Item]]:

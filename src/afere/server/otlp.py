@@ -149,6 +149,12 @@ class Intake:
             raise Failed(413, str(error)) from None
         except Malformed as error:
             raise Failed(400, str(error)) from None
+        except MemoryError:
+            raise Failed(503, "The server has no memory left for this request; send it again.", retry=5) from None
+        except Exception as error:  # noted where it came up
+            raise Failed(
+                500, f"The request could not be kept ({type(error).__name__}); the server's log says more."
+            ) from None
         if not kept.ours:
             sent = {"content-type": _TYPES[form], **({"content-encoding": encoding} if encoding else {})}
             self.forward.put(body, sent, kept.accepted, logs=logs, hops=hops)
@@ -170,7 +176,13 @@ class Intake:
             holding.grown = len(plain) if encoding else 0
             return self.writer.read_large(plain, form, logs=logs)
 
-        batch = await asyncio.get_running_loop().run_in_executor(self._slow, work)
+        try:
+            batch = await asyncio.get_running_loop().run_in_executor(self._slow, work)
+        except (Malformed, TooMuch):
+            raise
+        except Exception:
+            _log.exception("OTLP: a large request could not be read")
+            raise
         holding.add(holding.grown, bounded=False)
         return await asyncio.wrap_future(self.writer.put(batch, project))
 

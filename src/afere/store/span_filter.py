@@ -15,6 +15,7 @@ from afere.base.filter import Term
 from afere.store import span_docs, span_labels
 from afere.store.span_docs import Docs
 from afere.store.span_rollup import HOUR, MANY, SAID, names_are_whole
+from afere.store.span_rows import CIRCLE
 from afere.store.span_texts import tokens
 
 # In a list of traces these are asked of the first span, the sums of the whole trace, all others of any of its spans.
@@ -53,7 +54,7 @@ class Where:
         self.values: list[Any] = [project]
         if roots:
             self.add("s.root > 0")
-            self.add(f"(s.root = 1 OR NOT EXISTS ({_SAME_TRACE} AND t.span_id = s.parent_id))")
+            self.add(f"(s.root IN (1, {CIRCLE}) OR NOT EXISTS ({_SAME_TRACE} AND t.span_id = s.parent_id))")
             # Of spans whose parent is not here, only the first stands for the trace, and only if nothing else does.
             before = "(t.root < 3 OR (t.start, t.id) < (s.start, s.id))"
             self.add(f"(s.root < 3 OR NOT EXISTS ({_SAME_TRACE} AND t.root > 0 AND t.id <> s.id AND {before}))")

@@ -21,6 +21,8 @@ PREVIEW_BELOW = 120  # of a span below another
 ENTRY = "afere.entry"  # true: its parent lives in another process or belongs to other tracing; it begins what we see
 UNDER = "afere.under"  # the nearest span of ours above it, when a foreign span stands between
 
+CIRCLE = 4  # `root` of a span that is below itself: the one of its circle that begins what we see
+
 # Columns of `spans` after its id, with their declarations.
 COLUMNS: dict[str, str] = {
     "project": "TEXT NOT NULL", "trace_id": "BLOB NOT NULL", "span_id": "BLOB NOT NULL", "parent_id": "BLOB",
@@ -217,7 +219,7 @@ def outlined(row: Sequence[Any], chunks: Chunks) -> Span:
     return Span(
         trace.hex(), span.hex(), name, start, above, kind, end, status, error, model, answered, provider, given, made,
         cached, reasoning, cost, input=told, output=said, session=session, user=user, environment=environment,
-        marks=["orphan"] if root == 3 else [],
+        marks=["orphan"] if root >= 3 else [],
     )  # fmt: skip
 
 

@@ -15,7 +15,19 @@ from afere.store.database import insert_rows
 from afere.store.span_chunks import Chunking, Chunks, part
 from afere.store.span_docs import CHUNK_SPANS
 from afere.store.span_rollup import SAID, Shares
-from afere.store.span_rows import AT, COLUMNS, ENTRY, PREVIEW_BELOW, UNDER, Asked, Entry, detail, row_of, shorten
+from afere.store.span_rows import (
+    AT,
+    CIRCLE,
+    COLUMNS,
+    ENTRY,
+    PREVIEW_BELOW,
+    UNDER,
+    Asked,
+    Entry,
+    detail,
+    row_of,
+    shorten,
+)
 from afere.store.span_texts import joined, strings
 
 _ID, _TRACE_ID = re.compile("[0-9a-f]{16}"), re.compile("[0-9a-f]{32}")
@@ -29,6 +41,7 @@ _HERE = (  # question marks only
     " SELECT trace, (SELECT coalesce(c.doc, -1) FROM spans s LEFT JOIN chunks c ON c.id = s.chunk"
     " WHERE s.project = ? AND s.trace_id = trace LIMIT 1) AS doc FROM asked WHERE doc IS NOT NULL"
 )
+_THIS = "project = ? AND trace_id = ? AND span_id = ?"
 _SHORTER = ", ".join(
     f"{name} = CASE WHEN length({name}) > {PREVIEW_BELOW} THEN substr({name}, 1, {PREVIEW_BELOW - 1}) || '…' ELSE {name} END"
     for name in ("input", "output")
@@ -63,6 +76,8 @@ class Writing:
             if trace not in here:
                 present = {one.row[_SPAN_ID] for one in members}
                 self._append(members, present, min(one.row[_START] for one in members) // 10**9)
+                if not any(one.row[_ROOT] for one in members):  # they are below each other
+                    min(members, key=_start_of).row[_ROOT] = CIRCLE
                 if self._lending:
                     _lend(members)
                 self._count(members)
@@ -138,6 +153,7 @@ class Writing:
         known |= self._known(trace, moved)  # a span above it may count now
         for chunk in {row["chunk"] for row in replaced}:
             late.forgotten[chunk] = span_docs.forget(self._connection, chunk, self._chunks)
+        late.circling = {bytes(row["span_id"]) for row in replaced if row["root"] == CIRCLE}
         late.changed = _replaced_or_above(known, replaced, fresh)
         self._shares.take(f"s.id IN ({_ids(late.changed)})", ())
         before = self._span
@@ -153,7 +169,7 @@ class Writing:
             some = wanted[first : first + _FEW]
             marks = ", ".join("?" * len(some))
             rows = self._connection.execute(
-                "SELECT id, span_id, parent_id, status, chunk, coalesce(input_tokens, output_tokens, cost) IS NOT NULL AS reports"  # noqa: S608  question marks only
+                "SELECT id, span_id, parent_id, root, status, chunk, coalesce(input_tokens, output_tokens, cost) IS NOT NULL AS reports"  # noqa: S608  question marks only
                 f" FROM spans WHERE project = ? AND trace_id = ? AND span_id IN ({marks})",
                 (self._project, trace, *some),
             )
@@ -164,6 +180,7 @@ class Writing:
         """What can only be said once the spans are written."""
         self._shares.add(f"s.id IN ({_ids(late.changed)}) OR (s.id > ? AND s.id <= ?)", late.rows)
         self._adopt(late)
+        self._mark_circles(late)
         self._lend_late(late)
         for chunk, doc in late.forgotten.items():
             gone = self._connection.execute(
@@ -182,10 +199,36 @@ class Writing:
             (self._project, late.trace),
         ).fetchone():
             return
-        self._connection.executemany(
-            f"UPDATE spans INDEXED BY spans_waiting SET root = 0, {_SHORTER} WHERE {waiting} AND parent_id = ?",  # noqa: S608  as above
-            [(self._project, late.trace, span_id) for span_id in late.fresh],
-        )
+        for span_id in late.fresh:
+            adopted = self._connection.execute(
+                f"UPDATE spans INDEXED BY spans_waiting SET root = 0, {_SHORTER} WHERE {waiting} AND parent_id = ?",  # noqa: S608  as above
+                (self._project, late.trace, span_id),
+            ).rowcount
+            if adopted:
+                late.circling.add(span_id)
+
+    def _mark_circles(self, late: _Late) -> None:
+        """Of spans that are below each other one begins what we see."""
+        for span_id in late.circling:
+            if self._circles(late.trace, span_id):
+                self._connection.execute(
+                    f"UPDATE spans SET root = {CIRCLE} WHERE {_THIS}",  # noqa: S608  our own words
+                    (self._project, late.trace, span_id),
+                )
+
+    def _circles(self, trace: bytes, span_id: bytes) -> bool:
+        """Whether a span is below itself."""
+        seen, at = set[bytes](), span_id
+        while at not in seen:
+            seen.add(at)
+            row = self._connection.execute(
+                f"SELECT parent_id FROM spans WHERE {_THIS}",  # noqa: S608  our own words
+                (self._project, trace, at),
+            ).fetchone()
+            if row is None or row["parent_id"] is None:
+                return False
+            at = bytes(row["parent_id"])
+        return at == span_id
 
     def _lend_late(self, late: _Late) -> None:
         """As `_lend`, between spans that are here and those that joined them."""
@@ -228,6 +271,7 @@ class _Late:
         self.trace, self.fresh = trace, fresh
         self.forgotten: dict[int, int | None] = {}  # chunk -> document that was taken out of the index
         self.changed: set[int] = set()  # rows that count otherwise afterwards
+        self.circling: set[bytes] = set()  # spans that may be below themselves
         self.rows: tuple[int, int] = (0, 0)  # the new rows: after the first, up to the second
         self.lent: dict[str, Any] = {}  # what `_lend` found
 
@@ -299,6 +343,10 @@ def _no_id(span: Span) -> BadInput:
     return BadInput(f"Span {span.name!r}: {value!r} is not an id of {digits} hex digits.")
 
 
+def _start_of(one: Entry) -> int:
+    return one.row[_START]
+
+
 def _lend(spans: Sequence[Entry]) -> dict[str, Any]:
     """What begins a trace is given the user and the session that only spans below it say, as where a web framework made it.
 
@@ -343,7 +391,7 @@ def _ids(rows: Iterable[int]) -> str:
 
 
 def _root(one: Entry, present: Set[bytes]) -> int:
-    """1: it has no parent. 2: its parent is in another process. 3: its parent is not here, or not yet. 0: neither."""
+    """1: it has no parent. 2: its parent is in another process. 3: its parent is not here, or not yet. 0: neither. (See CIRCLE.)"""
     parent = one.row[_PARENT]
     if parent is None:
         return 1

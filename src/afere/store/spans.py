@@ -446,7 +446,10 @@ def died(span: Span) -> bool:
 def _joined(spans: list[Span]) -> tuple[Span, ...]:
     known: Mapping[str, Span] = {span.span_id: span for span in spans}
     joined: list[Span] = []
+    circling = _circling(known)
     for span in spans:
+        if span.span_id in circling and "orphan" not in span.marks:
+            span = replace(span, marks=[*span.marks, "orphan"])  # noqa: PLW2901
         if span.parent_id is not None and span.parent_id not in known and span.attributes.get(ENTRY) is not True:
             above = span.attributes.get(UNDER)
             if isinstance(above, str) and above in known:
@@ -455,3 +458,21 @@ def _joined(spans: list[Span]) -> tuple[Span, ...]:
                 span = replace(span, marks=[*span.marks, "orphan"])  # noqa: PLW2901
         joined.append(span)
     return tuple(joined)
+
+
+def _circling(spans: Mapping[str, Span]) -> set[str]:
+    """Of each circle of spans that are below each other, the first."""
+    order = {span_id: place for place, span_id in enumerate(spans)}
+    walks: dict[str, str] = {}  # span -> where the walk began that came by
+    found = set[str]()
+    for first in spans:
+        at: str | None = first
+        while at is not None and at in spans and at not in walks:
+            walks[at] = first
+            at = spans[at].parent_id
+        if at is not None and walks.get(at) == first:
+            circle = [at]
+            while (above := spans[circle[-1]].parent_id) is not None and above != at:
+                circle.append(above)
+            found.add(min(circle, key=order.__getitem__))
+    return found

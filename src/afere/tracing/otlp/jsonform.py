@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -34,7 +35,29 @@ def _loaded(body: bytes) -> Any:
     try:
         return json.loads(body)
     except UnicodeDecodeError:  # for one wrong byte, no span is lost
-        return json.loads(body.decode("utf-8", "replace"))
+        return _loaded(body.decode("utf-8", "replace").encode())
+    except RecursionError:  # nor for one value without a bottom
+        return json.loads(_shallow(body))
+
+
+def _shallow(body: bytes) -> bytes:
+    """The same without the lists and objects that lie so deep that nothing of them is kept anyway."""
+    made, copied, depth = bytearray(), 0, 0
+    for token in _TOKEN.finditer(body):
+        if (sign := token.group()) in (b"{", b"["):
+            depth += 1
+            if depth == _DEEPEST:
+                made += body[copied : token.start()] + b"null"
+                copied = len(body)
+        elif sign in (b"}", b"]"):
+            if depth == _DEEPEST:
+                copied = token.end()
+            depth -= 1
+    return bytes(made + body[copied:])
+
+
+_DEEPEST = 400  # levels of JSON: more than DEEPEST levels of values take, as OTLP writes them
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[{}\[\]]', re.DOTALL)
 
 
 def items(holder: object, key: str) -> list[Any]:
