@@ -145,7 +145,9 @@ def renew(connection: sqlite3.Connection, project: str, going: Renewing | None =
     for row in chunks:
         if _packed_by(row["head"], going.old):
             data = connection.execute(_DATA, (row["id"],)).fetchone()["data"]
-            if whole := unpacked(data, connection):  # else it stays damaged, as `doctor --verify` says, rather than empty
+            if whole := unpacked(
+                data, connection
+            ):  # else it stays damaged, as `doctor --verify` says, rather than empty
                 connection.execute("UPDATE chunks SET data = ? WHERE id = ?", (pack(whole), row["id"]))
     if len(chunks) == _STEP:
         return going._replace(after=chunks[-1]["id"])
