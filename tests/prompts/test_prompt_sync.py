@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -213,3 +214,74 @@ def test_a_version_that_a_file_of_another_tool_cannot_say_is_refused_with_the_wa
     afere.open().put("prompt", "sort", newest | {"template": "{% if letter %}{{ letter }}{% endif %}"})
     code, said = run("prompt", "pull")
     assert code == 1 and "{% if letter %}" in said and path.read_text() == GITHUB
+
+
+def test_two_folders_over_one_store_each_know_what_they_had(run, write, project: Path, monkeypatch) -> None:
+    """What one pushed is no note of the other: both changed is a conflict, never passed over."""
+    write("prompts/answer.md", ANSWER)
+    run("prompt", "push")
+    other = project.parent / "other"
+    shutil.copytree(project, other, ignore=shutil.ignore_patterns(".afere"))
+    monkeypatch.setenv("AFERE_STORE", str(project / ".afere"))
+    monkeypatch.chdir(other)
+    assert run("prompt", "pull")[0] == 0  # the same; noted
+    edit(other / "prompts/answer.md", "Be brief.", "Be kind.")
+    assert run("prompt", "push")[0] == 0
+    monkeypatch.chdir(project)
+    edit(project / "prompts/answer.md", "Be brief.", "Be quick.")
+    assert states(run) == {"answer": "conflict"}
+    assert run("prompt", "push")[0] == 1
+    assert afere.open().get("prompt:answer").version == 2
+
+
+def test_a_file_that_was_deleted_or_put_back_on_purpose_is_left_alone_until_it_is_named(run, write) -> None:
+    path, gone = write("prompts/answer.md", ANSWER), write("prompts/gone.md", "Bye")
+    run("prompt", "push")
+    edit(path, "Be brief.", "Be quick.")
+    run("prompt", "push")
+    path.write_text(ANSWER)
+    gone.unlink()
+    assert states(run) == {"answer": "back", "gone": "deleted"}
+    code, said = run("prompt", "pull")
+    assert code == 0 and said.startswith("answer: the file says an older version again: promote that one")
+    assert not gone.exists() and path.read_text() == ANSWER
+    assert run("prompt", "pull", "gone", "answer")[0] == 0
+    assert gone.read_text() == "Bye\n" and "Be quick." in path.read_text() and run("prompt", "status")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.md", "\ufeff---\n# who\nowner: ana\ninputs: {q: string}\n---\nBe brief.\n{{ q }}\n"),
+        ("a.md", "---\r\nowner: ana  # the boss\r\ninputs: {q: string}\r\n---\r\nBe brief.\r\n{{ q }}\r\n"),
+        ("a.prompt", '---\nmodel: x/y  # fast\ninput: {schema: {q: string}}\n---\n{{role "system"}}\nBe brief.\n{{role "user"}}\n{{q}}\n'),
+        ("a.prompty", "---\nname: a\nmodel: {api: chat}  # kept\ninputs: {q: {type: string}}\n---\nsystem:\nBe brief.\n\nuser:\n{{ q }}\n"),
+    ],
+)  # fmt: skip
+def test_a_pull_of_another_text_changes_nothing_else_of_a_file(run, write, name: str, text: str) -> None:
+    path = write(f"prompts/{name}", "")
+    path.write_bytes(text.encode())
+    assert run("prompt", "push")[0] == 0
+    content = afere.open().get("prompt:a").content
+    afere.open().put("prompt", "a", content | {"template": content["template"].replace("brief", "kind")})
+    assert run("prompt", "pull") == (0, f"prompt:a@2 -> prompts/{name}\n")
+    assert path.read_bytes().decode() == text.replace("brief", "kind")
+
+
+def test_a_file_with_a_byte_order_mark_or_windows_line_ends_is_known_from_git(run, write, project: Path) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "core.autocrlf=false", *words], cwd=project, check=True, capture_output=True)  # fmt: skip
+
+    path = write("prompts/Résumé.md", "")
+    path.write_bytes("\ufeff---\r\nowner: ana\r\n---\r\nBe brief.\r\n".encode())
+    git("init", "-q")
+    git("add", "prompts")
+    git("commit", "-qm", "one")
+    run("prompt", "push")
+    for note in project.rglob("prompts.json"):
+        note.unlink()
+    path.write_bytes(path.read_bytes().replace(b"brief", b"quick"))
+    assert states(run) == {"resume": "ahead"}
+    git("rm", "-qf", "prompts/Résumé.md")
+    git("commit", "-qm", "two")
+    assert states(run) == {"resume": "deleted"} and run("prompt", "status")[0] == 0

@@ -239,7 +239,7 @@ def load_prompt(path: Path, project: Project, *, text: str | None = None) -> Pro
     `text`: as if the file said this; what it includes is read from the disk.
     """
     before = stamp(path)  # taken first: an edit while reading is then seen at the next call
-    text = read_text(path) if text is None else text
+    text = read_text(path) if text is None else plain_text(text, str(path))
     if path.name.endswith(FOREIGN):
         return _foreign(path, text, before)
     document, body, line = _front_matter(text, str(path))
@@ -362,7 +362,8 @@ def _build(
     try:
         check_name(name, "prompt")
     except BadReference as problem:
-        raise BadPrompt(f"{document.at(('name',))}: name: {problem}") from None
+        own = "" if "name" in fields else " That is what is left of the file's name: write name: in the front matter."
+        raise BadPrompt(f"{document.at(('name',))}: name: {problem}{own}") from None
     inputs: dict[str, Mapping[str, Json]] | None = None
     if (declared := fields.get("inputs")) is not None:
         inputs = {key: {"type": value} if isinstance(value, str) else value for key, value in declared.items()}

@@ -35,7 +35,7 @@ def status(place: Place, names: tuple[str, ...]) -> int:
     their dataset has gone on.
     """
     from afere.govern.promptlint import brief, lint_standing
-    from afere.govern.promptsync import STATES, standings
+    from afere.govern.promptsync import IN_STEP, STATES, standings
 
     project = place.here()
     with place.session() as session:
@@ -47,9 +47,10 @@ def status(place: Place, names: tuple[str, ...]) -> int:
             console.print("No prompts: none below prompts/, none in the registry.")
         for one in found:
             version = f"@{one.newest.version}" if one.newest else ""
-            console.print(
-                f"{one.state:<9}{one.name}{version}  {one.shown}  {one.problem or STATES[one.state]}", markup=False
+            says = (
+                one.problem if one.problem.startswith(one.shown) else f"{one.shown}  {one.problem or STATES[one.state]}"
             )
+            console.print(printable(f"{one.state:<9}{one.name}{version}  {says}"), markup=False)
             if said := brief(problems[one.name]):
                 console.print(printable(f"         {said}"), markup=False, style="yellow")
             for each in one.drift:
@@ -64,7 +65,7 @@ def status(place: Place, names: tuple[str, ...]) -> int:
         for one in found
     ]
     place.show(told, draw)
-    return Exit.DONE if all(one.state == "same" for one in found) else Exit.RULE_FAILED
+    return Exit.DONE if all(one.state in IN_STEP for one in found) else Exit.RULE_FAILED
 
 
 def _deciding(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -235,13 +236,15 @@ def _told(place: Place, done: Done) -> int:
             console.print(line, markup=False)
         for name, problem in done.problems.items():
             console.print(f"{name}: {problem}", style="red", markup=False)
+        for name, why in done.left.items():
+            console.print(f"{name}: {why}", style="yellow", markup=False)
         for one in done.conflicts:
             _draw_conflict(console, one)
-        if not (done.did or done.problems or done.conflicts):
+        if not (done.did or done.problems or done.conflicts or done.left):
             console.print("Nothing to do.")
 
     conflicts = [_conflict_json(one) for one in done.conflicts]
-    place.show({"did": done.did, "conflicts": conflicts, "problems": done.problems}, draw)
+    place.show({"did": done.did, "conflicts": conflicts, "problems": done.problems, "left": done.left}, draw)
     return Exit.RULE_FAILED if done.conflicts or done.problems else Exit.DONE
 
 

@@ -127,7 +127,7 @@ def read_prompt(path: Path, shown: str) -> PromptText:
     try:
         if path.stat().st_size > MOST:
             raise BadInput(f"{shown}: a prompt of more than {MOST:,} bytes is not read. Split it.")
-        text = path.read_text(encoding="utf-8").replace("\r\n", "\n")
+        text = path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError:
         raise BadInput(f"{shown}: not UTF-8 text, so it is no prompt.") from None
     except OSError as problem:

@@ -21,21 +21,25 @@ from afere.base.project import Project
 from afere.chains.prompt import Prompt, load_prompt
 from afere.chains.promptfiles import load_prompts, prompt_files, stem
 from afere.govern.promptdrift import Drift, drifts
-from afere.govern.promptwriting import file_text, write_atomically
+from afere.govern.promptwriting import as_before, file_text, write_atomically
 
 if TYPE_CHECKING:
     from afere.store import Session
 
-State = Literal["same", "ahead", "behind", "new", "missing", "conflict", "broken"]
+State = Literal["same", "ahead", "behind", "new", "missing", "deleted", "back", "conflict", "broken"]
 STATES: Mapping[State, str] = {
     "same": "as in the registry",
     "ahead": "the file changed: push",
     "behind": "the registry changed: pull",
     "new": "not in the registry: push",
     "missing": "no file: pull",
+    "deleted": "its file was deleted here; to have it back, pull it by name",
+    "back": "the file says an older version again: promote that one, or pull it by name",
     "conflict": "both changed: decide",
     "broken": "the file cannot be read",
 }
+IN_STEP = ("same", "deleted")
+_NAMED = ("deleted", "back")  # what somebody did here on purpose: undone by name only
 _COMMITS = 50
 
 
@@ -75,16 +79,22 @@ class Done:
     files: list[Path] = field(default_factory=list[Path])
     conflicts: list[Standing] = field(default_factory=list[Standing])
     problems: dict[str, str] = field(default_factory=dict[str, str])
+    left: dict[str, str] = field(
+        default_factory=dict[str, str]
+    )  # what is neither to be pulled nor pushed, unless by name
 
 
 def standings(session: Session, project: Project, names: Iterable[str] = ()) -> list[Standing]:
     """Every prompt of the project, or those named, by name."""
     files, found = _read_files(project)
-    notes = _Notes(session)
+    notes = _Notes(session, project)
     versions = _versions(session)
+    gone = {stem(Path(path)) for path in _deleted(project)} if versions.keys() - files.keys() else set[str]()
     for name in sorted({*files, *versions} - ({one.name for one in found} - files.keys())):
         prompt, path = files.get(name, (None, project.root / "prompts" / f"{name}.md"))
         one = _standing(name, prompt, path, versions.get(name, []), session, project, notes)
+        if one.state == "missing" and (name in gone or notes.knew(versions[name])):
+            one = replace(one, state="deleted")
         found.append(replace(one, drift=tuple(drifts(session, one.newest, prompt))) if one.newest else one)
     wanted = set(names)
     if unknown := wanted - {one.name for one in found}:
@@ -97,7 +107,8 @@ def standings(session: Session, project: Project, names: Iterable[str] = ()) -> 
 
 def pull(session: Session, project: Project, names: Iterable[str], *, ours: set[str], theirs: set[str]) -> Done:
     """Write what the registry has newer into the files. `ours` and `theirs` decide conflicts, by name."""
-    return _step(session, project, names, ours, theirs, take=("behind", "missing"), why="")
+    named = set(names)
+    return _step(session, project, named, ours, theirs, take=("behind", "missing", *(_NAMED if named else ())), why="")
 
 
 def push(
@@ -113,7 +124,7 @@ def _step(
 ) -> Done:  # fmt: skip
     if both := ours & theirs:
         raise BadInput(f"{sorted(both)[0]!r} is under both --ours and --theirs. Name it once.")
-    done, notes = Done(), _Notes(session)
+    done, notes = Done(), _Notes(session, project)
     found = standings(session, project, names)
     if unknown := (ours | theirs) - {one.name for one in found}:
         raise NotFound(f"--ours and --theirs name prompts: there is no {sorted(unknown)[0]!r} here.")
@@ -125,12 +136,14 @@ def _step(
                 notes.put(one.shown, one.newest)
             elif one.state == "conflict" and one.name not in ours | theirs:
                 done.conflicts.append(one)
-            elif one.name in theirs or (one.state in take and one.state in ("behind", "missing")):
+            elif one.name in theirs or (one.state in take and one.state not in ("ahead", "new")):
                 done.did[one.name] = _write(one, project)
                 notes.put(one.shown, one.newest)
             elif one.name in ours or one.state in take:
                 done.did[one.name] = _put(one, session, why)
                 notes.put(one.shown, session.get(f"prompt:{one.name}"))
+            elif one.state == "back":
+                done.left[one.name] = STATES[one.state]
             if one.name in done.did:
                 done.files.append(one.file)
         except AfereError as problem:
@@ -145,14 +158,15 @@ def _write(one: Standing, project: Project) -> str:
     text = file_text(one.newest, one.file, project, one.prompt)
     if one.prompt is not None and one.prompt.changed:
         raise Refused(f"{one.shown} was edited meanwhile. Nothing was written; run it again.")
-    write_atomically(one.file, text)
+    write_atomically(one.file, as_before(text, one.file))
     return f"{one.newest.ref} -> {one.shown}"
 
 
 def _put(one: Standing, session: Session, why: str) -> str:
     if one.prompt is None:
         raise Refused(f"{one.name} has no file, so --ours has nothing to push.")
-    made = one.prompt.put(session, why=why or f"pushed from {one.shown}", told=True)
+    after = one.newest.version if one.newest else 0  # what was made since the standing was found is not passed over
+    made = one.prompt.put(session, why=why or f"pushed from {one.shown}", after=after, told=True)
     return f"{one.shown} -> {made.ref}"
 
 
@@ -160,7 +174,7 @@ def _read_files(project: Project) -> tuple[dict[str, tuple[Prompt, Path]], list[
     """The prompts in files by name, and the files that are none."""
     prompts, problems = load_prompts(prompt_files(project), project)
     files: dict[str, tuple[Prompt, Path]] = {}
-    wrong = {path: str(problem) for path, problem in problems.items()}
+    wrong = {path: str(problem).replace(f"{project.root}/", "") for path, problem in problems.items()}
     for path, prompt in prompts.items():
         if prompt.name in files:
             shown, other = (one.relative_to(project.root).as_posix() for one in (path, files[prompt.name][1]))
@@ -168,7 +182,7 @@ def _read_files(project: Project) -> tuple[dict[str, tuple[Prompt, Path]], list[
         else:
             files[prompt.name] = prompt, path
     return files, [
-        Standing(stem(path), "broken", path, path.relative_to(project.root).as_posix(), problem=why)
+        Standing(stem(path) or path.stem, "broken", path, path.relative_to(project.root).as_posix(), problem=why)
         for path, why in wrong.items()
     ]
 
@@ -200,7 +214,9 @@ def _standing(
         return Standing(name, "new", path, shown, prompt)
     equal = next((one.version for one in versions if one.hash == prompt.hash), None)
     if equal is not None:
-        return Standing(name, "same" if equal == newest.version else "behind", path, shown, prompt, newest, equal)
+        noted = next((one.version for one in versions if one.hash == notes.get(shown)), 0)
+        older: State = "back" if noted > equal else "behind"
+        return Standing(name, "same" if equal == newest.version else older, path, shown, prompt, newest, equal)
     base = _base(name, path, shown, versions, session, project, notes)
     return Standing(name, "ahead" if base == newest.version else "conflict", path, shown, prompt, newest, base)
 
@@ -211,8 +227,8 @@ def _base(
     """The newest version that the file is known to have said."""
     hashes = {one.hash: one.version for one in versions}
     known = [hashes.get(notes.get(shown) or "")]
-    if session.url is None:
-        known += [one.version for one in versions if one.why.endswith(f" from {shown}") and one.by == session.actor]
+    if session.url is None and session.folder.is_relative_to(project.root):  # else other folders' runs are there too
+        known += [one.version for one in versions if one.why == f"first run from {shown}" and one.by == session.actor]
     if versions[-1].version not in known:
         known.append(_in_history(name, path, project, hashes))
     return max((number for number in known if number is not None), default=None)
@@ -221,7 +237,7 @@ def _base(
 def _in_history(name: str, path: Path, project: Project, hashes: Mapping[str, int]) -> int | None:
     """The version that a committed text of this file is, newest commit first; None without git or without one."""
     for commit in _git(path, "log", f"-{_COMMITS}", "--format=%H", "--", path.name).split():
-        text = _git(path, "show", f"{commit}:./{path.name}").replace("\r\n", "\n")
+        text = _git(path, "show", f"{commit}:./{path.name}")
         with suppress(AfereError):
             found = load_prompt(path, project, text=text)
             if found.name == name and (version := hashes.get(found.hash)) is not None:
@@ -232,19 +248,29 @@ def _in_history(name: str, path: Path, project: Project, hashes: Mapping[str, in
 def _git(path: Path, *words: str) -> str:
     try:
         done = subprocess.run(  # noqa: S603 - the words are ours, and git gets the file's name after --
-            ["git", "-C", str(path.parent), *words], capture_output=True, check=False, timeout=10  # noqa: S607
+            ["git", "-C", str(path.parent), "-c", "core.quotepath=off", *words], capture_output=True, check=False, timeout=10  # noqa: S607
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 
 
-class _Notes:
-    """Which version each file was, when it was last seen to be one; on this machine. A lost note asks once more, no worse."""
+def _deleted(project: Project) -> list[str]:
+    """The prompt files that a commit deleted or renamed, as git's history tells."""
+    folder = project.root / "prompts"
+    words = ("log", f"-{_COMMITS}", "--diff-filter=D", "--no-renames", "--name-only", "--format=", "--", "prompts")
+    return _git(folder, *words).split("\n") if project.root.is_dir() else []
 
-    def __init__(self, session: Session) -> None:
+
+class _Notes:
+    """Which version each file was, when it was last seen to be one; on this machine. A lost note asks once more, no worse.
+
+    A folder of a project has notes of its own: several may have one store.
+    """
+
+    def __init__(self, session: Session, project: Project) -> None:
         self._path = session.folder / "prompts.json"
-        self._project = session.project
+        self._project = f"{session.project} {project.root}"
         self._kept: dict[str, Json] = {}
         with suppress(OSError, ValueError):
             said = json.loads(self._path.read_text(encoding="utf-8"))
@@ -253,6 +279,11 @@ class _Notes:
     def get(self, shown: str) -> str | None:
         found = self._kept.get(f"{self._project}/{shown}")
         return found if isinstance(found, str) else None
+
+    def knew(self, versions: Iterable[Artifact]) -> bool:
+        """Whether a file was one of these versions here."""
+        hashes = {one.hash for one in versions}
+        return any(said in hashes for key, said in self._kept.items() if key.startswith(f"{self._project}/"))
 
     def put(self, shown: str, version: Artifact | None) -> None:
         if version is not None:

@@ -33,7 +33,7 @@ def file_text(version: Artifact, path: Path, project: Project, written: Prompt |
     if path.name.endswith(FOREIGN):
         return _of_another_tool(version, path, project)
     _check_includes(content, version, path, project)
-    old = path.read_text(encoding="utf-8").replace("\r\n", "\n") if written is not None else ""
+    old = read_text(path) if written is not None else ""
     named = by_reference(version)
     texts = [_edited(old, named, content, written)] if named != content else []
     texts += [_edited(old, content, content, written), _anew(old, content, version.name, path)]
@@ -62,6 +62,9 @@ def _of_another_tool(version: Artifact, path: Path, project: Project) -> str:
         (one for one in told if one.how == "lost" and one.field not in mine and not one.field.startswith("inputs")),
         None,
     )
+    kept = _body_alone(read_text(path), text) if path.exists() else None
+    if lost is None and kept is not None and _says(kept, held, path, project):
+        return kept
     if lost is not None or load_prompt(path, project, text=text).content != held.content:
         why = f"{lost.field}: {lost.why}" if lost else "read again, it would be another version"
         raise BadPrompt(
@@ -69,6 +72,28 @@ def _of_another_tool(version: Artifact, path: Path, project: Project) -> str:
             f"afere prompt convert {path.name} --to afere > {path.name.partition('.')[0]}.md, remove {path.name}, and pull again."
         )
     return text
+
+
+def _body_alone(old: str, new: str) -> str | None:
+    """The old front matter, comments and all, with the new body; None where there is none."""
+    before, after = old.split("\n"), new.split("\n")
+    ends = _end(before), _end(after)
+    return "\n".join([*before[: ends[0] + 1], *after[ends[1] + 1 :]]) if ends[0] and ends[1] else None
+
+
+def _says(text: str, held: Prompt, path: Path, project: Project) -> bool:
+    try:
+        return load_prompt(path, project, text=text).content == held.content
+    except BadPrompt:
+        return False
+
+
+def as_before(text: str, path: Path) -> str:
+    """A text with the line ends and the byte order mark that its file has until now."""
+    old = path.read_bytes() if path.is_file() else b""
+    if b"\r\n" in old:
+        text = text.replace("\n", "\r\n")
+    return f"\ufeff{text}" if old.startswith(b"\xef\xbb\xbf") else text
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -88,7 +113,7 @@ def _check_includes(content: Mapping[str, Json], version: Artifact, path: Path, 
             raise Refused(
                 f"{version.ref} includes {name!r}, which is not here. Write it to {places[0]}, then pull again."
             )
-        if found.read_text(encoding="utf-8").replace("\r\n", "\n") != text:
+        if read_text(found) != text:
             raise Refused(
                 f"{version.ref} includes {name!r} with another text than {found} has. Other prompts may include that file, so it "
                 "is not overwritten. Change it, then pull again."
