@@ -70,6 +70,19 @@ def form(url: str, given: list[tuple[str, str]], site: str = "same-origin") -> R
     return send(Call("POST", url + TRY, headers, urlencode(given).encode()))
 
 
+def test_a_very_long_answer_is_folded_beside_the_others(site: Site) -> None:
+    url, session, _ = site
+    session.put("prompt", "answer", {"template": "{{ question }} " * 3000, "inputs": {"question": {"type": "string"}}})
+    given = [("model", "small"), ("model", "large"), ("in.question", "<b>all</b>"), ("cap", "1"), ("do", "run")]
+    headers = {
+        "content-type": "application/x-www-form-urlencoded",
+        "sec-fetch-site": "same-origin",
+        "accept": "text/html",
+    }
+    page = send(Call("POST", url + "/prompts/answer/2/try", headers, urlencode(given).encode())).body.decode()
+    assert page.count("characters more</summary>") == 2 and "<b>all" not in page
+
+
 def test_models_answer_side_by_side_and_one_that_fails_leaves_the_others_alone(site: Site) -> None:
     url, session, _ = site
     status, told = program(url, {"models": ["small", "broken", "large"], "dataset": "qa", "ids": ["r2", "r7"]})

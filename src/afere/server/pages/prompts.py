@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _VERSIONS = 100
 _COLUMNS = 4  # versions beside each other
 _MEASURES = 3  # of one dataset
+_SENTENCES = 1_000  # of a prompt that are held against cases while somebody waits; the debt audit takes all
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +119,16 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What lint says of the version, the instructions that no evaluation case exercises, and what a change of it would touch."""
+    """What lint says of the version, the instructions that no evaluation case exercises, and what a change of it would touch.
+
+    `too_many`: its sentences, where they are more than a page looks at.
+    """
 
     problems: tuple[Problem, ...]
     untested: tuple[Finding, ...]
     cases: int
     impact: Impact
+    too_many: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,10 +297,10 @@ def _checks(session: Session, artifact: Artifact, problems: tuple[Problem, ...])
     cases = list(read_cases(session, project, [])) if project.name == session.project else []
     text = PromptText(artifact.name, str(cast("dict[str, Json]", artifact.content).get("template") or ""), None)
     found: list[Finding] = []
-    if cases:
+    told = [one for one in sentences(text) if one.role != "assistant"] if cases else []
+    if 0 < len(told) <= _SENTENCES:
         facts = Facts(project, Rules(project.section("debt")), now_ns(), prompts=[text], cases=cases)
         likeness = Likeness()
-        told = [one for one in sentences(text) if one.role != "assistant"]
         likeness.learn([one.text for one in told])
         found = list(untested(facts, {artifact.name: told}, likeness))
     file = file_of(artifact.name, project) if project.name == session.project else None  # suites name the file
@@ -303,7 +308,8 @@ def _checks(session: Session, artifact: Artifact, problems: tuple[Problem, ...])
         touched = impact(session, project, file.relative_to(project.root).as_posix() if file else artifact.ref)
     except BadInput:  # the file is being written
         touched = impact(session, project, artifact.ref)
-    return Checks(problems, tuple(found), len(cases), touched)
+    too_many = len(told) if len(told) > _SENTENCES else 0
+    return Checks(problems, tuple(found), len(cases), touched, too_many)
 
 
 def prompt_text(artifact: Artifact) -> str:
