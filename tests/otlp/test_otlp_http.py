@@ -394,3 +394,32 @@ def test_other_logs_are_refused_and_counted(door: Door) -> None:
     }
     answer = door.post(json.dumps(logs).encode(), JSON, "/v1/logs")
     assert answer.status == 400 and b"no event of generative AI" in answer.body
+
+
+def test_what_the_anthropic_sdk_says_beside_an_instrumentor_counts_once(door: Door) -> None:
+    """Both tell of each call; two calls at once, one that only the SDK tells of, and one above the other as it came."""
+    root, now = span("root"), time.time_ns()
+    used = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic", "gen_ai.usage.input_tokens": 10, "gen_ai.usage.output_tokens": 2}  # fmt: skip
+
+    def call(name: str, begun: int, parent: bytes = root.span_id) -> Span:
+        times = {"start_time_unix_nano": now + begun, "end_time_unix_nano": now + begun + 1000}
+        return span(name, trace=root.trace_id, parent=parent, attributes=used, **times)
+
+    told = [call("anthropic.chat", 0), call("anthropic.chat", 10), call("messages.create", 5000)]
+    own = [call("anthropic.messages.create", at) for at in (5, 15, 9000)]
+    own.append(call("anthropic.messages.create", 5001, told[2].span_id))
+    sent = request(root, *told)
+    sdk = request(*own)
+    sdk.resource_spans[0].scope_spans[0].scope.name = "com.anthropic.sdk.python"
+    sent.resource_spans.extend(sdk.resource_spans)
+    assert door.post(sent.SerializeToString()).status == 200
+    trace = door.session.spans.trace(root.trace_id.hex())
+    assert trace is not None and (trace.totals.input_tokens, trace.totals.output_tokens) == (40, 8)
+    assert door.session.spans.totals([trace.trace_id])[trace.trace_id].input_tokens == 40
+    assert [door.span(one).parent_id for one in own] == [
+        told[0].span_id.hex(),
+        told[1].span_id.hex(),
+        root.span_id.hex(),
+        told[2].span_id.hex(),
+    ]
+    assert door.span(own[0]).attributes["otel.parent_span_id"] == root.span_id.hex()

@@ -18,6 +18,7 @@ from afere.base.project import find_project
 from afere.base.span import Span
 from afere.store.span_rows import AT, Entry
 from afere.tracing import dialects, otlp
+from afere.tracing.dialects import doubled
 from afere.tracing.otlp import Batch, Form, LogEvent, Malformed, TooMuch
 from afere.tracing.otlp.kept import read
 from afere.tracing.otlp.quick import Quick
@@ -127,10 +128,22 @@ class Writer:
             if any(isinstance(one, Span) and one.status == "paused" for one in spans):
                 spans[:] = map(self._whole, spans)
                 dialects.pause_above(spans)
+            self._put_inside(spans)
             spans[:] = [self._policy.apply(one, derived=True) if isinstance(one, Span) else one for one in spans]
         for said in batch.events.values():
             said[:] = [replace(one, event=self._policy.event(one.event, one.scope)) for one in said]
         return batch
+
+    def _put_inside(self, spans: list[Item]) -> None:
+        """Spans of an SDK go below the instrumentor's for the same call: each token counts once."""
+        if not any(_name(one).startswith(doubled.NAMES) for one in spans):
+            return
+        inside = doubled.inner(call for one in spans if (call := _call(one)) is not None)
+        for place, one in enumerate(spans):
+            if (above := inside.get(_ids(one))) is not None:
+                span = spans[place] = self._whole(one)
+                span.attributes["otel.parent_span_id"] = span.parent_id
+                span.parent_id = above
 
     def _meant(self, sent: Span) -> Span:
         span = self._policy.hidden(sent)
@@ -324,6 +337,23 @@ def _ids(one: Item) -> tuple[str, str]:
     if isinstance(one, Span):
         return one.trace_id, one.span_id
     return one.row[AT["trace_id"]].hex(), one.row[AT["span_id"]].hex()
+
+
+def _name(one: Item) -> str:
+    return one.name if isinstance(one, Span) else one.row[AT["name"]]
+
+
+def _call(one: Item) -> doubled.Call | None:
+    """What is asked of a call to a model; None of another span."""
+    own = one.attributes.get("scope.name") == doubled.SDK
+    if isinstance(one, Span):
+        if one.kind != "llm":
+            return None
+        return doubled.Call(one.trace_id, one.span_id, one.parent_id, one.start, one.end, own)
+    kind, parent, start, end = (one.row[AT[name]] for name in ("kind", "parent_id", "start", "end"))
+    if kind != "llm":
+        return None
+    return doubled.Call(*_ids(one), parent.hex() if parent is not None else None, start, end, own)
 
 
 def _when(event: Json) -> str:
