@@ -242,6 +242,37 @@ def test_a_span_ended_elsewhere_or_twice_or_never_disturbs_nothing(project: Path
     assert not caplog.records
 
 
+def test_a_span_that_has_ended_goes_without_a_search_for_circles(project: Path) -> None:
+    @afere.trace
+    def rank(passage: str) -> str:
+        with afere.span("look") as live:
+            live.output(passage)
+        return passage
+
+    def run() -> None:
+        with collecting():
+            for number in range(50):
+                rank(f"passage {number}")
+
+    run()
+    gc.collect()
+    gc.disable()
+    try:
+        run()
+        assert gc.collect() < 50  # each of the hundred spans is several objects
+    finally:
+        gc.enable()
+
+
+def test_what_goes_on_under_a_span_that_has_ended_still_hangs_under_it(project: Path) -> None:
+    with collecting() as c:
+        live = start("request", detached=True)
+        live.end()
+        with live.active(), afere.span("afterwards"):
+            pass
+    assert tree(only(c.traces)) == {"request": None, "afterwards": "request"}
+
+
 def test_user_and_session_reach_every_span_inside_and_the_root_that_was_already_running(project: Path) -> None:
     with collecting() as c, afere.span("request"):
         with afere.context(user="42", session="s-1", environment="staging", tenant="acme"), afere.span("step"):

@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import traceback
+import weakref
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -51,13 +52,14 @@ class LiveSpan:
 
     __slots__ = (
         "_collectors",
+        "_inside",
+        "_left",
         "_own",
         "_parent",
         "_pid",
         "_shown",
         "_size",
         "before",
-        "context",
         "done",
         "ran",
         "record",
@@ -96,7 +98,7 @@ class LiveSpan:
         self._own = SpanContext(trace_id, number, is_remote=False, trace_flags=flags, trace_state=outer.trace_state)
         self._shown = NonRecordingSpan(self._own)
         self.before = parent
-        self.context = Context({**parent, LIVE: self, _SPAN: self._shown})
+        self._inside: Context | None = Context({**parent, LIVE: self, _SPAN: self._shown})
         self._collectors = cast("tuple[Collected, ...]", parent.get(COLLECTORS, ()))
         # References and hashes of what ran under the nearest span that gathers them, this one included.
         self.ran: set[tuple[str, str]] | None = self._parent.ran if self._parent is not None else None
@@ -115,6 +117,11 @@ class LiveSpan:
             return target, () if outer is None else ((ENTRY, True),)
         hangs = outer is not None and above._own.span_id == outer.span_id
         return above.target, () if hangs else ((UNDER, above.record.span_id),)
+
+    @property
+    def context(self) -> Context:
+        """The context in which this span is the running one; also afterwards, for what goes on under it."""
+        return self._inside or self._left() or Context({**self.before, LIVE: self, _SPAN: self._shown})
 
     @property
     def trace_id(self) -> str:
@@ -204,7 +211,11 @@ class LiveSpan:
         self.record.end = max(now_ns(), self.record.start)
         if self.record.status == "running":
             self.record.status = "ok"
-        leave(self.context, self.before)
+        inside = self.context
+        leave(inside, self.before)
+        # Nothing else would end the circle of span and context but Python's search for circles, through all that they hold.
+        self._left = weakref.ref(inside)
+        self._inside = None
         if self._pid != os.getpid():  # begun before a fork: the parent process ends it
             return
         for collected in self._collectors:
