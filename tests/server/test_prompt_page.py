@@ -93,6 +93,18 @@ def test_checks_name_lint_uncovered_instructions_and_what_a_change_touches(site:
     assert checks["impact"]["suites"] == ["qa"]
 
 
+def test_a_prompt_of_almost_a_megabyte_is_shown_and_its_coverage_left_to_the_audit(site: str, project: Path) -> None:
+    text = " ".join(f"word{i % 977}" for i in range(110_000))
+    with afere.store.open(project / ".afere", project="handbook") as session:
+        session.put_once(
+            None, "prompt", "answer", {"template": f"{text} {{{{ question }}}}", "inputs": None, "output": None}
+        )
+    checks = read(site, "/prompts/answer.json?show=checks")["checks"]
+    assert checks["too_long"] == len(text) + 15 and checks["untested"] == []
+    for show in ("text", "checks", "try"):
+        assert send(Call("GET", f"{site}/prompts/answer?show={show}", {}, b"")).status == 200
+
+
 @pytest.mark.browser
 def test_it_has_no_barrier_and_fits_a_phone(browser: Browser, site: str) -> None:  # noqa: F811
     for width, scheme in ((1280, "light"), (390, "dark")):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _VERSIONS = 100
 _COLUMNS = 4  # versions beside each other
 _MEASURES = 3  # of one dataset
-_SENTENCES = 1_000  # of a prompt that are held against cases while somebody waits; the debt audit takes all
+_LONGEST = 50_000  # characters of a prompt that is held against cases while somebody waits; the debt audit takes all
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +121,14 @@ class Models:
 class Checks:
     """What lint says of the version, the instructions that no evaluation case exercises, and what a change of it would touch.
 
-    `too_many`: its sentences, where they are more than a page looks at.
+    `too_long`: its characters, where they are more than a page looks at.
     """
 
     problems: tuple[Problem, ...]
     untested: tuple[Finding, ...]
     cases: int
     impact: Impact
-    too_many: int = 0
+    too_long: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,9 +297,10 @@ def _checks(session: Session, artifact: Artifact, problems: tuple[Problem, ...])
     cases = list(read_cases(session, project, [])) if project.name == session.project else []
     text = PromptText(artifact.name, str(cast("dict[str, Json]", artifact.content).get("template") or ""), None)
     found: list[Finding] = []
-    told = [one for one in sentences(text) if one.role != "assistant"] if cases else []
-    if 0 < len(told) <= _SENTENCES:
+    too_long = len(text.text) if len(text.text) > _LONGEST else 0
+    if cases and not too_long:
         facts = Facts(project, Rules(project.section("debt")), now_ns(), prompts=[text], cases=cases)
+        told = [one for one in sentences(text) if one.role != "assistant"]
         likeness = Likeness()
         likeness.learn([one.text for one in told])
         found = list(untested(facts, {artifact.name: told}, likeness))
@@ -308,8 +309,7 @@ def _checks(session: Session, artifact: Artifact, problems: tuple[Problem, ...])
         touched = impact(session, project, file.relative_to(project.root).as_posix() if file else artifact.ref)
     except BadInput:  # the file is being written
         touched = impact(session, project, artifact.ref)
-    too_many = len(told) if len(told) > _SENTENCES else 0
-    return Checks(problems, tuple(found), len(cases), touched, too_many)
+    return Checks(problems, tuple(found), len(cases), touched, too_long)
 
 
 def prompt_text(artifact: Artifact) -> str:
