@@ -14,6 +14,7 @@ from afere.chains.prompt import Prompt, stored_prompt, written_prompt
 from afere.chains.promptschema import VERSIONED
 from afere.govern.promptlint import Problem, lint_version
 from afere.govern.promptwriting import by_reference, flow
+from afere.govern.rowchecks import AT_ONCE
 
 if TYPE_CHECKING:
     from afere.base.project import Project
@@ -53,7 +54,7 @@ def drafted(session: Session, project: Project, name: str, text: str, base: Arti
     check_name(name, "prompt")
     prompt = written_prompt(name, text, session=session, base=base)
     version = Artifact("prompt", name, 0, prompt.hash, prompt.content)
-    return Draft(prompt, base, tuple(lint_version(session, project, version, prompt=prompt)))
+    return Draft(prompt, base, tuple(lint_version(session, project, version, prompt=prompt, most=AT_ONCE)))
 
 
 def keep(session: Session, draft: Draft, why: str) -> Artifact:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -80,7 +81,7 @@ def lint(session: Session, project: Project, files: Sequence[Path] = ()) -> tupl
             read[path] = prompt, read_prompt(path, _shown(path, project))
         except AfereError as problem:
             found[path] = [_broken(str(problem), _shown(path, project), project)]
-    spoilt = _contamination(list(read.values()), _rows(session, project))
+    spoilt = _contamination(list(read.values()), lambda: _rows(session, project))
     for path, (prompt, text) in read.items():
         of_data = spoilt.get(text.place(), [])
         found[path] = [*_problems(prompt, text, project), *_drifted(session, prompt, text), *of_data]
@@ -118,11 +119,11 @@ def lint_standing(session: Session, project: Project, found: Sequence[Standing])
 
 
 def lint_version(
-    session: Session, project: Project, version: Artifact, *, prompt: Prompt | None = None
+    session: Session, project: Project, version: Artifact, *, prompt: Prompt | None = None, most: int | None = None
 ) -> list[Problem]:
     """The problems of a version in the registry, or of one that is not kept yet, as the `prompt` that it was read as.
 
-    Places are its reference.
+    Places are its reference. `most`: where the suites have more rows than that, they are left to `afere prompt lint`.
 
     Rows of the project's suites, and what its file says now, are looked at where the store is that project's.
     """
@@ -133,7 +134,10 @@ def lint_version(
     inputs = tuple(prompt.inputs) if prompt.inputs is not None else None
     text = PromptText(version.name, prompt.body, None, inputs=inputs)
     ours = project.name == session.project
-    spoilt = _contamination([(prompt, text)], _rows(session, project)) if ours else {}
+    try:
+        spoilt = _contamination([(prompt, text)], lambda: _rows(session, project, most)) if ours else {}
+    except _TooMany as problem:
+        spoilt = {text.place(): [Problem("contamination", "note", version.ref, str(problem))]}
     drifted = [
         _drift_problem(one, version.ref)
         for one in drifts(session, version, written(version, project) if ours else None)
@@ -182,21 +186,34 @@ def blame(session: Session, project: Project, name: str) -> list[Blamed]:
     return [Blamed(number, line, version) for number, (line, version) in enumerate(lines, start=1)]
 
 
-def _rows(session: Session, project: Project) -> list[Row]:
+class _TooMany(Exception):
+    """More rows than may be looked at while somebody waits."""
+
+
+def _rows(session: Session, project: Project, most: int | None = None) -> list[Row]:
     """The evaluation rows, each called by its suite and id; those of a word or two are no sign of anything."""
-    cases = read_cases(session, project, [])
+    cases = list(islice(read_cases(session, project, []), None if most is None else most + 1))
+    if most is not None and len(cases) > most:
+        raise _TooMany(
+            f"what it shows is not held against the more than {most:,} evaluation rows here: afere prompt lint does that."
+        )
     return [
         Row(case.place, dict(case.input), case.expected or None) for case in cases if len(case.text.split()) >= ASKED
     ]
 
 
 def _contamination(
-    prompts: Sequence[tuple[Prompt, PromptText]], rows: Sequence[Row]
+    prompts: Sequence[tuple[Prompt, PromptText]], rows: Callable[[], Sequence[Row]]
 ) -> dict[str, list[Problem]]:  # fmt: skip
-    """What each prompt shows that an evaluation asks, by the prompt's place: as `afere dataset check` finds it."""
+    """What each prompt shows that an evaluation asks, by the prompt's place: as `afere dataset check` finds it.
+
+    The rows are read only where a prompt shows something.
+    """
     shown = {f"{text.place()} {one.place}": (text, one) for prompt, text in prompts for one in shown_by(prompt)}
     found: dict[str, list[Problem]] = {}
-    for item in contamination(rows, [Shown(place, one.input) for place, (_, one) in shown.items()]):
+    if not shown:
+        return found
+    for item in contamination(rows(), [Shown(place, one.input) for place, (_, one) in shown.items()]):
         text, one = shown[str(item.place)]
         first, *others = item.rows
         more = f" and {len(others)} more" if others else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, cast
 
 from afere.base.artifact import copied
@@ -24,6 +25,7 @@ from afere.govern.pairings import Pairing, pairings
 from afere.govern.promptdrift import Drift, drifts
 from afere.govern.promptlint import Problem, lint_version, written
 from afere.govern.prompts import PromptText
+from afere.govern.rowchecks import AT_ONCE
 from afere.server import figures, textdiff
 from afere.server.pages.artifacts import Used, moves, users
 from afere.server.pages.asked import Asked, as_json
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 _VERSIONS = 100
 _COLUMNS = 4  # versions beside each other
 _MEASURES = 3  # of one dataset
+_CASES = 1_000  # that a prompt is held against while somebody waits
 _LONGEST = 50_000  # characters of a prompt that is held against cases while somebody waits; the debt audit takes all
 
 
@@ -121,7 +124,7 @@ class Models:
 class Checks:
     """What lint says of the version, the instructions that no evaluation case exercises, and what a change of it would touch.
 
-    `too_long`: its characters, where they are more than a page looks at.
+    `too_long`: its characters, where they are more than a page looks at. `cases` are at most 1,001, for more than that.
     """
 
     problems: tuple[Problem, ...]
@@ -229,7 +232,7 @@ def _page(session: Session, artifact: Artifact, before: Artifact | None, shown: 
         lines = textdiff.lines(prompt_text(before), text)
         added = sum(line.after.kind == "plus" for line in lines)
         difference = Difference(before, artifact, lines, added, sum(line.before.kind == "minus" for line in lines))
-    problems = tuple(lint_version(session, find_project(session.folder), artifact))
+    problems = tuple(lint_version(session, find_project(session.folder), artifact, most=AT_ONCE))
     return PromptPage(
         artifact,
         text,
@@ -294,11 +297,11 @@ def _approvals(session: Session, artifact: Artifact) -> Approvals:
 def _checks(session: Session, artifact: Artifact, problems: tuple[Problem, ...]) -> Checks:
     """Files of the project count where the store is that project's."""
     project = find_project(session.folder)
-    cases = list(read_cases(session, project, [])) if project.name == session.project else []
+    cases = list(islice(read_cases(session, project, []), _CASES + 1)) if project.name == session.project else []
     text = PromptText(artifact.name, str(cast("dict[str, Json]", artifact.content).get("template") or ""), None)
     found: list[Finding] = []
     too_long = len(text.text) if len(text.text) > _LONGEST else 0
-    if cases and not too_long:
+    if cases and not too_long and len(cases) <= _CASES:
         facts = Facts(project, Rules(project.section("debt")), now_ns(), prompts=[text], cases=cases)
         told = [one for one in sentences(text) if one.role != "assistant"]
         likeness = Likeness()
