@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import afere
+from afere.base.errors import BadPrompt
+from afere.base.project import find_project
+from afere.chains.prompt import load_prompt
+from afere.chains.shapes import shaped, write_shape
 
 GITHUB = """name: Answer Well
 description: for the desk
@@ -78,3 +84,41 @@ def test_what_only_ours_can_say_is_refused_too(run, write) -> None:
         write("prompts/a.md", text)
         code, said = run("prompt", "convert", "prompts/a.md", "--to", "github")
         assert code == 2 and told in said
+
+
+PIECES = st.sampled_from(
+    ["Be brief.", " ", "\n", "\n\n", "{{ x }}", "{{ y }}", "é 你 😀", "'", '"', "\\", "#", "- a", "a: b", "$", "%", "}", "{", "<b>", "---",
+     "system:", "user:", "# system", "|", ">", "~", "null", "no", "\t", "&amp;", "@", "`"]
+)  # fmt: skip
+TURNS = st.lists(
+    st.tuples(st.sampled_from(["system", "user", "assistant"]), st.lists(PIECES, min_size=1, max_size=7).map("".join)),
+    min_size=1, max_size=4,
+)  # fmt: skip
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(turns=TURNS, parameters=st.dictionaries(st.sampled_from(["temperature", "max_tokens"]), st.integers(1, 9)))
+@pytest.mark.parametrize(
+    ("shape", "name"),
+    [("github", "there.prompt.yml"), ("prompty", "there.prompty"), ("dotprompt", "there.prompt"), ("langfuse", "there.json"),
+     ("mlflow", "there.json"), ("afere", "back.md")],
+)  # fmt: skip
+def test_whatever_a_prompt_says_it_says_in_each_shape_or_is_refused(
+    write, project, shape: str, name: str, turns: list[tuple[str, str]], parameters: dict[str, int]
+) -> None:
+    body = "".join(f"# {role}\n{text}\n" for role, text in turns)
+    write("prompts/here.md", f"---\nmodel: openai:m\nparameters: {json.dumps(parameters)}\n---\n{body}")
+    here = find_project()
+    try:
+        prompt = load_prompt(project / "prompts/here.md", here)
+        values = dict.fromkeys(prompt.variables, "<{{ value }}>")
+        said = [(one.role, one.text) for one in prompt.render(values)]
+        text, _ = write_shape(shaped(project / "prompts/here.md", here), shape)
+    except BadPrompt:  # a tenth: no prompt of ours, or nothing that the other shape can say
+        return
+    path = write(name, text)
+    back = write("prompts/back.md", write_shape(shaped(path, here), "afere")[0])
+    again = load_prompt(back, here)
+    assert [(one.role, one.text) for one in again.render(values)] == said
+    if shape != "mlflow":  # which has no place for them
+        assert dict(again.parameters) == parameters and again.model is not None and again.model.endswith("m")
