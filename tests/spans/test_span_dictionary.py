@@ -147,7 +147,14 @@ def test_a_damaged_dictionary_costs_what_needs_it_and_is_told_but_writing_goes_o
         connection.execute("UPDATE dictionaries SET data = x'00'")
     fill(store, "Is there tea?", 50)
     assert {span.attributes["service.name"] for span in store.find("tea", limit=50).items} == {"desk"}
-    assert len(store.find("pool", limit=400).items) == 400
+    found = store.find("pool", limit=400).items
+    assert len(found) == 400
+    lost, whole = (store.span(one.trace_id, one.span_id) for one in (found[0], found[-1]))
+    assert lost is not None and lost.marks == ["damaged"] and str(lost.input).startswith("You answer questions")
+    assert whole is not None and whole.marks == [] and whole.attributes
+    assert store.erase([found[1].trace_id, store.find("tea").items[0].trace_id]) == 2  # chunks packed anew on the way
+    with closing(sqlite3.connect(tmp_path / "spans.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM chunks WHERE length(data) < 20").fetchone() == (0,)
     (told,) = check_ties(tmp_path)
     assert told.severity == "error" and "of contents does not unpack" in told.what
     store.close()

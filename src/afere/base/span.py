@@ -20,7 +20,8 @@ class Span:
     """A record that something ran, with the hashes of the artifacts that ran.
 
     Times are nanoseconds since 1970; `end` None means it has not ended. Ids are hex (32 and 16 digits).
-    Unknown numbers are None. `marks` holds "late", "orphan", "cut", "redacted".
+    Unknown numbers are None. `marks` holds "late", "orphan", "skewed", "cut", "redacted",
+    "damaged".
     """
 
     trace_id: str

@@ -88,6 +88,9 @@ def _long(message: Any) -> Json:
     return {**said, "parts": [{"type": "text", "text": said.get("text")}]} if same else cast("Json", message)
 
 
+DAMAGED = "damaged"  # the mark of a span whose contents cannot be read
+
+
 class Chunks:
     """What is in chunks, unpacking each once."""
 
@@ -96,9 +99,9 @@ class Chunks:
         self._last: tuple[int, list[Ours | Kept]] = (-1, [])
 
     def detail(self, chunk: int, line: int) -> dict[str, Any]:
-        """What `span_rows.detail` made of that span; empty where it is damaged."""
+        """What `span_rows.detail` made of that span; a mark only where it cannot be read."""
         found = self._part(chunk, line)
-        return found.details() if found is not None else {}
+        return found.details() if found is not None else {"marks": [DAMAGED]}
 
     def light(self, chunk: int, line: int) -> dict[str, Any]:
         """The attributes, and what else of the details a list shows."""
@@ -118,7 +121,8 @@ class Chunks:
     def _part(self, chunk: int, line: int) -> Ours | Kept | None:
         if self._last[0] != chunk:
             row = self._connection.execute("SELECT data FROM chunks WHERE id = ?", (chunk,)).fetchone()
-            self._last = (chunk, list(_opened(unpacked(row["data"], self._connection))) if row is not None else [])
+            whole = unpacked(row["data"], self._connection) if row is not None else b""
+            self._last = (chunk, list(_opened(whole)) if whole else [])
         parts = self._last[1]
         return parts[line] if 0 <= line < len(parts) else None
 

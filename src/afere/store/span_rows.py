@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 from afere.base.canonical import Json
 from afere.base.span import Span
-from afere.store.span_chunks import Chunks, Part
+from afere.store.span_chunks import DAMAGED, Chunks, Part
 
 PREVIEW = 300  # characters of an input or output that columns keep
 PREVIEW_BELOW = 120  # of a span below another
@@ -155,6 +155,8 @@ def read_row(row: sqlite3.Row, details: Mapping[str, Any]) -> Span:
         **{name: row[name] for name in (*_TEXTS, *_COUNTS)},
     )
     fill(span, details)
+    if DAMAGED in span.marks:  # what columns know
+        span.input, span.output = row["input"], row["output"]
     return span
 
 
