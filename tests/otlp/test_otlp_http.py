@@ -189,6 +189,8 @@ def test_impossible_times_are_kept_marked_and_never_break_a_page(door: Door) -> 
     old = span(start_time_unix_nano=now - 10**14, end_time_unix_nano=now - 10**14 + 5)
     assert door.post(body(*sent, old)).status == 200
     assert [door.span(one).marks for one in sent] == [["skewed"]] * 4 and door.span(old).marks == ["late"]
+    assert [door.span(one).seconds for one in sent] == [None, None, None, 0.0]
+    assert len(door.session.spans.find("latency<1s").items) == 2  # the others are not known
     for path in ("/spans.json", "/traces.json", "/traces", *(f"/traces/{one.trace_id.hex()}" for one in sent)):
         assert door.post(b"", {}, path, "GET").status == 200
 

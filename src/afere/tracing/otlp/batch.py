@@ -213,16 +213,14 @@ def _place(made: Span, sent: Sent) -> None:
 
 
 def _times(made: Span, sent: Sent, now: int) -> None:
-    """Times that cannot be are replaced by the nearest that can; what was sent stays in the attributes."""
+    """A start that cannot be is replaced by the nearest that can, an end is left out; what was sent stays in the attributes."""
     start, end = sent.start, sent.end
     if not 0 < start < LATEST:
-        start = end if 0 < end < LATEST else now
-    if not start <= end < LATEST:
-        end = start
-    made.start, made.end = start, end
-    if (start, end) != (sent.start, sent.end):
+        start, end = end if 0 < end < LATEST else now, 0
+    made.start, made.end = start, end if start <= end < LATEST else None  # how long it took is not known then
+    if (made.start, made.end) != (sent.start, sent.end):
         made.attributes["otel.times"] = [str(sent.start), str(sent.end)]
-    if (start, end) != (sent.start, sent.end) or start > now + _AHEAD:
+    if (made.start, made.end) != (sent.start, sent.end) or start > now + _AHEAD:
         made.marks.append("skewed")
     elif end < now - _LATE:
         made.marks.append("late")
