@@ -116,16 +116,20 @@ def _away(_: object) -> None:
     raise ConnectionError("away")
 
 
-def test_what_was_fetched_once_is_used_by_the_next_process(site, monkeypatch, project: Path) -> None:
+def test_what_was_fetched_once_is_used_by_the_next_process(site, monkeypatch, caplog, project: Path) -> None:
     put(site.session, "Kept: {{ q }}")
     first = afere.prompt("answer@production", fallback="prompts/answer.md")
     until(lambda: first(q="x") == "from the store")
     until(lambda: any(project.glob(".afere/fetched/*.json")))
     monkeypatch.setattr("afere.chains.fetching.session_of", _away)  # a new component knows no more than a new process
-    answer = afere.prompt("answer@production", fallback="prompts/answer.md")
+    answer = afere.prompt("answer@production", fallback="prompts/answer.md", refresh=0)
     said, attributes, refs = called(answer, q="x")
     assert said == "from the store" and refs[0] == "prompt:answer@1"
     assert (attributes["afere.prompt.source"], attributes["afere.prompt.fallback"]) == ("disk", True)
+    for _ in range(5):
+        answer(q="x")
+    told = [one.getMessage() for one in caplog.records if "could not be looked up" in one.getMessage()]
+    assert told == ["answer@production could not be looked up, so prompt:answer@1, as known before, is used: away"]
 
 
 def test_other_languages_read_an_alias_as_json(site) -> None:

@@ -110,7 +110,9 @@ class Fetcher:
             found = found_by(self._ref, session_of(self._project))
         except Exception as problem:  # whatever it is, the caller goes on with what it has
             if not self._failing:  # said once, until it can be looked up again
-                _log.warning("%s could not be looked up, so what was known before is used: %s", self._ref, problem)
+                known = self._known or self._kept()
+                used = f"{known.prompt.ref}, as known before, is used" if known else "the packaged file is used"
+                _log.warning("%s could not be looked up, so %s: %s", self._ref, used, problem)
         with self._lock:
             self._looked, self._failing = time.monotonic(), found is None
             if found is None:

@@ -310,7 +310,7 @@ class Sink:
             _log.warning(
                 "afere is losing spans of process %d: %s. The program goes on; afere.flush() counts what is lost.",
                 os.getpid(),
-                why,
+                why.rstrip("."),
             )
 
 

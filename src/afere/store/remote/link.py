@@ -174,7 +174,7 @@ def _problem(answer: Answer, url: str) -> AfereError:
     except ValueError:
         said = _status(answer)
     told: Mapping[str, Json] = cast("Mapping[str, Json]", said) if isinstance(said, dict) else {}
-    text = str(told.get("detail") or f"{url} answered {answer.status}")
+    text = str(told.get("detail") or "its log may say more")
     if answer.status == 401:
         return Refused(f"{url} does not let this program in: {text.rstrip('.')}. Set the key with AFERE_KEY.")
     owner = told.get("owner")
