@@ -115,6 +115,14 @@ def test_exec_passes_on_place_trace_and_status(project: Path, write) -> None:
     assert {item["name"]: item["status"] for item in traces} == {"qa": "ok", "env": "error"}
 
 
+@pytest.mark.parametrize(("how", "status", "output"), [("SIGTERM", "ok", "stopped by SIGTERM"), ("SIGINT", "ok", "stopped by SIGINT"), ("SIGKILL", "error", None)])  # fmt: skip
+def test_a_program_that_was_stopped_under_exec_has_not_failed(how: str, status: str, output: str | None) -> None:
+    code = f"import os, signal; s = signal.{how}; s == 9 or signal.signal(s, signal.SIG_DFL); os.kill(os.getpid(), s)"
+    assert afere("exec", "--", sys.executable, "-c", code).returncode == 128 + signal.Signals[how]
+    (root,) = json.loads(afere("traces", "--json").stdout)["items"]
+    assert (root["status"], root["output"]) == (status, output)
+
+
 def test_under_exec_the_user_s_own_sitecustomize_still_runs(project: Path, write, monkeypatch) -> None:
     write("own/sitecustomize.py", "import os; os.environ['MINE'] = 'ran'")
     monkeypatch.setenv("PYTHONPATH", str(project / "own"))

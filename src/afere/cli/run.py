@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from afere.base.span import Totals, Trace
     from afere.chains import Chain, Run
 
+_STOPPED = {
+    128 + number: number.name for number in (signal.SIGINT, signal.SIGTERM)
+}  # exit status -> who ran it stopped it
 _SHOWN = 12  # digits of a trace id that people read
 
 
@@ -94,7 +97,9 @@ def exec_(place: Place, command: tuple[str, ...]) -> int:
         environment.update({name.upper(): known[name] for name in ("traceparent", "tracestate") if name in known})
         status = _child(command, environment)
         live.set(**{"process.exit_status": status})
-        if status:
+        if status in _STOPPED:  # by who ran it: no failure of the program
+            live.output(f"stopped by {_STOPPED[status]}")
+        elif status:
             live.fail(f"ended with status {status}")
     flush()
     if not place.json:

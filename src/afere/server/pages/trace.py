@@ -77,7 +77,10 @@ class TracePage:
         if self.summary.state == "running":
             return "It is running, or the program ended before it did. What is known so far is below."
         failed = [one for one in self.summary.scores if one.answer == "fail"]
-        took = f"It took {words.seconds(root.seconds)} over {words.many(self.total, 'span')}"
+        spans = words.many(self.total, "span")
+        took = f"{spans}; how long they took is not known"
+        if root.seconds is not None:
+            took = f"It took {words.seconds(root.seconds)} over {spans}"
         if root.status == "error":
             return f"It failed: {(root.error or 'the span says no more')[:300]}"
         if failed:
