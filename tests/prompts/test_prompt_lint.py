@@ -182,3 +182,12 @@ def test_characters_escaped_as_json_does_are_read_and_half_of_one_is_named(run, 
     assert found(run) == []
     write("prompts/a.md", GOOD.replace("owner: support", 'owner: "\\ud83d"'))
     assert found(run) == [("broken", "prompts/a.md:2")]
+
+
+def test_a_new_version_on_a_server_is_told_to_the_program_that_made_it(site, caplog, write) -> None:
+    content = {"template": "Hi {{ x }}", "inputs": {"y": {"type": "string"}}, "output": None}
+    for _ in range(2):
+        with afere.open() as session:
+            session.put("prompt", "raw", content)
+    told = [record.getMessage() for record in caplog.records if "lint finds" in record.getMessage()]
+    assert len(told) == 1 and told[0].startswith("prompt:raw@1 was made, and lint finds 1 error")

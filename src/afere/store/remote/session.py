@@ -18,6 +18,7 @@ from afere.base.clock import new_id
 from afere.base.errors import BadInput, Refused
 from afere.base.project import Project, find_project
 from afere.base.score import Score
+from afere.store import looking
 from afere.store.actors import Actors, Key, Person
 from afere.store.audit import Change
 from afere.store.jobs import Job, JobStatus, Owner
@@ -183,6 +184,7 @@ class RemoteSession(Session):
         return seq, hash_
 
     def close(self) -> None:
+        looking.finish(self)
         with self._opening:
             if self._cache is not None and self._above is None:
                 self._cache.close()
