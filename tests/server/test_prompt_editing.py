@@ -81,6 +81,22 @@ def test_a_text_is_saved_as_a_version_with_who_and_why(answer: Fresh) -> None:
     assert session.get("prompt:answer").version == 2
 
 
+def test_each_line_is_told_with_the_version_that_brought_it(answer: Fresh) -> None:
+    url, _ = answer
+    save(url, TEXT.replace("Be brief.", "Be brief.\nBe kind."), base=1)
+    save(url, TEXT.replace("Be brief.", "Be <b>calm</b>.\nBe kind."), base=2, why="calmer")
+
+    def lines(version: int) -> list[tuple[int, str]]:
+        told = json.loads(send(Call("GET", f"{url}/prompts/answer/{version}.json?show=blame", {}, b"")).body)["blame"]
+        return [(one["version"], one["text"]) for one in told]
+
+    rest = [(1, "# user"), (1, "{{ question }}")]
+    assert lines(3) == [(1, "# system"), (3, "Be <b>calm</b>."), (2, "Be kind."), *rest]
+    assert lines(2) == [(1, "# system"), (1, "Be brief."), (2, "Be kind."), *rest]
+    page = send(Call("GET", f"{url}/prompts/answer/3?show=blame", {}, b"")).body.decode()
+    assert "calmer" in page and "<b>calm" not in page
+
+
 def test_lint_speaks_before_a_text_is_kept(answer: Fresh) -> None:
     url, session = answer
     text = TEXT.replace("question: string", "question: string\n  tone: string")

@@ -109,7 +109,7 @@ def test_a_prompt_of_almost_a_megabyte_is_shown_and_its_coverage_left_to_the_aud
 def test_it_has_no_barrier_and_fits_a_phone(browser: Browser, site: str) -> None:  # noqa: F811
     for width, scheme in ((1280, "light"), (390, "dark")):
         for page in opened(browser, site, viewport={"width": width, "height": 844}, color_scheme=scheme):
-            for show in ("models", "checks"):
+            for show in ("models", "checks", "blame"):
                 page.goto(f"/prompts/answer?show={show}")
                 assert sideways(page) <= 0
                 assert barriers(page) == []

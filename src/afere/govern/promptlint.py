@@ -23,7 +23,7 @@ from afere.data.checks import ASKED, Shown, contamination
 from afere.data.rows import Row
 from afere.govern.debt.facts import read_cases
 from afere.govern.promptdrift import Drift, drifts
-from afere.govern.prompts import PromptText, PromptVersion, prompt_file, read_prompt, read_prompts
+from afere.govern.prompts import PromptText, PromptVersion, kept_version, prompt_file, read_prompt, read_prompts
 from afere.govern.rowchecks import shown_by
 from afere.models import embedder
 
@@ -174,6 +174,23 @@ def blame(session: Session, project: Project, name: str) -> list[Blamed]:
     states: list[tuple[PromptVersion | None, str]] = [(version, version.text) for version in found.versions]
     if found.file is not None and (not states or found.text.strip("\n") != states[-1][1].strip("\n")):
         states.append((None, found.text))
+    return _blamed(states)
+
+
+def blame_version(session: Session, version: Artifact) -> list[Blamed]:
+    """The lines of one version's template, each with the version until then that brought it."""
+    known: list[PromptVersion] = []
+    cursor: str | None = None
+    while True:
+        page = session.find("artifacts", kind="prompt", name=version.name, limit=200, cursor=cursor)
+        known += [kept_version(one) for one in page.items if one.version <= version.version]
+        if (cursor := page.next) is None:
+            break
+    return _blamed([(one, one.text) for one in sorted(known, key=lambda one: one.number)])
+
+
+def _blamed(states: Sequence[tuple[PromptVersion | None, str]]) -> list[Blamed]:
+    """The lines of the last of these texts, oldest first."""
     lines: list[tuple[str, PromptVersion | None]] = []
     for version, text in states:
         new = text.strip("\n").split("\n")

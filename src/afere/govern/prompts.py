@@ -206,12 +206,13 @@ def _versions(session: Session, until: str | None) -> dict[str, tuple[list[Promp
             if until is not None and artifact.at > until:
                 found[artifact.name] = known, True
             else:
-                found[artifact.name] = [_version(artifact), *known], later
+                found[artifact.name] = [kept_version(artifact), *known], later
         if (cursor := page.next) is None:
             return found
 
 
-def _version(artifact: Artifact) -> PromptVersion:
+def kept_version(artifact: Artifact) -> PromptVersion:
+    """A version as the registry keeps it."""
     content = cast("dict[str, Json]", artifact.content) if isinstance(artifact.content, dict) else {}
     return PromptVersion(
         artifact.version, artifact.at, artifact.by, str(content.get("template") or ""), artifact.ref, artifact.why

@@ -23,7 +23,7 @@ from afere.govern.debt.wording import sentences
 from afere.govern.impact import Impact, impact
 from afere.govern.pairings import Pairing, pairings
 from afere.govern.promptdrift import Drift, drifts
-from afere.govern.promptlint import Problem, lint_version, written
+from afere.govern.promptlint import Blamed, Problem, blame_version, lint_version, written
 from afere.govern.prompts import PromptText
 from afere.govern.rowchecks import AT_ONCE
 from afere.server import figures, textdiff
@@ -169,6 +169,7 @@ class PromptPage:
     checks: Checks | None = None
     trying: Trying | None = None
     drift: tuple[Drift, ...] = ()  # of the rows that it shows
+    blamed: tuple[Blamed, ...] = ()  # each line of its template with the version that brought it
 
     @property
     def shows(self) -> tuple[str, ...]:
@@ -200,6 +201,7 @@ class PromptPage:
             "moves": [move.to_json() for move in self.moves], "used_by": as_json(self.used_by),
             "difference": as_json(self.difference), "approvals": self.approvals.to_json(),
             "lint": [one.to_json() for one in self.problems], "drift": [one.to_json() for one in self.drift],
+            **({"blame": [one.to_json() for one in self.blamed]} if self.blamed else {}),
             **({"pairings": as_json(self.models.pairings)} if self.models else {}),
             **({"checks": as_json(self.checks)} if self.checks else {}),
             **({"try": self.trying.to_json()} if self.trying else {}),
@@ -222,8 +224,8 @@ def diff_page(session: Session, asked: Asked) -> PromptPage:
 
 
 def _page(session: Session, artifact: Artifact, before: Artifact | None, shown: str) -> PromptPage:
-    if shown not in ("diff", "text", "models", "try", "checks", "used"):
-        raise BadInput(f"show={shown!r}: one of diff, text, models, try, checks, used.")
+    if shown not in ("diff", "text", "blame", "models", "try", "checks", "used"):
+        raise BadInput(f"show={shown!r}: one of diff, text, blame, models, try, checks, used.")
     versions = session.find("artifacts", kind="prompt", name=artifact.name, limit=_VERSIONS).items
     used, more = users(session, artifact.ref)
     text = prompt_text(artifact)
@@ -248,6 +250,7 @@ def _page(session: Session, artifact: Artifact, before: Artifact | None, shown: 
         _checks(session, artifact, problems) if shown == "checks" else None,
         trying(session, artifact, Wanted()) if shown == "try" else None,
         tuple(_drift(session, artifact)),
+        tuple(blame_version(session, artifact)) if shown == "blame" else (),
     )
 
 
