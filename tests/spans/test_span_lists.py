@@ -142,3 +142,44 @@ def test_a_page_of_traces_has_the_sums_and_scores_of_each(tmp_path: Path) -> Non
         )
         again = summaries(session, session.spans.find(brief=True, limit=1).items)
         assert (again[0].totals.spans, again[0].totals.input_tokens) == (3, 42)
+
+
+@pytest.mark.parametrize("sort", ["cost", "tokens"])
+@pytest.mark.parametrize("few", [3, 8, 30])
+def test_the_dearest_traces_lead_however_few_are_looked_at(tmp_path: Path, sort: str, few: int) -> None:
+    """Outer spans repeat what their calls cost, in every third trace: what seems dear may not be."""
+    spans: list[Span] = []
+    for number in range(25):
+        trace, spent = f"{number + 1:032x}", (number * 7919) % 13
+        outer = Span(trace, "1" * 16, "qa", START + number, end=START + SECOND)
+        call = Span(
+            trace,
+            "2" * 16,
+            "call",
+            START + number,
+            "1" * 16,
+            "llm",
+            START + SECOND,
+            cost=spent / 1000,
+            input_tokens=spent,
+        )
+        if number % 3 == 0:
+            outer.cost, outer.input_tokens = call.cost, call.input_tokens
+        if number % 8 == 5:
+            call.cost = call.input_tokens = None
+        spans += [outer, call]
+    store = SpanStore(tmp_path, "desk")
+    store.write(spans)
+    whole = [one.trace_id for one in store.find(sort=sort, limit=100).items]
+    with mock.patch.object(span_list, "_FEW", few):
+        found, cursor = list[str](), None
+        while True:
+            page = store.find(sort=sort, limit=4, cursor=cursor)
+            found += [one.trace_id for one in page.items]
+            if (cursor := page.next) is None:
+                break
+    assert found == whole and len(set(found)) == 25
+    sums = [getattr(one, "cost" if sort == "cost" else "input_tokens") for one in store.totals(found).values()]
+    known = [one for one in sums if one is not None]
+    assert known == sorted(known, reverse=True) and sums[: len(known)] == known
+    store.close()

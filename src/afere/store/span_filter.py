@@ -209,6 +209,14 @@ def sorting(name: str, *, roots: bool) -> str:
     return known[name]
 
 
+def at_most(name: str) -> str | None:
+    """The SQL of a sum over the spans of a trace that is no less than what a list of traces is sorted by; None where none is known."""
+    return {
+        "cost": "CAST(min(sum(max(coalesce(t.cost, 0), 0)) * 1e9, 9e18) AS INTEGER) + 2",
+        "tokens": "sum(max(coalesce(t.input_tokens, 0), 0) + max(coalesce(t.output_tokens, 0), 0)) + 1",
+    }.get(name)
+
+
 def row_condition(term: Term, row: str, now: int = 0) -> tuple[str, list[Any]]:
     """What the term asks of one row."""
     if term.field.startswith("attr."):

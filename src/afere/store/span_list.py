@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from afere.store import span_docs
 from afere.store.span_docs import Docs
@@ -39,7 +39,11 @@ Place = Sequence[int]  # of a row: what the list is sorted by, its id, and the d
 class Listing:
     """The spans that the conditions hold for."""
 
-    def __init__(self, connection: sqlite3.Connection, where: Where, key: str, *, roots: bool) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, where: Where, key: str, *, roots: bool, at_most: str | None = None
+    ) -> None:
+        """`at_most`: a sum over a trace, in SQL of its spans `t`, that is never below the key; cheap, where the key is dear."""
+        self._at_most = at_most
         self._connection = connection
         self._where = where
         self._key = key
@@ -51,13 +55,30 @@ class Listing:
             return self._along(self._where.lead, limit, after)
         if after is not None:
             self._where.add(f"({self._key}, s.id) < (?, ?)", *after[:2])
-        rows = self._connection.execute(
-            f"SELECT s.*, {self._key} AS place FROM {self._where.source} WHERE {self._where.sql}"  # noqa: S608  all text of users is in parameters
-            f" ORDER BY {self._key} DESC, s.id DESC LIMIT ?",
-            (*self._where.values, limit + 1),
-        ).fetchall()
+        rows = (self._of_few(limit) if self._at_most is not None else None) or self._rows(limit)
         last = rows[limit - 1] if len(rows) > limit else None
         return rows[:limit], None if last is None else (last["place"], last["id"])
+
+    def _rows(self, limit: int, also: str = "1", *values: Any) -> list[sqlite3.Row]:
+        """One more than the limit, where there are."""
+        return self._connection.execute(
+            f"SELECT s.*, {self._key} AS place FROM {self._where.source} WHERE {self._where.sql} AND {also}"  # noqa: S608  all text of users is in parameters
+            f" ORDER BY {self._key} DESC, s.id DESC LIMIT ?",
+            (*self._where.values, *values, limit + 1),
+        ).fetchall()
+
+    def _of_few(self, limit: int) -> list[sqlite3.Row] | None:
+        """The same, looking at the traces with the largest sums only; None where another may be among them."""
+        few = self._connection.execute(
+            f"SELECT t.trace_id, {self._at_most} AS most FROM spans t INDEXED BY spans_identity WHERE t.project = ?"  # noqa: S608  our own words
+            " GROUP BY t.trace_id ORDER BY most DESC LIMIT ?",
+            (self._where.project, _FEW),
+        ).fetchall()
+        if len(few) < _FEW:
+            return None
+        ids = b"".join(row["trace_id"] for row in few)
+        rows = self._rows(limit, f"s.trace_id IN ({_IDS})", ids, json.dumps(list(range(len(few)))))
+        return rows if len(rows) > limit and rows[limit]["place"] > few[-1]["most"] else None
 
     def _along(self, docs: Docs, limit: int, after: Place | None) -> tuple[list[sqlite3.Row], Place | None]:
         """Documents come by the second in which their trace began; a trace is listed at the first of its documents."""
@@ -99,4 +120,6 @@ class Listing:
 
 
 _LAST = 2**63 - 2
+_FEW = 2_000  # traces whose sums are worked out first
+_IDS = "SELECT substr(?, 16 * j.value + 1, 16) FROM json_each(?) AS j"
 _SOME = 64  # documents that are looked up together

@@ -30,7 +30,7 @@ from afere.store.page import Page, check_limit, read_cursor, write_cursor
 from afere.store.span_archive import Archive
 from afere.store.span_archive import projects as archived_projects
 from afere.store.span_chunks import Chunks
-from afere.store.span_filter import Where, sorting
+from afere.store.span_filter import Where, at_most, sorting
 from afere.store.span_layout import MIGRATIONS
 from afere.store.span_list import Listing, Run, runs
 from afere.store.span_rows import ENTRY, OUTLINE, UNDER, Entry, outlined, preview, read_row
@@ -180,7 +180,8 @@ class SpanStore:
             where = Where(connection, self.project, roots=roots, leading=terms if sort == "start" else ())
             for term in terms:
                 where.ask(term)
-            listing = Listing(connection, where, key, roots=roots)
+            bound = at_most(sort) if roots and not terms else None  # of few that match, looking at all is quicker
+            listing = Listing(connection, where, key, roots=roots, at_most=bound)
             rows, following = listing.page(check_limit(limit), after)
             items = tuple(preview(row, chunks, brief=brief) for row in rows)
         return Page(items, write_cursor(*following) if following is not None else None)
