@@ -125,6 +125,25 @@ def test_the_log_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
     assert Cache(tmp_path).get("mine") == 1 and Cache(tmp_path).get("yours") == 2
 
 
+@pytest.mark.parametrize("count", [3, 1203])
+def test_what_others_put_meanwhile_is_found_though_keys_of_the_file_are_remembered(tmp_path: Path, count: int) -> None:
+    one, other = Cache(tmp_path), Cache(tmp_path)
+    other.put("before", 0)
+    with one.gathering():
+        for number in range(count):
+            one.put(f"k{number}", number)
+        assert one.get("yours") is None and one.get("before") == 0
+        other.put("yours", 2)
+        assert one.get("yours") == 2 and one.get("k0") == 0
+        for number in range(count, 2 * count):  # taken by the file after it was another's turn
+            one.put(f"k{number}", number)
+        assert [one.get(f"k{number}") for number in range(2 * count)] == list(range(2 * count))
+        with other.gathering():
+            other.put("later", 3)
+        assert one.get("later") == 3 and one.get("never") is None
+    assert one.get("later") == 3
+
+
 def test_clearing_forgets_what_waits_in_logs_too(tmp_path: Path) -> None:
     Cache(tmp_path).put("before", 1)
     killed(tmp_path, 3)

@@ -33,6 +33,7 @@ _ZSTD = b"\x28\xb5\x2f\xfd"  # how what is compressed begins (RFC 8878); no JSON
 _PUT = "INSERT OR REPLACE INTO answers VALUES (?,?,?)"
 _PUT_MANY = "INSERT OR REPLACE INTO answers (key, value, at)"
 _TOGETHER = 500  # answers of a log that go into the file in one transaction
+_KNOWN = 20_000  # answers of a file at most whose keys are remembered in a run, 60 bytes each: most of its questions are new
 _ENCODE = orjson.dumps
 
 _log = logging.getLogger("afere.cache")
@@ -49,12 +50,15 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "cache.db"
+        self._wal = f"{self.file}-wal"
         self._database = self._open()
         self._told = False
         self._lock = threading.RLock()  # guards what follows
         self._gathering = 0
         self._log: Log | None = None
         self._fresh: dict[str, bytes] = {}  # what only the log has
+        self._known: set[int] | None = None  # hashes of all keys in the file, while that is so; None: it is asked
+        self._state: tuple[int, int] | None = None  # of the file's log when that was so
         _CACHES.add(self)
 
     def _open(self) -> Database:
@@ -65,6 +69,8 @@ class Cache:
         try:
             packed = self._fresh.get(key)
             if packed is None:
+                if self._lacks(key):
+                    return None
                 found = self._database.single("SELECT value FROM answers WHERE key=?", (key,))
                 packed = bytes(found[0][0]) if found else None
             if packed is None:
@@ -113,8 +119,29 @@ class Cache:
             for answers in left(self.file.parent):
                 self._keep(answers)
             self._log = Log.begin(self.file.parent)
+            self._learn()
         except (StoreFailed, sqlite3.Error, OSError) as error:  # each answer is put by itself
             self._give_up(error if not isinstance(error, OSError) else StoreFailed(str(error)))
+
+    def _learn(self) -> None:
+        """Remember which keys the file has, so that it need not be asked for others."""
+        self._known, self._state = None, self._now()
+        found = self._database.single("SELECT key FROM answers LIMIT ?", (_KNOWN + 1,))
+        if len(found) <= _KNOWN:
+            self._known = {hash(row[0]) for row in found}
+
+    def _lacks(self, key: str) -> bool:
+        """Whether the file is known not to have it."""
+        known, state = self._known, self._state
+        return known is not None and hash(key) not in known and state is not None and state == self._now()
+
+    def _now(self) -> tuple[int, int] | None:
+        """The state of SQLite's log, which every process that changes the file changes."""
+        try:
+            said = os.stat(self._wal)
+        except OSError:
+            return None
+        return said.st_mtime_ns, said.st_size
 
     def _logged(self, key: str, packed: bytes) -> bool:
         """Whether the log has it."""
@@ -134,6 +161,7 @@ class Cache:
     def _finish(self) -> None:
         """Put what the log has into the file and remove the log."""
         self._fold_or_leave()
+        self._known = None
         if self._log is not None:
             self._log.end()
             self._log = None
@@ -162,16 +190,19 @@ class Cache:
         return False
 
     def _keep(self, answers: Mapping[str, bytes]) -> None:
-        now = int(time.time())
+        now, known = int(time.time()), self._known if self._state == self._now() else None
         with self._database.write() as connection:
             insert_rows(connection, _PUT_MANY, [(key, packed, now) for key, packed in answers.items()])
+        if known is not None:
+            known.update(map(hash, answers))
+        self._known, self._state = known, self._now()
 
     def clear(self) -> None:
         """Forget every answer, so that nothing of it is left in the file."""
         with self._lock:
             for _ in left(self.file.parent):
                 pass  # each is removed
-            self._fresh = {}
+            self._fresh, self._known = {}, None
             if self._log is not None:
                 self._log.empty()
         with self._database.write() as connection:
@@ -187,10 +218,11 @@ class Cache:
         self._lock = threading.RLock()
         if self._log is not None:
             self._log.leave()
-        self._log, self._fresh = None, {}
+        self._log, self._fresh, self._known = None, {}, None
 
     def _give_up(self, error: Exception) -> None:
         """Say once that the cache does not work; a damaged file is thrown away, so that the next call starts afresh."""
+        self._known = None
         if not self._told:
             self._told = True
             _log.warning("The cache of answers is not used: %s", error)

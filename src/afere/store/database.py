@@ -133,10 +133,10 @@ class Database:
         file, folder = self._paths  # as text: making it anew for every transaction costs as much as the questions
         return os.access(folder, os.W_OK) and (os.access(file, os.W_OK) or not os.access(file, os.F_OK))
 
-    def harden(self) -> None:
+    def harden(self, *, cache_pages: int) -> None:
         """From now on each change waits until the disk has it: it survives a power cut, and a disk that fails is told."""
         with self._condition:
-            self._synchronous = "FULL"
+            self._synchronous, self._cache_pages = "FULL", cache_pages
             _close_all(self._idle)
 
     def close(self) -> None:

@@ -46,7 +46,8 @@ PROCESS, HOST = "process.pid", "host.name"  # who runs a root, so that a crash c
 
 _PAGE_BYTES = 8192  # of a chunk of 2 kB, a page of SQLite's usual 4 kB would hold one, and half of it nothing
 _CHECKPOINT_PAGES = 10_000  # SQLite's default of 1,000 makes ingestion several times slower
-_CACHE_PAGES = 2_000  # 16 MB, of each connection: a transaction that does not fit is written out twice
+_CACHE_PAGES = 500  # 4 MB, of each connection
+_SERVING_PAGES = 2_000  # 16 MB, where many come at once: a transaction that does not fit is written out twice
 _DAY = 86_400 * 10**9  # nanoseconds
 _LOSSES_KEPT = 1_000
 _SAID_KEPT = 2 * _DAY  # that events wait for their span, or for it to be sent again
@@ -87,8 +88,9 @@ class SpanStore:
         return other
 
     def harden(self) -> None:
-        """From now on what this process writes is on the disk when `write` returns, not only with the system."""
-        self._database.whole.harden()
+        """From now on what this process writes is on the disk when `write` returns, not only with the system; for one that
+        serves others, with room for their large transactions."""
+        self._database.whole.harden(cache_pages=_SERVING_PAGES)
 
     def write(self, spans: Sequence[Span]) -> None:
         """Keep the spans: one transaction, durable on return.

@@ -33,7 +33,7 @@ SPANS = 20_000  # waiting at most
 BYTES = 64 * 2**20  # waiting at most, estimated
 BATCH = 1_000  # spans of one transaction
 LINGER = 0.05  # seconds: how long spans gather before they are written together
-HERE = 0.1  # the same where a busy loop writes them itself: no longer, since it does nothing else meanwhile
+HERE = 0.04  # the same where a busy loop writes them itself: no longer, since calls wait meanwhile
 LET = 1.0  # seconds for which the writer leaves it to a thread that has said that it writes itself
 BUSY, LONGER = 100, 0.2  # so many spans at once, and they gather longer: a transaction costs as much as many spans
 BEGUN = 0.5  # seconds before a root that runs is written as "running": most have ended by then, and are written once
@@ -350,7 +350,7 @@ def settle(timeout: float = 5.0) -> Flushed:
 
 @asynccontextmanager
 async def writing_here() -> AsyncGenerator[None]:
-    """Inside, the running event loop writes the spans that end, every 0.1 s, rather than the writer's thread: for a loop that is
+    """Inside, the running event loop writes the spans that end, every 0.04 s, rather than the writer's thread: for a loop that is
     busy all the time. Python runs one thread at a time, and two that are busy hand over to each other at every call of the
     system, which costs more than what they do. Left to the thread where a server is the store.
     """
