@@ -33,7 +33,9 @@ _ZSTD = b"\x28\xb5\x2f\xfd"  # how what is compressed begins (RFC 8878); no JSON
 _PUT = "INSERT OR REPLACE INTO answers VALUES (?,?,?)"
 _PUT_MANY = "INSERT OR REPLACE INTO answers (key, value, at)"
 _TOGETHER = 500  # answers of a log that go into the file in one transaction
-_KNOWN = 20_000  # answers of a file at most whose keys are remembered in a run, 60 bytes each: most of its questions are new
+_KNOWN = (
+    20_000  # answers of a file at most whose keys are remembered in a run, 60 bytes each: most of its questions are new
+)
 _ENCODE = orjson.dumps
 
 _log = logging.getLogger("afere.cache")
