@@ -52,7 +52,7 @@ class Cache:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "cache.db"
-        self._wal = f"{self.file}-wal"
+        self._wal = folder / "cache.db-wal"
         self._database = self._open()
         self._told = False
         self._lock = threading.RLock()  # guards what follows
@@ -140,7 +140,7 @@ class Cache:
     def _now(self) -> tuple[int, int] | None:
         """The state of SQLite's log, which every process that changes the file changes."""
         try:
-            said = os.stat(self._wal)
+            said = self._wal.stat()
         except OSError:
             return None
         return said.st_mtime_ns, said.st_size
