@@ -12,6 +12,7 @@ import scipy.stats
 
 from afere.base.errors import BadInput
 from afere.evals import stats
+from afere.evals.results import Result, Results, difference
 
 
 def test_alpha_agrees_with_krippendorff() -> None:
@@ -212,3 +213,17 @@ def test_repeats_and_cases_trade_off_as_in_miller() -> None:
     assert repeats == 4
     assert stats.repeats_needed(10, 0.05, 0.05, 0.1, 0.1) is None  # no number of repeats replaces cases
     assert stats.power(n, spread, stats.smallest_drop(n, spread)) == pytest.approx(0.8)
+
+
+def test_a_pairwise_difference_of_draws_alone_has_a_width() -> None:
+    """60 draws do not prove that two versions are equal, and more of them say more."""
+
+    def drawn(n: int) -> float:
+        runs = tuple(Result(f"e-{i}", "same", scores={"pair": (0.5, "")}) for i in range(n))
+        series = Results("experiment:1", runs=runs).series("pair")
+        found = difference(series, series, "experiment:2").estimate
+        assert found.value == 0 and found.low is not None and found.high is not None
+        assert found.low == -found.high
+        return found.high
+
+    assert 0.02 < drawn(600) * 5 < drawn(60) * 2 < 0.1

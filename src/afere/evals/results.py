@@ -22,6 +22,7 @@ from afere.evals.stats import Estimate
 Kind = Literal["rate", "mean", "share", "empty"]
 Pooled = tuple[str, Mapping[str, float]]  # a formula of `pooled.POOLS`, and this run's share of its counts
 _NO_SCORE: tuple[Value, str | None] = (None, None)
+_VERDICTS = {0.0, 0.5, 1.0}  # lost, drawn, won; each change of one is a whole step, as of a rate
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
@@ -294,6 +295,7 @@ def difference(
     clusters = [b[case][1] for case in common]
     whole = now.pooled or before.pooled
     rate = "mean" not in (now.kind, before.kind) and statistic not in _QUANTILES and not whole
+    verdicts = not whole and _VERDICTS.issuperset((*now.values, *before.values))  # draws alone prove no equality
     if statistic in _QUANTILES:
         kept = set(common)
         sides = [_values_of(one, kept, {case: b[case][1] for case in common}) for one in (before, now)]
@@ -302,8 +304,8 @@ def difference(
     else:
         weights = [b[case][2] for case in common]
         found = stats.difference(
-            [x for x, _ in pairs], [y for _, y in pairs], clusters, weights=weights if any(weights) else None, rate=rate,
-            level=level,
+            [x for x, _ in pairs], [y for _, y in pairs], clusters, weights=weights if any(weights) else None,
+            rate=rate or verdicts, level=level,
         )  # fmt: skip
     if whole:  # of all cases together: no single case is better or worse
         return Difference(against, found, 0, 0, None, rate, ())
