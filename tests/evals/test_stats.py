@@ -25,6 +25,18 @@ def test_distributions_agree_with_scipy() -> None:
     assert binomial_cdf(3, 10) == pytest.approx(0.171875)
 
 
+def test_cases_that_all_say_the_same_prove_no_more_than_as_many_of_a_rate() -> None:
+    for n in (2, 20, 200):
+        seen = stats.clustered_mean([0.5] * n, range(n))
+        found = stats.unseen(seen, 0.0, 1.0)
+        unlikely = stats.wilson(0, n)[1]  # of as many, none differed
+        assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5 - unlikely / 2, 0.5 + unlikely / 2))
+    some = stats.clustered_mean([0.5, 0.6, 0.4], range(3))
+    assert stats.unseen(some, 0.0, 1.0) == some  # what has a spread says how wide it is itself
+    alone = stats.clustered_mean([0.5], range(1))
+    assert stats.unseen(alone, 0.0, 1.0) == alone  # of one case nothing can be said
+
+
 def test_intervals_of_one_rate_agree_with_published_values() -> None:
     # Newcombe 1998, Statistics in Medicine 17:857, table I: 81 of 263 and 15 of 148, 95%
     assert stats.wilson(81, 263, level=0.95) == pytest.approx((0.2553, 0.3662), abs=5e-5)

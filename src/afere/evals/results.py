@@ -245,6 +245,7 @@ class Series:
             found = stats.clustered_rate(self.values, self.clusters, weights=self._positive, level=level)
         else:
             found = stats.clustered_mean(self.values, self.clusters, weights=self._positive, level=level)
+            found = stats.unseen(found, *_reach(self.values, self.limits), level=level)
         # What cannot be is no part of an interval; leaving it out costs no coverage.
         low = None if found.low is None else max(found.low, self.limits[0])
         high = None if found.high is None else min(found.high, self.limits[1])
@@ -254,6 +255,14 @@ class Series:
     def _positive(self) -> tuple[float, ...] | None:
         """The weights, unless all are zero."""
         return self.weights if any(self.weights) else None
+
+
+def _reach(values: Sequence[float], limits: tuple[float, float]) -> tuple[float, float]:
+    """What a measure can be: its limits, or 0 to 1 where no value is outside, or else the values there are."""
+    if math.isfinite(limits[0]) and math.isfinite(limits[1]):
+        return limits
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    return (0.0, 1.0) if limits[0] == -math.inf and low >= 0 and high <= 1 else (low, high)
 
 
 def _word(value: Value) -> str:
@@ -307,6 +316,8 @@ def difference(
             [x for x, _ in pairs], [y for _, y in pairs], clusters, weights=weights if any(weights) else None,
             rate=rate or verdicts, level=level,
         )  # fmt: skip
+        low, high = _reach([*now.values, *before.values], now.limits)
+        found = found if rate else stats.unseen(found, low - high, high - low, level=level)
     if whole:  # of all cases together: no single case is better or worse
         return Difference(against, found, 0, 0, None, rate, ())
     up, down = sum(y > x for x, y in pairs), sum(y < x for x, y in pairs)

@@ -30,6 +30,7 @@ from afere.evals.stats.interval import clustered_mean as clustered_mean
 from afere.evals.stats.interval import clustered_rate as clustered_rate
 from afere.evals.stats.interval import exact_rate as exact_rate
 from afere.evals.stats.interval import quantile as quantile
+from afere.evals.stats.interval import unseen as unseen
 from afere.evals.stats.interval import wilson as wilson
 from afere.evals.stats.paired import McNemar as McNemar
 from afere.evals.stats.paired import difference as difference

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from afere.evals.stats.distributions import beta_quantile, binomial_cdf, normal_quantile, t_quantile
 
 _FEW = 5  # clusters with the rarer outcome: with so many, their likeness is half known
+_NO_WIDTH = 1e-9  # of what a measure can be: what rounding leaves of an interval without spread
 LEVEL = 0.90  # two-sided; the ends are one-sided 95% bounds
 
 
@@ -111,6 +112,26 @@ def _furthest(mean: float, c: float, size: float) -> float:
     half = mean - c * size / 2
     inside = half * half - (1 + c) * mean * mean
     return max(-mean, (math.sqrt(inside) - half) / (1 + c)) if inside >= 0 else -mean
+
+
+def unseen(found: Estimate, low: float, high: float, *, level: float = LEVEL) -> Estimate:
+    """The interval of a mean without any spread, where values cannot be below `low` nor above `high`.
+
+    That all clusters said the same does not say that all would: a share of them as large as the upper end of Wilson's (1927)
+    interval for 0 of m, z^2/(m + z^2), may differ, as far as to either limit. An interval with some width stays as it is.
+    """
+    if (
+        found.value is None
+        or found.low is None
+        or found.high is None
+        or found.high - found.low > _NO_WIDTH * (high - low)
+    ):
+        return found
+    z2 = normal_quantile((1 + level) / 2) ** 2
+    share = z2 / (found.clusters + z2)
+    return replace(
+        found, low=found.value - share * (found.value - low), high=found.value + share * (high - found.value)
+    )
 
 
 def least_half(
