@@ -16,6 +16,7 @@ import afere.store
 from afere.base.clock import from_rfc3339
 from afere.base.project import find_project
 from afere.govern.debt import audit
+from afere.govern.debt.likeness import Likeness
 
 NOW = from_rfc3339("2026-11-28T12:00:00Z")
 WRITTEN = [
@@ -82,6 +83,8 @@ def _count(root: Path, made: dict, counts: Counter[tuple[str, str]]) -> None:
 def test_prompts_of_a_stranger_are_read_no_worse_than_at_first_look(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if not Likeness().meaning:
+        pytest.skip("the figures are those of the extra local")
     counts: Counter[tuple[str, str]] = Counter()
     for made in WRITTEN:
         _count(tmp_path / made["project"], made, counts)
