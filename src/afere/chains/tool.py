@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 from afere.base.artifact import Artifact, check_name, identity, short
 from afere.base.canonical import Json
 from afere.base.document import schema_problem
-from afere.base.errors import BadInput, BadProject, NotFound
+from afere.base.errors import AfereError, BadInput, BadProject, NotFound
 from afere.base.message import ToolSpec
 from afere.base.project import Project
 from afere.chains.recorded import ToolFailed
@@ -27,6 +28,7 @@ from afere.tracing import LiveSpan, played, span
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_log = logging.getLogger("afere")
 _known: dict[str, Tool[..., Any]] = {}  # the tools that this process has defined, by name; the last of a name counts
 
 
@@ -68,6 +70,11 @@ class Tool(Generic[P, R]):
         hash_ = identity("tool", self.name, self.content, None, ())
         return f"tool:{self.name}~{short(hash_)}", hash_
 
+    @cached_property
+    def _put(self) -> dict[object, tuple[str, str]]:
+        """The version as each store of spans has it."""
+        return {}
+
     def put(self, session: Session) -> Artifact:
         """The version of this tool as a model sees it; the same content is the same version."""
         return session.put("tool", self.name, self.content)
@@ -96,8 +103,7 @@ class Tool(Generic[P, R]):
 
     def _recorded(self, live: LiveSpan, arguments: dict[str, Any]) -> tuple[bool, Any]:
         live.input(arguments)
-        if live.ran is not None:
-            live.ran.add(self.ran)
+        live.use(*self._version(live))
         live.record.tool = {"name": self.name, "arguments": live.record.input, "result": None}
         if self.permissions:
             live.set(**{"permission.used": list(self.permissions)})
@@ -108,6 +114,19 @@ class Tool(Generic[P, R]):
         if recorded.error is not None:
             raise ToolFailed(recorded.error)
         return True, self._done(live, recorded.output)
+
+    def _version(self, live: LiveSpan) -> tuple[str, str]:
+        """What ran, for the span; kept in the store of its trace, once. A store that fails is noted and never stops the call."""
+        target = live.target
+        if target is None or target in self._put:
+            return self._put.get(target, self.ran)
+        try:
+            kept = self.put(target.session())
+            self._put[target] = kept.ref, kept.hash
+        except (AfereError, OSError) as problem:
+            _log.warning("tool %s: its version could not be kept: %s", self.name, problem)
+            self._put[target] = self.ran
+        return self._put[target]
 
     def _done(self, live: LiveSpan, result: Any) -> Any:
         live.output(result)
