@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 import afere
@@ -19,6 +20,7 @@ from afere.base.span import Span
 from afere.govern.lineage import lineage
 from afere.store import Session
 
+HERE = Path(__file__).parent
 APP = """
 import afere
 from afere.testing import ScriptedModel
@@ -27,8 +29,15 @@ ScriptedModel("desk", "Four weeks.")
 answer = afere.prompt("prompts/answer.md")
 
 
+@afere.tool(owner="hr")
+def holidays(year: int) -> int:
+    'How many holidays a year has.'
+    return 12
+
+
 @afere.chain
 def qa(question: str) -> str:
+    holidays(2026)
     return answer(question=question, passages=afere.search("handbook", question, k=1))
 """
 FILES = {
@@ -53,11 +62,17 @@ def said(*words: str) -> dict[str, Any]:
     return json.loads(run(*words, "--json"))
 
 
+def head(project: Path) -> str:
+    return subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=project, text=True).strip()
+
+
 @pytest.fixture
 def ran(project: Path) -> Iterator[Session]:
     for name, text in FILES.items():
         (project / name).parent.mkdir(exist_ok=True)
         (project / name).write_text(text)
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "first"]):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *words], cwd=project, check=True)
     run("run", "qa", "How much notice?")
     run("eval", "qa", "--allow-open")
     with afere.store.open(project / ".afere", project="handbook") as session:
@@ -80,10 +95,21 @@ def test_an_answer_leads_to_all_that_made_it_and_all_of_it_back_to_the_answer(ra
     behind = kinds(said("lineage", served[:8], "--up")["up"])
     assert {"chain", "component", "prompt", "model", "index", "document"} <= behind.keys()
     assert behind["document"] == ["docs/notice.md#1"]
-    for ref in [*behind["prompt"], *behind["index"], *behind["chain"], *behind["document"]]:
+    assert behind["tool"] == ["tool:holidays@1"] and behind["code"] == [head(project)]
+    everything = [
+        *behind["prompt"],
+        *behind["index"],
+        *behind["chain"],
+        *behind["document"],
+        *behind["tool"],
+        *behind["code"],
+    ]
+    for ref in [*everything, "holidays", head(project)[:8]]:
         found = said("lineage", ref, "--down")
         assert found["up"] is None
-        assert {served, evaluated} <= set(kinds(found["down"])["trace"]), ref
+        down = kinds(found["down"])
+        assert {served, evaluated} <= set(down["trace"]) and found["down"]["counts"]["trace"] == 2, ref
+        assert (down["experiment"], down["alias"]) == (["experiment:1"], ["chain:qa@production"]), ref
     assert behind["model"] == ["scripted:desk"]
     assert {"trace", "component", "chain", "experiment"} <= kinds(said("lineage", "scripted:desk")["down"]).keys()
     touched = kinds(said("lineage", behind["prompt"][0], "--down")["down"])
@@ -94,6 +120,7 @@ def test_an_answer_leads_to_all_that_made_it_and_all_of_it_back_to_the_answer(ra
     assert kinds(case["down"])["experiment"] == ["experiment:1"] and len(kinds(case["down"])["score"]) == 1
     row = kinds(said("lineage", "dataset:qa@1/e-1", "--down")["down"])
     assert (row["experiment"], row["trace"]) == (["experiment:1"], [evaluated])
+    assert "no row 'e-9'" in run("lineage", "dataset:qa@1/e-9", code=2)
     assert evaluated in kinds(said("lineage", "experiment:1", "--up")["up"])["trace"]
     # people read it as a tree, and a release leads to the same
     assert "prompt:answer@1" in run("lineage", "qa@production")
@@ -121,10 +148,45 @@ def test_lineage_is_exported_as_openlineage_events(ran: Session, project: Path) 
     chain = next(one for one in events if one["job"]["name"].startswith("chain:qa~"))
     assert {"namespace": "afere://handbook", "name": "index:handbook@1"} in chain["inputs"]
     assert (chain["eventType"], chain["outputs"]) == ("COMPLETE", [chain["job"]])
-    assert all(
-        set(one) == {"eventType", "eventTime", "producer", "schemaURL", "run", "job", "inputs", "outputs"}
-        for one in events
-    )
+    schema = json.loads((HERE / "openlineage-2-0-2.schema.json").read_text())
+    events_of_runs = jsonschema_rs.validator_for(schema, validate_formats=True)
+    assert [str(one) for event in events for one in events_of_runs.iter_errors(event)] == []
+    assert not events_of_runs.is_valid({**chain, "eventTime": "yesterday"})
+
+
+def test_a_release_is_led_to_from_the_rows_and_the_decision_that_let_it_in(ran: Session, project: Path) -> None:
+    (project / "evals" / "qa.yaml").write_text(FILES["evals/qa.yaml"].partition("gate:")[0])
+    run("eval", "qa")
+    subject = Use("subject", "experiment:2", ran.get("experiment:2").hash)
+    decided = ran.put("decision", None, {"subject": "experiment:2", "answer": "pass", "rulings": []}, uses=[subject])
+    run("promote", "chain:qa", "canary", "--why", "it passed", "--decision", decided.ref)
+    for ref in ("dataset:qa@1", "dataset:qa@1/e-1", "experiment:2", decided.ref):
+        found = lineage(ran, ref, up=False)
+        assert found.down is not None
+        aliases = {item.ref: item.note for item in found.down.items if item.kind == "alias"}
+        assert aliases.get("chain:qa@canary") == f"let in by {decided.ref}", ref
+
+
+def test_a_trace_of_another_program_says_its_tools_its_version_and_what_it_played_again(project: Path) -> None:
+    with afere.store.open(project / ".afere", project="handbook") as session:
+        at = now_ns()
+        first, again = f"{1:032x}", f"{2:032x}"
+        told = {"service.name": "shop", "service.version": "2.3.1"}
+        session.spans.write([
+            Span(first, "a" * 16, "answer", at, end=at, kind="agent", attributes=told),
+            Span(first, "b" * 16, "execute_tool look_up", at, "a" * 16, end=at, kind="tool", tool={"name": "look_up"}),
+            Span(again, "c" * 16, "answer", at, end=at, attributes={"afere.replay_of": first}),
+        ])  # fmt: skip
+        above = lineage(session, first).up
+        assert above is not None
+        assert {(item.kind, item.ref, item.note) for item in above.items} == {
+            ("code", "2.3.1", "shop"), ("tool", "tool:look_up", ""),
+        }  # fmt: skip
+        for ref in ("look_up", "tool:look_up", "2.3.1", "version:2.3.1"):
+            below = lineage(session, ref).down
+            assert below is not None and [item.ref for item in below.items] == [first], ref
+        played = lineage(session, again).up
+        assert played is not None and [item.ref for item in played.items] == [first]
 
 
 @pytest.mark.parametrize("seed", range(6))

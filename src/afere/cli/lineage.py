@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.tree import Tree
 
+    from afere.govern.gathering import Item, Lineage, Link, Side
     from afere.govern.impact import Impact
-    from afere.govern.lineage import Item, Lineage, Link, Side
 
 _DRAWN = 60  # lines of a tree
 
@@ -88,6 +88,8 @@ def _draw(console: Console, found: Lineage) -> None:
             console.print(_tree(subject.ref, side, upwards=upwards))
         if side.more > 0:
             console.print(f"[dim]{side.more:,} more are counted and not named: --most N[/]")
+        for note in side.notes:
+            console.print(f"[dim]{escape(note)}[/]")
 
 
 def _tree(start: str, side: Side, *, upwards: bool) -> Tree:

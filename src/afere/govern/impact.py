@@ -77,7 +77,7 @@ def impact(session: Session, project: Project, what: str) -> Impact:
     chains = tuple({node.name: node.ref for node in reversed(nodes) if node.kind == "chain"}.values())
     suites = _suites(project, {node.name for node in nodes if node.kind == "chain"}, label, name)
     return Impact(
-        label, note, chains, suites, tuple(dict.fromkeys(alias for alias, _, _, now in found.aliases if now)),
+        label, note, chains, suites, tuple(dict.fromkeys(one.alias for one in found.aliases if one.now)),
         tuple(node.ref for node in nodes if node.kind == "experiment"), tuple(node.ref for node in nodes if node.kind == "index"),
         session.spans.ran(found.hashes, limit=1, since=since).count, session.spans.requests(since), _DAYS,
         _next(suites, chains),

@@ -7,101 +7,47 @@ answers, experiments and releases it touched.
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from afere.base.artifact import KINDS, copied
-from afere.base.canonical import Json
+from afere.base.artifact import copied
 from afere.base.clock import rfc3339
 from afere.base.errors import BadReference, NotFound
 from afere.base.span import EXAMPLES
-from afere.chains.shots import EXAMPLES as EXAMPLE_ROWS
-from afere.chains.shots import rows_held
+from afere.chains.replay import REPLAY_OF
 from afere.data import Dataset
 from afere.evals.references import results_of
-from afere.evals.results import Result
+from afere.govern.gathering import (
+    TRACES,
+    Gathering,
+    Item,
+    Lineage,
+    Link,
+    Side,
+    artifact_of,
+    asked,
+    commit_of,
+    copied_rows,
+    experiments_below,
+    runs,
+)  # fmt: skip
+from afere.govern.touched import called, elsewhere, kind_of, releases
+from afere.tracing import origin
 
 if TYPE_CHECKING:
-    from afere.base.artifact import Artifact, Use
-    from afere.base.span import Trace
-    from afere.store import Reached, Session
+    from afere.base.artifact import Artifact
+    from afere.base.span import Span, Trace
+    from afere.store import Session
 
 _TRACE = re.compile(r"[0-9a-f]{6,32}")
 _MOST = 200  # things by name in one direction; the rest is counted
-_TRACES = 20  # answers that are named
-_ROWS, _PROMPTS = 50, 50  # rows that one prompt shows of one dataset, by name; prompts whose rows are looked at
-_EXPERIMENTS = 20  # whose cases are looked through for a trace or a row
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One thing in the graph: `ref` is how people write it, `distance` how many steps away it is, 0 for where one began."""
-
-    ref: str
-    kind: str
-    distance: int
-    at: str | None = None
-    note: str = ""
-
-    def to_json(self) -> Json:
-        return {"ref": self.ref, "kind": self.kind, "distance": self.distance, "at": self.at, "note": self.note}
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """`source` uses `target`, in a role."""
-
-    source: str
-    role: str
-    target: str
-
-    def to_json(self) -> Json:
-        return {"source": self.source, "as": self.role, "target": self.target}
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One direction: the nearest things by name with the links between them, and of each kind how many there are in all."""
-
-    items: tuple[Item, ...] = ()
-    links: tuple[Link, ...] = ()
-    counts: dict[str, int] = field(default_factory=dict[str, int])
-
-    @property
-    def more(self) -> int:
-        """How many are counted and not named."""
-        return sum(self.counts.values()) - len(self.items)
-
-    def to_json(self) -> Json:
-        return {
-            "items": [one.to_json() for one in self.items], "links": [one.to_json() for one in self.links],
-            "counts": dict(self.counts), "more": self.more,
-        }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Lineage:
-    """Where something comes from (`up`) and what it touched (`down`); a direction that was not asked for is None."""
-
-    subject: Item
-    up: Side | None
-    down: Side | None
-
-    def to_json(self) -> dict[str, Json]:
-        return {
-            "subject": self.subject.to_json(), "up": self.up.to_json() if self.up else None,
-            "down": self.down.to_json() if self.down else None,
-        }  # fmt: skip
 
 
 def lineage(session: Session, what: str, *, up: bool = True, down: bool = True, most: int = _MOST) -> Lineage:
-    """The lineage of a reference, an alias (`qa@production`), a trace, a row (`dataset:qa@7/e-1`), a document's id, or a model
-    (`openai:gpt-4.1`).
+    """The lineage of a reference, an alias (`qa@production`), a trace, a row (`dataset:qa@7/e-1`), a document's id, a tool
+    (`tool:search`), a model (`openai:gpt-4.1`), or the commit or version of a program.
 
     NotFound or BadReference for what is nothing of these.
     """
@@ -113,15 +59,9 @@ def lineage(session: Session, what: str, *, up: bool = True, down: bool = True, 
     try:
         artifact = session.get(what)
     except (NotFound, BadReference) as problem:
-        if session.spans.ran([f"document:{what}"], limit=1).count:
-            return _of_document(session, what, up=up, down=down)
-        if session.spans.ran([f"row:{what}"], limit=1).count:  # of a file of examples, which is no dataset here
-            shown = _Gathering()
-            _shown(shown, session, what)
-            return Lineage(Item(what, "row", 0), Side() if up else None, shown.side() if down else None)
-        if found := _of_model(session, what, most=most):
+        if (found := elsewhere(session, what, up=up, down=down, most=most)) is not None:
             return found
-        more = "Nor did any trace here read a document of that name, or ask a model of it."
+        more = "Nor did any trace here read a document, call a tool, ask a model or run a version of that name."
         raise type(problem)(f"{problem} {more}") from None
     subject = Item(artifact.ref, artifact.kind, 0, artifact.at, artifact.why)
     return Lineage(
@@ -131,122 +71,71 @@ def lineage(session: Session, what: str, *, up: bool = True, down: bool = True, 
     )
 
 
-class _Gathering:
-    """A side in the making: each thing once, with the links to it."""
-
-    def __init__(self) -> None:
-        self.items: dict[str, Item] = {}
-        self.links: dict[Link, None] = {}
-        self.counts: Counter[str] = Counter()
-
-    def add(self, item: Item, *links: Link, counted: bool = True) -> None:
-        if item.ref not in self.items:
-            self.items[item.ref] = item
-            self.counts[item.kind] += counted
-        self.links.update(dict.fromkeys(links))
-
-    def reached(self, found: Reached, *, near: int = 0) -> None:
-        """What a walk over artifacts met, its beginning left out unless that is `near` steps away itself."""
-        for node, distance in found.nodes:
-            if distance or near:
-                self.add(Item(node.ref, node.kind, distance + near, node.at), counted=False)
-        begun = Counter(node.kind for node, distance in found.nodes if not distance and not near)
-        self.counts.update({kind: count - begun[kind] for kind, count in found.counts.items()})
-        self.links.update(dict.fromkeys(Link(edge.source, edge.role, edge.target) for edge in found.edges))
-
-    def prompts(self, session: Session) -> list[Artifact]:
-        """The prompts that are named."""
-        named = [one.ref for one in self.items.values() if one.kind == "prompt"][:_PROMPTS]
-        return [kept for ref in named if (kept := _kept(session, ref)) is not None]
-
-    def models(self, session: Session) -> None:
-        """The models that the components ask, with their parameters."""
-        for item in [one for one in self.items.values() if one.kind == "component"]:
-            artifact = _kept(session, item.ref)
-            model, parameters = _asked(artifact) if artifact else ("", "")
-            if model:
-                self.add(Item(model, "model", item.distance + 1, None, parameters), Link(item.ref, "model", model))
-
-    def shown(self, session: Session, artifacts: Iterable[Artifact], *, always: bool = False) -> None:
-        """The rows that these prompts show, as examples and snippets."""
-        for artifact in artifacts:
-            prompt = self.items.get(artifact.ref)
-            step = (prompt.distance if prompt else 0) + 1
-            for use, rows in _copied(session, artifact, always=always):
-                self.counts["row"] += max(0, len(rows) - _ROWS)
-                for row in rows[:_ROWS]:
-                    ref = f"{use.ref}/{row}"
-                    self.add(Item(ref, "row", step), Link(artifact.ref, use.role, ref), Link(ref, "row of", use.ref))
-
-    def side(self) -> Side:
-        return Side(tuple(self.items.values()), tuple(self.links), {kind: n for kind, n in self.counts.items() if n})
-
-
 def _above(session: Session, artifact: Artifact, most: int) -> Side:
-    made = _Gathering()
+    made = Gathering()
     made.reached(session.reach(artifact.ref, up=True, most=most))
     made.models(session)
+    made.code(session)
+    if artifact.kind == "chain" and (commit := commit_of(artifact, session)):
+        made.add(Item(commit, "code", 1, artifact.at), Link(artifact.ref, "commit", commit))
     made.shown(session, [artifact, *made.prompts(session)])
-    model, parameters = _asked(artifact)
+    model, parameters = asked(artifact)
     if model:
         made.add(Item(model, "model", 1, None, parameters), Link(artifact.ref, "model", model))
     if artifact.kind == "experiment":
-        traces = [run.trace for run in _runs(session, artifact) if run.trace]
-        for trace in traces[:_TRACES]:
+        traces = [run.trace for run in runs(session, artifact) if run.trace]
+        for trace in traces[:TRACES]:
             made.add(Item(trace, "trace", 1), Link(artifact.ref, "case", trace), counted=False)
         made.counts["trace"] = len(traces)
     return made.side()
 
 
 def _below(session: Session, artifact: Artifact, most: int) -> Side:
-    made = _Gathering()
-    _below_of(made, session, [artifact], most=most)
+    made = Gathering()
+    if artifact.kind == "tool":  # chains hold it that never called it
+        found = session.reach(artifact.ref, up=False, most=most)
+        made.reached(found)
+        releases(made, found)
+        called(made, session, artifact)
+    else:
+        _below_of(made, session, [artifact], most=most)
     _scores(made, session, artifact.ref, exact=True)
     return made.side()
 
 
 def _below_of(
-    made: _Gathering, session: Session, artifacts: Sequence[Artifact], *, near: int = 0, most: int = _MOST
+    made: Gathering, session: Session, artifacts: Sequence[Artifact], *, near: int = 0, most: int = _MOST
 ) -> None:
     """What these artifacts touched: what uses them, releases, and the answers in which they ran."""
     found = session.reach(*(one.ref for one in artifacts), up=False, most=most)
     made.reached(found, near=near)
-    _releases(made, found)
-    ran = session.spans.ran(found.hashes, limit=_TRACES)
-    refs = {node.hash: node.ref for node, _ in found.nodes}
-    for one in ran.traces:
-        links = [Link(one.trace_id, "ran", refs[one.key])] if one.key in refs else []
-        made.add(Item(one.trace_id, "trace", near + 1, rfc3339(one.start)), *links, counted=False)
-    made.counts["trace"] = ran.count
-
-
-def _releases(made: _Gathering, found: Reached) -> None:
-    for alias, ref, at, now in found.aliases:
-        note = "points here now" if now else "pointed here"
-        made.add(Item(alias, "alias", 1, at, note), Link(alias, "points to" if now else "pointed to", ref))
+    releases(made, found)
+    made.ran(session, found, near=near)
 
 
 def _of_trace(session: Session, trace: Trace, *, up: bool, down: bool, most: int) -> Lineage:
     root = trace.root
     subject = Item(trace.trace_id, "trace", 0, rfc3339(root.start), root.name)
     ran = dict.fromkeys((hash_, ref) for span in trace.spans for ref, hash_ in span.artifacts)
-    kept = {hash_: one for hash_, _ in ran if (one := _kept(session, hash_)) is not None}
+    kept = {hash_: one for hash_, _ in ran if (one := artifact_of(session, hash_)) is not None}
     held = [
         (experiment, run)
         for experiment in _holding(session, trace, list(kept.values()))
-        for run in _runs(session, experiment)
+        for run in runs(session, experiment)
         if run.trace == trace.trace_id
     ]
-    above = _Gathering()
+    above = Gathering()
     if up:
         if kept:
             above.reached(session.reach(*kept, up=True, most=most), near=1)
         for hash_, ref in ran:
             if hash_ not in kept:
-                above.add(Item(ref, _kind_of(ref), 1, None, "not kept in this store"))
+                above.add(Item(ref, kind_of(ref), 1, None, "not kept in this store"))
             above.links[Link(trace.trace_id, "ran", kept[hash_].ref if hash_ in kept else ref)] = None
         above.models(session)
+        above.code(session)
         above.shown(session, above.prompts(session), always=True)
+        _as_told(above, trace)
         for name, parameters in _models(trace):
             above.add(Item(name, "model", 1, None, parameters), Link(trace.trace_id, "asked", name))
         for row, note in _examples(trace):
@@ -256,7 +145,7 @@ def _of_trace(session: Session, trace: Trace, *, up: bool, down: bool, most: int
         for experiment, run in held:
             row = f"{results_of(experiment, session).dataset[0]}/{run.row}"
             above.add(Item(row, "row", 1), Link(trace.trace_id, "answers", row))
-    below = _Gathering()
+    below = Gathering()
     if down:
         for experiment, _ in held:
             below.add(
@@ -266,12 +155,25 @@ def _of_trace(session: Session, trace: Trace, *, up: bool, down: bool, most: int
     return Lineage(subject, above.side() if up else None, below.side() if down else None)
 
 
-def _asked(artifact: Artifact) -> tuple[str, str]:
-    """The model of a component, and its parameters in one line."""
-    said = artifact.content if artifact.kind in ("component", "judge") and isinstance(artifact.content, dict) else {}
-    model, parameters = said.get("model"), said.get("parameters")
-    shown = ", ".join(f"{name} {value}" for name, value in parameters.items()) if isinstance(parameters, dict) else ""
-    return (model if isinstance(model, str) else "", shown)
+def _as_told(above: Gathering, trace: Trace) -> None:
+    """What spans say ran, where no version of ours does: the program, its tools, the trace that this one plays again."""
+    about = origin(trace)
+    if code := about.revision or about.version:
+        note = " ".join(part for part in (about.service, about.version) if part and part != code)
+        above.add(Item(code, "code", 1, None, note), Link(trace.trace_id, "ran", code))
+    for name in dict.fromkeys(_tool(span) for span in trace.spans if span.kind == "tool" and not _versioned(span)):
+        above.add(Item(f"tool:{name}", "tool", 1), Link(trace.trace_id, "called", f"tool:{name}"))
+    played = trace.root.attributes.get(REPLAY_OF)
+    if isinstance(played, str):
+        above.add(Item(played, "trace", 1), Link(trace.trace_id, "replays", played))
+
+
+def _versioned(span: Span) -> bool:
+    return any(ref.startswith("tool:") for ref, _ in span.artifacts)
+
+
+def _tool(span: Span) -> str:
+    return str((span.tool or {}).get("name") or span.name)
 
 
 def _models(trace: Trace) -> Iterator[tuple[str, str]]:
@@ -283,38 +185,6 @@ def _models(trace: Trace) -> Iterator[tuple[str, str]]:
             and not any(ref.startswith("component:") for ref, _ in span.artifacts)
         ):
             yield f"{span.provider}:{span.model}" if span.provider else span.model, ""
-
-
-def _of_model(session: Session, what: str, *, most: int) -> Lineage | None:
-    """What touched a model: nothing is known of what it is made of."""
-    _, colon, name = what.partition(":")
-    wanted = name if colon else what
-    calls = session.spans.find(f"model:{json.dumps(wanted)}", limit=_TRACES)
-    components: list[Artifact] = []
-    cursor: str | None = None
-    while colon:
-        page = session.find("artifacts", kind="component", limit=1000, cursor=cursor)
-        components += [one for one in page.items if _asked(one)[0] == what]
-        cursor = page.next
-        if cursor is None:
-            break
-    if not components and not calls.items:
-        return None
-    made = _Gathering()
-    if components:
-        found = session.reach(*(one.ref for one in components), up=False, most=most)
-        made.reached(found, near=1)
-        made.links.update(dict.fromkeys(Link(one.ref, "model", what) for one in components))
-        _releases(made, found)
-        made.counts["trace"] = session.spans.ran(found.hashes, limit=1).count
-    for root in calls.items:
-        made.add(
-            Item(root.trace_id, "trace", 1, rfc3339(root.start)), Link(root.trace_id, "asked", what), counted=False
-        )
-    calls_of = session.spans.stats(f"model:{json.dumps(wanted)}")
-    note = f"{calls_of[0]['count']:,} calls" if calls_of else ""
-    made.counts["trace"] = max(made.counts["trace"], len(calls.items))
-    return Lineage(Item(what, "model", 0, None, note), Side(), made.side())
 
 
 def _read(trace: Trace) -> Iterator[tuple[str, str]]:
@@ -340,63 +210,22 @@ def _examples(trace: Trace) -> Iterator[tuple[str, str]]:
                 yield row, f"an example for {span.name}"
 
 
-def _shown(made: _Gathering, session: Session, row: str) -> None:
-    """The answers for which a row was chosen as an example."""
-    ran = session.spans.ran([f"row:{row}"], limit=_TRACES)
-    for one in ran.traces:
-        item = Item(one.trace_id, "trace", 1, rfc3339(one.start))
-        made.add(item, Link(one.trace_id, "was shown", row), counted=False)
-    made.counts["trace"] += ran.count
-
-
-def _scores(made: _Gathering, session: Session, target: str, *, exact: bool) -> None:
+def _scores(made: Gathering, session: Session, target: str, *, exact: bool) -> None:
     where: dict[str, Any] = {"target": target} if exact else {"target_prefix": target}
     for score in session.find("scores", limit=_MOST, **where).items:
         note = f"{score.name} {score.value} by {score.by}"
         made.add(Item(score.id, "score", 1, score.at, note), Link(score.id, "judges", target))
 
 
-def _experiments(session: Session, artifacts: Iterable[Artifact], *, since: str = "") -> list[Artifact]:
-    """The experiments that used any of these and were made after a moment, the first ones first."""
-    whole = [one for one in artifacts if one.kind == "chain"] or list(artifacts)
-    if not whole:
-        return []
-    found = session.reach(*(one.hash for one in whole), up=False, most=100_000)
-    nodes = sorted((node.at, node.ref) for node, _ in found.nodes if node.kind == "experiment" and node.at >= since)
-    return [session.get(ref) for _, ref in nodes[:_EXPERIMENTS]]
-
-
 def _holding(session: Session, trace: Trace, ran: Iterable[Artifact]) -> list[Artifact]:
     """The experiments that may hold a trace: of what ran in it, and those that scored it later as it was."""
-    made = {one.ref: one for one in _experiments(session, ran, since=rfc3339(trace.root.start))}
+    made = {one.ref: one for one in experiments_below(session, ran, since=rfc3339(trace.root.start))[0]}
     scores = session.find("scores", target=trace.trace_id, limit=1000).items
     named = {ref for one in scores if isinstance(ref := one.data.get("experiment"), str)} - made.keys()
     for ref in sorted(named):
         with suppress(NotFound):
             made[ref] = session.get(ref, kind="experiment")
     return list(made.values())
-
-
-def _runs(session: Session, experiment: Artifact) -> tuple[Result, ...]:
-    try:
-        return results_of(experiment, session).runs
-    except (NotFound, KeyError, TypeError):  # an experiment that another tool made has no cases here
-        return ()
-
-
-def _copied(session: Session, artifact: Artifact, *, always: bool = False) -> Iterator[tuple[Use, list[str]]]:
-    """The datasets that a prompt's content was copied from, each with the ids of the rows it shows. `always`: without those
-    of which each call shows the nearest; its trace tells which."""
-    content = artifact.content if isinstance(artifact.content, dict) else {}
-    chosen = always and isinstance(content.get(EXAMPLE_ROWS), dict)
-    for use in artifact.uses:
-        if (
-            copied(use.role)
-            and not (chosen and use.role == EXAMPLE_ROWS)
-            and (kept := _kept(session, use.hash)) is not None
-        ):
-            rows = rows_held(artifact.content, use.role, Dataset(kept, session).rows)
-            yield use, [row.id for row in rows]
 
 
 def _showing(session: Session, dataset: Artifact, row: str) -> list[Artifact]:
@@ -406,7 +235,7 @@ def _showing(session: Session, dataset: Artifact, row: str) -> list[Artifact]:
     return [
         one
         for one in prompts
-        if any(use.hash == dataset.hash and row in rows for use, rows in _copied(session, one, always=True))
+        if any(use.hash == dataset.hash and row in rows for use, rows in copied_rows(session, one, always=True))
     ]
 
 
@@ -414,46 +243,35 @@ def _of_row(session: Session, what: str, *, up: bool, down: bool) -> Lineage:
     dataset = session.get(what.partition("/")[0], kind="dataset")
     row = what.partition("/")[2]
     ref = f"{dataset.ref}/{row}"
-    above = Side((Item(dataset.ref, "dataset", 1, dataset.at),), (Link(ref, "row of", dataset.ref),), {"dataset": 1})
-    below = _Gathering()
+    held = next((one for one in Dataset(dataset, session).rows if one.id == row), None)
+    if held is None:
+        raise NotFound(f"{dataset.ref} has no row {row!r}. See its rows: afere show {dataset.ref}")
+    above = Gathering()
+    above.add(Item(dataset.ref, "dataset", 1, dataset.at), Link(ref, "row of", dataset.ref))
+    if isinstance(trace := held.metadata.get("trace"), str):
+        above.add(Item(trace, "trace", 1, None, "the answer it was made of"), Link(ref, "made of", trace))
+    below = Gathering()
     if down:
         if prompts := _showing(session, dataset, row):
             _below_of(below, session, prompts, near=1)
             below.links.update(dict.fromkeys(Link(one.ref, "shows", ref) for one in prompts))
-        for experiment in reversed(_experiments(session, [dataset])):
-            traces = [run.trace for run in _runs(session, experiment) if run.row == row]
+        experiments, cut = experiments_below(session, [dataset])
+        below.notes += [cut] * bool(cut)
+        for experiment in experiments:
+            traces = [run.trace for run in runs(session, experiment) if run.row == row]
             if traces:
                 below.add(Item(experiment.ref, "experiment", 1, experiment.at), Link(experiment.ref, "case", ref))
             for trace in traces:
                 if trace:
                     below.add(Item(trace, "trace", 1), Link(trace, "answers", ref), Link(experiment.ref, "case", trace))
-        _shown(below, session, ref)
+        if experiments:
+            releases(
+                below, session.reach(*(one.ref for one in experiments if one.ref in below.items), up=False, most=1)
+            )
+        if (shown := elsewhere(session, ref, up=False, down=True, most=_MOST)) is not None and shown.down is not None:
+            for item in shown.down.items:
+                below.add(item, counted=item.kind != "trace")
+            below.counts["trace"] += shown.down.counts.get("trace", 0)
+            below.links.update(dict.fromkeys(shown.down.links))
         _scores(below, session, ref, exact=True)
-    return Lineage(Item(ref, "row", 0), above if up else None, below.side() if down else None)
-
-
-def _of_document(session: Session, what: str, *, up: bool, down: bool) -> Lineage:
-    ran = session.spans.ran([f"document:{what}"], limit=_TRACES)
-    first = session.spans.trace(ran.traces[0].trace_id) if up else None
-    above = _Gathering()
-    for span in first.spans if first else ():
-        if span.kind == "retrieval" and any(isinstance(one, dict) and one.get("id") == what for one in span.documents):
-            for ref, _ in span.artifacts:
-                above.add(Item(ref, _kind_of(ref), 1), Link(what, "chunk in", ref))
-    below = _Gathering()
-    for one in ran.traces:
-        below.add(Item(one.trace_id, "trace", 1, rfc3339(one.start)), Link(one.trace_id, "read", what), counted=False)
-    below.counts["trace"] = ran.count
-    return Lineage(Item(what, "document", 0), above.side() if up else None, below.side() if down else None)
-
-
-def _kept(session: Session, ref: str) -> Artifact | None:
-    try:
-        return session.get(ref)
-    except NotFound:
-        return None
-
-
-def _kind_of(ref: str) -> str:
-    kind = ref.partition(":")[0]
-    return kind if kind in KINDS else "component"
+    return Lineage(Item(ref, "row", 0), above.side() if up else None, below.side() if down else None)

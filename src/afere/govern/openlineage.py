@@ -6,7 +6,7 @@ import uuid
 from importlib.metadata import version
 
 from afere.base.canonical import Json
-from afere.govern.lineage import Lineage
+from afere.govern.gathering import Lineage
 
 _SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _PRODUCER = f"https://github.com/afere/afere/releases/tag/{version('afere')}"

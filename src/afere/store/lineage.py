@@ -94,27 +94,44 @@ def walk(connection: sqlite3.Connection, starts: Iterable[int], *, up: bool) -> 
     return Reach(depth, edges, up)
 
 
+class Pointed(NamedTuple):
+    """An alias (`kind:name@alias`) that pointed to `ref` since `at`, and whether it does `now`.
+
+    `by` is the decision that was met and let it in; empty where the version itself was met.
+    """
+
+    alias: str
+    ref: str
+    at: str
+    now: bool
+    by: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Reached:
     """What a walk met, as it is shown: the nearest artifacts with their distance, and the edges between these.
 
-    `counts` says of each kind how many were met in all, `aliases` which aliases point to any of these or once did, `hashes`
-    the hashes of all that can run, by which traces are found.
+    `counts` says of each kind how many were met in all, `aliases` which aliases point to any of these or once did, or were
+    let in by a decision among them, `hashes` the hashes of all that can run, by which traces are found.
     """
 
     nodes: tuple[tuple[Node, int], ...]
     edges: tuple[Edge, ...]
     counts: dict[str, int]
-    aliases: tuple[
-        tuple[str, str, str, bool], ...
-    ]  # (kind:name@alias, reference, moved at, whether it still points there)
+    aliases: tuple[Pointed, ...]
     hashes: tuple[str, ...]
 
 
 _ALIASES = """SELECT m.kind, m.name, m.alias, a.version, a.hash, max(m.at),
-        EXISTS (SELECT 1 FROM aliases AS v WHERE v.target = a.id AND v.kind = m.kind AND v.name = m.name AND v.alias = m.alias)
-    FROM json_each(?) AS j JOIN moves AS m ON m.target = j.value JOIN artifacts AS a ON a.id = m.target
+        EXISTS (SELECT 1 FROM aliases AS v WHERE v.target = a.id AND v.kind = m.kind AND v.name = m.name AND v.alias = m.alias),
+        <by>
+    FROM <moves> JOIN artifacts AS a ON a.id = m.target
     GROUP BY m.kind, m.name, m.alias, a.id ORDER BY m.kind, m.name, m.alias, a.id DESC"""
+_POINTED = _ALIASES.replace("<by>", "''").replace("<moves>", "json_each(?) AS j JOIN moves AS m ON m.target = j.value")
+_LET_IN = _ALIASES.replace("<by>", "m.decision").replace(
+    "<moves>",
+    "json_each(?) AS j JOIN artifacts AS d ON d.id = j.value JOIN moves AS m ON m.project = d.project AND m.decision = 'decision:' || d.name",
+)
 _RUN = ("prompt", "component", "chain", "tool", "model", "index", "judge", "scorer")
 # What is met without how far away it is: so SQLite carries each node once.
 _MET = f"""WITH RECURSIVE met (id) AS (
@@ -138,12 +155,21 @@ def reached(connection: sqlite3.Connection, starts: Iterable[int], *, up: bool, 
     return Reached(
         tuple((known[id_], depth[id_]) for id_ in near), tuple(sorted(edges, key=lambda edge: edge.depth)),
         dict(sorted(Counter(kind for _, kind, _ in met).items())),
-        tuple(
-            (f"{kind}:{name}@{alias}", ref_text(kind, name, version, hash_), at, bool(now))
-            for kind, name, alias, version, hash_, at, now in _rows(connection, _ALIASES, (id_ for id_, _, _ in met))
-        ),
+        _pointed(connection, met),
         tuple(hash_ for _, _, hash_ in met if hash_ is not None),
     )  # fmt: skip
+
+
+def _pointed(connection: sqlite3.Connection, met: list[tuple[int, str, str | None]]) -> tuple[Pointed, ...]:
+    found = _rows(connection, _POINTED, (id_ for id_, _, _ in met))
+    if decisions := [id_ for id_, kind, _ in met if kind == "decision"]:
+        found += _rows(connection, _LET_IN, decisions)
+    made = {
+        (alias, ref): Pointed(alias, ref, at, bool(now), by)
+        for kind, name, handle, version, hash_, at, now, by in reversed(found)
+        for alias, ref in [(f"{kind}:{name}@{handle}", ref_text(kind, name, version, hash_))]
+    }
+    return tuple(reversed(made.values()))
 
 
 def _nearest(connection: sqlite3.Connection, starts: Iterable[int], *, up: bool, most: int) -> dict[int, int]:

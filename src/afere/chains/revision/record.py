@@ -65,7 +65,16 @@ def keep_record(session: Session, artifact: Artifact, revision: Revision) -> Non
     blob = session.put_blob(zlib.compress(canonical(whole)))
     identity = digest_of([artifact.hash, blob]).removeprefix("sha256:")[:32]
     setting = digest_of(dict(revision.setting))
-    session.append(Score(artifact.ref, "setting", setting, by=BY, id=identity, data={"record": blob}))
+    session.append(
+        Score(
+            artifact.ref,
+            "setting",
+            setting,
+            by=BY,
+            id=identity,
+            data={"record": blob, "commit": revision.setting.get("commit")},
+        )
+    )
 
 
 def recorded(artifact: Artifact, session: Session) -> Recorded:

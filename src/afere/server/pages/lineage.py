@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
-from afere.govern.lineage import Item, Lineage, Link, lineage
+from afere.govern.gathering import Item, Lineage, Link
+from afere.govern.lineage import lineage
 from afere.server.pages.asked import Asked
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 # From what things are made of to what is made with them: the columns, left to right.
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("data", ("document", "row", "dataset", "index")),
-    ("parts", ("model", "adapter", "prompt", "tool", "policy")),
+    ("parts", ("model", "adapter", "prompt", "tool", "policy", "code")),
     ("components", ("component", "judge", "scorer")),
     ("chains", ("chain", "suite", "bundle")),
     ("evidence", ("experiment", "decision", "report")),
@@ -44,10 +46,15 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Column:
+    """A layer. `kinds` says what stands in it; `folded` is the value of `?fold=` with which this layer is the other way."""
+
     title: str
     x: int
     more: int
     y_more: int
+    kinds: str
+    folded: bool
+    fold: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class LineagePage:
 
     of: str
     direction: str
+    fold: str
     found: Lineage | None
     drawing: Drawing | None
 
@@ -73,17 +81,19 @@ class LineagePage:
 
 
 def page(session: Session, asked: Asked) -> LineagePage:
-    """`?of=REF|TRACE|ROW|DOCUMENT&direction=up|down|both`."""
+    """`?of=REF|TRACE|ROW|DOCUMENT&direction=up|down|both&fold=LAYER,LAYER`."""
     of = asked.get("of").strip()
     direction = asked.get("direction") if asked.get("direction") in _DIRECTIONS else "both"
     if not of:
-        return LineagePage("", direction, None, None)
+        return LineagePage("", direction, "", None, None)
     found = lineage(session, of, up=direction != "down", down=direction != "up")
-    return LineagePage(of, direction, found, draw(found))
+    said = asked.get("fold").split(",")
+    fold = [title for title, _ in LAYERS if title in said]
+    return LineagePage(of, direction, ",".join(fold), found, draw(found, fold))
 
 
-def draw(found: Lineage) -> Drawing:
-    """Places for what fits: the nearest first in each column, and a count of the rest."""
+def draw(found: Lineage, fold: Sequence[str] = ()) -> Drawing:
+    """Places for what fits: the nearest first in each column, and a count of the rest. A folded layer is one box of counts."""
     items: dict[str, Item] = {found.subject.ref: found.subject}
     links: list[Link] = []
     counts: dict[str, int] = defaultdict(int)
@@ -97,23 +107,34 @@ def draw(found: Lineage) -> Drawing:
                 counts[kind] += count
     boxes: list[Box] = []
     columns: list[Column] = []
+    place: dict[str, Box] = {}
     for title, kinds in LAYERS:
         own = sorted((item for item in items.values() if item.kind in kinds), key=lambda item: item.distance)
         if not own:
             continue
         x = len(columns) * _COLUMN
-        shown = own[:_ROWS]
-        more = sum(counts[kind] for kind in kinds) - len(shown)
-        boxes += [_box(item, x, _TOP + row * _ROW, found.subject.ref) for row, item in enumerate(shown)]
-        columns.append(Column(title, x, max(0, more), _TOP + len(shown) * _ROW))
-    place = {box.ref: box for box in boxes}
+        said = ", ".join(f"{counts[kind]:,} {kind}{'s' * (counts[kind] != 1)}" for kind in kinds if counts[kind])
+        folded = title in fold
+        if folded:
+            whole = Box(
+                title, _cut(said), "folded", x, _TOP, any(one.ref == found.subject.ref for one in own), said, ""
+            )
+            drawn = [whole]
+            place.update((item.ref, whole) for item in own)
+        else:
+            drawn = [_box(item, x, _TOP + row * _ROW, found.subject.ref) for row, item in enumerate(own[:_ROWS])]
+            place.update((box.ref, box) for box in drawn)
+        boxes += drawn
+        more = 0 if folded else max(0, sum(counts[kind] for kind in kinds) - len(drawn))
+        other = [one for one in fold if one != title] if folded else [*fold, title]
+        columns.append(Column(title, x, more, _TOP + len(drawn) * _ROW, said, folded, ",".join(other)))
     curves = dict.fromkeys(
         (_curve(place[link.target], place[link.source]), f"{link.source} {link.role} {link.target}")
         for link in links
-        if link.source in place and link.target in place and link.source != link.target
+        if link.source in place and link.target in place and place[link.source] is not place[link.target]
     )
     height = max((column.y_more + (22 if column.more else 6) for column in columns), default=0)
-    return Drawing(len(columns) * _COLUMN - (_COLUMN - _BOX), height, tuple(columns), tuple(boxes), tuple(curves))
+    return Drawing(len(columns) * _COLUMN - (_COLUMN - _BOX) + 2, height, tuple(columns), tuple(boxes), tuple(curves))
 
 
 def _box(item: Item, x: int, y: int, subject: str) -> Box:
@@ -121,9 +142,18 @@ def _box(item: Item, x: int, y: int, subject: str) -> Box:
     short = name.partition(":")[2] if item.kind == "alias" else name.removeprefix(f"{item.kind}:")
     if item.kind in ("experiment", "decision", "report", "trace"):
         short = f"{item.kind} {short[:8]}"
-    short = short if len(short) <= _CUT else f"{short[: _CUT - 1]}…"
+    elif item.kind == "code":
+        short = f"code {short[:12]}"
+    elif item.kind in ("row", "document"):  # the end tells them apart
+        short = short.removeprefix("dataset:")
+        short = short if len(short) <= _CUT else f"…{short[1 - _CUT :]}"
+    short = _cut(short)
     tip = " · ".join(part for part in (item.ref, item.note, (item.at or "")[:16].replace("T", " ")) if part)
     return Box(item.ref, short, item.kind, x, y, item.ref == subject, tip, "" if item.kind == "score" else item.ref)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _CUT else f"{text[: _CUT - 1]}…"
 
 
 def _curve(a: Box, b: Box) -> str:

@@ -22,7 +22,7 @@ from afere.store import looking
 from afere.store.actors import Actors, Key, Person
 from afere.store.audit import Change
 from afere.store.jobs import Job, JobStatus, Owner
-from afere.store.lineage import Edge, Node, Reached
+from afere.store.lineage import Edge, Node, Pointed, Reached
 from afere.store.page import Page, check_limit
 from afere.store.remote.link import PATIENCE, Link
 from afere.store.remote.spans import RemoteSpans, keep_note
@@ -141,7 +141,7 @@ class RemoteSession(Session):
         return Reached(
             tuple((Node(*node), distance) for node, distance in said["nodes"]),
             tuple(Edge(*one) for one in said["edges"]), said["counts"],
-            tuple((name, ref, at, now) for name, ref, at, now in said["aliases"]), tuple(said["hashes"]),
+            tuple(Pointed(*one) for one in said["aliases"]), tuple(said["hashes"]),
         )  # fmt: skip
 
     # aliases, scores, jobs
