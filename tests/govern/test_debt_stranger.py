@@ -1,6 +1,7 @@
 """What the audit finds in prompts that somebody wrote who knew its documentation only.
 
-`KNOWN` is what was found at the first look, both halves together: findings may get better, never worse.
+`KNOWN` is what is found, both halves together: findings may get better, never worse. What the guide says of the first look
+was measured before anything was mended.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ WRITTEN = [
 ]
 PEOPLE = [{"name": "ines.vega", "team": "core"}, {"name": "gone.smith", "team": "core", "left": "2026-05-02"}]
 KNOWN = {  # rule: (planted, found at least, wrong at most)
-    "contradiction": (16, 6, 5),
+    "contradiction": (16, 7, 1),
     "dead-variable": (9, 9, 0),
     "mixed-topics": (4, 2, 4),
-    "repetition": (8, 7, 2),
+    "repetition": (8, 8, 2),
     "stale": (12, 12, 0),
     "unowned": (7, 7, 0),
     "untested": (10, 8, 0),
@@ -80,18 +81,12 @@ def _count(root: Path, made: dict, counts: Counter[tuple[str, str]]) -> None:
             planted.remove(hit)
 
 
-def test_prompts_of_a_stranger_are_read_no_worse_than_at_first_look(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_prompts_of_a_stranger_are_read_no_worse_than_before(tmp_path: Path) -> None:
     if not Likeness().meaning:
         pytest.skip("the figures are those of the extra local")
     counts: Counter[tuple[str, str]] = Counter()
     for made in WRITTEN:
         _count(tmp_path / made["project"], made, counts)
-    with capsys.disabled():
-        print("\nrule             planted  found  wrong")
-        for rule in sorted({rule for rule, _ in counts}):
-            print(f"{rule:16}" + "".join(f" {counts[rule, what]:7}" for what in ("planted", "found", "wrong")))
     assert {rule for rule, _ in counts} <= set(KNOWN)
     for rule, (planted, found, wrong) in KNOWN.items():
         assert counts[rule, "planted"] == planted

@@ -37,6 +37,10 @@ CLASH = [
     ("es", "Usa un tono formal.", "Tutea al cliente y usa un tono desenfadado."),
     ("es", "Responde en una sola frase.", "Explica todo en detalle, con varios párrafos."),
     ("es", "El plazo de devolución es de 14 días.", "El plazo de devolución es de 30 días."),
+    ("es", "Pide el número de póliza.", "No pidas el número de póliza."),
+    ("es", "Explica siempre las exclusiones.", "Nunca expliques las exclusiones."),
+    ("pt", "Feche o chamado ao responder.", "Nunca fechar o chamado."),
+    ("en", "Replies stay under 120 words.", "A reply has at least 300 words."),
     ("es", "Responde solo en JSON.", "Responde en texto plano, sin formato."),
 ]
 FINE = [
@@ -52,6 +56,9 @@ FINE = [
     ("en", "Standard delivery takes 5 days.", "Express delivery takes 2 days."),
     ("en", "Do not answer medical questions.", "Answer questions about opening hours."),
     ("en", "Be friendly but professional.", "Do not use slang."),
+    ("en", "Replies to buyers stay under 120 words.", "Replies to sellers may run to at least 300 words."),
+    ("en", "A voucher is not transferable.", "Do not transfer vouchers."),
+    ("es", "Resume para el médico en al menos 200 palabras.", "Resume para el paciente en 50 palabras como máximo."),
     ("pt", "Não cancele pedidos enviados.", "Cancele pedidos pendentes quando o cliente pedir."),
     ("pt", "Clientes comuns têm 7 dias para troca.", "Clientes premium têm 30 dias para troca."),
     ("pt", "Seja breve.", "Seja gentil."),

@@ -203,14 +203,15 @@ def _number(said: str) -> float:
 
 
 def _by_number(a: _Told, b: _Told) -> str | None:
+    alike = _object(a, b) and not (_set_apart(a.said, b.said.content) and _set_apart(b.said, a.said.content))
     for ours in a.limits:
         for theirs in b.limits:
             if _length(ours) and _length(theirs):
-                if _object(a, b) and _apart(ours, theirs):
+                if alike and _apart(ours, theirs):
                     return "length"
             elif ours.unit == theirs.unit and _apart(ours, theirs) and _same_fact(a.said, b.said, ours, theirs):
                 return f"{ours.number:g} or {theirs.number:g} {ours.unit}"
-    if _object(a, b) and (_lengths_clash(a, b) or _lengths_clash(b, a)):
+    if alike and (_lengths_clash(a, b) or _lengths_clash(b, a)):
         return "length"
     return None
 
@@ -295,12 +296,12 @@ _NARROW = re.compile(
 
 def _set_apart(said: Sentence, other: frozenset[str]) -> bool:
     """Whether a word of its own narrows a sentence down: a name, or what stands behind `for`, `of` and their like."""
-    words = re.findall(r"[^\W_]+", said.text)
-    for number, word in enumerate(words):
+    written = re.findall(r"[^\W_]+", said.text)
+    for number, word in enumerate(written):
         own = content(plain(word)) - other
-        if not own:
+        if not own or word.isdigit() or plain(word) in words()["limits"]["numbers"]:  # "to 120 words" is nobody
             continue
-        before = plain(" ".join(words[max(0, number - 2) : number]))
+        before = plain(" ".join(written[max(0, number - 2) : number]))
         if (number and word[:1].isupper()) or (
             _NARROW.search(before) and re.search(rf"(?:^|\s){_NARROW.pattern}$", before)
         ):
