@@ -297,10 +297,11 @@ def draw_record(console: Console, artifact: Artifact, session: Session) -> None:
     from rich.text import Text
 
     from afere.cli.drawing import draw_artifact
-    from afere.evals.bakeoff import bakeoff_record, is_bakeoff
+    from afere.evals.bakeoff import bakeoff_record
     from afere.evals.bakeoff_text import about_pairs, known_of, lines
+    from afere.evals.records import is_record
 
-    if not is_bakeoff(artifact):
+    if not is_record(artifact, "bakeoff"):
         draw_artifact(console, artifact, session)
         return
     record = bakeoff_record(artifact)

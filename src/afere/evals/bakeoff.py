@@ -24,6 +24,7 @@ from afere.evals.grid import Cell, cells_of
 from afere.evals.judge import Pairwise
 from afere.evals.people import compared_with_people
 from afere.evals.recommend import Candidate, Recommendation, recommend
+from afere.evals.records import is_record
 from afere.evals.results import Results
 from afere.evals.sidebyside import Read, Reader, lines
 from afere.evals.standing import (
@@ -45,7 +46,6 @@ from afere.models.request import Checked
 from afere.store import Job, Session
 from afere.tracing import context
 
-KIND = "bakeoff"  # what the record says it is, among reports
 _WARM, _AGAIN = 8, 20  # rows at most
 _REFUSED = frozenset({"content_filter", "refusal", "safety"})  # how answers end that a provider withheld
 
@@ -210,10 +210,10 @@ class Bakeoff:
         scorers: list[Json] = [[one.name, one.content] for one in self.suite.scorers]
         cells: list[Json] = [one.key for one in self.running]
         key = digest_of([self.data.hash, self.repeats, self.suite.turns, scorers, cells])
-        job = self.session.job(KIND, key, total=len(self.running))
+        job = self.session.job("bakeoff", key, total=len(self.running))
         if not resume and job.items():
             job.end("done")
-            job = self.session.job(KIND, key, total=len(self.running))
+            job = self.session.job("bakeoff", key, total=len(self.running))
         return job
 
     def _kept(self, ref: Json) -> Experiment | None:
@@ -329,7 +329,7 @@ class _Record:
             *(one.name for one in bakeoff.judges if self._uncalibrated(one)),
         }
         return {
-            "report": KIND, "name": bakeoff.suite.name, "dataset": [bakeoff.data.ref, bakeoff.data.hash],
+            "report": "bakeoff", "name": bakeoff.suite.name, "dataset": [bakeoff.data.ref, bakeoff.data.hash],
             "cases": len(bakeoff.data.rows), "repeats": bakeoff.repeats, "concurrency": self.concurrency,
             "asked_anew": not self.cached, "warming": len(warm), "drift": drifted.to_json() if drifted else None, "sweep": sweep.to_json(), "quality": quality,
             "uncalibrated": list[Json](sorted(judged)), "axes": list[Json](axes), "cells": cells,
@@ -462,14 +462,8 @@ def _too_dear(table: Sequence[Number], sweep: Sweep) -> str | None:
     return f"it costs {cost.value:.4g} USD per 1,000 requests ({cost.low:.4g} to {cost.high:.4g}), and at most {most:g} is asked for"
 
 
-def is_bakeoff(artifact: Artifact) -> bool:
-    """Whether it is the record of a bake-off or sweep, among the reports there are."""
-    content = artifact.content
-    return artifact.kind == "report" and isinstance(content, dict) and content.get("report") == KIND
-
-
 def bakeoff_record(artifact: Artifact) -> Mapping[str, Any]:
     """The content of a record. BadInput if the artifact is another report."""
-    if not is_bakeoff(artifact):
+    if not is_record(artifact, "bakeoff"):
         raise BadInput(f"{artifact.ref} is no bake-off.")
     return cast("Mapping[str, Any]", artifact.content)

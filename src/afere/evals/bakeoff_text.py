@@ -15,6 +15,7 @@ FAMILY = (
 )
 FRONT = "On the front: no other is at least as good on all of"
 _SIGNS = {"better": "better", "worse": "worse", "open": ""}
+_SWEPT = {"set", "prompts", "examples", "targets"}  # what is tried beside models
 _NAMES = {"quality": "quality", "cost_per_1000": "cost", "seconds.p50": "latency"}
 
 
@@ -27,6 +28,11 @@ def columns(record: Mapping[str, Any]) -> list[str]:
         if one["value"] is not None or one["name"] == "cost_per_1000"
     )
     return list(found)
+
+
+def called(record: Mapping[str, Any]) -> str:
+    """What people call it: of models alone it is a bake-off, else a sweep."""
+    return "sweep" if _SWEPT & record["sweep"].keys() else "bake-off"
 
 
 def heading(name: str, record: Mapping[str, Any] | None = None) -> str:

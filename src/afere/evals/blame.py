@@ -26,12 +26,12 @@ from afere.evals.evaluation import perform
 from afere.evals.experiment import Experiment
 from afere.evals.forecast import Forecast
 from afere.evals.plan import Plan
+from afere.evals.records import is_record
 from afere.evals.report import interval, number
 from afere.evals.results import Results
 from afere.evals.standing import Against, preferences, quality_names
 from afere.evals.suite import Suite, find_suite, read_suite
 
-KIND = "blame"  # what the record says it is, among reports
 ASSUMES = (
     "Each component was put back alone, in the code of the later version; what only several do together shows where all are "
     "put back. Code, tools and data stayed as they are: what they changed is in what remains, and so is chance. Answers that "
@@ -135,7 +135,7 @@ class Blame:
             for arm, one in zip(self.arms, made, strict=True)
         ]  # fmt: skip
         content: dict[str, Json] = {
-            "report": KIND, "name": self.suite.name, "before": self.before.ref, "after": self.after.ref, "measure": self.measure,
+            "report": "blame", "name": self.suite.name, "before": self.before.ref, "after": self.after.ref, "measure": self.measure,
             "total": _number(total), "lost": list[Json](sorted(lost)), "arms": arms, "others": list[Json](self.others),
             "complete": len(whole) == len(made), "cost": sum(one.cost or 0.0 for one in made), "assumes": ASSUMES,
         }  # fmt: skip
@@ -177,14 +177,10 @@ def blame_of(before: Experiment, after: Experiment) -> Artifact | None:
     """The newest record about these two; None where there is none."""
     refs = [edge.source for edge in after.session.down(after.ref) if edge.depth == 1 and edge.role == "after"]
     kept = [after.session.get(ref) for ref in refs if ref.startswith("report:")]
-    same = [one for one in kept if is_blame(one) and cast("dict[str, Any]", one.content)["before"] == before.ref]
+    same = [
+        one for one in kept if is_record(one, "blame") and cast("dict[str, Any]", one.content)["before"] == before.ref
+    ]
     return max(same, key=lambda one: int(one.name), default=None)
-
-
-def is_blame(artifact: Artifact) -> bool:
-    """Whether it is such a record, among the reports there are."""
-    content = artifact.content
-    return artifact.kind == "report" and isinstance(content, dict) and content.get("report") == KIND
 
 
 def _change(found: Mapping[str, Any]) -> str:

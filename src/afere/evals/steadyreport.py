@@ -9,10 +9,9 @@ from afere.base.artifact import Artifact, Use
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
 from afere.evals.experiment import Experiment
+from afere.evals.records import is_record
 from afere.evals.report import interval, number
 from afere.evals.steady import SUFFIX, Kept, Steadiness
-
-KIND = "stability"  # what the record says it is, among reports
 
 
 def keep_record(
@@ -21,7 +20,7 @@ def keep_record(
     """Keep what a run found: an artifact `report:N`. `how`: the changes, their seed and what else was asked for; `rule` and
     `kept`: the rule it was held against, and what that says."""
     content: dict[str, Json] = {
-        "report": KIND, "name": made.name.removesuffix(SUFFIX), "target": made.content["target"], "dataset": made.content["dataset"],
+        "report": "stability", "name": made.name.removesuffix(SUFFIX), "target": made.content["target"], "dataset": made.content["dataset"],
         "complete": made.complete, "cost": made.cost, **how, "rule": rule, "answer": kept.answer if kept else None,
         "why": kept.says if kept else None, **found.to_json(),
     }  # fmt: skip
@@ -29,15 +28,9 @@ def keep_record(
     return made.session.put("report", None, content, uses=uses, why=f"stability of {content['name']}")
 
 
-def is_stability(artifact: Artifact) -> bool:
-    """Whether it is the record of a stability run, among the reports there are."""
-    content = artifact.content
-    return artifact.kind == "report" and isinstance(content, dict) and content.get("report") == KIND
-
-
 def stability_record(artifact: Artifact) -> Mapping[str, Any]:
     """The content of a record. BadInput if the artifact is another report."""
-    if not is_stability(artifact):
+    if not is_record(artifact, "stability"):
         raise BadInput(f"{artifact.ref} is no stability run.")
     return cast("Mapping[str, Any]", artifact.content)
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadReference
-from afere.evals.bakeoff import bakeoff_record, is_bakeoff
-from afere.evals.bakeoff_text import about_pairs, answer_of, columns, heading, known_of, lines
+from afere.evals.bakeoff import bakeoff_record
+from afere.evals.bakeoff_text import about_pairs, answer_of, called, columns, heading, known_of, lines
+from afere.evals.records import records
 from afere.server import words
 from afere.server.pages.asked import Asked
 
@@ -115,6 +116,10 @@ class BakeoffPage:
     def number(self) -> str:
         return self.artifact.name
 
+    @property
+    def called(self) -> str:
+        return called(self.record)
+
     def to_json(self) -> Json:
         return {
             "ref": self.artifact.ref,
@@ -126,8 +131,8 @@ class BakeoffPage:
 
 def list_page(session: Session, asked: Asked) -> BakeoffsPage:
     """All bake-offs and sweeps, newest first."""
-    found = session.find("artifacts", kind="report", limit=asked.limit, cursor=asked.cursor)
-    return BakeoffsPage(tuple(filter(is_bakeoff, found.items)), found.next)
+    found = records(session, "bakeoff", limit=asked.limit, cursor=asked.cursor)
+    return BakeoffsPage(found.items, found.next)
 
 
 def page(session: Session, asked: Asked) -> BakeoffPage:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, cast
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput
 from afere.base.span import Span, totals
-from afere.evals.bakeoff import is_bakeoff
-from afere.evals.blame import is_blame
+from afere.evals.bakeoff_text import called
+from afere.evals.records import is_record
 from afere.evals.stats import Estimate, clustered_mean, clustered_rate, quantile
 from afere.evals.stats.decide import FEW
-from afere.evals.steadyreport import is_stability, said_of, stability_record
+from afere.evals.steadyreport import said_of, stability_record
 from afere.server import figures, words
 from afere.server.pages.asked import Asked
 from afere.server.pages.over import drawn, slots_of
@@ -309,13 +309,13 @@ def _described(artifact: Artifact) -> Latest:
     answer = content.get("answer")
     rules = content.get("rules")
     number = artifact.name
-    if is_bakeoff(artifact):
+    if is_record(artifact, "bakeoff"):
         said = cast("dict[str, str]", content["recommendation"])["say"]
-        return Latest(artifact, "", f"{content['name']}: {said}", f"bakeoffs/{number}", f"bake-off {number}")
-    if is_stability(artifact):
+        return Latest(artifact, "", f"{content['name']}: {said}", f"bakeoffs/{number}", f"{called(content)} {number}")
+    if is_record(artifact, "stability"):
         text = f"{content['name']}: {said_of(stability_record(artifact))}"
         return Latest(artifact, str(answer or ""), text, f"stability/{number}", f"stability {number}")
-    if is_blame(artifact):
+    if is_record(artifact, "blame"):
         before, after = (str(content[side]).partition(":")[2] for side in ("before", "after"))
         return Latest(artifact, "", str(content["says"]), f"compare/{before}/{after}#blame", f"blame {number}")
     text = (

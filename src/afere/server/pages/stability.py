@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadReference
-from afere.evals.steadyreport import is_stability, said_of, stability_record
+from afere.evals.records import records
+from afere.evals.steadyreport import said_of, stability_record
 from afere.server import figures, textdiff, words
 from afere.server.pages.asked import Asked
 
@@ -77,9 +78,9 @@ class StabilityPage:
 
 def list_page(session: Session, asked: Asked) -> StabilitiesPage:
     """All stability runs, newest first."""
-    found = session.find("artifacts", kind="report", limit=asked.limit, cursor=asked.cursor)
-    records = [(one, stability_record(one)) for one in found.items if is_stability(one)]
-    return StabilitiesPage(tuple(Listed(one, said_of(r), r["answer"] or "") for one, r in records), found.next)
+    found = records(session, "stability", limit=asked.limit, cursor=asked.cursor)
+    read = [(one, stability_record(one)) for one in found.items]
+    return StabilitiesPage(tuple(Listed(one, said_of(r), r["answer"] or "") for one, r in read), found.next)
 
 
 def page(session: Session, asked: Asked) -> StabilityPage:
