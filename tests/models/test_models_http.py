@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from afere.base.errors import ModelFailed, ModelTimedOut, ModelUnreachable
+from afere.base.errors import BadInput, ModelFailed, ModelTimedOut, ModelUnreachable
 from afere.base.message import ToolSpec, Usage, message
 from afere.base.steps import adrive, drive
 from afere.models import (
@@ -235,6 +235,21 @@ def test_an_unknown_model_gets_help(project: Path) -> None:
         resolve("anwser")
     with pytest.raises(ModelUnreachable, match="no provider called 'opnai'"):
         resolve("opnai:gpt")
+
+
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        ("{model: openai:m, temprature: 0}", "there is no field 'temprature' in models.m. Fields: model, base_url"),
+        ("{base_url: 'http://x'}", 'models.m: "model" is a required property'),
+        ("12", "models.m: 12 does not fit. Write a text, or a mapping"),
+    ],
+)
+def test_a_wrong_entry_of_a_model_says_what_is_wrong_in_it(project: Path, said: str, says: str) -> None:
+    (project / "afere.yaml").write_text(f"models:\n  m: {said}\n")
+    with pytest.raises(BadInput) as caught:
+        resolve("m")
+    assert says in str(caught.value)
 
 
 def test_a_stream_is_iterated_both_ways_and_ends_with_its_reply(project: Path) -> None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from typing import Any, cast
 
 from afere.base.canonical import Json, canonical
@@ -146,34 +147,56 @@ def schema_fault(schema: Mapping[str, Json]) -> str | None:
 
 def check(document: Document, schema: Mapping[str, Json], *, error: type[BadInput] = BadInput) -> None:
     """Raise `error` naming file, line and field for the first places that do not fit the JSON Schema (at most five)."""
-    problems: list[str] = []
-    for problem in _validator(canonical(dict(schema))).iter_errors(document.value):
-        path = cast("list[str | int]", list(problem.instance_path))
+    problems = list(islice(_problems(document, schema, document.value, ()), 5))
+    if problems:
+        raise error("\n".join(problems))
+
+
+def _problems(document: Document, schema: Mapping[str, Json], value: Json, at: Sequence[str | int]) -> Iterator[str]:
+    """What does not fit of a value that stands at this place of the document."""
+    for problem in _validator(canonical(dict(schema))).iter_errors(value):
+        path = [*at, *cast("list[str | int]", list(problem.instance_path))]
         where = ".".join(str(part) for part in path)
+        below = cast("list[str | int]", list(problem.schema_path))
         unknown = cast("list[str]", getattr(problem.kind, "unexpected", None) or [])
-        fields = _fields(schema, cast("list[str | int]", list(problem.schema_path))[:-1])
+        fields = _fields(schema, below[:-1])
         for name in unknown:
-            problems.append(
+            yield (
                 f"{document.at([*path, name])}: there is no field {name!r}{' in ' + where if where else ''}."
                 f"{_nearest(name, fields)}{' Fields: ' + ', '.join(fields) + '.' if fields else ''}"
             )
-        if not unknown:
-            said = _choices(schema, cast("list[str | int]", list(problem.schema_path)), problem.instance)
-            problems.append(f"{document.at(path)}: {where or 'the top'}: {said or problem.message}")
-        if len(problems) >= 5:
-            break
-    if problems:
-        raise error("\n".join(problems[:5]))
+        if unknown:
+            continue
+        form = _form(schema, below, problem.instance)
+        if form is not None:
+            yield from _problems(document, form, problem.instance, path)
+        else:
+            said = _choices(schema, below, problem.instance)
+            yield f"{document.at(path)}: {where or 'the top'}: {said or problem.message}"
+
+
+def _form(schema: Mapping[str, Json], path: Sequence[str | int], value: Any) -> Mapping[str, Json] | None:
+    """Of several forms the one that a mapping or a list was meant for, where there is one; what it lacks says more than that
+    none fits."""
+    kind = "object" if isinstance(value, dict) else "array" if isinstance(value, list) else None
+    forms = _at(schema, path) if path and path[-1] == "anyOf" else None
+    meant = [one for one in cast("list[dict[str, Json]]", forms or []) if one.get("type") == kind]
+    return meant[0] if len(meant) == 1 and b'"$ref"' not in canonical(meant[0]) else None
+
+
+def _at(schema: Any, path: Sequence[str | int]) -> Any:
+    """What stands at a place of a schema; None where nothing does."""
+    for part in path:
+        try:
+            schema = schema[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return schema
 
 
 def _fields(schema: Mapping[str, Json], path: Sequence[str | int]) -> list[str]:
     """The names of the properties that the schema knows at this place of its own."""
-    found: Any = schema
-    for part in path:
-        try:
-            found = found[part]
-        except (KeyError, IndexError, TypeError):
-            return []
+    found = _at(schema, path)
     if not isinstance(found, Mapping):
         return []
     return list(cast("Mapping[str, Mapping[str, Json]]", found).get("properties") or ())
@@ -186,12 +209,9 @@ def _choices(schema: Mapping[str, Json], path: Sequence[str | int], value: Any) 
     """What fits where a value fits none of several forms; None where it is another problem."""
     if not path or path[-1] != "anyOf":
         return None
-    found: Any = schema
-    for part in path:
-        try:
-            found = found[part]
-        except (KeyError, IndexError, TypeError):
-            return None
+    found = _at(schema, path)
+    if found is None:
+        return None
     words = [str(word) for one in found for word in one.get("enum", ())]
     forms = [_TYPES.get(one["type"], f"a {one['type']}") for one in found if isinstance(one.get("type"), str)]
     shown = value if isinstance(value, str | int | float) else _TYPES["array" if isinstance(value, list) else "object"]

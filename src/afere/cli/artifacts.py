@@ -106,6 +106,8 @@ def diff(place: Place, a: str, b: str) -> None:
 @placed
 def promote(place: Place, ref: str, alias: str, why: str, decision: str | None) -> None:
     """Move an alias, such as production, to the version that REF means. What lint finds in a prompt is told on stderr."""
+    if "@" in alias:
+        raise BadInput(f"{alias!r}: write the alias alone: afere promote {ref} {alias.rpartition('@')[2]}")
     with place.session() as session:
         artifact = _meant(ref, session, place.here())
         if artifact.version == 0:
