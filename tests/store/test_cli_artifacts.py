@@ -106,7 +106,7 @@ def test_promote_and_rollback_move_the_alias_and_keep_its_history(store: Path) -
     assert "prompt:answer@2 -> prompt:answer@1" in run("rollback", "prompt:answer", "production").output
     with pytest.raises(Refused, match="differs from every version"):
         run("promote", "prompt:answer", "production", "--why", "what my file says")
-    with pytest.raises(BadInput, match="afere promote prompt:answer@1 production$"):
+    with pytest.raises(BadInput, match=r"afere promote prompt:answer@1 production$"):
         run("promote", "prompt:answer@1", "answer@production", "--why", "again")
     assert len(afere.store.open().find("aliases").items) == 3
 
