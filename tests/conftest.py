@@ -27,4 +27,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # A project's own modules are found by its folder, so those of an earlier test's project must not be.
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, "app", raising=False)
+    # A module that a test writes again within a second, as long as before, is the old one to Python's cache of compiled ones.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     return root
