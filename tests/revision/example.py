@@ -184,8 +184,12 @@ for line in sys.stdin:
 @cache
 def _process(number: int) -> subprocess.Popen[str]:
     """A process that captures; each number has one, with a hash seed of its own."""
+    # -B: a module that is written again within a second, as long as before, is the old one to Python's cache of compiled ones.
     started = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, tempfile.mkdtemp()], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-B", "-c", _PROGRAM, tempfile.mkdtemp()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     atexit.register(started.kill)
     return started
