@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -148,15 +148,23 @@ def _of_model(session: Session, what: str, most: int) -> Lineage | None:
         return None
     made = Gathering()
     if components:
-        found = session.reach(*(one.ref for one in components), up=False, most=most)
-        made.reached(found, near=1)
-        made.links.update(dict.fromkeys(Link(one.ref, "model", what) for one in components))
-        releases(made, found)
+        found = _users(made, session, components, "model", what, most)
         tied = session.spans.ran(found.hashes, limit=_CALLS)
         made.counts["trace"] = len({one.trace_id for one in tied.traces} - met.traces.keys())
     _join(made, session, what, "asked", met)
     calls = session.spans.stats(wanted)
     return Lineage(Item(what, "model", 0, None, f"{calls[0]['count']:,} calls" if calls else ""), None, made.side())
+
+
+def _users(
+    made: Gathering, session: Session, artifacts: Sequence[Artifact], role: str, what: str, most: int
+) -> Reached:
+    """The artifacts that name it themselves, what uses these, and their releases."""
+    found = session.reach(*(one.ref for one in artifacts), up=False, most=most)
+    made.reached(found, near=1)
+    made.links.update(dict.fromkeys(Link(one.ref, role, what) for one in artifacts))
+    releases(made, found)
+    return found
 
 
 def _components(session: Session, model: str) -> Iterable[Artifact]:
@@ -178,10 +186,7 @@ def _of_code(session: Session, what: str, most: int) -> Lineage | None:
         return None
     made = Gathering()
     if chains:
-        found = session.reach(*(one.ref for one in chains), up=False, most=most)
-        made.reached(found, near=1)
-        made.links.update(dict.fromkeys(Link(one.ref, "commit", wanted) for one in chains))
-        releases(made, found)
+        found = _users(made, session, chains, "commit", wanted, most)
         made.ran(session, found, near=1)
     _join(made, session, wanted, "ran", met)
     return Lineage(Item(wanted, "code", 0), None, made.side())
