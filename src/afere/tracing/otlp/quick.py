@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any, TypeAlias, cast
 
 import orjson
@@ -45,8 +46,10 @@ _Form: TypeAlias = (
     "tuple[Shape | None, bytes]"  # None: a glance is not enough; and the attributes that hold what was said, as JSON
 )
 _JSON = ("{", "[", '"')
-# JSON that may hold several parts of one message, which are one text when they are read; and names of such parts.
-_PARTS = re.compile(rb'\}\s*,\s*\{\s*\\*"(?!role)|\[\s*\\*"')
+# JSON that may hold several parts of one message, which are one text when they are read: several objects with a text, or several
+# texts; and names of such parts. Each pattern begins with one letter, which is looked for much sooner than one of two.
+_OBJECTS, _TEXT = re.compile(r'\}\s*,\s*\{\s*\\*"(?!role)'), re.compile(r't\\*"')
+_TEXTS = re.compile(r'\[\s*\\*"')
 _NUMBERED_PARTS = re.compile(r"\.(?:contents?|parts)\.[1-9]")
 _NONE = (b"", bytes(8))  # how no parent is written
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
@@ -158,19 +161,12 @@ class Quick:
 
     def _entries(self, group: _Spans) -> list[Span | Entry]:
         group.glance()
-        scope, found = group.known.scope or None, list[Span | Entry]()
-        whole = b"\0".join(group.parts).decode("utf-8", "replace")
-        pass_all = self._policy.passes(whole, scope)
+        hiding, found = self._hiding(group), list[Span | Entry]()
         common = (orjson.dumps({"form": "otlp", "said": group.known.source.said, "at": group.at}, str), group.said)
         for place, (data, row, texts, documents, wire) in enumerate(
             zip(group.parts, group.rows, group.texts, group.documents, group.wires, strict=True)
         ):
-            if (
-                group.statuses[place] == "paused"
-                or group.gen_ai[place]
-                or not ((pass_all and b"\\" not in data) or self._passes(data, texts, row, scope))
-                or (_may_have_parts(data) and not self._policy.passes(group.joined(place), scope))
-            ):
+            if place in hiding or group.statuses[place] == "paused" or group.gen_ai[place]:
                 found.append(group.whole(place))
                 continue
             found.append(
@@ -182,13 +178,22 @@ class Quick:
             )  # fmt: skip
         return found
 
-    def _passes(self, data: bytes, texts: Sequence[str], row: Sequence[Any], scope: str | None) -> bool:
-        whole = data.decode("utf-8", "replace")
-        if ("\\u" in whole or "\\/" in whole) and self._policy.redaction.asked:  # JSON may write a letter otherwise
-            return False
-        if "\\" in whole:  # the same of what was said
-            whole = "\0".join((whole, *texts, *(value for value in row if isinstance(value, str))))
-        return self._policy.passes(whole, scope)
+    def _hiding(self, group: _Spans) -> set[int]:
+        """Which of them something may have to be taken out of: looked for in all together, then in each."""
+        scope, asked, found = group.known.scope or None, self._policy.redaction.asked, set[int]()
+        if asked:  # JSON may write a letter otherwise, which these rules do not see
+            found = {place for place, data in enumerate(group.parts) if b"\\u" in data or b"\\/" in data}
+        also = {place: group.otherwise(place) for place, data in enumerate(group.parts) if b"\\" in data}
+        for place, texts in group.joined.items():
+            also.setdefault(place, []).extend(texts)
+        if self._policy.passes(_in_one(group.parts, also.values(), exactly=asked), scope):
+            return found
+        for place, data in enumerate(group.parts):
+            if place not in found:
+                whole = _in_one((data,), (also.get(place, ()),), exactly=asked)
+                if not self._policy.passes(whole, scope):
+                    found.add(place)
+        return found
 
 
 _PLACE: Any = None  # where a span will be
@@ -237,9 +242,15 @@ def _form(known: _Known, names: tuple[str, ...]) -> _Form:
     return made
 
 
-def _may_have_parts(data: bytes) -> bool:
-    # Most spans have neither sign, and looking for one takes no time.
-    return (b"}" in data or b"[" in data) and _PARTS.search(data) is not None
+# A character of several bytes as one that no secret has, which takes half the time of decoding.
+_NO_ASCII, _REST = bytes(range(128)) + b"\x7f" * 128, bytes(range(0x80, 0xC0))
+
+
+def _in_one(parts: Iterable[bytes], texts: Iterable[Iterable[str]], *, exactly: bool) -> str:
+    """All texts of spans, in one; only secrets are looked for where it need not be exact."""
+    whole = b"\0".join(parts)
+    said = whole.decode("utf-8", "replace") if exactly else whole.translate(_NO_ASCII, _REST).decode("ascii")
+    return "\0".join((said, *chain.from_iterable(texts)))
 
 
 class _Spans:
@@ -279,12 +290,9 @@ class _Spans:
             self._columns[name] = found
         return found
 
-    def joined(self, place: int) -> str:
-        """What the parts of a message say together, of each message of one of them."""
-        found: list[str] = []
-        for name in self.shape.said:
-            _join(self.attributes[place].loaded(name), found)
-        return "\0".join(found)
+    def otherwise(self, place: int) -> list[str]:
+        """What was read of one whose bytes write some letters otherwise."""
+        return [*self.texts[place], *(value for value in self.rows[place] if isinstance(value, str))]
 
     def glance(self) -> None:
         """Find rows, texts and documents of all."""
@@ -314,18 +322,29 @@ class _Spans:
             "chain": [name if kind == "chain" else None for name, kind in zip(self.names, kinds, strict=True)],
             "input": seen.input, "output": seen.output, **seen.said,
         })  # fmt: skip
+        self.joined: dict[int, list[str]] = {}  # what parts of a message say together, where messages may have several
         self.texts = self._texts()
 
-    def _texts(self) -> list[list[str]]:
-        said = self.shape.said
+    def _texts(self) -> list[Sequence[str]]:
+        said, found = self.shape.said, list[Sequence[str]]()
         if not said:
-            return [[] for _ in self.wires]
-        return [
-            texts_of((name, one.loaded(name)) for name in said)
-            if any(type(value) is not str or value.startswith(_JSON) for value in values)
-            else [value[:INDEXED] for value in cast("tuple[str, ...]", values)]
-            for one, values in zip(self.attributes, zip(*map(self.column, said), strict=True), strict=True)
-        ]
+            return [()] * len(self.wires)
+        for place, values in enumerate(zip(*map(self.column, said), strict=True)):
+            if any(type(value) is not str or value.startswith(_JSON) for value in values):
+                one = self.attributes[place]
+                found.append(texts_of((name, one.loaded(name)) for name in said))
+                for name, value in zip(said, values, strict=True):
+                    if type(value) is not str or (value.startswith(_JSON) and _may_have_parts(value)):
+                        _join(one.loaded(name), self.joined.setdefault(place, []))
+            else:
+                found.append([value[:INDEXED] for value in cast("tuple[str, ...]", values)])
+        return found
+
+
+def _may_have_parts(text: str) -> bool:
+    # An escaped letter may be one of the name of a text.
+    objects = _OBJECTS.search(text) is not None and (_TEXT.search(text) is not None or "\\u" in text)
+    return objects or _TEXTS.search(text) is not None
 
 
 def _join(value: Json, found: list[str]) -> None:
