@@ -220,7 +220,7 @@ True
 
 A parameter that is not one of `input, output, expected, context, trace, row` and has no default is refused when the scorer is declared; `trace=None` or `expected=None` says that it can do without. `context` is the list of documents
 that the run retrieved, `trace` the run's spans, `row` the row with its `relevant`, `tags` and `metadata`. It returns a bool, number, text, None, a Score, or a dict of them by name (`""` is its own name). What it raises, NaN and infinity become
-unknown with the reason. `@afere.scorer(better="lower")` says that less is better, `name="..."` gives another name. Async functions are awaited.
+unknown with the reason. `@afere.scorer(better="lower")` says that less is better, `name="..."` gives another name, `within=(0, 1)` says what it can answer at all: intervals stay inside, and a number outside is unknown, with the reason. Async functions are awaited.
 
 See the guide to [evaluating](../guides/evaluate.md).
 """

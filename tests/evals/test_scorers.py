@@ -128,6 +128,26 @@ def test_what_a_scorer_asks_for_is_checked_when_it_is_declared() -> None:
         named("exat")
 
 
+def test_a_scorer_that_says_its_limits_has_intervals_inside_them_and_no_score_outside(project: Path) -> None:
+    rows = [{"id": f"q{i}", "input": "x", "output": "a b c", "expected": "a b c d" if i % 7 == 0 else "a b c"} for i in range(14)]
+
+    @afere.scorer(within=(0, 1))
+    def close(row: Row) -> float:
+        return {"q3": 85.0, "q4": 0.9}.get(row.id, 1.0)
+
+    @afere.scorer
+    def free(row: Row) -> float:
+        return 0.9 if row.id == "q4" else 1.0
+
+    made = {one["name"]: one for one in afere.evaluate(None, rows, scorers=["f1", close, free]).measures}
+    assert made["f1"]["high"] == 1.0 and made["close"]["high"] == 1.0, "no mean of them can be above 1"
+    assert made["free"]["high"] > 1.0, "of this one nobody said so"
+    assert (made["close"]["n"], made["close"]["missing"]) == (13, 1)
+    assert close.score(Case(Row("q3", {}), ""))["close"].why == "the scorer returned 85, outside its limits of 0 to 1"
+    with pytest.raises(BadInput, match=r"within=\(1, 0\); give the least and the greatest"):
+        afere.scorer(lambda output: 1, name="odd", within=(1, 0))
+
+
 def test_a_scorer_changes_version_with_its_helpers_and_not_with_its_comments(project: Path) -> None:
     versions: list[object] = []
     for limit, comment in (("10", ""), ("10", "# why so"), ("20", "# why so")):

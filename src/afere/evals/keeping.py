@@ -34,6 +34,7 @@ def content(work: Work, results: Results, before: Mapping[str, str]) -> dict[str
             "hash": work.kept[one.name].hash,
             "kind": one.kind,
             "better": one.better,
+            **({} if one.within is None else {"within": list[Json](one.within)}),
         }
         for one in plan.scorers
     }

@@ -90,6 +90,7 @@ class Results:
     scorers: Mapping[str, str] = field(default_factory=dict[str, str])
     lower: frozenset[str] = frozenset()  # measures for which lower is better
     judged: frozenset[str] = frozenset()  # measures that a judge gave
+    within: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])  # what each can be
     complete: bool = True
     runs: tuple[Result, ...] = ()
     unusable: int = (
@@ -122,13 +123,21 @@ class Results:
         if parent is not None:
             return Series.pooled_of(runs, parent, name)
         found = Series.of(runs, name, value)
-        return replace(found, limits=(0.0, math.inf)) if name in BUILTIN else found
+        if name in BUILTIN:
+            return replace(found, limits=(0.0, math.inf))
+        limits = self.within.get(self._scorer_of(name) or "")
+        if limits and all(limits[0] <= one <= limits[1] for one in found.values):  # also of a part (`tools.precision`)
+            return replace(found, limits=limits)
+        return found
 
     def hash_of(self, name: str) -> str | None:
         """The hash of the scorer behind a measure: its own, or of the scorer that returned a dict with it."""
+        return self.scorers.get(self._scorer_of(name) or "")
+
+    def _scorer_of(self, name: str) -> str | None:
         while name not in self.scorers and "." in name:
             name = name.rpartition(".")[0]
-        return self.scorers.get(name)
+        return name if name in self.scorers else None
 
     def lower_is_better(self, name: str) -> bool:
         return name in self.lower or any(name.startswith(f"{one}.") for one in self.lower)

@@ -312,6 +312,7 @@ class Work:
                 for one in plan.scorers
                 if one.kind == "judge" and not compared_with_people(self.session, one.name, self.kept[one.name].ref)
             ),
+            within={one.name: one.within for one in plan.scorers if one.within is not None},
             complete=not any(run.world for run in runs),
             runs=runs,
             unusable=self.data.unusable.count * plan.repeats,

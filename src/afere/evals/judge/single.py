@@ -21,7 +21,7 @@ from afere.base.steps import Steps, drive
 from afere.data.place import calling_project
 from afere.evals.judge.asking import SYSTEM, Question, Verdict, asked
 from afere.evals.scorers.case import Case
-from afere.evals.scorers.declare import Better, Scored, averaged
+from afere.evals.scorers.declare import Better, Scored, Within, averaged
 from afere.models import Model, Request, resolve
 
 NO_MODEL = "no judge model: set models.judge in afere.yaml"
@@ -57,6 +57,12 @@ class Judge:
             "points": list(self.points), "model": self.model, "of": self.of,
         }  # fmt: skip
         return judge_entry({key: value for key, value in {**own, **options}.items() if value not in (None, [])})
+
+    @property
+    def within(self) -> Within | None:
+        """The worst and the best of its scale, where these are numbers."""
+        values = [float(value) for word in self.scale if not isinstance(value := self.value_of(word), str | None)]
+        return (min(values), max(values)) if len(values) == len(self.scale) else None
 
     @property
     def content(self) -> dict[str, Json]:

@@ -22,7 +22,7 @@ from afere.evals.promptfoo.prompts import Prompt
 from afere.evals.promptfoo.providers import Provider
 from afere.evals.promptfoo.transforms import transform_of
 from afere.evals.scorers import Case, Judging, Scored
-from afere.evals.scorers.declare import Better
+from afere.evals.scorers.declare import Better, Within
 from afere.evals.scorers.text import as_text
 from afere.models import Model, Request
 
@@ -257,6 +257,11 @@ class PromptfooScorer:
     @property
     def name(self) -> str:
         return self.label or "passed"
+
+    @property
+    def within(self) -> Within | None:
+        """Whether a test passed is a rate; a program may answer any number as a score."""
+        return (0.0, 1.0) if self.label is None else None
 
     @property
     def content(self) -> dict[str, Json]:

@@ -10,7 +10,7 @@ from afere.evals.scorers.declare import scorer
 from afere.evals.scorers.text import as_text
 
 
-@scorer
+@scorer(within=(0, 1))
 def classification(
     output: Json, expected: Json, *, labels: list[str] | None = None, field: str | None = None, ignore_case: bool = True
 ) -> Score:

@@ -22,6 +22,7 @@ from afere.evals.scorers.case import TURN, Case
 _TURNS = 5  # turns of a conversation that stand apart in the table
 WANTED = ("input", "output", "expected", "context", "trace", "row")
 Better = Literal["higher", "lower"]
+Within = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class Judging(Protocol):
     @property
     def better(self) -> Better: ...
     @property
+    def within(self) -> Within | None:
+        """The least and the greatest number it can answer, where that is known."""
+        ...
+    @property
     def content(self) -> dict[str, Json]:
         """What makes it this version: the content of its artifact."""
         ...
@@ -74,11 +79,12 @@ class Scorer:
 
     def __init__(
         self, function: Callable[..., Any], *, name: str | None = None, better: Better = "higher",
-        options: Mapping[str, Json] | None = None, of: str | None = None,
+        options: Mapping[str, Json] | None = None, of: str | None = None, within: Within | None = None,
     ) -> None:  # fmt: skip
         self.function = function
         self.name = _named(function, name)
         self.better: Better = better
+        self.within = _limits(self.name, within)
         self.of = of
         self.options = dict(options or {})
         self._wanted, self._needed = _wanted(function, self.name, self.options)
@@ -93,7 +99,8 @@ class Scorer:
     def configured(self, *, name: str | None, of: str | None, options: Mapping[str, Json]) -> Scorer:
         """The same scorer under another name, on a component, or with other options."""
         return Scorer(
-            self.function, name=name or self.name, better=self.better, options={**self.options, **options}, of=of or self.of
+            self.function, name=name or self.name, better=self.better, options={**self.options, **options},
+            of=of or self.of, within=self.within,
         )  # fmt: skip
 
     @property
@@ -102,12 +109,14 @@ class Scorer:
         another version. Comments and layout are none.
         """
         function = self.function
+        own = {} if self.within is None or _is_ours(function) else {"within": list[Json](self.within)}
         return {
             "function": f"{function.__module__}:{getattr(function, '__qualname__', self.name)}",
             "code": _reached(function) or _code(function),
             "options": plain(self.options, where=f"options of {self.name}"),
             "of": self.of,
             "better": self.better,
+            **own,
         }
 
     def score(self, case: Case) -> dict[str, Scored]:
@@ -133,7 +142,14 @@ class Scorer:
             return {self.name: Scored(None, str(problem))}
         except (Exception, SystemExit) as problem:
             return {self.name: Scored(None, f"the scorer raised {_reason(problem)}")}
-        return _read(self.name, answer)
+        return {name: self._checked(one) for name, one in _read(self.name, answer).items()}
+
+    def _checked(self, one: Scored) -> Scored:
+        """A number that it cannot answer, by what it says of itself, is a mistake and no score."""
+        value = one.value
+        if self.within is None or value is None or isinstance(value, str) or self.within[0] <= value <= self.within[1]:
+            return one
+        return Scored(None, f"the scorer returned {value:g}, outside its limits of {_in_words(self.within)}")
 
 
 _SAID: dict[str, Callable[[Case], Any]] = {
@@ -143,23 +159,48 @@ _SAID: dict[str, Callable[[Case], Any]] = {
 
 
 @overload
-def scorer(fn: Callable[..., Any], /, *, name: str | None = None, better: Better = "higher") -> Scorer: ...
-@overload
-def scorer(*, name: str | None = None, better: Better = "higher") -> Callable[[Callable[..., Any]], Scorer]: ...
 def scorer(
-    fn: Callable[..., Any] | None = None, /, *, name: str | None = None, better: Better = "higher"
-) -> Scorer | Callable[[Callable[..., Any]], Scorer]:
-    """Make a function a scorer: `@afere.scorer`, or `afere.scorer(fn, name="close", better="lower")`.
+    fn: Callable[..., Any], /, *, name: str | None = None, better: Better = "higher", within: Within | None = None
+) -> Scorer: ...
+@overload
+def scorer(
+    *, name: str | None = None, better: Better = "higher", within: Within | None = None
+) -> Callable[[Callable[..., Any]], Scorer]: ...
+def scorer(
+    fn: Callable[..., Any] | None = None, /, *, name: str | None = None, better: Better = "higher",
+    within: Within | None = None,
+) -> Scorer | Callable[[Callable[..., Any]], Scorer]:  # fmt: skip
+    """Make a function a scorer: `@afere.scorer`, or `afere.scorer(fn, name="close", better="lower", within=(0, 1))`.
 
-    The function names what it wants of input, output, expected, context, trace, row. BadInput if it wants anything else.
+    The function names what it wants of input, output, expected, context, trace, row. `within` are the least and the
+    greatest number it can answer: intervals stay inside, and a number outside is unknown, with the reason. BadInput if it
+    wants anything else, or if these are not two numbers in order.
     """
     if fn is None:
-        return functools.partial(_decorated, name, better)
-    return Scorer(fn, name=name, better=better)
+        return functools.partial(_decorated, name, better, within)
+    return Scorer(fn, name=name, better=better, within=within)
 
 
-def _decorated(name: str | None, better: Better, function: Callable[..., Any]) -> Scorer:
-    return Scorer(function, name=name, better=better)
+def _decorated(name: str | None, better: Better, within: Within | None, function: Callable[..., Any]) -> Scorer:
+    return Scorer(function, name=name, better=better, within=within)
+
+
+def _limits(name: str, within: object) -> Within | None:
+    if within is None:
+        return None
+    ends = list(cast("Sequence[object]", within)) if isinstance(within, tuple | list) else []
+    low, high = ends if len(ends) == 2 else (None, None)
+    if not isinstance(low, int | float) or not isinstance(high, int | float) or not low < high:
+        raise BadInput(f"scorer {name!r}: within={within!r}; give the least and the greatest number it can answer: (0, 1).")
+    return float(low), float(high)
+
+
+def _in_words(within: Within) -> str:
+    return f"{within[0]:g} to {within[1]:g}"
+
+
+def _is_ours(function: Callable[..., Any]) -> bool:
+    return (getattr(function, "__module__", "") or "").partition(".")[0] == "afere"
 
 
 def _named(function: Callable[..., Any], name: str | None) -> str:
@@ -285,7 +326,7 @@ def _mean(answers: list[Scored]) -> Scored:
 
 def _reached(function: Callable[..., Any]) -> Json:
     """The user's own code that the function reaches, part by part; None for built-ins and for what cannot be read."""
-    if (getattr(function, "__module__", "") or "").partition(".")[0] == "afere":
+    if _is_ours(function):
         return None
     from afere.chains.revision import capture
 

@@ -18,7 +18,7 @@ from afere.evals.scorers.text import as_text
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:[eE][-+]?\d+)?%?")
 
 
-@scorer
+@scorer(within=(0, 1))
 def fuzzy(
     output: Json, expected: Json, *, how: Literal["ratio", "partial", "words", "word_set"] = "ratio",
     ignore_case: bool = False,
@@ -38,7 +38,7 @@ def fuzzy(
     return max(ways[how](said, other) for other in others) / 100
 
 
-@scorer(better="lower")
+@scorer(better="lower", within=(0, math.inf))
 def levenshtein(output: Json, expected: Json, *, share: bool = False, ignore_case: bool = False) -> float:
     """Edit distance: how many letters to insert, delete or replace (Levenshtein 1966); lower is better.
 
@@ -67,7 +67,7 @@ def _rapidfuzz(part: str) -> Any:
         raise MissingExtra("metrics", "Fuzzy matching and edit distance") from None
 
 
-@scorer
+@scorer(within=(0, 1))
 def numeric(output: Json, expected: Json, *, absolute: float = 0.0, relative: float = 1e-9) -> Score:
     """Whether the output's number is the expected one, within `absolute` or `relative` (a share of the expected).
 
@@ -101,7 +101,7 @@ def _number(value: Json) -> float | None:
     return number if math.isfinite(number) else None
 
 
-@scorer
+@scorer(within=(0, 1))
 def json_fields(
     output: Json, expected: Json, *, fields: list[str] | None = None, ignore_case: bool = False
 ) -> dict[str, Json]:
@@ -124,7 +124,7 @@ def json_fields(
     return {"": sum(right.values()) / len(right), **right}
 
 
-@scorer
+@scorer(within=(0, 1))
 def valid_json(output: Json) -> Score:
     """Whether the output is JSON (a value that is no text already is). See `json_schema` to ask for a shape.
 
@@ -139,7 +139,7 @@ def valid_json(output: Json) -> Score:
     return Score("case", "valid_json", True, "scorer:valid_json")
 
 
-@scorer
+@scorer(within=(0, 1))
 def json_equal(output: Json, expected: Json) -> bool:
     """Whether output and expected are the same JSON, whatever the order of keys and the layout.
 

@@ -22,7 +22,7 @@ Count = Callable[[list[str], list[str]], tuple[int, int, int]]  # what both have
 _WORD = re.compile(r"[^a-z0-9]+")
 
 
-@scorer
+@scorer(within=(0, 100))
 def bleu(output: Json, expected: Json, *, tokenize: Literal["13a", "intl", "char", "zh", "none"] = "13a") -> Score:
     """BLEU, 0 to 100: n-grams of the output that references have (Papineni et al. 2002), by sacrebleu.
 
@@ -43,7 +43,7 @@ def bleu(output: Json, expected: Json, *, tokenize: Literal["13a", "intl", "char
     )  # fmt: skip
 
 
-@scorer
+@scorer(within=(0, 100))
 def chrf(output: Json, expected: Json, *, words: int = 0) -> Score:
     """chrF, 0 to 100: F score of character n-grams up to 6 (Popovic 2015), by sacrebleu; `words: 2` is chrF++.
 
@@ -86,7 +86,7 @@ def _sacrebleu() -> Any:
     return sacrebleu.metrics
 
 
-@scorer
+@scorer(within=(0, 1))
 def rouge1(output: Json, expected: Json, *, part: Part = "f1") -> float:
     """ROUGE-1: overlap of words with the reference (Lin 2004); lower case, letters a-z and digits, no stemming.
 
@@ -98,7 +98,7 @@ def rouge1(output: Json, expected: Json, *, part: Part = "f1") -> float:
     return _best(output, expected, part, partial(_grams, 1))
 
 
-@scorer
+@scorer(within=(0, 1))
 def rouge2(output: Json, expected: Json, *, part: Part = "f1") -> float:
     """ROUGE-2: overlap of pairs of neighbouring words with the reference (Lin 2004). Options as `rouge1`.
 
@@ -108,7 +108,7 @@ def rouge2(output: Json, expected: Json, *, part: Part = "f1") -> float:
     return _best(output, expected, part, partial(_grams, 2))
 
 
-@scorer
+@scorer(within=(0, 1))
 def rouge_l(output: Json, expected: Json, *, part: Part = "f1") -> float:
     """ROUGE-L: the longest common subsequence of words (Lin 2004). Options as `rouge1`.
 

@@ -14,28 +14,28 @@ from afere.data import Row
 from afere.evals.scorers.declare import scorer
 
 
-@scorer
+@scorer(within=(0, 1))
 def recall(context: list[Json], row: Row, *, k: int | None = None) -> object:
     """The share of the relevant passages that are among the first k found (default: all found)."""
     ranks = _ranks(context, row, k)
     return ranks if isinstance(ranks, Score) else sum(rank is not None for rank in ranks) / len(ranks)
 
 
-@scorer
+@scorer(within=(0, 1))
 def hit(context: list[Json], row: Row, *, k: int | None = None) -> object:
     """Whether any relevant passage is among the first k found."""
     ranks = _ranks(context, row, k)
     return ranks if isinstance(ranks, Score) else any(rank is not None for rank in ranks)
 
 
-@scorer
+@scorer(within=(0, 1))
 def mrr(context: list[Json], row: Row, *, k: int | None = None) -> object:
     """One over the rank of the first relevant passage (Voorhees 1999); 0 if none is among the first k."""
     ranks = _ranks(context, row, k)
     return ranks if isinstance(ranks, Score) else max((1 / rank for rank in ranks if rank is not None), default=0.0)
 
 
-@scorer
+@scorer(within=(0, 1))
 def ndcg(context: list[Json], row: Row, *, k: int | None = None) -> object:
     """Discounted gain of the relevant passages over that of a perfect order (Jarvelin, Kekalainen 2002), gain 0 or 1."""
     ranks = _ranks(context, row, k)
@@ -46,7 +46,7 @@ def ndcg(context: list[Json], row: Row, *, k: int | None = None) -> object:
     return min(1.0, gain / best)
 
 
-@scorer
+@scorer(within=(0, 1))
 def precision(context: list[Json], row: Row, *, k: int | None = None) -> object:
     """The share of the first k found (default: all found) that are relevant; k counts also where fewer were found."""
     ranks = _ranks(context, row, k)
@@ -56,14 +56,14 @@ def precision(context: list[Json], row: Row, *, k: int | None = None) -> object:
     return sum(rank is not None for rank in ranks) / looked if looked else 0.0
 
 
-@scorer
+@scorer(within=(0, 1))
 def average_precision(context: list[Json], row: Row, *, k: int | None = None) -> object:
     """Average precision: the mean, over all relevant passages, of the precision where each was found; its mean over cases is MAP."""
     ranks = _ranks(context, row, k)
     return ranks if isinstance(ranks, Score) else _gained(ranks) / len(ranks)
 
 
-@scorer
+@scorer(within=(0, 1))
 def context_precision(context: list[Json], row: Row, *, k: int | None = None) -> object:
     """Whether relevant passages stand before others: the mean of the precision at the rank of each relevant one that was found."""
     ranks = _ranks(context, row, k)

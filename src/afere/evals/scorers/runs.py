@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from afere.base.score import Score
 from afere.base.span import Trace
 from afere.chains.calls import CACHED
 from afere.evals.scorers.declare import scorer
 
 
-@scorer(better="lower")
+@scorer(better="lower", within=(0, math.inf))
 def latency(trace: Trace) -> Score:
     """Seconds that the run took, or with `of:` the component; unknown where an answer came from the cache.
 
@@ -21,7 +23,7 @@ def latency(trace: Trace) -> Score:
     return _unknown("latency", "it has not ended") if seconds is None else _said("latency", seconds)
 
 
-@scorer(better="lower")
+@scorer(better="lower", within=(0, math.inf))
 def first_token(trace: Trace) -> Score:
     """Seconds until the first token of the last answer that streamed; unknown where none did.
 
@@ -32,7 +34,7 @@ def first_token(trace: Trace) -> Score:
     return _said("first_token", known[-1]) if known else _unknown("first_token", "no model streamed")
 
 
-@scorer(better="lower")
+@scorer(better="lower", within=(0, math.inf))
 def spent(trace: Trace) -> Score:
     """USD that models cost, in the run or in one component. (For the whole run there is `cost` without a scorer.)
 
@@ -43,7 +45,7 @@ def spent(trace: Trace) -> Score:
     return _unknown("spent", "no model said its price") if cost is None else _said("spent", cost)
 
 
-@scorer(better="lower")
+@scorer(better="lower", within=(0, math.inf))
 def tokens(trace: Trace) -> Score:
     """Tokens, in and out, of all calls to models in the run or component.
 
@@ -56,7 +58,7 @@ def tokens(trace: Trace) -> Score:
     return _said("tokens", (totals.input_tokens or 0) + (totals.output_tokens or 0))
 
 
-@scorer(better="lower")
+@scorer(better="lower", within=(0, math.inf))
 def steps(trace: Trace) -> int:
     """How many calls to models and tools the run, or the component, made.
 

@@ -21,7 +21,7 @@ def as_text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-@scorer
+@scorer(within=(0, 1))
 def exact(output: Json, expected: Json, *, ignore_case: bool = False) -> bool:
     """Whether the output is the expected value. Space around text does not count; JSON values compare as JSON."""
     if isinstance(output, str) and isinstance(expected, str):
@@ -30,7 +30,7 @@ def exact(output: Json, expected: Json, *, ignore_case: bool = False) -> bool:
     return canonical(output) == canonical(expected)
 
 
-@scorer
+@scorer(within=(0, 1))
 def contains(output: Json, row: object, *, text: str | list[str] | None = None, ignore_case: bool = False) -> object:
     """Whether the output contains `text` (default: the row's expected); of a list, all."""
     wanted = text if text is not None else cast("Json", getattr(row, "expected", None))
@@ -42,7 +42,7 @@ def contains(output: Json, row: object, *, text: str | list[str] | None = None, 
     return _said("contains", not missing, f"missing: {missing[0]}" if missing else "")
 
 
-@scorer
+@scorer(within=(0, 1))
 def regex(output: Json, row: object, *, pattern: str | None = None, ignore_case: bool = False) -> object:
     """Whether the pattern (default: the row's expected) is found somewhere in the output."""
     wanted = pattern if pattern is not None else cast("Json", getattr(row, "expected", None))
@@ -51,7 +51,7 @@ def regex(output: Json, row: object, *, pattern: str | None = None, ignore_case:
     return re.search(as_text(wanted), as_text(output), re.IGNORECASE if ignore_case else 0) is not None
 
 
-@scorer
+@scorer(within=(0, 1))
 def json_schema(output: Json, *, schema: dict[str, Json] | str | None = None) -> object:
     """Whether the output is JSON that fits the schema (an object, or a file of the project)."""
     if isinstance(schema, str):
@@ -70,7 +70,7 @@ def json_schema(output: Json, *, schema: dict[str, Json] | str | None = None) ->
     return _said("json_schema", problem is None, problem or "")
 
 
-@scorer
+@scorer(within=(0, 1))
 def f1(output: Json, expected: Json) -> float:
     """Overlap of words between output and expected: the token F1 of SQuAD (Rajpurkar et al. 2016). Of a list, the best."""
     answers = expected if isinstance(expected, list) else [expected]
@@ -90,7 +90,7 @@ def _f1(said: list[str], wanted: list[str]) -> float:
     return 2 * common / (len(said) + len(wanted))
 
 
-@scorer
+@scorer(within=(-1, 1))
 def similarity(output: Json, row: object, input: Json, *, to: str = "expected", model: str = "local") -> object:
     """Cosine of the embeddings of the output and of `to`: `expected` or `input`. 1 is the same meaning, 0 none in common."""
     if to not in ("expected", "input"):
@@ -101,7 +101,7 @@ def similarity(output: Json, row: object, input: Json, *, to: str = "expected", 
     from afere.models import embedder
 
     a, b = embedder(model)([as_text(output), as_text(other)])
-    return sum(x * y for x, y in zip(a, b, strict=True))
+    return max(-1.0, min(1.0, sum(x * y for x, y in zip(a, b, strict=True))))  # rounding may lead out of it
 
 
 def _said(name: str, value: bool, why: str) -> Score:

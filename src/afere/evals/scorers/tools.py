@@ -32,7 +32,7 @@ class Called:
         return f"{self.name}({'' if self.arguments is None else json.dumps(self.arguments, ensure_ascii=False)})"
 
 
-@scorer
+@scorer(within=(0, 1))
 def tool_calls(
     output: Json, row: Row, trace: Trace | None = None, *,
     arguments: Literal["exact", "subset", "schema", "ignore"] = "exact", extra: bool = False,
@@ -67,7 +67,7 @@ def tool_calls(
     return answer
 
 
-@scorer
+@scorer(within=(0, 1))
 def trajectory(
     output: Json,
     row: Row,

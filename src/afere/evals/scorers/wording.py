@@ -85,7 +85,7 @@ def language(output: Json, *, expected_language: str | None = None) -> Score:
     return Score("case", "language", found == expected_language, "scorer:language", f"it is {found}")
 
 
-@scorer(better="lower")
+@scorer(better="lower", within=(0, 1))
 def pii(output: Json, *, kinds: list[str] | None = None) -> Score:
     """Whether personal data is in the output: e-mail, IBAN, card, IP address, phone, by shape and checksum; lower is better.
 
@@ -96,7 +96,7 @@ def pii(output: Json, *, kinds: list[str] | None = None) -> Score:
     return _found("pii", as_text(output), kinds if kinds is not None else [kind for kind in KINDS if kind != "secret"])
 
 
-@scorer(better="lower")
+@scorer(better="lower", within=(0, 1))
 def secrets(output: Json) -> Score:
     """Whether a key, token or password is in the output, by its shape; lower is better.
 
@@ -120,7 +120,7 @@ _REFUSALS = re.compile(
 )
 
 
-@scorer(better="lower")
+@scorer(better="lower", within=(0, 1))
 def refusal(output: Json, *, pattern: str | None = None) -> Score:
     """Whether the output declines to answer, by how refusals begin in six languages (or by `pattern`); lower is better.
 
