@@ -129,7 +129,10 @@ def test_what_a_scorer_asks_for_is_checked_when_it_is_declared() -> None:
 
 
 def test_a_scorer_that_says_its_limits_has_intervals_inside_them_and_no_score_outside(project: Path) -> None:
-    rows = [{"id": f"q{i}", "input": "x", "output": "a b c", "expected": "a b c d" if i % 7 == 0 else "a b c"} for i in range(14)]
+    rows = [
+        {"id": f"q{i}", "input": "x", "output": "a b c", "expected": "a b c d" if i % 7 == 0 else "a b c"}
+        for i in range(14)
+    ]
 
     @afere.scorer(within=(0, 1))
     def close(row: Row) -> float:

@@ -38,7 +38,11 @@ def results_of(artifact: Artifact, session: Session) -> Results:
             for name, one in scorers.items()
             if one["kind"] == "judge" and not compared_with_people(session, name, str(one["ref"]))
         ),
-        {name: cast("tuple[float, float]", tuple(cast("list[float]", one["within"]))) for name, one in scorers.items() if "within" in one},
+        {
+            name: cast("tuple[float, float]", tuple(cast("list[float]", one["within"])))
+            for name, one in scorers.items()
+            if "within" in one
+        },
         bool(said["complete"]),
         with_people(from_lines(session.blob(cast("str", artifact.blob))), session, dataset[0], scorers),
         cast("int", said.get("unusable") or 0) * cast("int", said["repeats"]),

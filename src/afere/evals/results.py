@@ -90,7 +90,9 @@ class Results:
     scorers: Mapping[str, str] = field(default_factory=dict[str, str])
     lower: frozenset[str] = frozenset()  # measures for which lower is better
     judged: frozenset[str] = frozenset()  # measures that a judge gave
-    within: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])  # what each can be
+    within: Mapping[str, tuple[float, float]] = field(
+        default_factory=dict[str, tuple[float, float]]
+    )  # what each can be
     complete: bool = True
     runs: tuple[Result, ...] = ()
     unusable: int = (

@@ -57,6 +57,7 @@ class Judging(Protocol):
     def within(self) -> Within | None:
         """The least and the greatest number it can answer, where that is known."""
         ...
+
     @property
     def content(self) -> dict[str, Json]:
         """What makes it this version: the content of its artifact."""
@@ -191,7 +192,9 @@ def _limits(name: str, within: object) -> Within | None:
     ends = list(cast("Sequence[object]", within)) if isinstance(within, tuple | list) else []
     low, high = ends if len(ends) == 2 else (None, None)
     if not isinstance(low, int | float) or not isinstance(high, int | float) or not low < high:
-        raise BadInput(f"scorer {name!r}: within={within!r}; give the least and the greatest number it can answer: (0, 1).")
+        raise BadInput(
+            f"scorer {name!r}: within={within!r}; give the least and the greatest number it can answer: (0, 1)."
+        )
     return float(low), float(high)
 
 
