@@ -53,6 +53,7 @@ from afere.server.pages.frame import Sessions, frame
 from afere.server.problem import problem, status_of
 from afere.server.render import render
 from afere.server.safety import LOOPBACK, Guard
+from afere.server.words import many
 from afere.server.written import JsonResponse, marked
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Address:
     query: tuple[str, ...] = ()
 
 
+_BESIDE = 8  # experiments that are set beside the first two of a comparison
 _PAGED = ("limit", "cursor")
 ADDRESSES = (
     Address("/traces", "traces", traces.page, "traces.html", ("q", "sort", "view", *_PAGED)),
@@ -138,7 +140,7 @@ def create_app(
             programs.append(_route(prefix + address.path + ".json", partial(_answer, sessions, address, as_page=False)))
             if address.template:
                 people.append(_route(prefix + address.path, partial(_answer, sessions, address, as_page=True)))
-        people.append(_route(prefix + "/compare", _experiments))  # which two is chosen there
+        people.append(_route(prefix + "/compare", _chosen))  # which two is chosen there
     programs.append(_route("/home.json", partial(_answer, sessions, HOME, as_page=False)))
     programs.append(_route("/{project}/home.json", partial(_answer, sessions, HOME, as_page=False)))
     programs.append(_route("/{project}.json", partial(_answer, sessions, HOME, as_page=False)))
@@ -185,8 +187,19 @@ def _route(path: str, endpoint: Callable[..., Any]) -> Route:
     return Route(path, endpoint, methods=["GET"])
 
 
-def _experiments(request: Request) -> Response:
-    return RedirectResponse(request.url.path.removesuffix("compare") + "experiments")
+def _chosen(request: Request) -> Response:
+    """From the marked experiments (`of`) to their comparison: the earliest is before, the next after, others beside."""
+    try:
+        of = sorted({int(one) for one in request.query_params.getlist("of")})
+    except ValueError:
+        of = []
+    if not of:
+        return RedirectResponse(request.url.path.removesuffix("compare") + "experiments")
+    if not 2 <= len(of) <= _BESIDE + 2:
+        said = f"{many(len(of), 'experiment')} marked. Go back and mark two, or up to {_BESIDE + 2}, to compare them."
+        return problem(422, said, request.headers.get("accept", ""), theme=theme_of(request))
+    beside = f"?with={','.join(map(str, of[2:]))}" if of[2:] else ""
+    return RedirectResponse(f"{request.url.path}/{of[0]}/{of[1]}{beside}", 303)
 
 
 def _answer(sessions: Sessions, address: Address, request: Request, *, as_page: bool) -> Response:

@@ -11,6 +11,7 @@ from afere.base.rule import BUILTIN
 from afere.base.score import Value
 from afere.data import Row
 from afere.evals import Experiment, Result
+from afere.evals.spread import ABOUT_JUDGING
 from afere.server import textdiff, words
 
 if TYPE_CHECKING:
@@ -28,13 +29,26 @@ class Cell:
     mean: float | None
     before: float | None
     why: str
+    lower: bool = False  # lower is better
+
+    @property
+    def judges(self) -> bool:
+        """Whether it says that an answer is right or wrong; how a judge came to its verdict says neither."""
+        return not self.name.endswith(ABOUT_JUDGING)
 
     @property
     def dots(self) -> tuple[str, ...] | None:
         """One a run, for verdicts: y right, u unknown, nothing wrong. None where a value is a number or a word."""
         if any(value is not None and not isinstance(value, bool) and value not in (0, 1) for value in self.values):
             return None
-        return tuple("u" if value is None else "y" if value else "" for value in self.values)
+        return tuple("u" if value is None else "y" if bool(value) != self.lower else "" for value in self.values)
+
+    @property
+    def change(self) -> float:
+        """By how much it is better than before; below 0 worse, 0 also where it is not known."""
+        if self.mean is None or self.before is None or not self.judges:
+            return 0.0
+        return (self.before - self.mean) if self.lower else (self.mean - self.before)
 
     @property
     def missing(self) -> int:
@@ -65,10 +79,10 @@ class Case:
         """always wrong, flaky, failed, no verdict; nothing where all is well."""
         if self.error:
             return "failed"
-        verdicts = [cell for cell in self.cells if cell.dots is not None]
+        verdicts = [cell for cell in self.cells if cell.judges and cell.dots is not None]
         if any(cell.missing == len(cell.values) for cell in self.cells):
             return "no verdict"
-        if any(cell.mean == 0 for cell in verdicts):
+        if any(cell.mean == float(cell.lower) for cell in verdicts):
             return "always wrong" if len(self.runs) > 1 else "wrong"
         if any(cell.mean is not None and 0 < cell.mean < 1 for cell in verdicts):
             return "flaky"
@@ -76,8 +90,23 @@ class Case:
 
     @property
     def worst(self) -> float:
-        """For sorting: the lowest mean of a measure."""
-        return min((cell.mean for cell in self.cells if cell.mean is not None), default=-1.0)
+        """For sorting: the worst mean of a measure, turned round where lower is better."""
+        known = ((cell.mean, cell.lower) for cell in self.cells if cell.mean is not None and cell.judges)
+        return min((1 - mean if lower else mean for mean, lower in known), default=-1.0)
+
+    @property
+    def change(self) -> float:
+        """How much the measure that changed most is better than before; below 0 it is worse."""
+        return max((cell.change for cell in self.cells), key=abs, default=0.0)
+
+    @property
+    def shown(self) -> Cell | None:
+        """What its line shows: the measure that changed most, else one that is wrong, else the first."""
+        moved = max(self.cells, key=lambda cell: abs(cell.change), default=None)
+        if moved is None or moved.change:
+            return moved
+        wrong = (cell for cell in self.cells if cell.judges and cell.dots and "y" not in cell.dots)
+        return next(wrong, self.cells[0])
 
     def to_json(self) -> Json:
         return {
@@ -105,17 +134,17 @@ def cases_of(experiment: Experiment, before: Experiment | None = None) -> tuple[
     for id_, own in runs.items():
         ordered = tuple(sorted(own, key=lambda run: run.repeat))
         past = earlier.get((id_, own[0].digest), ())
-        cells = tuple(_cell(name, ordered, past) for name in names)
-        found.append(Case(id_, examples.get(id_), ordered, cells, _moved(cells, lower, ordered, past)))
+        cells = tuple(_cell(name, ordered, past, lower=name in lower) for name in names)
+        found.append(Case(id_, examples.get(id_), ordered, cells, _moved(cells, ordered, past)))
     return tuple(found)
 
 
-def _cell(name: str, runs: Sequence[Result], earlier: Sequence[Result]) -> Cell:
+def _cell(name: str, runs: Sequence[Result], earlier: Sequence[Result], *, lower: bool) -> Cell:
     said = [run.scores.get(name, (None, run.error or "no score")) for run in runs]
     why = next(
         (why for value, why in said if value in (None, False, 0) and why), next((why for _, why in said if why), "")
     )
-    return Cell(name, tuple(value for value, _ in said), _mean(name, runs), _mean(name, earlier), why)
+    return Cell(name, tuple(value for value, _ in said), _mean(name, runs), _mean(name, earlier), why, lower)
 
 
 def _mean(name: str, runs: Sequence[Result]) -> float | None:
@@ -124,18 +153,13 @@ def _mean(name: str, runs: Sequence[Result]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _moved(cells: Sequence[Cell], lower: frozenset[str], runs: Sequence[Result], past: Sequence[Result]) -> int:
+def _moved(cells: Sequence[Cell], runs: Sequence[Result], past: Sequence[Result]) -> int:
     """By how many of its runs the user's code failed; else by the measure that changed most."""
     if past:
         now, before = (sum(bool(run.error) for run in some) / len(some) for some in (runs, past))
         if now != before:
             return 1 if now < before else -1
-    changes = [
-        (-1 if cell.name in lower else 1) * (cell.mean - cell.before)
-        for cell in cells
-        if cell.mean is not None and cell.before is not None
-    ]
-    most = max(changes, key=abs, default=0.0)
+    most = max((cell.change for cell in cells), key=abs, default=0.0)
     return (most > 0) - (most < 0)
 
 

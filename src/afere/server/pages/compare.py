@@ -13,9 +13,10 @@ from afere.evals import compare as compare_experiments
 from afere.evals.blame import blame_of
 from afere.evals.preferred import Preferred, preferred
 from afere.evals.report import FAMILIES
+from afere.evals.spread import ABOUT_JUDGING
 from afere.server import figures, words
 from afere.server.pages.asked import Asked, as_json
-from afere.server.pages.cases import SHOWN_MEASURES, Case, Sides, cases_of, measure_names, sides
+from afere.server.pages.cases import Sides, cases_of, sides
 from afere.server.pages.experiments import open_experiment
 
 if TYPE_CHECKING:
@@ -38,6 +39,19 @@ class Moved:
     better: bool | None
     figure: figures.Interval | None
     p: float | None  # among all measures of the page
+    judged: bool = True  # False: it tells how a judge came to its verdict, so more of it is neither better nor worse
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """One more experiment against the same earlier one."""
+
+    comparison: Comparison
+    moved: tuple[Moved, ...]
+
+    @property
+    def number(self) -> int:
+        return self.comparison.b.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +68,13 @@ class ComparePage:
     moved: tuple[Moved, ...]
     changed: tuple[Changed, ...]
     same: int
-    names: tuple[str, ...]
     total: int
     worse: tuple[Sides, ...]
     better: tuple[Sides, ...]
     worse_count: int
     better_count: int
     ranked: tuple[Preferred, ...]  # by people who read two side by side, and by pairwise judges
-    others: tuple[int, ...]
+    beside: tuple[Beside, ...]
     several: str
     blame: Artifact | None = None  # which component did it, where that was asked
 
@@ -93,7 +106,10 @@ class ComparePage:
         open_ = [
             one.name
             for one in self.moved
-            if one.difference and one.better is None and one.name.partition(".")[0] not in ("seconds", "cost")
+            if one.difference
+            and one.judged
+            and one.better is None
+            and one.name.partition(".")[0] not in ("seconds", "cost")
         ]
         text = "; ".join(parts[:3]) + "." if parts else "No measure has proven to move."
         return text + (f" Not settled: {', '.join(open_[:5])}." if open_ and parts else "")
@@ -102,7 +118,7 @@ class ComparePage:
         return {
             **self.comparison.to_json(), "changed": as_json(self.changed), "better": self.better_count, "worse": self.worse_count,
             "ranking": [one.to_json() for one in self.ranked], "several": self.several,
-            "blame": self.blame.content if self.blame else None,
+            "blame": self.blame.content if self.blame else None, "beside": [one.comparison.to_json() for one in self.beside],
             "cases": [one.case.to_json() for one in (*self.worse, *self.better)],
         }  # fmt: skip
 
@@ -115,33 +131,33 @@ def _ends(found: Difference, name: str) -> str:
 
 
 def page(session: Session, asked: Asked) -> ComparePage:
-    """Experiment `a` is before, `b` after. `?with=3,4` ranks more beside them; `?several=bh` takes p-values of a screen."""
-    several, others = asked.get("several") or "holm", tuple(one for one in asked.get("with").split(",") if one)
+    """Experiment `a` is before, `b` after. `?with=3,4` sets more beside them; `?several=bh` takes p-values of a screen."""
+    several = asked.get("several") or "holm"
     if several not in FAMILIES:
         raise BadInput(f"several={several!r}: one of {', '.join(FAMILIES)}.")
     a, b = (open_experiment(session, asked.path[side]) for side in ("a", "b"))
+    others = [open_experiment(session, one) for one in dict.fromkeys(asked.get("with").split(",")) if one]
     comparison = compare_experiments(a, b)
     cases = cases_of(b, a)
-    worse = sorted((case for case in cases if case.moved < 0), key=_change)
-    better = sorted((case for case in cases if case.moved > 0), key=_change, reverse=True)
+    worse = sorted((case for case in cases if case.moved < 0), key=lambda case: case.change)
+    better = sorted((case for case in cases if case.moved > 0), key=lambda case: -case.change)
     changed, same = _changed(session, a, b)
+    beside = tuple(_beside(compare_experiments(a, one), several) for one in others)
     return ComparePage(
         comparison, tuple(_moved(one, b, several) for one in comparison.measures),
-        changed, same, measure_names(b)[:SHOWN_MEASURES], len(cases), sides(session, b, worse[:_PAGE], a),
+        changed, same, len(cases), sides(session, b, worse[:_PAGE], a),
         sides(session, b, better[:_PAGE], a), len(worse), len(better),
-        tuple(preferred([a, b, *(open_experiment(session, one) for one in others)])), tuple(map(int, others)), several,
-        blame_of(a, b),
+        tuple(preferred([a, b, *others])), beside, several, blame_of(a, b),
     )  # fmt: skip
 
 
-def _change(case: Case) -> float:
-    changes = [cell.mean - cell.before for cell in case.cells if cell.mean is not None and cell.before is not None]
-    return max(changes, key=abs, default=0.0)
+def _beside(comparison: Comparison, several: str) -> Beside:
+    return Beside(comparison, tuple(_moved(one, comparison.b, several) for one in comparison.measures))
 
 
 def _moved(one: Compared, b: Experiment, several: str) -> Moved:
     found, name = one.difference, one.name
-    better, figure = None, None
+    better, figure, judged = None, None, not name.endswith(ABOUT_JUDGING)
     if (
         found is not None
         and found.estimate.low is not None
@@ -149,12 +165,12 @@ def _moved(one: Compared, b: Experiment, several: str) -> Moved:
         and found.estimate.value is not None
     ):
         low, high = found.estimate.low, found.estimate.high
-        if low > 0 or high < 0:
+        if judged and (low > 0 or high < 0):
             better = (low > 0) != b.results.lower_is_better(name)
         answer = "" if better is None else "pass" if better else "fail"
         figure = figures.interval(found.estimate.value, low, high, answer=answer, limit=0.0)
     p = one.adjusted if several == "holm" else one.screened
-    return Moved(name, one.before, one.after, found, one.unlike, better, figure, p)
+    return Moved(name, one.before, one.after, found, one.unlike, better, figure, p, judged)
 
 
 def _changed(session: Session, a: Experiment, b: Experiment) -> tuple[tuple[Changed, ...], int]:

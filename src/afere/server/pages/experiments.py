@@ -16,6 +16,7 @@ from afere.evals.labels import Labels
 from afere.evals.pooled import Confusion
 from afere.evals.results import confusions
 from afere.evals.select import in_order
+from afere.evals.spread import ABOUT_JUDGING
 from afere.server import figures, words
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.cases import SHOWN_MEASURES, Case, Sides, cases_of, measure_names, sides
@@ -93,8 +94,9 @@ def list_page(session: Session, asked: Asked) -> ExperimentsPage:
 
 
 def _shown(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """The first measures of scorers and judges."""
-    return tuple(line for line in lines if line.name.partition(".")[0] not in BUILTIN)[:SHOWN_MEASURES]
+    """The first measures of scorers and judges, without those of how a judge came to its verdict."""
+    own = (one for one in lines if one.name.partition(".")[0] not in BUILTIN and not one.name.endswith(ABOUT_JUDGING))
+    return tuple(own)[:SHOWN_MEASURES]
 
 
 def _answers(session: Session) -> dict[str, str]:
@@ -189,6 +191,7 @@ def _moved_sentence(line: Line, content: Mapping[str, Any]) -> str:
         or change["low"] is None
         or change["low"] <= 0 <= change["high"]
         or line.name.partition(".")[0] in ("seconds", "cost")
+        or line.name.endswith(ABOUT_JUDGING)
     ):
         return ""
     better = (change["value"] > 0) == (line.better == "higher")

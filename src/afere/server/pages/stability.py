@@ -38,6 +38,9 @@ class StabilitiesPage:
         return {"items": items, "next": self.next}
 
 
+_LINE = 200  # characters of an input in the line of its case
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """One measure under one kind of change: numbers as text, and the picture of what is beyond the own spread."""
@@ -52,9 +55,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A case: both inputs and both answers, with the words that differ marked."""
+    """A case: both inputs and both answers, with the words that differ marked; `asked` is the input as it is, for its line."""
 
     said: Mapping[str, Any]
+    asked: str
     inputs: tuple[tuple[textdiff.Bit, ...], tuple[textdiff.Bit, ...]]
     outputs: tuple[tuple[textdiff.Bit, ...], tuple[textdiff.Bit, ...]]
 
@@ -106,7 +110,9 @@ def _held(one: Mapping[str, Any]) -> Held:
 
 def _moved(one: Mapping[str, Any]) -> Moved:
     before, after = (_text(value) for value in one["inputs"])
-    return Moved(one, textdiff.words(before, after), textdiff.words(*(_text(value) for value in one["outputs"])))
+    return Moved(
+        one, before[:_LINE], textdiff.words(before, after), textdiff.words(*(_text(value) for value in one["outputs"]))
+    )
 
 
 def _text(value: Json) -> str:
