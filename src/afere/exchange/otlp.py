@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import gzip
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from afere.base.errors import AfereError, BadInput
 from afere.base.span import Span
 from afere.exchange.bringing import Bringing
+from afere.exchange.otlpfile import requests
 from afere.tracing import otlp
 from afere.tracing.otlp import Batch, Form
 
 _OTHERS = frozenset(
     {".md", ".txt", ".rst", ".html", ".yaml", ".yml", ".toml", ".py", ".sh", ".csv", ".png", ".jpg", ".svg", ".pdf"}
 )
-_MOST = 512 * 2**20  # bytes of one file, unpacked
 
 
 def bring(place: str, into: Bringing) -> None:
@@ -27,39 +24,10 @@ def bring(place: str, into: Bringing) -> None:
     files = sorted(file for file in root.rglob("*") if file.is_file()) if root.is_dir() else [root]
     for file in files:
         try:
-            for body, form, label in _requests(file):
+            for body, form, label in requests(file):
                 _keep(body, form, label, into)
         except (AfereError, OSError, EOFError, UnicodeDecodeError) as problem:
             into.problem(str(file), str(problem))
-
-
-def _requests(file: Path) -> Iterator[tuple[bytes, Form, str]]:
-    size = file.stat().st_size
-    if size > _MOST:
-        raise BadInput(f"it has {size:,} bytes; at most {_MOST:,} are read. Cut it into smaller files.")
-    data = file.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        with gzip.open(file) as packed:
-            data = packed.read(_MOST + 1)
-        if len(data) > _MOST:
-            raise BadInput(f"unpacked it has more than {_MOST:,} bytes. Cut it into smaller files.")
-    if data.lstrip()[:1] != b"{":
-        yield data, "protobuf", str(file)
-        return
-    lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
-    if len(lines) > 1 and _whole(lines[0][1]):  # one request a line; a last one that is cut off costs only itself
-        for number, line in lines:
-            yield line, "json", f"{file}:{number}"
-    else:
-        yield data, "json", str(file)
-
-
-def _whole(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return True
 
 
 def _keep(body: bytes, form: Form, label: str, into: Bringing) -> None:
