@@ -77,7 +77,7 @@ def test_again_doubles_nothing_and_what_is_broken_is_named(here: Session, bring:
     (place / "trace_half.json").write_text(json.dumps(whole, indent=1)[:900])
     (place / "other.json").write_text('{"hello": 1}')
     second = bring("opik", folder)
-    assert second["there"] == first["counts"]["spans"] + first["counts"]["prompts"]
+    assert second["there"] == 2 * first["counts"]["spans"] + first["counts"]["prompts"]
     assert here.spans.requests() == 1 and len(here.find("scores").items) == 4
     assert {one.partition(": ")[0].rpartition("/")[2].partition(":")[0] for one in second["problems"]} == {
         "other.json", "trace_half.json", f"trace {whole['trace']['id']}",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
     from afere.exchange import Report
 
+_ONE = {"aliases": "alias"}
 _SOURCES = "\n".join(f"  {name:<12} {text}" for name, (_, text) in SOURCES.items())
 
 
@@ -38,22 +42,35 @@ Sources:
 def import_(place: Place, source: str, path: str) -> None:
     from afere.exchange import bring
 
-    with place.session() as session:
-        report = bring(source, path, session)
+    with place.session() as session, _watching(quiet=place.json) as watch:
+        report = bring(source, path, session, watch=watch)
     place.show(report, lambda console: _draw(console, report))
     if not report.counts:
         raise BadInput(f"{path}: nothing of {source} was found there. What it reads: {SOURCES[source][1]}.")
+
+
+@contextmanager
+def _watching(*, quiet: bool) -> Generator[Callable[[Mapping[str, int]], None] | None]:
+    """How far it is, while somebody looks."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("reading") as status:
+        yield lambda counts: status.update(f"reading: {_counted(counts)}")
+
+
+def _counted(counts: Mapping[str, int]) -> str:
+    return ", ".join(many(count, _ONE.get(name, name.removesuffix("s"))) for name, count in counts.items())
 
 
 def _draw(console: Console, report: Report) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    brought = ", ".join(
-        many(count, name.removesuffix("es" if name == "aliases" else "s")) for name, count in report.counts.items()
-    )
     console.print(
-        f"brought from {report.source}: {brought or 'nothing'}{f' ({report.there:,} were here already)' if report.there else ''}"
+        f"brought from {report.source}: {_counted(report.counts) or 'nothing'}{f' ({report.there:,} were here already)' if report.there else ''}"
     )
     if report.lines:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")

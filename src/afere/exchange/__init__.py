@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,17 +38,20 @@ SOURCES: Mapping[str, tuple[str, str]] = {
 }
 
 
-def bring(source: str, place: str, session: Session) -> Report:
+def bring(
+    source: str, place: str, session: Session, *, watch: Callable[[Mapping[str, int]], None] | None = None
+) -> Report:  # fmt: skip
     """Bring in what a tool has. Again is harmless: nothing is doubled.
 
     source: one of SOURCES. place: a file, a folder or a URL, as the source takes. BadInput where it cannot be read at all;
-    what cannot be read within it is named in the report, and the rest is kept.
+    what cannot be read within it is named in the report, and the rest is kept. `watch` is told now and then how many
+    of each kind there are.
     """
     if source not in SOURCES:
         raise BadInput(f"There is no source {source!r}. Sources: {', '.join(SOURCES)}.")
     if "://" not in place and not Path(place).exists():
         raise BadInput(f"{place}: there is no such file or folder.")
     module = importlib.import_module(f"afere.exchange.{SOURCES[source][0]}")
-    bringing = Bringing(session, source)
+    bringing = Bringing(session, source, watch=watch)
     module.bring(place, bringing)
     return bringing.done()

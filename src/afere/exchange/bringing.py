@@ -69,6 +69,7 @@ class Bringing:
 
     session: Session
     source: str
+    watch: Callable[[Mapping[str, int]], None] | None = None  # told now and then how many of each kind there are
     _policy: Policy = field(init=False)
     _spans: list[Span] = field(default_factory=list[Span])
     _scores: list[Score] = field(default_factory=list[Score])
@@ -76,6 +77,7 @@ class Bringing:
     _fields: Counter[tuple[str, How, str]] = field(default_factory=Counter[tuple[str, How, str]])
     _problems: list[str] = field(default_factory=list[str])
     _traces: set[str] = field(default_factory=set[str])
+    _made: dict[tuple[str, str], Artifact] = field(default_factory=dict[tuple[str, str], Artifact])
     _there: int = 0
 
     def __post_init__(self) -> None:
@@ -110,12 +112,15 @@ class Bringing:
 
     # what comes
 
-    def span(self, span: Span, *, read: bool = True) -> None:
-        """Keep a span; what its attributes mean is read by the dialects."""
+    def span(self, span: Span, *, read: bool = True, prompts: Iterable[tuple[str, str]] = ()) -> None:
+        """Keep a span; what its attributes mean is read by the dialects. `prompts`: name and version there of those it used."""
         try:
             found = self._policy.hidden(span)
             if read:
                 dialects.read(found)
+            for made in filter(None, map(self._made.get, prompts)):
+                found.artifacts.append((made.ref, made.hash))
+                self.kept("version of a prompt that a span used")
             self._spans.append(self._policy.apply(found))
         except Exception as problem:  # a form that no map foresaw
             self.problem(f"span {span.trace_id}/{span.span_id}", str(problem))
@@ -142,14 +147,23 @@ class Bringing:
         if len(self._scores) >= _SCORES:
             self._flush()
 
-    def prompt(self, name: str, body: str, *, at: str | None, why: str, label: str, **fields: Json) -> Artifact | None:
-        """Keep a version of a prompt: our template, with `# role` lines, and the other fields of a prompt file."""
+    def prompt(
+        self, name: str, body: str, *, at: str | None, why: str, label: str, version: object = None, **fields: Json
+    ) -> Artifact | None:
+        """Keep a version of a prompt: our template, with `# role` lines, and the other fields of a prompt file.
+
+        `version` is how the source calls it, so that spans may say which they used.
+        """
         try:
-            made = prompt_of(legal(name), body, label=label, **fields)
-            return self._put("prompts", "prompt", made.name, made.content, why=why, at=at)
+            written = prompt_of(legal(name), body, label=label, **fields)
+            made = self._put("prompts", "prompt", written.name, written.content, why=why, at=at)
         except AfereError as problem:
             self.problem(f"prompt {name}", str(problem))
             return None
+        if any(one.ref == made.ref for one in self._made.values()):
+            self.changed("version of a prompt", "what says the same as an earlier version is that version")
+        self._made[name, str(made.version if version is None else version)] = made
+        return made
 
     def alias(self, artifact: Artifact, name: str, *, why: str) -> None:
         """Point an alias at a version, unless one is there."""
@@ -178,7 +192,8 @@ class Bringing:
         before = self.session.find("artifacts", kind=kind, name=name, limit=1).items
         made = self.session.put(kind, name, content, why=why, at=at)
         self._counts[what] += 1
-        self._there += bool(before) and made.version <= before[0].version
+        known = any(one.ref == made.ref for one in self._made.values())
+        self._there += not known and bool(before) and made.version <= before[0].version
         return made
 
     def _flush(self) -> None:
@@ -186,11 +201,12 @@ class Bringing:
             traces = list(dict.fromkeys(span.trace_id for span in self._spans))
             before = self.session.spans.count(traces)
             self.session.spans.write(self._spans)
-            sent = len({(span.trace_id, span.span_id) for span in self._spans})
-            self._there += sent - (self.session.spans.count(traces) - before)
+            self._there += len(self._spans) - (self.session.spans.count(traces) - before)
         if self._scores:
             self.session.append(*self._scores)
         self._spans, self._scores = [], []
+        if self.watch:
+            self.watch(self._counts)
 
     def done(self) -> Report:
         """Keep what waits, and say what came of all."""
@@ -269,6 +285,20 @@ def from_f_string(text: str) -> str:
 
 
 _MEANT = re.compile(r"\{\{|\{%|\{#|^#(?= (?:system|user|assistant|tool)[ \t]*$)", re.MULTILINE)
+
+
+_ROLE_LINE = re.compile(r"^#(?= (?:system|user|assistant|tool)[ \t]*$)", re.MULTILINE)
+
+
+def from_jinja(text: str) -> str:
+    """A template of Jinja as ours, whose engine reads the same; only what would begin a role is kept as text. What is no Jinja
+    is read as if it had names in braces alone."""
+    written = _ROLE_LINE.sub("{{ '#' }}", text)
+    try:
+        prompt_of("template", written, label="template")
+    except BadInput:
+        return from_mustache(text)
+    return written
 
 
 def escaped(text: str) -> str:

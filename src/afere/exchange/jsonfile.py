@@ -174,5 +174,6 @@ class _Text:
 
 def _listed(value: Any, inside: tuple[str, ...]) -> list[Any]:
     """The values of one line: those of the list that it is or holds, or itself."""
-    lists = (cast("Said", value).get(key) for key in inside) if isinstance(value, dict) else (value,)
-    return next((cast("list[Any]", one) for one in lists if isinstance(one, list)), [value])
+    held: list[Any] = [value, *(cast("Said", value).get(key) for key in inside if isinstance(value, dict))]
+    lists = [cast("list[Any]", one) for one in held if isinstance(one, list)]
+    return lists[0] if lists else [value]

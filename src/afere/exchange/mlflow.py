@@ -5,21 +5,24 @@ from __future__ import annotations
 import base64
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, cast
 
 from afere.base.artifact import Artifact
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.errors import BadInput
-from afere.exchange.bringing import Bringing, body_of, from_mustache
+from afere.exchange.bringing import Bringing, body_of, from_jinja, from_mustache
+from afere.exchange.mlflow_file import Kept
 from afere.exchange.mlflow_rest import Served
-from afere.exchange.sqlitefile import Record, Tables, opened, plain
+from afere.exchange.sqlitefile import Record, opened, plain
 from afere.tracing.otlp.batch import Sent, Source, span
 
 _PROMPT = "mlflow.prompt.is_prompt"
 _WHO = {"HUMAN": "person", "LLM_JUDGE": "judge", "CODE": "scorer"}
+_OF_PROMPT = frozenset({
+    _PROMPT, "mlflow.prompt.text", "_mlflow_prompt_type", "_mlflow_prompt_response_format", "_mlflow_prompt_model_config",
+})  # fmt: skip
 _ABOUT = ("mlflow.trace.user", "mlflow.trace.session")  # of a trace, read from its first span here
 _OWN = (
     "mlflow.traceInputs",
@@ -36,60 +39,21 @@ def bring(place: str, into: Bringing) -> None:
         _all(Served(place, into), into)
         return
     with opened(place, into, "MLflow") as tables:
-        _all(tables, into)
-        for table, what in (("runs", "runs with their params and metrics"), ("logged_models", "logged models")):
-            count = sum(1 for _ in tables.rows(table))
-            if count:
-                into.lost(what, "afere keeps experiments of its own: evaluate again to have them", count)
+        kept = Kept(tables, into)
+        _all(kept, into)
+        kept.left()
 
 
-def _all(tables: Tables | Served, into: Bringing) -> None:
-    tables.require("trace_info", "experiments")
-    _traces(tables, into)
-    _assessments(tables, into)
-    _prompts(tables, into)
-    _datasets(tables, into)
-
-
-def _traces(tables: Tables | Served, into: Bringing) -> None:
-    tags, metadata = (
-        _pairs(tables.rows("trace_tags"), "request_id"),
-        _pairs(tables.rows("trace_request_metadata"), "request_id"),
-    )
-    names = {row["experiment_id"]: row["name"] for row in tables.rows("experiments", "experiment_id")}
-    with_spans: set[str] = set()
-    infos = {row["request_id"]: row for row in tables.rows("trace_info")}
-    for row in tables.rows("spans"):
-        request = str(row["trace_id"])
-        with_spans.add(request)
-        said = plain(row.get("content"))
-        info = infos.get(request, {})
-        about = {**metadata.get(request, {}), **tags.get(request, {})} if row.get("parent_span_id") is None else {}
-        if about and info.get("session_id"):
-            about["mlflow.trace.session"] = str(info["session_id"])
-        _span(request, said, about, names.get(info.get("experiment_id"), ""), into)
-    for request in infos:
-        if request in with_spans:
-            continue
-        if isinstance(tables, Served):  # where it says that files lie is its own machine, not this one
-            into.problem(f"trace {request}", "the server gave no spans of it")
-        else:
-            _from_artifacts(request, tags.get(request, {}), metadata.get(request, {}), into)
-
-
-def _from_artifacts(request: str, tags: Mapping[str, str], metadata: Mapping[str, str], into: Bringing) -> None:
-    """Earlier versions keep a trace's spans in a file beside the store."""
-    where = str(tags.get("mlflow.artifactLocation", "")).removeprefix("file://")
-    file = Path(where) / "traces.json"
-    if not where or not file.is_file():
-        into.problem(
-            f"trace {request}", f"its spans are not in this file, and {where or 'no artifact location'} has none either"
-        )
-        return
-    said = plain(file.read_bytes())
-    for one in cast("list[Json]", said.get("spans") or []) if isinstance(said, dict) else []:
-        root = isinstance(one, dict) and not (one.get("parent_span_id") or one.get("parent_id"))
-        _span(request, one, {**metadata, **tags} if root else {}, "", into)
+def _all(source: Kept | Served, into: Bringing) -> None:
+    source.require()
+    _prompts(source, into)  # first, since spans say which they used
+    for trace in source.traces():
+        for said in trace.spans:
+            root = isinstance(said, dict) and not (said.get("parent_span_id") or said.get("parent_id"))
+            _span(trace.request, said, trace.about if root else {}, trace.experiment, into)
+        for row in trace.assessments:
+            into.attempt(f"assessment of {trace.request}", "an assessment is expected", _assessment, row)
+    _datasets(source, into)
 
 
 def _span(request: str, said: Json, about: Mapping[str, str], experiment: str, into: Bringing) -> None:
@@ -113,20 +77,29 @@ def _span(request: str, said: Json, about: Mapping[str, str], experiment: str, i
             int(value.get("end_time_unix_nano") or value.get("end_time") or 0),
             failed="ERROR" in str(status.get("code")),
             message=str(status.get("message") or ""),
-            attributes=attributes,
-            events=[_event(one) for one in events],
+            attributes=attributes, events=[_event(one) for one in events],
         )  # fmt: skip
-        into.span(span(sent, Source.of(resource).scope("mlflow", "", {})))
+        into.span(span(sent, Source.of(resource).scope("mlflow", "", {})), prompts=_linked(attributes))
     except (BadInput, KeyError, TypeError, ValueError) as problem:
         into.problem(f"trace {request}", f"a span cannot be read: {problem}")
         return
-    into.kept("span")
+    into.kept("span: name, type, times, parent, status, events and attributes, which hold what went in and came out")
+    if attachments := json.dumps(attributes).count("mlflow-attachment://"):
+        into.lost("attachment", "its bytes stay in MLflow's artifact folder; the span has its address", attachments)
     if value.get("links"):
         into.lost("links of spans", "spans here know their parent only", len(value["links"]))
     if about:
         into.kept("tags and metadata of traces", len(about))
     if experiment and about:
         into.changed("experiment of a trace", "as service.name of its resource")
+
+
+def _linked(attributes: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and version of the prompts that a span, or the trace of a root, used."""
+    said: Any = plain(attributes.get("mlflow.linkedPrompts"))
+    said = plain(said) if isinstance(said, str) else said
+    found = cast("list[Record]", said) if isinstance(said, list) else []
+    return [(str(one["name"]), str(one["version"])) for one in found if "name" in one and "version" in one]
 
 
 def _event(said: Mapping[str, Any]) -> dict[str, Json]:
@@ -145,77 +118,87 @@ def _hex(text: str, digits: int) -> str:
     return base64.b64decode(plain_text).hex() if plain_text else ""
 
 
-def _assessments(tables: Tables | Served, into: Bringing) -> None:
-    for row in tables.rows("assessments"):
-        key, value = str(row["assessment_id"]), plain(row["value"])
-        if row.get("valid") in (0, False):
-            into.lost("assessment", "a later one of the same person overrides it")
-            continue
-        trace = str(row["trace_id"]).removeprefix("tr-")
-        target = f"{trace}/{row['span_id']}" if row.get("span_id") else trace
-        name, data = (
-            str(row["name"]),
-            {"metadata": plain(row.get("assessment_metadata"))} if row.get("assessment_metadata") else {},
-        )
-        if row["assessment_type"] == "expectation":
-            name = f"expected.{name}"
-            into.changed("expectation", "a score named expected.NAME, whose value is what was expected")
-        else:
-            into.kept("feedback")
-        if isinstance(value, dict | list):
-            value = json.dumps(value, ensure_ascii=False)
-            into.changed("value of an assessment", "lists and mappings as JSON text")
-        if row.get("error"):
-            value = None
-        source = _WHO.get(str(row["source_type"]), "service")
-        why = str(row.get("rationale") or row.get("error") or "")
-        into.score(
-            target, name, value, f"{source}:{row['source_id'] or 'unknown'}", key=key,
-            at=rfc3339(int(row["created_timestamp"]) * 10**6), why=why, data=data,
-        )  # fmt: skip
+def _assessment(row: Record, into: Bringing) -> None:
+    key, value = str(row["assessment_id"]), plain(row["value"])
+    if row.get("valid") in (0, False):
+        into.lost("assessment", "a later one of the same person overrides it")
+        return
+    trace = str(row["trace_id"]).removeprefix("tr-")
+    target = f"{trace}/{row['span_id']}" if row.get("span_id") else trace
+    metadata = plain(row.get("assessment_metadata"))
+    name = str(row["name"])
+    if row["assessment_type"] == "expectation":
+        name = f"expected.{name}"
+        into.changed("expectation", "a score named expected.NAME, whose value is what was expected")
+    else:
+        into.kept("feedback: name, value, who, when, rationale, metadata")
+    if isinstance(value, dict | list):
+        value = json.dumps(value, ensure_ascii=False)
+        into.changed("value of an assessment", "lists and mappings as JSON text")
+    if row.get("error"):
+        value = None
+        into.changed("error of an assessment", "as the reason of a score without a value")
+    source = _WHO.get(str(row["source_type"]), "service")
+    why = str(row.get("rationale") or row.get("error") or "")
+    into.score(
+        target, name, value, f"{source}:{row['source_id'] or 'unknown'}", key=key,
+        at=rfc3339(int(row["created_timestamp"]) * 10**6), why=why, data={"metadata": metadata} if metadata else {},
+    )  # fmt: skip
 
 
-def _prompts(tables: Tables | Served, into: Bringing) -> None:
+def _prompts(source: Kept | Served, into: Bringing) -> None:
     tags: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
-    for row in tables.rows("model_version_tags"):
+    for row in source.rows("model_version_tags"):
         tags[row["name"], row["version"]][row["key"]] = row["value"]
     made: dict[tuple[str, int], Artifact] = {}
-    for row in tables.rows("model_versions", "name, version"):
+    for row in source.rows("model_versions", "name, version"):
         said = tags[row["name"], row["version"]]
         if _PROMPT not in said:
             into.lost("registered model", "models are not artifacts here; name them in afere.yaml")
-            continue
-        text, output = plain(said.get("mlflow.prompt.text")), plain(said.get("_mlflow_prompt_response_format"))
-        chat = said.get("_mlflow_prompt_type") == "chat" and isinstance(text, list)
-        pairs = (
-            [(str(one["role"]), str(one["content"])) for one in cast("list[Any]", text)]
-            if chat
-            else [("user", str(said.get("mlflow.prompt.text", "")))]
-        )
-        artifact = into.prompt(
-            row["name"], body_of((role, from_mustache(part)) for role, part in pairs), at=rfc3339(int(row["creation_time"]) * 10**6),
-            why=str(row.get("description") or f"MLflow version {row['version']}"), label=f"{row['name']} version {row['version']}",
-            output=output if isinstance(output, dict) else None,
-        )  # fmt: skip
-        if artifact is not None:
+        elif artifact := _prompt(row, said, into):
             made[row["name"], row["version"]] = artifact
-            into.kept("prompt text, date and commit message")
-            for key in said.keys() - {
-                _PROMPT,
-                "mlflow.prompt.text",
-                "_mlflow_prompt_type",
-                "_mlflow_prompt_response_format",
-            }:
-                into.lost(f"prompt tag {key}", "versions of prompts have no tags")
-    for row in tables.rows("registered_model_aliases"):
+    for row in source.rows("registered_model_aliases"):
         if (row["name"], row["version"]) in made:
             into.alias(made[row["name"], row["version"]], str(row["alias"]), why="as in MLflow")
             into.changed("alias of a prompt", "its history begins with the import")
+    named = {name for name, _ in made}
+    for row in source.rows("registered_model_tags"):
+        if row["name"] in named and not str(row["key"]).startswith(("mlflow.", "_mlflow")):
+            into.lost(
+                f"tag {row['key']} of a prompt", "prompts have no tags; who looks after one is owner: of its file"
+            )
 
 
-def _datasets(tables: Tables | Served, into: Bringing) -> None:
+def _prompt(row: Record, said: Mapping[str, str], into: Bringing) -> Artifact | None:
+    text, output = plain(said.get("mlflow.prompt.text")), plain(said.get("_mlflow_prompt_response_format"))
+    chat = said.get("_mlflow_prompt_type") == "chat" and isinstance(text, list)
+    pairs = (
+        [(str(one["role"]), str(one["content"])) for one in cast("list[Any]", text)]
+        if chat
+        else [("user", str(said.get("mlflow.prompt.text", "")))]
+    )
+    jinja = any("{%" in part and "%}" in part for _, part in pairs)  # as MLflow itself tells them apart
+    convert = from_jinja if jinja else from_mustache
+    artifact = into.prompt(
+        row["name"], body_of((role, convert(part)) for role, part in pairs), at=rfc3339(int(row["creation_time"]) * 10**6),
+        why=str(row.get("description") or f"MLflow version {row['version']}"), label=f"{row['name']} version {row['version']}",
+        output=output if isinstance(output, dict) else None, version=row["version"],
+    )  # fmt: skip
+    if artifact is None:
+        return None
+    into.kept("prompt text, date and commit message")
+    if said.get("_mlflow_prompt_model_config"):
+        into.lost(
+            "model configuration of a prompt", "a model and its parameters belong to the component that uses the prompt"
+        )
+    for key in said.keys() - _OF_PROMPT:
+        into.lost(f"tag {key} of a version of a prompt", "versions of prompts have no tags")
+    return artifact
+
+
+def _datasets(source: Kept | Served, into: Bringing) -> None:
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in tables.rows("evaluation_dataset_records", "created_time, dataset_record_id"):
+    for row in source.rows("evaluation_dataset_records", "created_time, dataset_record_id"):
         inputs, expected, tags = plain(row["inputs"]), plain(row["expectations"]), plain(row["tags"])
         made: dict[str, Any] = {
             "id": row["dataset_record_id"],
@@ -238,7 +221,7 @@ def _datasets(tables: Tables | Served, into: Bringing) -> None:
             if kept:
                 made["metadata"] = kept
         rows[str(row["dataset_id"])].append(made)
-    for row in tables.rows("evaluation_datasets"):
+    for row in source.rows("evaluation_datasets"):
         found = rows.get(str(row["dataset_id"]), [])
         if not found:
             into.problem(f"dataset {row['name']}", "it has no records")
@@ -246,10 +229,3 @@ def _datasets(tables: Tables | Served, into: Bringing) -> None:
         into.dataset(str(row["name"]), found)
         into.kept("rows of datasets", len(found))
         into.changed("date of a dataset", "a version here is as old as the import")
-
-
-def _pairs(rows: Iterable[Record], of: str) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = defaultdict(dict)
-    for row in rows:
-        found[str(row[of])][str(row["key"])] = str(row["value"])
-    return found

@@ -6,6 +6,7 @@ import base64
 import json
 import os
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, cast
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -14,6 +15,7 @@ from afere.base.canonical import Json
 from afere.base.clock import from_rfc3339
 from afere.base.errors import BadInput
 from afere.exchange.bringing import Bringing
+from afere.exchange.mlflow_file import Traced
 from afere.exchange.sqlitefile import Record
 
 _PAGE = 100  # of one answer of a search
@@ -23,7 +25,7 @@ _TIMEOUT = 60.0  # seconds
 
 
 class Served:
-    """The same tables as `sqlitefile.Tables`, asked for over HTTP.
+    """The same as `mlflow_file.Kept`, asked for over HTTP.
 
     Who asks is said by MLflow's own variables: MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and _PASSWORD.
     """
@@ -38,95 +40,102 @@ class Served:
             )
         self._root, self._into = place.split("?", 1)[0].rstrip("/") + "/api/", into
         self._headers = {"content-type": "application/json", "accept": "application/json", **_who()}
-        self._infos: list[Record] | None = None
+        self._asked: dict[str, list[Record]] = {}  # what is needed more than once
 
-    def require(self, *tables: str) -> None:
+    def require(self) -> None:
         """BadInput where the address is not an MLflow server's, or it does not let us in."""
-        del tables
         self._ask("POST", "2.0/mlflow/experiments/search", {"max_results": 1})
 
     def rows(self, table: str, order: str = "rowid") -> Iterator[Record]:
         """All of a table's rows; an answer that fails ends it, and is named."""
         del order  # they come in the order in which they are read
         tables = {
-            "experiments": self._experiments, "trace_info": self._trace_info, "trace_tags": self._trace_tags,
-            "trace_request_metadata": self._trace_metadata, "spans": self._spans, "assessments": self._assessments,
             "model_versions": self._versions, "model_version_tags": self._version_tags,
-            "registered_model_aliases": self._aliases, "evaluation_datasets": self._datasets,
-            "evaluation_dataset_records": self._records,
+            "registered_model_aliases": self._aliases, "registered_model_tags": self._tags,
+            "evaluation_datasets": self._datasets, "evaluation_dataset_records": self._records,
         }  # fmt: skip
         if table not in tables:
             return
+        yield from self._each(f"table {table}", tables[table]())
+
+    def traces(self) -> Iterator[Traced]:
+        """Every trace of all experiments, newest first, with its spans; an answer that fails costs what it should have held."""
+        names = {str(one["experiment_id"]): str(one.get("name") or "") for one in self._experiments()}
+        places: list[Json] = [
+            {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": one}} for one in names
+        ]
+        found = self._each("traces", self._pages("POST", "3.0/mlflow/traces/search", "traces", {"locations": places}))
+        while some := list(islice(found, _SPANS)):
+            spans = self._spans([str(one["trace_id"]) for one in some])
+            for one in some:
+                request, place = str(one["trace_id"]), cast("Record", one.get("trace_location") or {})
+                experiment = cast("Record", place.get("mlflow_experiment") or {}).get("experiment_id")
+                about = {
+                    **cast("dict[str, str]", one.get("trace_metadata") or {}),
+                    **cast("dict[str, str]", one.get("tags") or {}),
+                }
+                if one.get("client_request_id"):
+                    about["mlflow.clientRequestId"] = str(one["client_request_id"])
+                if request not in spans:
+                    self._into.problem(f"trace {request}", "the server gave no spans of it")
+                yield Traced(
+                    request, names.get(str(experiment), ""), about, spans.get(request, []),
+                    list(self._each(f"assessments of {request}", self._assessments(one))),
+                )  # fmt: skip
+
+    def _each(self, what: str, found: Iterator[Record]) -> Iterator[Record]:
+        """What comes of an answer; one that fails ends it, and is named."""
         try:
-            yield from tables[table]()
+            yield from found
         except (BadInput, AttributeError, KeyError, TypeError, ValueError) as problem:
-            self._into.problem(f"table {table}", f"{problem}; the rest of it is left out")
+            self._into.problem(what, f"{problem}; the rest of it is left out")
 
     # tables, as SQLite has them
 
     def _experiments(self) -> Iterator[Record]:
-        return self._pages("POST", "2.0/mlflow/experiments/search", "experiments", {})
+        return self._once("experiments", self._pages("POST", "2.0/mlflow/experiments/search", "experiments", {}))
 
-    def _traces(self) -> list[Record]:
-        """Of all experiments, newest first; asked for once."""
-        if self._infos is None:
-            places: list[Json] = [
-                {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": one["experiment_id"]}}
-                for one in self._experiments()
-            ]
-            self._infos = list(self._pages("POST", "3.0/mlflow/traces/search", "traces", {"locations": places}))
-        return self._infos
+    def _once(self, what: str, found: Iterator[Record]) -> Iterator[Record]:
+        if what not in self._asked:
+            self._asked[what] = list(found)
+        return iter(self._asked[what])
 
-    def _trace_info(self) -> Iterator[Record]:
-        for one in self._traces():
-            place: Any = one.get("trace_location", {})
+    def _spans(self, requests: list[str]) -> dict[str, list[Json]]:
+        """The spans of these traces, as MLflow's own tables keep them."""
+        asked = urlencode({"trace_ids": requests}, doseq=True)
+        try:
+            traces: list[Record] = self._ask("GET", f"3.0/mlflow/traces/batchGet?{asked}").get("traces") or []
+            return {
+                str(one["trace_info"]["trace_id"]): [_as_kept(span) for span in cast("list[Record]", one.get("spans") or [])] for one in traces
+            }  # fmt: skip
+        except (BadInput, AttributeError, KeyError, TypeError, ValueError) as problem:
+            self._into.problem(f"spans of {len(requests)} traces", str(problem))
+            return {}
+
+    def _assessments(self, trace: Record) -> Iterator[Record]:
+        for one in cast("list[Record]", trace.get("assessments") or []):
+            kind = "expectation" if "expectation" in one else "feedback"
+            said, source = cast("Record", one.get(kind) or {}), cast("Record", one.get("source") or {})
+            failed, value = cast("Record", said.get("error") or {}), said.get("value")
+            if value is None and "serialized_value" in said:
+                value = json.loads(said["serialized_value"]["value"])
             yield {
-                "request_id": one["trace_id"], "experiment_id": place.get("mlflow_experiment", {}).get("experiment_id"),
+                "assessment_id": one["assessment_id"], "trace_id": one["trace_id"], "span_id": one.get("span_id"),
+                "name": one["assessment_name"], "assessment_type": kind, "value": json.dumps(value),
+                "valid": one.get("valid"), "error": failed.get("error_message") or failed.get("error_code"),
+                "source_type": source.get("source_type"), "source_id": source.get("source_id"),
+                "rationale": one.get("rationale"), "assessment_metadata": json.dumps(one["metadata"]) if one.get("metadata") else None,
+                "created_timestamp": from_rfc3339(one["create_time"]) // 10**6,
             }  # fmt: skip
 
-    def _trace_tags(self) -> Iterator[Record]:
-        return self._said_of_traces("tags")
-
-    def _trace_metadata(self) -> Iterator[Record]:
-        return self._said_of_traces("trace_metadata")
-
-    def _said_of_traces(self, name: str) -> Iterator[Record]:
-        for one in self._traces():
-            for key, value in cast("dict[str, str]", one.get(name) or {}).items():
-                yield {"request_id": one["trace_id"], "key": key, "value": value}
-
-    def _spans(self) -> Iterator[Record]:
-        ids = [str(one["trace_id"]) for one in self._traces()]
-        for first in range(0, len(ids), _SPANS):
-            asked = urlencode({"trace_ids": ids[first : first + _SPANS]}, doseq=True)
-            for trace in self._ask("GET", f"3.0/mlflow/traces/batchGet?{asked}").get("traces", []):
-                for span in trace.get("spans", []):
-                    yield {
-                        "trace_id": trace["trace_info"]["trace_id"], "parent_span_id": span.get("parent_span_id") or None,
-                        "content": json.dumps(_as_kept(span)),
-                    }  # fmt: skip
-
-    def _assessments(self) -> Iterator[Record]:
-        for trace in self._traces():
-            for one in cast("list[Record]", trace.get("assessments") or []):
-                kind = "expectation" if "expectation" in one else "feedback"
-                said, source = cast("Record", one.get(kind) or {}), cast("Record", one.get("source") or {})
-                failed, value = cast("Record", said.get("error") or {}), said.get("value")
-                if value is None and "serialized_value" in said:
-                    value = json.loads(said["serialized_value"]["value"])
-                yield {
-                    "assessment_id": one["assessment_id"], "trace_id": one["trace_id"], "span_id": one.get("span_id"),
-                    "name": one["assessment_name"], "assessment_type": kind, "value": json.dumps(value),
-                    "valid": one.get("valid"), "error": failed.get("error_message") or failed.get("error_code"),
-                    "source_type": source.get("source_type"), "source_id": source.get("source_id"),
-                    "rationale": one.get("rationale"), "assessment_metadata": json.dumps(one["metadata"]) if one.get("metadata") else None,
-                    "created_timestamp": from_rfc3339(one["create_time"]) // 10**6,
-                }  # fmt: skip
-
     def _prompts(self) -> Iterator[Record]:
-        return self._pages("GET", "2.0/mlflow/registered-models/search", "registered_models", {"filter": _PROMPTS})
+        found = self._pages("GET", "2.0/mlflow/registered-models/search", "registered_models", {"filter": _PROMPTS})
+        return self._once("prompts", found)
 
     def _versions(self) -> Iterator[Record]:
+        return self._once("versions", self._all_versions())
+
+    def _all_versions(self) -> Iterator[Record]:
         for prompt in self._prompts():
             name = str(prompt["name"]).replace("'", "")  # a quote would end the filter's text
             asked = {"filter": f"name = '{name}' AND {_PROMPTS}"}
@@ -144,9 +153,15 @@ class Served:
             for one in prompt.get("aliases", []):
                 yield {"name": prompt["name"], "alias": one["alias"], "version": int(one["version"])}
 
+    def _tags(self) -> Iterator[Record]:
+        for prompt in self._prompts():
+            for one in prompt.get("tags", []):
+                yield {"name": prompt["name"], **one}
+
     def _datasets(self) -> Iterator[Record]:
         ids = [one["experiment_id"] for one in self._experiments()]
-        return self._pages("POST", "3.0/mlflow/datasets/search", "datasets", {"experiment_ids": ids})
+        found = self._pages("POST", "3.0/mlflow/datasets/search", "datasets", {"experiment_ids": ids})
+        return self._once("datasets", found)
 
     def _records(self) -> Iterator[Record]:
         for one in self._datasets():

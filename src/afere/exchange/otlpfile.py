@@ -27,16 +27,12 @@ def requests(file: Path) -> Iterator[tuple[bytes, Form, str]]:
     """Each request with its form and where it stands. BadInput where the file ends within one, or one is too big."""
     with file.open("rb") as raw:
         begun = raw.read(4)
-        raw.seek(0)
-        stream: IO[bytes] = raw
-        if begun[:2] == b"\x1f\x8b":
-            stream = cast("IO[bytes]", gzip.open(raw))
-        elif begun == _ZSTD:
-            stream = zstd.open(raw)
-        try:
-            yield from _requests(stream, str(file))
-        except zstd.ZstdError as problem:
-            raise BadInput(f"it does not unpack: {problem}") from None
+    packed = gzip.open if begun[:2] == b"\x1f\x8b" else zstd.open if begun == _ZSTD else open
+    try:
+        with packed(file, "rb") as stream:
+            yield from _requests(cast("IO[bytes]", stream), str(file))
+    except zstd.ZstdError as problem:
+        raise BadInput(f"it does not unpack: {problem}") from None
 
 
 def _requests(stream: IO[bytes], file: str) -> Iterator[tuple[bytes, Form, str]]:
@@ -112,9 +108,7 @@ def _framed(stream: IO[bytes], head: bytes, file: str) -> Iterator[tuple[bytes, 
         yield *_form(otlp.unpack(body, "zstd", most=_MOST) if body[:4] == _ZSTD else body), f"{file}:{number}"
 
 
-def _delimited(
-    stream: IO[bytes], head: bytes, size: int, digits: int, file: str
-) -> Iterator[tuple[bytes, Form, str]]:
+def _delimited(stream: IO[bytes], head: bytes, size: int, digits: int, file: str) -> Iterator[tuple[bytes, Form, str]]:
     held, number = head[digits:], 1
     while True:
         rest = _exactly(stream, size - len(held), number)

@@ -1,4 +1,4 @@
-"""Other tools' SQLite files: opened to be read only, row by row, whatever version wrote them."""
+"""Other tools' SQLite files: opened to be read only, some rows at a time, whatever version wrote them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from afere.base.errors import BadInput
 from afere.exchange.bringing import Bringing
 
 Record = dict[str, Any]
+_ROWS = 200  # read at once: between, the tool that is still running may write
 
 
 class Tables:
@@ -24,14 +25,37 @@ class Tables:
         self.names = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
     def rows(self, table: str, order: str = "rowid") -> Iterator[Record]:
-        """All of a table's rows; what is damaged ends it, and is named."""
+        """All of a table's rows; what is damaged ends it, and is named. In another order than their own, they are read at once."""
         if table not in self.names:
             return
+        if order != "rowid":
+            yield from self._some(table, f'SELECT * FROM "{table}" ORDER BY {order}')  # noqa: S608  names of ours
+            return
+        last, question = -(2**63), f'SELECT rowid AS at, * FROM "{table}" WHERE rowid > ? ORDER BY rowid LIMIT {_ROWS}'  # noqa: S608
+        while found := self._some(table, question, last):
+            last = found[-1]["at"]
+            yield from found
+            if len(found) < _ROWS:
+                return
+
+    def of(self, table: str, column: str, value: object) -> list[Record]:
+        """The rows of a table with this value, in their own order; what is damaged is named."""
+        question = f'SELECT * FROM "{table}" WHERE "{column}" = ? ORDER BY rowid'  # noqa: S608  names of ours
+        return self._some(f"{table} of {value}", question, value) if table in self.names else []
+
+    def count(self, table: str) -> int:
+        """How many rows a table has; 0 where there is none."""
+        found = self._some(table, f'SELECT count(*) AS found FROM "{table}"') if table in self.names else []  # noqa: S608
+        return int(found[0]["found"]) if found else 0
+
+    def _some(self, what: str, question: str, *values: object) -> list[Record]:
+        """What can be read of it; where that ends before its time, it is named."""
+        found: list[Record] = []
         try:
-            for row in self._connection.execute(f'SELECT * FROM "{table}" ORDER BY {order}'):  # noqa: S608  names of ours
-                yield dict(row)
+            found.extend(dict(row) for row in self._connection.execute(question, values))
         except sqlite3.Error as problem:
-            self._into.problem(f"table {table}", f"{problem}; the rest of it is left out")
+            self._into.problem(f"table {what}", f"{problem}; the rest of it is left out")
+        return found
 
     def require(self, *tables: str) -> None:
         """BadInput where the file is not this tool's."""
