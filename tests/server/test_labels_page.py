@@ -149,6 +149,44 @@ def _by_keyboard(page: Page, session: afere.store.Session) -> None:
     page.goto("/experiments/1")
     assert page.locator("#agreement").get_by_text("judge:polite@1 and people").count() == 1
     assert page.get_by_text("uncalibrated judge").count() == 0
+    page.goto("/artifacts/judge:polite")
+    assert page.locator("#agreement-1").get_by_text("judge:polite@1 and people").count() == 1
+    assert page.get_by_text("uncalibrated").count() == 0
+
+
+def test_the_page_of_a_judge_says_whether_people_agree_with_it(labelled: tuple[str, afere.store.Session]) -> None:
+    url, session = labelled
+    assert "uncalibrated" in asked(f"{url}/artifacts/judge:polite")[1]
+    assert value(f"{url}/artifacts/judge:polite.json")["agreement"] == []
+    for i in range(6):
+        _labels(session, 2).put("polite", f"r{i}", i != 0, by="person:ana")
+    (one,) = value(f"{url}/artifacts/judge:polite.json")["agreement"]
+    assert (one["experiment"], one["judge"]["n"], one["judge"]["b"]) == (2, 6, "people")
+    assert "uncalibrated" not in asked(f"{url}/artifacts/judge:polite")[1]
+
+
+@pytest.mark.browser
+def test_side_by_side_ends_at_the_comparison(
+    browser: Browser,  # noqa: F811
+    labelled: tuple[str, afere.store.Session],
+) -> None:
+    url, session = labelled
+    for page in opened(browser, url, viewport={"width": 390, "height": 844}):
+        page.goto("/labels/2?with=1&by=ana")
+        for key in "123123":
+            with page.expect_navigation():
+                page.keyboard.press(key)
+        page.get_by_text("Look at the last one").click()
+        page.wait_for_selector("[data-label]")
+        with page.expect_navigation():
+            page.keyboard.press("x")  # taken back
+        assert page.locator(".verdict").inner_text().startswith("5 of 6")
+        with page.expect_navigation():
+            page.keyboard.press("1")
+        page.get_by_role("link", name="See which is preferred").click()
+        page.wait_for_url("**/compare/1/2")
+        assert page.get_by_text("Preferred by people").count() == 1
+    assert len(_labels(session, 2).of("preferred")) == 6
 
 
 @pytest.mark.browser

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from afere.base.artifact import KINDS, Artifact
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
+from afere.evals.agreeing import Agreed, agreed
+from afere.evals.labels import Labels
 from afere.server.pages.asked import Asked
+from afere.server.pages.experiments import open_experiment
 
 if TYPE_CHECKING:
     from afere.base.artifact import AliasMove
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from afere.store import Session
 
 _MOST = 200
+_JUDGED = 10  # experiments of a judge in which labels are looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +63,13 @@ class ArtifactPage:
     used_by: tuple[Used, ...]
     moves: tuple[AliasMove, ...]
     more_users: int
+    agreed: tuple[tuple[int, Agreed], ...] = ()  # of a judge: the experiments whose verdicts people labelled too
 
     def to_json(self) -> Json:
-        return self.artifact.to_json()
+        kept = cast("dict[str, Json]", self.artifact.to_json())
+        if self.artifact.kind != "judge":
+            return kept
+        return {**kept, "agreement": [{"experiment": number, **one.to_json()} for number, one in self.agreed]}
 
 
 def page(session: Session, asked: Asked) -> ArtifactPage:
@@ -68,7 +77,18 @@ def page(session: Session, asked: Asked) -> ArtifactPage:
     artifact = session.get(str(asked.path["ref"]))
     used, more = users(session, artifact.ref)
     versions = session.find("artifacts", kind=artifact.kind, name=artifact.name, limit=50)
-    return ArtifactPage(artifact, tuple(versions.items), used, moves(session, artifact), more)
+    agreed = tuple(_agreed(session, artifact.ref, used)) if artifact.kind == "judge" else ()
+    return ArtifactPage(artifact, tuple(versions.items), used, moves(session, artifact), more, agreed)
+
+
+def _agreed(session: Session, judge: str, used: Iterable[Used]) -> Iterator[tuple[int, Agreed]]:
+    """How a judge agrees with people, in the newest experiments that it judged."""
+    numbers = {int(one.ref.partition(":")[2]) for one in used if one.ref.startswith("experiment:")}
+    for number in sorted(numbers, reverse=True)[:_JUDGED]:
+        labels = Labels(open_experiment(session, number))
+        for sheet in labels.sheets:
+            if sheet.judge == judge and (one := agreed(labels, sheet)).judge:
+                yield number, one
 
 
 def users(session: Session, ref: str) -> tuple[tuple[Used, ...], int]:

@@ -80,13 +80,11 @@ class Case:
         if self.error:
             return "failed"
         verdicts = [cell for cell in self.cells if cell.judges and cell.dots is not None]
-        if any(cell.missing == len(cell.values) for cell in self.cells):
-            return "no verdict"
         if any(cell.mean == float(cell.lower) for cell in verdicts):
             return "always wrong" if len(self.runs) > 1 else "wrong"
         if any(cell.mean is not None and 0 < cell.mean < 1 for cell in verdicts):
             return "flaky"
-        return ""
+        return "no verdict" if any(cell.missing == len(cell.values) for cell in self.cells) else ""
 
     @property
     def worst(self) -> float:
@@ -105,7 +103,7 @@ class Case:
         moved = max(self.cells, key=lambda cell: abs(cell.change), default=None)
         if moved is None or moved.change:
             return moved
-        wrong = (cell for cell in self.cells if cell.judges and cell.dots and "y" not in cell.dots)
+        wrong = (cell for cell in self.cells if cell.judges and cell.mean == float(cell.lower) and cell.dots)
         return next(wrong, self.cells[0])
 
     def to_json(self) -> Json:

@@ -70,6 +70,11 @@ class LabelsPage:
         return self.case is None or (self.done >= self.total and self.said is None)
 
     @property
+    def pair(self) -> tuple[int, ...]:
+        """The two that are read side by side, the earlier first."""
+        return tuple(sorted((self.number, self.other or self.number)))
+
+    @property
     def left(self) -> int:
         return self.total - self.done
 

@@ -1,4 +1,4 @@
-// Labels by keyboard: 1 to 9 say a word, arrows and s move, u goes back to the last one said. The page works without this file.
+// Labels by keyboard: 1 to 9 say a word, arrows and s move, u goes back to the last one said, x takes it back. The page works without this file.
 import { all, one, typing } from "./app.js";
 
 const form = one("[data-label]");
