@@ -5,16 +5,19 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, cast, get_args
 
 from afere.base.canonical import Json
 from afere.base.errors import BadData, BadInput
+from afere.base.steps import Steps, adrive, drive
 from afere.chains.target import Target, as_json, target_of
 from afere.data import Row
 from afere.data.shapes import messages_in, turns_of
 from afere.evals.scorers.case import TURN
-from afere.tracing import span
+from afere.tracing import LiveSpan, span
 
 Turns = Literal["live", "recorded"]  # whose answers stand in the history: the target's own, or those of the row
 TURNS: tuple[str, ...] = get_args(Turns)
@@ -33,14 +36,13 @@ def conversing(target: Callable[..., Any] | str, turns: Turns) -> Callable[..., 
     if found.is_async:
 
         async def talk(**given: Json) -> Json:
-            steps = _steps(found, given, turns)
-            return await _adriven(steps, found)
+            return await adrive(_steps(found, given, turns))
 
         made: Callable[..., Any] = talk
     else:
 
         def say(**given: Json) -> Json:
-            return _driven(_steps(found, given, turns), found)
+            return drive(_steps(found, given, turns))
 
         made = say
     made.__name__ = found.name
@@ -67,14 +69,45 @@ def _check(found: Target) -> None:
         )
 
 
-_Ask = tuple[dict[str, Json], int]  # the arguments of one call, and which turn it is (0: no conversation)
+@dataclass(frozen=True)
+class _Call:
+    """One call of the target. `turn` counts from 1; 0: no conversation, so that no turn stands in the trace."""
+
+    target: Target
+    arguments: dict[str, Json]
+    turn: int = 0
+
+    def run(self) -> Json:
+        with self._traced() as live:
+            return _told(live, self.target.call(self.arguments))
+
+    async def arun(self) -> Json:
+        with self._traced() as live:
+            answer = self.target.call(self.arguments)
+            return _told(live, await answer if inspect.isawaitable(answer) else answer)
+
+    @contextmanager
+    def _traced(self) -> Generator[LiveSpan | None]:
+        if not self.turn:
+            yield None
+            return
+        with span(TURN, turn=self.turn) as live:
+            live.input(self.arguments)
+            yield live
 
 
-def _steps(found: Target, given: Mapping[str, Json], turns: Turns) -> Generator[_Ask, Json, Json]:
+def _told(live: LiveSpan | None, answer: object) -> Json:
+    said = as_json(answer)
+    if live is not None:
+        live.output(said)
+    return said
+
+
+def _steps(found: Target, given: Mapping[str, Json], turns: Turns) -> Steps[Json]:
     """Which calls are made; each is answered by what the target said."""
     messages = messages_in(given.get(_MESSAGES))
     if messages is None or not any(one["role"] == "user" for one in messages):
-        return (yield dict(given), 0)
+        return (yield _Call(found, dict(given)))
     rest = {key: value for key, value in given.items() if key != _MESSAGES}
     before: list[Json] = []
     said: list[Json] = []
@@ -84,7 +117,7 @@ def _steps(found: Target, given: Mapping[str, Json], turns: Turns) -> Generator[
             [cast("Json", one) for one in turn[: last + 1]],
             [cast("Json", one) for one in turn[last + 1 :]],
         )
-        answer = yield _arguments(found, before, asked, rest), number
+        answer: Json = yield _Call(found, _arguments(found, before, asked, rest), number)
         reply: Json = {"role": "assistant", "content": _content(answer)}
         before += [*asked, *(recorded if turns == "recorded" and recorded else [reply])]
         said += [*asked, reply]
@@ -111,44 +144,3 @@ def _content(answer: Json) -> Json:
     if replies:
         return replies[-1]["content"]
     return answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
-
-
-def _driven(steps: Generator[_Ask, Json, Json], found: Target) -> Json:
-    answer: Json = None
-    try:
-        asked = next(steps)
-        while True:
-            arguments, number = asked
-            if not number:
-                answer = as_json(found.call(arguments))
-            else:
-                with span(TURN, turn=number) as live:
-                    live.input(arguments)
-                    answer = as_json(found.call(arguments))
-                    live.output(answer)
-            asked = steps.send(answer)
-    except StopIteration as ended:
-        return cast("Json", ended.value)
-
-
-async def _adriven(steps: Generator[_Ask, Json, Json], found: Target) -> Json:
-    answer: Json = None
-    try:
-        asked = next(steps)
-        while True:
-            arguments, number = asked
-            if not number:
-                answer = as_json(await _awaited(found, arguments))
-            else:
-                with span(TURN, turn=number) as live:
-                    live.input(arguments)
-                    answer = as_json(await _awaited(found, arguments))
-                    live.output(answer)
-            asked = steps.send(answer)
-    except StopIteration as ended:
-        return cast("Json", ended.value)
-
-
-async def _awaited(found: Target, arguments: Mapping[str, Json]) -> Any:
-    answer = found.call(arguments)
-    return await answer if inspect.isawaitable(answer) else answer
