@@ -77,6 +77,21 @@ def test_json_is_read_and_answered_as_json(door: Door) -> None:
     assert (door.span(sent).attributes["n"], door.span(sent).attributes["s"]) == (7, "x")
 
 
+def test_a_bad_group_of_spans_as_json_costs_only_itself(door: Door) -> None:
+    first, second = span("before"), span("after")
+    good, also = (json.loads(as_json(one))["resourceSpans"][0] for one in (first, second))
+    also["scopeSpans"] = [{"spans": {"0": {}}}, "x", *also["scopeSpans"]]
+    said = {"resourceSpans": [good, {"scopeSpans": "no"}, 7, also]}
+    answer = door.post(json.dumps(said).encode(), JSON)
+    partial = json.loads(answer.body)["partialSuccess"]
+    assert (answer.status, partial["rejectedSpans"]) == (200, "4")
+    assert "1 x 'scopeSpans' of an item of 'resourceSpans' is no list" in partial["errorMessage"]
+    assert "1 x an item of 'scopeSpans' is no JSON object with 'spans'" in partial["errorMessage"]
+    assert door.span(first).name == "before" and door.span(second).name == "after"
+    alone = door.post(json.dumps({"resourceSpans": [7]}).encode(), JSON)
+    assert alone.status == 400 and "no JSON object" in json.loads(alone.body)["message"]
+
+
 def test_langfuse_clients_change_only_their_host(door: Door) -> None:
     sent = span()
     assert door.post(body(sent), path="/api/public/otel/v1/traces").status == 200 and door.span(sent)

@@ -12,7 +12,6 @@ from afere.tracing.otlp import jsonform, protobuf
 from afere.tracing.otlp.batch import BadSpan, Batch, LogEvent, Sent, Source, check_ids, gather, span
 
 Form = Literal["protobuf", "json"]
-_Scope = tuple[str, str, dict[str, Json]]
 EVENTS = "gen_ai."  # of log records these are kept: what generative AI was asked and said
 
 
@@ -42,32 +41,30 @@ def _read(
     body: bytes, form: Form, names: tuple[str, str, str], add: Callable[[Batch[Span], Source, Any], None]
 ) -> Batch[Span]:
     batch = Batch[Span]()
-    groups = _in_protobuf(body) if form == "protobuf" else _in_json(body, names)
+    groups = _in_protobuf(body) if form == "protobuf" else jsonform.groups(body, names)
     gather(batch, _by_source(groups), partial(add, batch))
     return batch
 
 
-def _by_source(groups: _Groups) -> Iterator[tuple[Source | BadSpan, Iterator[Any]]]:
+def _by_source(groups: _Groups) -> Iterator[tuple[Source | BadSpan, Iterable[Any]]]:
     for resource, scopes in groups:
         try:
-            common: Source | BadSpan = Source.of(resource)
+            common = resource if isinstance(resource, BadSpan) else Source.of(resource)
         except BadSpan as error:
             common = error
         for scope, items in scopes:
-            yield common if isinstance(common, BadSpan) else common.scope(*scope), items
+            if isinstance(common, BadSpan):
+                yield common, items
+            else:
+                yield scope if isinstance(scope, BadSpan) else common.scope(*scope), items
 
 
-_Groups = Iterator[tuple[dict[str, Json], Iterable[tuple[_Scope, Iterator[Any]]]]]
+_Groups = Iterator[tuple[dict[str, Json] | BadSpan, Iterable[jsonform.Group]]]
 
 
 def _in_protobuf(body: bytes) -> _Groups:
     for resource, scopes in protobuf.groups(body):
         yield protobuf.pairs(resource, 1), map(protobuf.scope_group, scopes)
-
-
-def _in_json(body: bytes, names: tuple[str, str, str]) -> _Groups:
-    for resource, scopes in jsonform.groups(body, names[0], names[1]):
-        yield resource, [jsonform.scope_group(group, names[2]) for group in scopes]
 
 
 def _add_span(batch: Batch[Span], source: Source, sent: Sent) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from afere.base.canonical import Json
@@ -14,6 +14,8 @@ from afere.tracing.otlp.batch import DEEPEST, TOO_DEEP, BadSpan, Malformed, Sent
 _CONTAINERS = (
     1_500_000  # lists and objects in one body: each costs some 70 bytes of memory, however short it is written
 )
+Scope = tuple[str, str, dict[str, Json]]  # name, version and attributes
+Group = tuple[Scope | BadSpan, Iterable[Any]]  # a scope, and what it says
 _STATUS = {"STATUS_CODE_ERROR": 2, "STATUS_CODE_OK": 1}
 _KINDS = ("SPAN_KIND_UNSPECIFIED", "SPAN_KIND_INTERNAL", "SPAN_KIND_SERVER", "SPAN_KIND_CLIENT", "SPAN_KIND_PRODUCER", "SPAN_KIND_CONSUMER")  # fmt: skip
 
@@ -60,32 +62,41 @@ _DEEPEST = 400  # levels of JSON: more than DEEPEST levels of values take, as OT
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|[{}\[\]]', re.DOTALL)
 
 
-def items(holder: object, key: str) -> list[Any]:
+def groups(body: bytes, names: tuple[str, str, str]) -> Iterator[tuple[dict[str, Json] | BadSpan, list[Group]]]:
+    """Resource attributes and groups of what `names` calls: by resource, by scope, each. A BadSpan stands for what has no such form."""
+    outer, inner, each = names
+    for group in _items(parse(body), outer):
+        try:
+            scopes = _items(group, inner, outer)
+        except Malformed as error:
+            yield BadSpan(str(error).rstrip("."), undecodable=True), [(("", "", {}), [group])]
+            continue
+        yield (
+            Values().attributes(_object(group.get("resource")).get("attributes")),
+            [_scope(one, inner, each) for one in scopes],
+        )
+
+
+def _scope(group: Any, inner: str, each: str) -> Group:
+    """Name, version and attributes of the scope, and its spans or records."""
+    try:
+        inside = _items(group, each, inner)
+    except Malformed as error:
+        return BadSpan(str(error).rstrip("."), undecodable=True), [group]
+    scope = _object(group.get("scope"))
+    return (text(scope.get("name")), text(scope.get("version")), Values().attributes(scope.get("attributes"))), inside
+
+
+def _items(holder: object, key: str, where: str = "") -> list[Any]:
     """A list in an object; none where it is missing or null, Malformed where it is something else."""
     if not isinstance(holder, dict):
-        raise Malformed(f"The JSON has something else where an object with {key!r} belongs.")
+        raise Malformed(f"an item of {where!r} is no JSON object with {key!r}.")
     value = cast("dict[str, Any]", holder).get(key)
     if value is None:
         return []
     if not isinstance(value, list):
-        raise Malformed(f"{key!r} in the JSON is no list.")
+        raise Malformed(f"{key!r}{f' of an item of {where!r}' if where else ' in the JSON'} is no list.")
     return cast("list[Any]", value)
-
-
-def groups(body: bytes, outer: str, inner: str) -> Iterator[tuple[dict[str, Json], list[Any]]]:
-    """Resource attributes and scope groups."""
-    for group in items(parse(body), outer):
-        scopes = items(group, inner)
-        yield Values().attributes(_object(group.get("resource")).get("attributes")), scopes
-
-
-def scope_group(group: Any, key: str) -> tuple[tuple[str, str, dict[str, Json]], Iterator[Any]]:
-    """Name, version and attributes of the scope, and its spans or records."""
-    inside = items(group, key)
-    scope = _object(group.get("scope"))
-    return (text(scope.get("name")), text(scope.get("version")), Values().attributes(scope.get("attributes"))), iter(
-        inside
-    )
 
 
 def read_span(given: Any) -> Sent:
