@@ -405,6 +405,38 @@ def test_what_was_said_in_logs_joins_its_span_whichever_comes_first(door: Door, 
     assert [one.name for one in door.session.spans.find("sunny").items] == ["chat gpt-4o-mini"]
 
 
+@pytest.mark.parametrize("logs_first", [True, False])
+def test_what_was_said_in_logs_is_said_once_however_many_spans_its_trace_has(door: Door, logs_first: bool) -> None:
+    root = span("root")
+    calls = [
+        span("chat", trace=root.trace_id, parent=root.span_id, attributes={"gen_ai.operation.name": "chat"})
+        for _ in range(3)
+    ]
+    logs = {
+        "resourceLogs": [
+            {
+                "scopeLogs": [
+                    {
+                        "logRecords": [
+                            {
+                                "traceId": one.trace_id.hex(), "spanId": one.span_id.hex(), "timeUnixNano": str(one.start_time_unix_nano),
+                                "eventName": "gen_ai.user.message", "body": {"stringValue": json.dumps({"content": f"Question {number}"})},
+                            }
+                            for number, one in enumerate(calls)
+                        ]
+                    }
+                ]
+            }
+        ]
+    }  # fmt: skip
+    sent = [(json.dumps(logs).encode(), JSON, "/v1/logs"), (body(root, *calls), PROTOBUF, "/v1/traces")]
+    for one in sent if logs_first else reversed(sent):
+        assert door.post(*one).status == 200
+    assert [[said["text"] for said in door.span(one).input_messages] for one in calls] == [
+        ["Question 0"], ["Question 1"], ["Question 2"],
+    ]  # fmt: skip
+
+
 def test_other_logs_are_refused_and_counted(door: Door) -> None:
     logs = {
         "resourceLogs": [{"scopeLogs": [{"logRecords": [{"body": {"stringValue": "GET /"}, "traceId": "a" * 32}]}]}]

@@ -130,7 +130,7 @@ class SpanStore:
         with self._database.read() as connection:
             if connection.execute("SELECT 1 FROM said LIMIT 1").fetchone() is None:
                 return found
-            for trace_id in trace_ids:
+            for trace_id in dict.fromkeys(trace_ids):
                 for row in connection.execute(
                     "SELECT span_id, event FROM said WHERE project = ? AND trace_id = ?",
                     (self.project, bytes.fromhex(trace_id)),
