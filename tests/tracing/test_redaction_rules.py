@@ -160,10 +160,18 @@ def test_a_user_goes_by_whatever_name_a_dialect_has_it(project: Path) -> None:
 
 def test_of_a_scope_without_content_no_words_rest(project: Path) -> None:
     rules(project, '{scope: "quiet*", content: none}')
-    attributes = {**CHAT, "note": "words of somebody", "gen_ai.agent.name": "Travel desk", "tenant": "shop"}
+    with (project / "afere.yaml").open("a") as file:
+        file.write("spans: {filterable: [tenant]}\n")
+    attributes = {
+        **CHAT,
+        "note": "words of somebody",
+        "answer": "yes",
+        "gen_ai.agent.name": "Travel desk",
+        "tenant": "shop",
+    }
     span = arrived(project, attributes, "protobuf", scope="quiet.lib", failed="it said: words of somebody")
     assert span.attributes["gen_ai.agent.name"] == "Travel desk" and span.attributes["tenant"] == "shop"
-    assert "note" not in span.attributes and span.error == "[text of 26 characters]"
+    assert not {"note", "answer"} & span.attributes.keys() and span.error == "[text of 26 characters]"
 
 
 @pytest.mark.parametrize("way", ["sent", "instrumented"])

@@ -61,7 +61,7 @@ def test_personal_data_is_taken_out_where_the_project_or_the_program_asks(projec
 
 def test_content_none_keeps_the_structure_only(project: Path) -> None:
     configure(content=False)
-    with afere.span("llm", kind="llm", region="eu") as live:
+    with afere.span("llm", kind="llm", diagnosis="private", weight=3, **{"server.address": "eu-1"}) as live:
         live.record.input_messages.append({"role": "user", "text": "a private matter", "tool_calls": []})
         live.record.model, live.record.input_tokens = "m", 12
         live.output({"answer": "yes", "sure": True, "score": 0.3})
@@ -69,7 +69,10 @@ def test_content_none_keeps_the_structure_only(project: Path) -> None:
     span = rest(project, live.trace_id).root
     assert span.input_messages == [{"role": "user", "text": "[text of 16 characters]", "tool_calls": []}]
     assert span.output == {"answer": "[text of 3 characters]", "sure": True, "score": "[number]"}
-    assert (span.model, span.input_tokens, span.attributes["region"], span.error) == ("m", 12, "eu", "TimeoutError")
+    assert (span.model, span.input_tokens, span.error) == ("m", 12, "TimeoutError")
+    assert {key: span.attributes.get(key) for key in ("server.address", "weight", "diagnosis")} == {
+        "server.address": "eu-1", "weight": 3, "diagnosis": None,
+    }  # fmt: skip
     assert b"private" not in bytes_at_rest(project)
 
 

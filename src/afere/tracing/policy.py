@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from operator import attrgetter
 from typing import Any, cast
@@ -42,14 +42,17 @@ _FIELDS = {"user": ("user.id", "user"), "session": ("session.id", "session")}
 class Policy:
     """Applied to each span before it rests; the span itself is left as it is."""
 
-    def __init__(self, content: bool = True, redact: Sequence[object] = ()) -> None:
+    def __init__(self, content: bool = True, redact: Sequence[object] = (), declared: Iterable[str] = ()) -> None:
         self.content = content
+        self._declared = frozenset(declared)  # attributes that name something, whatever else is hidden
         self.redaction = Redaction(redact)
 
     @classmethod
     def of(cls, project: Project, *, content: bool, redact: Sequence[Any]) -> Policy:
         """The project's own rules (`redact:`, `content:`) together with those of `configure`."""
-        return cls(content and project.config.get("content") != "none", [*written(project), *redact])
+        return cls(
+            content and project.config.get("content") != "none", [*written(project), *redact], _declared(project)
+        )
 
     def hidden(self, span: Span) -> Span:
         """The span without the values of keys that must not rest: before anything is read from its attributes."""
@@ -74,10 +77,10 @@ class Policy:
         rules = self._needed(span, derived=derived)
         if content and rules is None:
             return span
-        if not content and "scope.name" in span.attributes:
+        if not content:
             from afere.tracing import dialects
 
-            span = dialects.without_content(span)
+            span = dialects.without_content(span, self._declared)
         reading = _Reading(rules or self.redaction, content=content)
         changed: dict[str, Any] = {}
         for name in (*_CONTENT, *_ALSO):
@@ -155,6 +158,12 @@ def written(project: Project) -> list[Json]:
     except BadInput as problem:
         raise BadProject(f"{project.root / FILE}: {problem}") from None
     return entries
+
+
+def _declared(project: Project) -> list[str]:
+    said = project.config.get("spans")
+    filterable = said.get("filterable") if isinstance(said, dict) else None
+    return [one for one in filterable if isinstance(one, str)] if isinstance(filterable, list) else []
 
 
 def _at_a_glance(span: Span, *, derived: bool) -> str | None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from afere.tracing.dialects import own
 from afere.tracing.dialects.maps import MAPS, Dialect
 from afere.tracing.dialects.pauses import pause_above
-from afere.tracing.dialects.reader import is_content, read, read_lightly, without_content
+from afere.tracing.dialects.reader import read, read_lightly
+from afere.tracing.dialects.structure import is_content, without_content
 
 if TYPE_CHECKING:
     from afere.base.canonical import Json

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
 
 from afere.base.canonical import Json
 from afere.base.clock import from_rfc3339, rfc3339
@@ -34,7 +32,6 @@ _PRICED_AS = {
     "aws.bedrock": "aws", "bedrock": "aws", "az.ai.openai": "azure", "azure.ai.openai": "azure", "azure.ai.inference": "azure",
     "mistral_ai": "mistral", "mistralai": "mistral", "x_ai": "x-ai", "xai": "x-ai",
 }  # fmt: skip
-_CONTENT = (*own.CONTENT, *(name for dialect in MAPS for name in dialect.content))
 OUTER = tuple(end for dialect in MAPS for end in dialect.outer)
 _SHORT = 200  # characters of a text that is a name rather than content
 
@@ -357,31 +354,3 @@ def _cost(span: Span) -> float | None:
         if amount is not None:
             return amount
     return None
-
-
-def is_content(name: str) -> bool:
-    """Whether an attribute of that name holds what was said, in any dialect."""
-    return name.startswith(_CONTENT)
-
-
-def without_content(span: Span) -> Span:
-    """The span with names, numbers and versions in its attributes and events only: what `content: none` lets rest."""
-    kept = {name: value for name, value in span.attributes.items() if _is_plain(name, value) and not is_content(name)}
-    events: list[Json] = [
-        _without(cast("Mapping[str, Any]", event)) for event in span.events if isinstance(event, dict)
-    ]
-    marks = list(dict.fromkeys([*span.marks, "redacted"]))
-    return dataclasses.replace(span, attributes=kept, events=events, marks=marks)
-
-
-def _is_plain(name: str, value: Json) -> bool:
-    """Whether it is no text, or one that is a name rather than words of somebody."""
-    if isinstance(value, str):
-        named = name.startswith(("resource.", "scope.")) or name.endswith("name")
-        return len(value) <= _SHORT and (named or not any(map(str.isspace, value.strip())))
-    return value is None or isinstance(value, bool | int | float)
-
-
-def _without(event: Mapping[str, Any]) -> Json:
-    kind = _said(cast("Json", event)).get("exception.type")
-    return {"name": event.get("name"), "at": event.get("at"), "attributes": {"exception.type": kind} if kind else {}}

@@ -55,6 +55,7 @@ class Dialect:
     written: dict[str, tuple[str, ...]]  # the rules as the file has them
     outer: tuple[str, ...]  # ends of names of spans that say "llm" and only surround a call
     content: tuple[str, ...]  # beginnings of names that hold what was said
+    names: tuple[str, ...]  # beginnings of names of which short texts name things, beside those that are read
 
 
 def _load(name: str) -> Dialect:
@@ -67,7 +68,7 @@ def _load(name: str) -> Dialect:
     rules = {field: tuple(map(Rule.parse, texts)) for field, texts in written.items()}
     return Dialect(
         name, said["title"], said["seen"], frozenset(said["signs"]), said.get("kind", {}), said.get("named", {}), rules,
-        written, tuple(said.get("outer", ())), tuple(said.get("content", ())),
+        written, tuple(said.get("outer", ())), tuple(said.get("content", ())), tuple(said.get("names", ())),
     )  # fmt: skip
 
 
