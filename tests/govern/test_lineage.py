@@ -19,6 +19,7 @@ from afere.base.clock import now_ns
 from afere.base.span import Span
 from afere.govern.lineage import lineage
 from afere.store import Session
+from afere.tracing import dialects, otlp
 
 HERE = Path(__file__).parent
 APP = """
@@ -187,6 +188,27 @@ def test_a_trace_of_another_program_says_its_tools_its_version_and_what_it_playe
             assert below is not None and [item.ref for item in below.items] == [first], ref
         played = lineage(session, again).up
         assert played is not None and [item.ref for item in played.items] == [first]
+
+
+@pytest.mark.parametrize("program", ["adk-agent", "openinference-llama-index", "vercel-ai", "Pydantic AI 1"])
+def test_a_tool_leads_to_its_calls_also_where_the_spans_of_all_tools_have_one_name(project: Path, program: str) -> None:
+    sent = Path(__file__).parents[1] / "otlp" / "recorded" / f"{program}.traces.pb"
+    if sent.exists():
+        found = [span for spans in otlp.traces(sent.read_bytes(), "protobuf").spans.values() for span in spans]
+    else:
+        ran = {"gen_ai.tool.name": "weather", "tool_arguments": "{}", "tool_response": "sunny"}
+        other = {**ran, "gen_ai.tool.name": "time"}
+        found = [
+            Span(f"{number + 1:032x}", "a" * 16, "running tool", now_ns(), attributes=said)
+            for number, said in enumerate((ran, other, ran))
+        ]
+    for span in found:
+        dialects.read(span)
+    called = {span.trace_id for span in found if span.kind == "tool" and (span.tool or {}).get("name") == "weather"}
+    with afere.store.open(project / ".afere", project="handbook") as session:
+        session.spans.write(found)
+        below = lineage(session, "tool:weather").down
+        assert called and below is not None and {item.ref for item in below.items} == called
 
 
 @pytest.mark.parametrize("seed", range(6))

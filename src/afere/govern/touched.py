@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from afere.store import Reached, Session
 
 _CALLS = 5000  # the newest calls whose answers are told apart
+# What Pydantic AI 1, Vercel's SDK and LlamaIndex call the span of any tool, and where they say which it is.
+_NAMELESS = ('"running tool"', "ai.toolCall*", "FunctionTool.*")
+_TOOL = ("gen_ai.tool.name", "ai.toolCall.name", "tool.name")
 _COMMIT = re.compile(r"[0-9a-f]{6,40}")
 
 
@@ -122,13 +125,24 @@ def _asked_for(session: Session, *filters: str) -> _Met:
         cut = cut or page.next is not None
         for span in page.items:
             found.setdefault(span.trace_id, span.start)
-    return _Met(dict(sorted(found.items(), key=lambda pair: -pair[1])), cut)
+    return _Met(dict(sorted(found.items(), key=_newest)), cut)
+
+
+def _newest(met: tuple[str, int]) -> int:
+    return -met[1]
 
 
 def _calls_of(session: Session, name: str) -> _Met:
     """By the names that instrumentations give to spans of calls."""
     names = (name, f"execute_tool {name}", f"{name}.tool")
-    return _asked_for(session, *(f"kind:tool name:{json.dumps(one)}" for one in names))
+    met = _asked_for(session, *(f"kind:tool name:{json.dumps(one)}" for one in names))
+    for one in _NAMELESS:
+        page = session.spans.find(f"kind:tool name:{one}", limit=_CALLS, roots=False)
+        called = {
+            span.trace_id: span.start for span in page.items if any(span.attributes.get(key) == name for key in _TOOL)
+        }
+        met = _Met({**called, **met.traces}, met.cut or page.next is not None)
+    return _Met(dict(sorted(met.traces.items(), key=_newest)), met.cut)
 
 
 def _of_tool(session: Session, what: str, most: int) -> Lineage | None:
