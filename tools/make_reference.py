@@ -277,7 +277,7 @@ def shapes_page() -> str:
             f"{' or '.join(f'`{path.text.split(chr(32))[0]}`' for path in paths)} → {target}"
             for target, paths in one.fields.items()
         ]
-        omit = "".join(f"; left out: {key} {value}" for key, value in one.omit.items())
+        omit = f"; left out: those {one.omits}" if one.omit else ""
         lines.append(f"| `{one.name}` | {one.title}: {one.seen} | {known}{maybe} | {', '.join(fields)}{omit} |")
     return "\n".join(lines) + "\n"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import threading
@@ -202,6 +203,72 @@ def test_an_address_is_asked_and_a_path_finds_the_answer(config: Path, cli: Run)
         status, out, _ = cli("eval", "promptfooconfig.yaml", "--json")
         server.shutdown()
     assert status == 4 and json.loads(out)[0]["measures"][0]["n"] == 0
+
+
+def test_a_webhook_is_told_and_its_verdict_counts(config: Path, cli: Run) -> None:
+    told: list[dict[str, object]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            kind = self.path[1:]
+            said = {"good": '{"pass": true}', "half": '{"pass": true, "score": 0.4, "reason": "so so"}', "bad": '{"pass": false, "reason": "rude"}',
+                    "prose": "looks fine to me", "odd": '{"ok": 1}', "down": "{}"}[kind]  # fmt: skip
+            self.send_response(503 if kind == "down" else 200)
+            self.end_headers()
+            self.wfile.write(said.encode())
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        wanted = {"good": (0, 1.0), "half": (0, 0.4), "bad": (1, 0.0), "prose": (4, None), "odd": (3, None), "down": (4, None)}
+        for kind, (status, score) in wanted.items():
+            config.write_text(
+                "prompts: ['say {{x}}']\nproviders: [echo]\n"
+                f"tests: [{{vars: {{x: {kind}}}, assert: [{{type: webhook, value: '{address}/{{{{x}}}}'}}]}}]\n"
+            )
+            found, out, err = cli("eval", "promptfooconfig.yaml", "--json")
+            assert (found, json.loads(out)[0]["measures"][1]["value"]) == (status, score), (kind, out, err)
+            assert f"outputs and vars are sent to {address}/" in err
+        config.write_text(config.read_text().replace("type: webhook", "type: not-webhook").replace("x: down", "x: bad"))
+        assert cli("eval", "promptfooconfig.yaml", "--json")[0] == 0
+        server.shutdown()
+    assert told[0] == {"output": "say good", "context": {"prompt": "say good", "vars": {"x": "good"}}}
+    config.write_text("prompts: ['{{x}}']\nproviders: [echo]\ntests: [{vars: {x: a}, assert: [{type: webhook, value: nowhere}]}]\n")
+    assert "1 skipped: 1 webhook (its value must be an address: https://...)" in cli("eval", "promptfooconfig.yaml")[2]
+
+
+def test_likeness_is_a_cosine_a_product_or_a_distance(config: Path, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            texts = json.loads(self.rfile.read(int(self.headers["content-length"])))["input"]
+            known = {"a": [3, 4], "b": [4, 3], "c": [-4, 3]}  # of length 5: cosines 0.96 of a and b, 0 of a and c
+            data = [{"index": i, "embedding": known[text]} for i, text in enumerate(texts)]
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"data": data, "model": "x", "usage": {"prompt_tokens": 1, "total_tokens": 1}}).encode())
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{server.server_port}/v1")
+        monkeypatch.setenv("OPENAI_API_KEY", "k")
+        for kind, other, limit, status, score in (
+            ("similar:dot", "b", 0.95, 0, 0.96), ("similar:dot", "c", 0.1, 1, 0.0), ("similar:cosine", "b", 0.97, 1, 0.96),
+            ("similar:euclidean", "b", 0.3, 0, 1 / (1 + math.sqrt(0.08))), ("similar:euclidean", "c", 1.4, 1, 1 / (1 + math.sqrt(2))),
+            ("not-similar:euclidean", "c", 1.4, 0, 1 - 1 / (1 + math.sqrt(2))),
+        ):  # fmt: skip
+            config.write_text(
+                "prompts: ['{{x}}']\nproviders: [echo]\ntests:\n"
+                f"  - {{vars: {{x: a}}, assert: [{{type: '{kind}', value: {other}, threshold: {limit}, provider: 'openai:embedding:x'}}]}}\n"
+            )
+            found, out, err = cli("eval", "promptfooconfig.yaml", "--json")
+            assert found == status, (kind, out, err)
+            assert json.loads(out)[0]["measures"][1]["value"] == pytest.approx(score), kind
+        server.shutdown()
 
 
 def test_programs_that_print_end_or_raise_do_no_harm(config: Path, cli: Run) -> None:

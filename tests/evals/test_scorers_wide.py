@@ -125,6 +125,11 @@ def test_calls_are_matched_as_well_as_can_be() -> None:
     assert (extra.value, extra.why) == (False, "not expected: f({})")
     given = {"tool_calls": [{"function": {"name": "f", "arguments": '{"a": 1}'}}]}
     assert _one("tool_calls", given, [{"name": "f", "arguments": {"a": 1}}]).value is True
+    said = {"messages": [{"role": "assistant", "content": "", **given}, {"role": "assistant", "content": "x"}]}
+    assert _one("tool_calls", said, [{"name": "f", "arguments": {"a": 1}}]).value is True
+    beside = {"tool_calls": [{"name": "f"}], "tools_called": [{"name": "f", "arguments": {"a": 1}}]}
+    assert _one("tool_calls", "x", "text", metadata=beside).value is True
+    assert _one("tool_calls", "x", "text", _calls(), metadata=beside).value is False  # what ran counts
     assert _one("tool_calls", "x", "text", _calls()).value is None
 
 

@@ -34,8 +34,9 @@ def dataset() -> None:
 @dataset.command()
 @click.argument("what", metavar="NAME|FILE")
 @click.option("--strict", is_flag=True, help="A warning fails too, not only an error.")
+@click.option("--shape", help="How the rows of a file are written: ragas, afere, or expected=answer,input=q.")
 @placed
-def check(place: Place, what: str, *, strict: bool) -> int:
+def check(place: Place, what: str, *, strict: bool, shape: str | None) -> int:
     """What is wrong with the rows of a dataset: NAME, a reference such as qa@7, or a FILE of rows.
 
     Rows twice or nearly, in two splits, in the examples of prompts or word for word in an index; answers that contradict;
@@ -44,10 +45,11 @@ def check(place: Place, what: str, *, strict: bool) -> int:
     Exit status: 0 nothing above a note (or, without --strict, a warning), 1 an error was found.
     """
     from afere.data import dataset as dataset_of
+    from afere.data.shapes import told_in
     from afere.govern.rowchecks import checked
 
     project, session = place.here(), place.session()
-    data = dataset_of(what)
+    data = dataset_of(what, shape=told_in(shape))
     found = checked(data, session, project)
     assert found is not None  # without a limit it always is
     place.show(found, lambda console: _draw(console, found, data))
@@ -59,6 +61,8 @@ def _draw(console: Console, found: Checked, data: Dataset) -> None:
 
     took = "" if found.seconds is None else f", checked in {found.seconds:.1f} s"
     console.print(f"{found.ref}: {found.rows:,} rows{took}", markup=False)
+    if data.reading is not None:
+        console.print(Text(printable(str(data.reading)), "dim"))
     for one in found.checks:
         word, style = _MARKS.get(one.state, ("-", "dim"))
         console.print(

@@ -294,7 +294,7 @@ def _checked(
         try:
             row, content_id, parts = _read(value, schema)
         except RowProblem as problem:
-            unusable.add(f"{place}: {problem}.")
+            unusable.add(f"{place}: {str(problem).rstrip('.')}.")
             continue
         if row.id and (first := places.setdefault(row.id, place)) is not place:
             unusable.add(f"{place}: id: {row.id!r} already stands at {first}; ids are unique.")

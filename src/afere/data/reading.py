@@ -1,7 +1,8 @@
-"""Rows as they stand in files: JSONL, a JSON array, CSV or TSV, Parquet. Each comes with the place it stands at."""
+"""Rows as they stand in files: JSONL, a JSON array, CSV or TSV, Parquet, a log of Inspect. Each comes with the place it stands at."""
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from afere.base.errors import BadData, MissingExtra
+from afere.data.inspectlog import is_log, read_eval, read_log
 from afere.data.rows import RowProblem
 
 # (place, row) or (place, problem): one bad row does not hide the next
@@ -23,6 +25,7 @@ _BOMS = (
     (b"\xfe\xff", "UTF-16"),
 )
 _LISTS = ("relevant", "tags")
+_LITERAL = frozenset({*_LISTS, "metadata"})  # cells that hold no text, so that `null` is none
 _MARKS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}  # what may part the cells of CSV
 MAX_LINE = 16 * 1024 * 1024  # bytes of one row; a longer one is a broken file, not a row
 
@@ -70,6 +73,8 @@ def parse_json(text: str) -> Any:
     """One JSON value. RowProblem for what is not JSON, NaN and Infinity, and a key that stands twice in an object."""
     try:
         return _DECODER.decode(text)
+    except _TooLarge as problem:
+        raise _too_large(problem.args[0], text) from None
     except json.JSONDecodeError as problem:
         raise RowProblem(f"column {problem.colno}: this is not JSON: {problem.msg}") from None
     except RecursionError:
@@ -91,8 +96,20 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _integer(text: str) -> int:
     if len(text) > 17 or abs(int(text)) >= 2**53:
-        raise RowProblem(f"{text[:20]} is too large for a JSON number to be exact; write it as text")
+        raise _TooLarge(text)
     return int(text)
+
+
+class _TooLarge(ValueError):
+    """An integer that is no exact JSON number; `args[0]` is its digits."""
+
+
+def _too_large(digits: str, text: str) -> RowProblem:
+    """Names the key that it stands under, which the parser does not tell."""
+    key = re.search(r'"((?:[^"\\]|\\.)*)"\s*:\s*(?:\[[^\]"{}]*)?' + re.escape(digits), text)
+    return RowProblem(
+        f"{key[1] + ': ' if key else ''}{digits[:20]} is too large for a JSON number to be exact; write it as text"
+    )
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer)
@@ -127,6 +144,9 @@ def _json(file: Path, name: str) -> Iterator[Placed]:
     text = decoded(file.read_bytes(), name)
     at = _skip(text, 0)
     if text[at : at + 1] != "[":
+        if is_log(log := _or_none(text)):
+            yield from read_log(log, name)
+            return
         raise BadData(f"{name}:1: a .json dataset is an array of rows. One object a line goes into a .jsonl file.")
     line, counted = 1, 0
     at = _skip(text, at + 1)
@@ -137,6 +157,8 @@ def _json(file: Path, name: str) -> Iterator[Placed]:
             value, end = _DECODER.raw_decode(text, at)
         except RowProblem as problem:
             raise BadData(f"{place}: {problem}.") from None
+        except _TooLarge as problem:
+            raise BadData(f"{place}: {_too_large(problem.args[0], text[at:])}.") from None
         except (json.JSONDecodeError, RecursionError) as problem:
             where = (
                 f"{name}:{problem.lineno}: column {problem.colno}"
@@ -151,6 +173,13 @@ def _json(file: Path, name: str) -> Iterator[Placed]:
         elif text[at : at + 1] != "]":
             line = 1 + text.count("\n", 0, at)
             raise BadData(f"{name}:{line}: this is not JSON: a ',' or the closing ']' is missing.")
+
+
+def _or_none(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _skip(text: str, at: int) -> int:
@@ -172,18 +201,18 @@ def _csv(file: Path, name: str) -> Iterator[Placed]:
             if header is None:
                 header = _header([cell.strip() for cell in cells], place)
             elif len(cells) != len(header):
-                yield (
-                    place,
-                    RowProblem(
-                        f"{len(cells)} cells, but the header has {len(header)}; quote cells that hold {_MARKS[mark]}"
-                    ),
-                )
+                yield place, RowProblem(_uneven(len(cells), len(header), mark))
             else:
                 yield place, _from_cells(header, cells)
     except csv.Error as problem:
         raise BadData(
             f"{name}:{before + table.line_num}: this is not CSV: {problem}. Double the quotes inside a quoted cell."
         ) from None
+
+
+def _uneven(cells: int, columns: int, mark: str) -> str:
+    said = f"{cells} cells, but the header has {columns}"
+    return f"{said}; quote cells that hold {_MARKS[mark]}" if cells > columns else f"{said}; write also the empty ones"
 
 
 def _delimiter(text: str, usual: str) -> tuple[str, str, int]:
@@ -196,8 +225,13 @@ def _delimiter(text: str, usual: str) -> tuple[str, str, int]:
 
 
 def _header(names: list[str], place: str) -> list[str]:
-    if "" in names:
+    if names[0] == "" and "index" not in names:  # as pandas writes its index
+        names[0] = "index"
+    if "" in names and any(names[names.index("") :]):
         raise BadData(f"{place}: column {names.index('') + 1} has no name. The first line names the columns.")
+    names = [
+        name or f"column {number}" for number, name in enumerate(names, 1)
+    ]  # ends of lines that spreadsheets leave
     if twice := [name for name in names if names.count(name) > 1]:
         raise BadData(f"{place}: column {twice[0]!r} stands twice. Rename one.")
     return names
@@ -210,16 +244,18 @@ def _from_cells(header: list[str], cells: list[str]) -> object:
     try:
         for name, cell in zip(header, cells, strict=True):
             outer, dot, inner = name.partition(".")
-            if cell == "":
+            if cell == "" or (cell == "null" and name in _LITERAL):
                 continue
             if dot and outer in {"input", "metadata"}:
                 row.setdefault(outer, {})[inner] = cell
             elif name in _LISTS:
                 row[name] = (
-                    parse_json(cell) if cell.startswith("[") else [t.strip() for t in cell.split(";") if t.strip()]
+                    _literal(cell)
+                    if cell.lstrip().startswith(("[", "{"))
+                    else [t.strip() for t in cell.split(";") if t.strip()]
                 )
             elif name in {"input", "metadata"}:
-                row[name] = parse_json(cell) if cell.lstrip().startswith("{") else cell
+                row[name] = _literal(cell) if cell.lstrip().startswith("{") else cell
             elif name == "weight":
                 row[name] = _number(cell)
             else:
@@ -227,6 +263,30 @@ def _from_cells(header: list[str], cells: list[str]) -> object:
     except RowProblem as problem:
         return RowProblem(f"{name}: {problem}")
     return row
+
+
+def _literal(cell: str) -> Any:
+    """A cell that begins as a list or an object, as JSON or as Python prints it. RowProblem where it is neither."""
+    try:
+        return parse_json(cell)
+    except RowProblem:
+        found = opened(cell)
+        if isinstance(found, str):
+            raise
+        return found
+
+
+def opened(cell: Any) -> Any:
+    """A cell that holds a list or an object, as JSON or as Python prints it; else the cell itself."""
+    if not isinstance(cell, str) or not re.match(r"\s*[\[{]", cell):
+        return cell
+    for read in (json.loads, ast.literal_eval):
+        try:
+            found = read(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return cast("Any", found) if isinstance(found, list | dict) else cell
+    return cell
 
 
 def _number(cell: str) -> object:
@@ -272,4 +332,4 @@ def from_python(rows: Iterable[object]) -> Iterator[Placed]:
         yield f"row {number}", to_json() if callable(to_json) else value
 
 
-_READERS = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet}
+_READERS = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json, ".csv": _csv, ".tsv": _csv, ".parquet": _parquet, ".eval": read_eval}  # fmt: skip

@@ -5,9 +5,7 @@ The maps are in `shapes.toml`. Nothing is lost: what no field takes goes to the 
 
 from __future__ import annotations
 
-import ast
 import json
-import re
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,13 +17,17 @@ from typing import Any, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadData
-from afere.data.reading import Placed
+from afere.data.reading import Placed, opened
 from afere.data.rows import FIELDS, RowProblem
 
 OWN = "afere"  # the shape of our own rows
+_OWN_MAP = "own"  # a map that somebody gave
 _LOOKED_AT = 100  # rows whose keys say which shape it is
+_ARGUMENTS = ("arguments", "args", "input_parameters", "inputParameters", "input")
 _ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "bot": "assistant"}
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function", *_ROLES})  # that a message may have
+_GIVEN = frozenset({"output", "expected"})
+_ANY = "*"
 _OPEN = frozenset({"input", "metadata"})  # fields that a map may write into, `input.question`
 _ANYWHERE = frozenset({"id", "tags", "split", "group", "weight", "metadata"})  # ours that mean the same elsewhere
 
@@ -93,18 +95,33 @@ class Shape:
         """The keys that it knows."""
         return frozenset(path.key for paths in self.fields.values() for path in paths)
 
+    @property
+    def omits(self) -> str:
+        """Which rows are left out, in words: `being status ARCHIVED`."""
+        return " or ".join(
+            f"with {key}" if value == _ANY else f"being {key} {value if isinstance(value, str) else json.dumps(value)}"
+            for key, value in self.omit.items()
+        )
+
+    def leaves_out(self, row: Mapping[Any, Any]) -> bool:
+        return any(bool(row.get(key)) if value == _ANY else row.get(key) == value for key, value in self.omit.items())
+
     def known_by(self, keys: Collection[str], lines: Iterable[str]) -> bool:
         """Whether one of the lines is all there. Keys of ours that it does not know say that the rows are ours."""
         if {"expected", "relevant"} & set(keys) - self.keys:
             return False
-        return any(
-            all((word[1:] not in keys) if word[0] == "!" else word in keys for word in line.split()) for line in lines
-        )
+        return any(all(self._holds(word, keys) for word in line.split()) for line in lines)
+
+    def _holds(self, word: str, keys: Collection[str]) -> bool:
+        if word == "only":
+            return not set(keys) - self.keys
+        return word[1:] not in keys if word[0] == "!" else word in keys
 
     def row(self, said: Mapping[str, Any], taken: dict[str, str]) -> dict[str, Json]:
         """A row of ours. What was read as what is noted in `taken`. RowProblem if what it needs is missing."""
         row: dict[str, Any] = {}
-        used: set[tuple[str, ...]] = set()
+        used: set[tuple[str, ...]] = set()  # the paths of which nothing is left
+        at: dict[str, tuple[str, ...]] = {}
         for target, paths in self.fields.items():
             found = next((one for path in paths if (one := path.take(said))), None)
             if found is None:
@@ -112,12 +129,17 @@ class Shape:
             value, keys, whole = found
             if whole:
                 used.add(keys)
+            if target in _GIVEN and value == {}:  # as MLflow writes a row that has none
+                continue
             taken.setdefault(target, ".".join(keys))
             outer, dot, inner = target.partition(".")
             if dot:
                 _into(row, outer, inner, value)
             else:
                 row[target] = _input(value) if target == "input" else value
+                at[target] = keys
+        if "input" in at:
+            row["input"] = _without(row["input"], at["input"], used)
         self._check(said, row)
         return self._with_rest(said, row, used)
 
@@ -171,8 +193,7 @@ class Reading:
     def __str__(self) -> str:
         """`read as Ragas rows: user_input -> input, reference -> expected`"""
         pairs = [f"{key} -> {name}" for name, key in self.taken.items() if key != name]
-        values = " or ".join(f"{key} {value}" for key, value in self.shape.omit.items())
-        left = f"; {self.omitted} left out, being {values}" if self.omitted else ""
+        left = f"; {self.omitted} left out, {self.shape.omits}" if self.omitted else ""
         return f"read as {self.shape.title} rows: {', '.join(pairs) or 'as they are'}{left}"
 
 
@@ -226,7 +247,7 @@ def shape_of(told: Told) -> Shape | None:
             raise BadData(
                 f"shape: {target!r} is no field of a row. Fields: {', '.join(FIELDS)}, input.NAME and metadata.NAME."
             )
-    return Shape("own", "your own", "", (), (), {target: (Path.of(key),) for target, key in told.items()})
+    return Shape(_OWN_MAP, "your own", "", (), (), {target: (Path.of(key),) for target, key in told.items()})
 
 
 def shaped(placed: Iterable[Placed], label: str, told: Told = None) -> tuple[Iterator[Placed], Reading | None]:
@@ -252,7 +273,7 @@ def _read(placed: Iterable[Placed], reading: Reading, label: str) -> Iterator[Pl
             yield place, value
             continue
         row = cast("Mapping[Any, Any]", value)
-        if any(row.get(key) == unwanted for key, unwanted in reading.shape.omit.items()):
+        if reading.shape.leaves_out(row):
             reading.omitted += 1
         else:
             yield place, _row(row, reading, cells)
@@ -261,7 +282,8 @@ def _read(placed: Iterable[Placed], reading: Reading, label: str) -> Iterator[Pl
 def _row(value: Mapping[Any, Any], reading: Reading, cells: bool) -> object:
     said = {str(key): item for key, item in value.items() if item is not None}
     if cells:
-        said = {key: _opened(item) if key in reading.shape.keys else item for key, item in said.items()}
+        own = reading.shape.name == _OWN_MAP
+        said = {key: item if own and key not in reading.shape.keys else opened(item) for key, item in said.items()}
     try:
         return reading.shape.row(said, reading.taken)
     except RowProblem as problem:
@@ -297,7 +319,10 @@ def messages_in(value: object) -> list[dict[str, Json]] | None:
         if not isinstance(role, str) or not ("content" in said or "value" in said or "tool_calls" in said):
             return None
         content = said.pop("content", said.pop("value", ""))
-        kept = {key: item for key, item in said.items() if item is not None and key != "type"}
+        # A message's id is new each time the tool makes the message: it would make another row of the same one.
+        kept = {key: item for key, item in said.items() if item is not None and key not in ("type", "id")}
+        if (calls := kept.pop("tools_called", None) or kept.get("tool_calls")) is not None:
+            kept["tool_calls"] = [_call(one) for one in calls] if isinstance(calls, list) else calls
         made.append({"role": _ROLES.get(role, role), "content": content if content is not None else "", **kept})
     return made
 
@@ -354,12 +379,45 @@ def _tools(value: object) -> Json:
     """Calls of tools as ours: name and arguments."""
     calls: list[Json] = []
     for one in cast("list[Any]", value) if isinstance(value, list) else []:
-        if isinstance(one, Mapping) and (said := cast("Mapping[str, Any]", one)).get("name"):
-            given = next((said[key] for key in ("arguments", "args", "input_parameters", "input") if key in said), None)
-            calls.append({"name": said["name"], **({} if given is None else {"arguments": given})})
+        call = _call(one)
+        if isinstance(call, dict) and call.get("name"):
+            given = call.get("arguments")
+            calls.append({"name": call["name"], **({} if given is None else {"arguments": given})})
         else:
             calls.append(str(cast("object", one)))
     return calls or None
+
+
+def _call(said: object) -> Json:
+    """A call of a tool with its arguments under `arguments`; as OpenAI writes it, it stays."""
+    if not isinstance(said, Mapping) or "function" in said:
+        return cast("Json", said)
+    call = dict(cast("Mapping[str, Any]", said))
+    key = next((key for key in _ARGUMENTS if call.get(key) is not None), None)
+    if key is not None:
+        call["arguments"] = call.pop(key)
+    return call
+
+
+def _called(value: object) -> Json:
+    """The calls that a conversation's last turn asks for."""
+    turns = turns_of(messages_in(value) or [])
+    calls = [
+        call
+        for one in (turns[-1] if turns else [])
+        if one["role"] == "assistant"
+        for call in _listed(one.get("tool_calls"))
+    ]
+    return _tools([call.get("function", call) if isinstance(call, Mapping) else call for call in calls])
+
+
+def _listed(value: object) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def _parts(value: object) -> Json:
+    """Texts that DeepEval joined by bars when it wrote them into one cell."""
+    return cast("Json", value.split("|") if isinstance(value, str) else value)
 
 
 def _one(value: object) -> Json:
@@ -367,12 +425,14 @@ def _one(value: object) -> Json:
 
 
 _READINGS: dict[str, Callable[[object], Json]] = {
-    "asked": _asked, "answered": _answered, "said": _said, "texts": _texts, "one": _one,
-    "tools": _tools,
+    "asked": _asked, "answered": _answered, "said": _said, "texts": _texts, "one": _one, "tools": _tools, "called": _called,
+    "parts": _parts,
 }  # fmt: skip
 
 
-_PARTS = frozenset({"one", "tools"})  # readings that may leave something behind, so that the whole is kept beside
+_PARTS = frozenset(
+    {"one", "tools", "called"}
+)  # readings that may leave something behind, so that the whole is kept beside
 
 
 def _input(value: Any) -> Any:
@@ -381,11 +441,17 @@ def _input(value: Any) -> Any:
     return {"messages": messages} if messages is not None else value
 
 
+def _without(value: Any, at: tuple[str, ...], used: set[tuple[str, ...]]) -> Any:
+    """An input without what other fields took out of it: the answer that stands beside the question is none of its arguments."""
+    inner = {keys[len(at)] for keys in used if keys[: len(at)] == at and len(keys) > len(at)}
+    if not inner or not isinstance(value, Mapping):
+        return value
+    return {key: item for key, item in cast("Mapping[str, Any]", value).items() if key not in inner}
+
+
 def _into(row: dict[str, Any], outer: str, inner: str, value: Any) -> None:
     held = row.get(outer)
-    if not isinstance(held, dict):
-        row[outer] = held = {} if held is None else {outer: held}
-    held[inner] = value
+    row[outer] = {**(held if isinstance(held, dict) else {} if held is None else {outer: held}), inner: value}
 
 
 def _left(value: Any, used: set[tuple[str, ...]]) -> Any:
@@ -394,16 +460,3 @@ def _left(value: Any, used: set[tuple[str, ...]]) -> Any:
         return None
     rest = {key: item for key, item in cast("Mapping[str, Any]", value).items() if (key,) not in used}
     return rest or None
-
-
-def _opened(cell: Any) -> Any:
-    """A cell that holds a list or an object: as JSON, or as Python prints it."""
-    if not isinstance(cell, str) or not re.match(r"\s*[\[{]", cell):
-        return cell
-    for read in (json.loads, ast.literal_eval):
-        try:
-            found = read(cell)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        return cast("Any", found) if isinstance(found, list | dict) else cell
-    return cell

@@ -21,8 +21,10 @@ from afere.evals.promptfoo.providers import NoSuchProvider, Place, Provider, pro
 
 PROGRAMS = ("python", "javascript")
 SETS = "assert-set"
-SIMILAR = ("similar", "similar:cosine")
-KINDS = (*CHECKS, *GRADED, *GROUNDED, *SIMILAR, *PROGRAMS, SETS)
+EUCLIDEAN = "similar:euclidean"
+SIMILAR = ("similar", "similar:cosine", "similar:dot", EUCLIDEAN)
+WEBHOOK = "webhook"
+KINDS = (*CHECKS, *GRADED, *GROUNDED, *SIMILAR, *PROGRAMS, WEBHOOK, SETS)
 _READ = (
     "type",
     "value",
@@ -46,6 +48,7 @@ _OTHERWISE = {
     "select-best": "it compares outputs; here the judge kind `pairwise`",
     "max-score": "it compares outputs; here `afere compare`",
 }
+_ADDRESS = ("http://", "https://", "{{")
 _VALUELESS = (*VALUELESS, "context-faithfulness", "context-relevance", "answer-relevance")
 _POINTS = ("disagree", "subset", "superset", "agree", "differButFactual")
 
@@ -72,6 +75,7 @@ class Reading:
     skipped: Counter[str] = field(default_factory=Counter[str])
     runs: set[str] = field(default_factory=set[str])
     unread: list[str] = field(default_factory=list[str])
+    sent: set[str] = field(default_factory=set[str])  # where webhooks send outputs
 
     def read(
         self, said: list[dict[str, Json]], options: Mapping[str, Json], place: str
@@ -118,6 +122,7 @@ class Reading:
                 "it is asked in our words: a rubricPrompt of its own is not read",
             ),
             (value is None and not own and kind not in (*_VALUELESS, SETS), "it has no value"),
+            (kind == WEBHOOK and not str(value).startswith(_ADDRESS), "its value must be an address: https://..."),
             (kind in PROGRAMS and not isinstance(value, str), "its value must be code or file://NAME"),
             (
                 limited and (isinstance(limit, bool) or not isinstance(limit, int | float)),
@@ -140,6 +145,8 @@ class Reading:
             made["value"] = (
                 [folder.value(each, place) for each in value] if isinstance(value, list) else folder.value(value, place)
             )
+        if kind == WEBHOOK:
+            self.sent.add(str(value).split("?")[0])
         if (transform := one.get("transform")) is not None:
             made["transform"] = transform
         if kind in (*GRADED, *GROUNDED):

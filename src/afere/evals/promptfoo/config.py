@@ -172,6 +172,7 @@ class _Reader:
         runs |= {one.code.language for one in prompts if one.code is not None}
         if runs:
             lines.append(_owners(runs))
+        lines += [f"outputs and vars are sent to {one}" for one in sorted(self.reading.sent)]
         if any(one.provider is None and one.model(self.at.project) is None for one in self.reading.graders.values()):
             lines.append(
                 "what a model grades will have no verdict: set models.judge in afere.yaml, or options.provider"

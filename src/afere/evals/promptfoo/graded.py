@@ -203,13 +203,19 @@ def _object(text: str) -> Json:
     return None
 
 
-def similar(value: Json, limit: float | None, output: Json, name: str, project: Project) -> Held:
-    """Whether the output means the same as one of the texts: cosine of their vectors by the embedder, at least `limit`."""
+def similar(value: Json, limit: float | None, output: Json, name: str, project: Project, *, far: bool = False) -> Held:
+    """Whether the output means the same as one of the texts: cosine of their vectors by the embedder, at least `limit`.
+
+    Its vectors have length 1, so that their product is the cosine. `far`: their distance instead, at most `limit`.
+    """
     limit = 0.75 if limit is None else limit
     texts = [as_text(one) for one in (value if isinstance(value, list) else [value])]
     try:
         mine, *others = embedder(name, project)([as_text(output), *texts])
     except AfereError as problem:
         return unknown(str(problem), world=isinstance(problem, WorldFailed))
+    if far:
+        near = min(math.dist(mine, one) for one in others)
+        return held(near <= limit, 1 / (1 + near), f"distance {near:.3f} by {name}, at most {limit:g} is asked for")
     best = max(math.fsum(a * b for a, b in zip(mine, one, strict=True)) for one in others)
     return held(best >= limit, max(0.0, best), f"similarity {best:.3f} by {name}, at least {limit:g} is asked for")

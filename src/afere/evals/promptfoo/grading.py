@@ -11,11 +11,12 @@ from typing import Literal, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, WorldFailed
-from afere.evals.promptfoo.assertions import PROGRAMS, SETS, SIMILAR, Reading, kind_of, label_of
+from afere.evals.promptfoo.assertions import EUCLIDEAN, PROGRAMS, SETS, SIMILAR, WEBHOOK, Reading, kind_of, label_of
 from afere.evals.promptfoo.checks import CHECKS, Seen
 from afere.evals.promptfoo.graded import GRADED, Grading, similar
 from afere.evals.promptfoo.grounded import GROUNDED, Grounding
 from afere.evals.promptfoo.held import Held, held, unknown
+from afere.evals.promptfoo.http import ask_webhook
 from afere.evals.promptfoo.nunjucks import render_all, resolved
 from afere.evals.promptfoo.programs import ProgramFailed
 from afere.evals.promptfoo.prompts import Prompt
@@ -114,7 +115,11 @@ class Tests:
         if kind in GROUNDED:
             return self._grounded(one, value, case).of(case)
         if kind in SIMILAR:
-            return similar(value, limit, case.output, str(one["embedder"]), self.reading.at.project)
+            far = kind == EUCLIDEAN
+            return similar(value, limit, case.output, str(one["embedder"]), self.reading.at.project, far=far)
+        if kind == WEBHOOK:
+            context: Json = {"prompt": self._filled(case), "vars": dict(resolved(case.row.input))}
+            return verdict_of(ask_webhook(as_text(value), {"output": case.output, "context": context}), limit)
         return CHECKS[kind](value, limit, Seen(case.output, case.trace, self.provider.tools))
 
     def asks(self, case: Case) -> list[tuple[Model, Request]]:
@@ -132,7 +137,7 @@ class Tests:
         values, at = resolved(case.row.input), self.reading.at
         context, query = values.get("context"), values.get("query")
         if kind_of(one) == "context-recall" and context is None:
-            context = self.prompt.filled(case.row.input, at.programs)
+            context = self._filled(case)
         if (said := one.get("contextTransform")) is not None:
             apply = transform_of(said, at.folder, at.programs, "contextTransform", "output", "context")
             context = apply(
@@ -141,7 +146,7 @@ class Tests:
                 {"vars": dict(case.row.input), "prompt": {"label": self.prompt.label}},
             )
         if query is None and kind_of(one) == "answer-relevance":
-            query = self.prompt.filled(case.row.input, at.programs)
+            query = self._filled(case)
         model = self.reading.graders[str(one["grader"])].model(at.project)
         embed, question = str(one.get("embedder") or "local"), "" if query is None else as_text(query)
         return Grounding(
@@ -164,9 +169,12 @@ class Tests:
         values = resolved(case.row.input)
         test: dict[str, Json] = {"vars": dict(values), "description": case.row.metadata.get("description")}
         return {
-            "vars": dict(values), "prompt": self.prompt.filled(case.row.input, self.reading.at.programs), "test": test,
+            "vars": dict(values), "prompt": self._filled(case), "test": test,
             "config": one.get("config") or {}, "provider": {"id": self.provider.label}, "providerResponse": {"output": case.output},
         }  # fmt: skip
+
+    def _filled(self, case: Case) -> str:
+        return self.prompt.filled(case.row.input, self.reading.at.programs)
 
     def _transformed(self, case: Case, said: Json) -> Case:
         if said is None:
@@ -232,7 +240,7 @@ def verdict_of(found: Json, limit: float | None) -> Held:
             enough = limit is None or score >= limit
             return held(passed and enough, float(score), str(found.get("reason") or ""))
     return unknown(
-        f"the function answered {as_text(found)[:80]!r}; it must be a bool, a number or {{pass, score, reason}}"
+        f"the answer was {as_text(found)[:80]!r}; it must be a bool, a number or {{pass, score, reason}}"
     )
 
 

@@ -51,6 +51,20 @@ def over_http(
     return ask
 
 
+def ask_webhook(address: str, said: Json) -> Json:
+    """What a webhook answers to an output; WorldFailed where it is no success, or no JSON."""
+    if not address.startswith(("http://", "https://")):
+        raise BadInput(f"webhook: {address[:80]!r} is no address; it begins with https:// or http://.")
+    answered = send(Call("POST", address, {"content-type": "application/json"}, json.dumps(said).encode()))
+    text = answered.body.decode("utf-8", "replace")
+    if not 200 <= answered.status < 300:
+        raise WorldFailed(f"the webhook {address} answered with status {answered.status}: {text[:_SHOWN].strip()}")
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise WorldFailed(f"the webhook {address} answered no JSON: {text[:_SHOWN].strip()}") from None
+
+
 def _body(body: Json, known: Mapping[str, Json], headers: dict[str, str]) -> bytes:
     """A mapping is sent as JSON; of a text that is JSON every value is filled in by itself, so that quotes stay right."""
     said = body

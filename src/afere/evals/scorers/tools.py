@@ -2,7 +2,8 @@
 
 What is expected stands in the row: `expected: {"tool_calls": [{"name": "search", "arguments": {"q": "leave"}}]}`, a list
 of such calls or of names, or `tool_calls` in the row's metadata beside another `expected`. What was called is read from
-the spans of the trace, or, where there is no trace, from `tool_calls` of the output.
+the spans of the trace, or, where there is no trace, from `tool_calls` of the output or of the messages in it, or from the row's
+`tools_called`, as DeepEval's test cases have them beside an output of text.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def tool_calls(
     wanted = _expected(row, "tool_calls")
     if wanted is None:
         return {"": _unknown("the row expects no tool_calls")}
-    made = _made(output, trace)
+    made = _made(output, row, trace)
     fits = _FITS[arguments]
     pairs = _matched(wanted, made, fits)
     missing = [one for i, one in enumerate(wanted) if i not in pairs]
@@ -86,7 +87,7 @@ def trajectory(
     wanted = _expected(row, "trajectory") or _expected(row, "tool_calls")
     if wanted is None:
         return _unknown("the row expects no trajectory")
-    path, made = [one.name for one in wanted], [one.name for one in _made(output, trace)]
+    path, made = [one.name for one in wanted], [one.name for one in _made(output, row, trace)]
     rest = iter(made)
     holds = {
         "exact": made == path,
@@ -129,12 +130,22 @@ def _read(value: Json) -> Json:
     return value
 
 
-def _made(output: Json, trace: Trace | None) -> list[Called]:
+def _made(output: Json, row: Row, trace: Trace | None) -> list[Called]:
     ran = [_of_span(span) for span in (trace.of_kind("tool") if trace else [])]
-    if ran or not isinstance(output, dict):
+    if ran:
         return ran
-    said = output.get("tool_calls")
-    return [_call(one) for one in said] if isinstance(said, list) else []
+    if isinstance(output, dict):
+        return [call for one in (output, *_listed(output.get("messages"))) for call in _asked_for(one)]
+    return [] if trace else [_call(one) for one in _listed(row.metadata.get("tools_called"))]
+
+
+def _asked_for(message: Json) -> list[Called]:
+    """The calls that a message, or an output of that form, asks for."""
+    return [_call(one) for one in _listed(message.get("tool_calls"))] if isinstance(message, dict) else []
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
 
 
 def _of_span(span: Span) -> Called:
