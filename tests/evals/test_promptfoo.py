@@ -223,7 +223,14 @@ def test_a_webhook_is_told_and_its_verdict_counts(config: Path, cli: Run) -> Non
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
-        wanted = {"good": (0, 1.0), "half": (0, 0.4), "bad": (1, 0.0), "prose": (4, None), "odd": (3, None), "down": (4, None)}
+        wanted = {
+            "good": (0, 1.0),
+            "half": (0, 0.4),
+            "bad": (1, 0.0),
+            "prose": (4, None),
+            "odd": (3, None),
+            "down": (4, None),
+        }
         for kind, (status, score) in wanted.items():
             config.write_text(
                 "prompts: ['say {{x}}']\nproviders: [echo]\n"
@@ -236,7 +243,9 @@ def test_a_webhook_is_told_and_its_verdict_counts(config: Path, cli: Run) -> Non
         assert cli("eval", "promptfooconfig.yaml", "--json")[0] == 0
         server.shutdown()
     assert told[0] == {"output": "say good", "context": {"prompt": "say good", "vars": {"x": "good"}}}
-    config.write_text("prompts: ['{{x}}']\nproviders: [echo]\ntests: [{vars: {x: a}, assert: [{type: webhook, value: nowhere}]}]\n")
+    config.write_text(
+        "prompts: ['{{x}}']\nproviders: [echo]\ntests: [{vars: {x: a}, assert: [{type: webhook, value: nowhere}]}]\n"
+    )
     assert "1 skipped: 1 webhook (its value must be an address: https://...)" in cli("eval", "promptfooconfig.yaml")[2]
 
 
@@ -248,7 +257,9 @@ def test_likeness_is_a_cosine_a_product_or_a_distance(config: Path, cli: Run, mo
             data = [{"index": i, "embedding": known[text]} for i, text in enumerate(texts)]
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(json.dumps({"data": data, "model": "x", "usage": {"prompt_tokens": 1, "total_tokens": 1}}).encode())
+            self.wfile.write(
+                json.dumps({"data": data, "model": "x", "usage": {"prompt_tokens": 1, "total_tokens": 1}}).encode()
+            )
 
         def log_message(self, format: str, *args: object) -> None: ...
 

@@ -239,9 +239,7 @@ def verdict_of(found: Json, limit: float | None) -> Held:
         if isinstance(passed, bool) and isinstance(score, int | float):
             enough = limit is None or score >= limit
             return held(passed and enough, float(score), str(found.get("reason") or ""))
-    return unknown(
-        f"the answer was {as_text(found)[:80]!r}; it must be a bool, a number or {{pass, score, reason}}"
-    )
+    return unknown(f"the answer was {as_text(found)[:80]!r}; it must be a bool, a number or {{pass, score, reason}}")
 
 
 def _weight(one: Mapping[str, Json]) -> float:
