@@ -32,22 +32,29 @@ def read_eval(file: Path, name: str) -> Iterator[tuple[str, object]]:
             several = not all(one.filename.endswith("_epoch_1.json") for one in entries)
             for one in entries:
                 sample = _unpacked(packed, one, name)
-                yield f"{name}: {one.filename}", _row(sample, several) if isinstance(sample, Mapping) else sample
+                yield f"{name}: {one.filename}", _row(sample, several)
     except (zipfile.BadZipFile, NotImplementedError, EOFError) as problem:
         raise BadData(f"{name}: this is no log of Inspect, or half of one: {problem}.") from None
 
 
 def is_log(value: object) -> bool:
     """Whether this is a log that Inspect wrote as JSON."""
-    return isinstance(value, Mapping) and isinstance(value.get("eval"), Mapping) and "samples" in value
+    if not isinstance(value, Mapping):
+        return False
+    said = cast("Mapping[str, Any]", value)
+    return isinstance(said.get("eval"), Mapping) and "samples" in said
 
 
 def read_log(log: Mapping[str, Any], name: str) -> Iterator[tuple[str, object]]:
     """The samples of a log in JSON, by their numbers."""
     samples = cast("list[Any]", log["samples"]) if isinstance(log["samples"], list) else []
-    several = any(isinstance(one, Mapping) and one.get("epoch", 1) != 1 for one in samples)
+    several = any(_epoch(one) != 1 for one in samples)
     for number, one in enumerate(samples, 1):
-        yield f"{name}: sample {number}", _row(one, several) if isinstance(one, Mapping) else one
+        yield f"{name}: sample {number}", _row(one, several)
+
+
+def _epoch(sample: object) -> object:
+    return cast("Mapping[str, Any]", sample).get("epoch", 1) if isinstance(sample, Mapping) else 1
 
 
 def _unpacked(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> object:
@@ -57,13 +64,16 @@ def _unpacked(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> obj
         raise BadData(f"{name}: {entry.filename}: this is not JSON: {problem}.") from None
 
 
-def _row(sample: Mapping[str, Any], several: bool) -> dict[str, Any]:
-    """A sample of ours to read: several epochs of one sample are one group, each with an id of its own."""
+def _row(found: object, several: bool) -> object:
+    """A sample as a row that is read further: several epochs of one sample are one group, each with an id of its own."""
+    if not isinstance(found, Mapping):
+        return found
+    sample = cast("Mapping[str, Any]", found)
     said = {key: sample[key] for key in _KEPT if sample.get(key) not in (None, {})}
     attached = cast("Mapping[str, Any]", sample.get("attachments") or {})
     id_ = str(sample.get("id", ""))
     answer = cast("Mapping[str, Any]", sample.get("output") or {}).get("completion")
-    named = {"id": f"{id_}-{sample.get('epoch')}", "group": id_} if several else {"id": id_}
+    named = {"id": f"{id_}-{_epoch(sample)}", "group": id_} if several else {"id": id_}
     output = {} if answer is None or "error" in said else {"output": _whole(answer, attached)}
     return {**named, "input": _whole(sample.get("input"), attached), **said, **output}
 

@@ -322,7 +322,7 @@ def messages_in(value: object) -> list[dict[str, Json]] | None:
         # A message's id is new each time the tool makes the message: it would make another row of the same one.
         kept = {key: item for key, item in said.items() if item is not None and key not in ("type", "id")}
         if (calls := kept.pop("tools_called", None) or kept.get("tool_calls")) is not None:
-            kept["tool_calls"] = [_call(one) for one in calls] if isinstance(calls, list) else calls
+            kept["tool_calls"] = [_call(one) for one in cast("list[Any]", calls)] if isinstance(calls, list) else calls
         made.append({"role": _ROLES.get(role, role), "content": content if content is not None else "", **kept})
     return made
 
@@ -408,7 +408,9 @@ def _called(value: object) -> Json:
         if one["role"] == "assistant"
         for call in _listed(one.get("tool_calls"))
     ]
-    return _tools([call.get("function", call) if isinstance(call, Mapping) else call for call in calls])
+    return _tools(
+        [cast("Mapping[str, Any]", one).get("function", one) if isinstance(one, Mapping) else one for one in calls]
+    )
 
 
 def _listed(value: object) -> list[Any]:
