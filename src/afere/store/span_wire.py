@@ -73,15 +73,14 @@ def request(spans: Sequence[bytes]) -> bytes:
 
 
 class Arrived:
-    """A span that was written so, read no further than the store needs. `wire` has its attributes as a mapping."""
+    """A span that was written so, read no further than the store needs. `said`: the bytes in its attributes."""
 
-    def __init__(self, wire: Any) -> None:
+    def __init__(self, wire: Any, said: Mapping[str, bytes]) -> None:
         """BadInput where it is none."""
-        said: Mapping[str, Any] = wire.attributes
         if _COLUMNS not in said or _DETAILS not in said or len(wire.trace_id) != 16 or len(wire.span_id) != 8:
             raise BadInput("it is no span of afere's own client")
-        self.data: bytes = said[_DETAILS].bytes_value
-        self.row = _row(said[_COLUMNS].bytes_value, wire)
+        self.data: bytes = said[_DETAILS]
+        self.row = _row(said[_COLUMNS], wire)
         details = self._details = Ours(self.data).soon()
         for name, messages in _SHOWN:
             self.row[AT[name]] = glanced(details.get(name), details.get(messages) or ())

@@ -22,6 +22,7 @@ _CONTENT = (
     "tool_result", "documents",
 )  # fmt: skip
 _MEANINGS = 1_000  # of one shape that are remembered
+_LONG = 4_000  # bytes of names that are not
 _NO_TEXT = (".role", ".score", ".type", ".mime_type")
 _JSON = ("{", "[", '"')
 # Words of JSON that is something else than it seems: an envelope, or a text.
@@ -40,6 +41,10 @@ class Spans(Protocol):
 
     def column(self, name: str) -> Sequence[Json]:
         """The values of one attribute."""
+        ...
+
+    def encoded(self, name: str) -> Sequence[bytes]:
+        """The same as they came, of one that all of them have."""
         ...
 
 
@@ -89,10 +94,7 @@ class Shape:
         look = _Look(spans, plan)
         for field in ("session", "user"):
             if field in plan.rules:
-                seen.said[field] = [
-                    value if type(value) is str and 0 < len(value) <= 1000 and value[0] not in _JSON else look.fact(place, field)
-                    for place, value in enumerate(look.first(field))
-                ]  # fmt: skip
+                seen.said[field] = look.facts(field)
         seen.meant = self._meant(spans, look)
         if plan.rich:
             for field in NUMBERS:
@@ -113,16 +115,13 @@ class Shape:
         """Kinds and names, which mean the same wherever their attributes say the same."""
         calls = spans.names if self._by_name else [name.endswith(OUTER) for name in spans.names]
         found: list[Meaning] = []
-        for place, key in enumerate(zip(calls, *map(spans.column, self._named), strict=True)):
-            try:
-                known = self._meanings.get(key)
-            except TypeError:  # a list
-                known, key = None, ()  # noqa: PLW2901
+        for place, key in enumerate(zip(calls, *map(spans.encoded, self._named), strict=True)):
+            known = self._meanings.get(key)
             if known is None:
                 known = look.meaning(place)
                 if len(self._meanings) >= _MEANINGS:
                     self._meanings.clear()
-                if key:
+                if sum(map(len, key[1:])) + len(spans.names[place]) <= _LONG:
                     self._meanings[key] = known
             elif known.derived:
                 for name, value in known.derived.items():
@@ -143,16 +142,32 @@ class Shape:
 
     def _contents(self, seen: Seen, look: _Look) -> None:
         """Input and output as lists show them, and documents."""
-        for place, meant in enumerate(seen.meant):
-            way = self._ways.get(meant.kind)
-            if way is None:
-                way = self._ways[meant.kind] = _way(self._plan, meant.kind)
-            given, made, found = look.plain(way.input, place), look.plain(way.output, place), look.ids(way, place)
-            if given is None or made is None or found is None:
-                seen.input[place], seen.output[place], seen.documents[place] = look.contents(place, meant.kind)
-            else:
-                seen.input[place], seen.output[place] = (given and shown(given)) or None, (made and shown(made)) or None
-                seen.documents[place] = found
+        ways = [self._way(meant.kind) for meant in seen.meant]
+        if all(way is ways[0] for way in ways):
+            places: Mapping[_Way, Sequence[int]] = {ways[0]: range(len(ways))}
+        else:
+            places = {way: [place for place, one in enumerate(ways) if one == way] for way in ways}
+        for way, some in places.items():
+            given, made, found = look.plain(way.input), look.plain(way.output), look.ids(way)
+            for place in some:
+                self._show(seen, look, place, (given[place], made[place], found[place]))
+
+    def _way(self, kind: str) -> _Way:
+        way = self._ways.get(kind)
+        if way is None:
+            way = self._ways[kind] = _way(self._plan, kind)
+        return way
+
+    def _show(self, seen: Seen, look: _Look, place: int, found: tuple[str | None, str | None, Sequence[Json] | None]) -> None:
+        given, made, documents = found
+        if given is None or made is None or documents is None:
+            seen.input[place], seen.output[place], seen.documents[place] = look.contents(place, seen.meant[place].kind)
+            return
+        if given:
+            seen.input[place] = shown(given)
+        if made:
+            seen.output[place] = shown(made)
+        seen.documents[place] = documents
 
 
 _PAID = ("llm", "embedding")
@@ -282,8 +297,14 @@ class _Look:
             reading = self._readings[place] = _Glancing(seen, self._plan)
         return reading
 
-    def fact(self, place: int, field: str) -> str | None:
-        """A text."""
+    def facts(self, field: str) -> list[str | None]:
+        """A text of each."""
+        return [
+            value if type(value) is str and 0 < len(value) <= 1000 and value[0] not in _JSON else self._fact(place, field)
+            for place, value in enumerate(self.first(field))
+        ]  # fmt: skip
+
+    def _fact(self, place: int, field: str) -> str | None:
         reading = self._reading(place)
         reading.facts((field,))
         return _writable(getattr(reading.seen, field))
@@ -319,26 +340,32 @@ class _Look:
         reading.corrected()
         return seen.input_tokens, seen.cost
 
-    def plain(self, source: _Source, place: int) -> str | None:
-        """A text, empty where there is none; None where it has to be read."""
+    def plain(self, source: _Source) -> Sequence[str | None]:
+        """A text of each, empty where there is none; None where it has to be read."""
         if not source.name:
-            return "" if source.plain else None
-        value = self._spans.column(source.name)[place]
-        if type(value) is not str or not value:
-            return None
+            return ["" if source.plain else None] * len(self._spans.names)
+        values = self._spans.column(source.name)
         if source.role:
-            role = self._spans.column(source.role)[place]
-            return value if value[0] not in _JSON and type(role) is str and role in shapes.KNOWN else None
-        if value[0] in _JSON and (value[0] == '"' or not source.json or any(word in value for word in _ENVELOPES)):
-            return None
-        return value
+            return [
+                value if type(value) is str and value and value[0] not in _JSON and role in shapes.KNOWN else None
+                for value, role in zip(values, self._roles(source.role), strict=True)
+            ]
+        return [
+            value if type(value) is str and value and (value[0] not in _JSON or _as_written(value, source)) else None
+            for value in values
+        ]
 
-    def ids(self, way: _Way, place: int) -> Sequence[Json] | None:
+    def _roles(self, name: str) -> list[str]:
+        return [role if type(role) is str else "" for role in self._spans.column(name)]
+
+    def ids(self, way: _Way) -> Sequence[Sequence[Json] | None]:
         """Documents with their ids; None where they have to be read."""
         if not way.documents:
-            return way.documents
-        found = [self._spans.column(name)[place] for name in way.documents]
-        return [{"id": one} for one in found] if all(type(one) is str for one in found) else None
+            return [way.documents] * len(self._spans.names)
+        return [
+            [{"id": one} for one in found] if all(type(one) is str for one in found) else None
+            for found in zip(*map(self._spans.column, way.documents), strict=True)
+        ]
 
     def contents(self, place: int, kind: str) -> tuple[str | None, str | None, Sequence[Json]]:
         """Input, output and documents, read."""
@@ -355,6 +382,11 @@ class _Look:
         seen.status, seen.error, seen.events = spans.statuses[place], spans.errors[place], spans.events[place]
         reading.outcome()
         return seen.status, _writable(seen.error)
+
+
+def _as_written(value: str, source: _Source) -> bool:
+    """Whether JSON is shown as it was written."""
+    return value[0] != '"' and source.json and not any(word in value for word in _ENVELOPES)
 
 
 _DERIVED = (*ORIGIN.values(), *PROMPT.values())

@@ -80,20 +80,30 @@ def texts_of(said: Iterable[tuple[str, Json]]) -> list[str]:
 
 
 def _gather(value: Any, found: list[str], depth: int, nested: int) -> None:
-    if isinstance(value, str):
+    if type(value) is str:
         inside = loaded(value) if nested < _NESTED and value.startswith(_JSON) else value
-        if isinstance(inside, str):
+        if type(inside) is str:
             found.append(inside[:INDEXED])
         else:
             _gather(inside, found, depth, nested + 1)
-    elif depth < _DEEP and isinstance(value, dict):
+    elif depth < _DEEP and type(value) is dict:
         inner = cast("dict[str, Any]", value)
         found += inner if nested else ()
-        for one in inner.values():
-            _gather(one, found, depth + 1, nested)
-    elif depth < _DEEP and isinstance(value, list):
-        for one in cast("list[Any]", value):
-            _gather(one, found, depth + 1, nested)
+        _gather_all(inner.values(), found, depth + 1, nested)
+    elif depth < _DEEP and type(value) is list:
+        _gather_all(cast("list[Any]", value), found, depth + 1, nested)
+
+
+def _gather_all(values: Iterable[Any], found: list[str], depth: int, nested: int) -> None:
+    for one in values:
+        kind = type(one)
+        if kind is str and not one.startswith(_JSON):
+            found.append(one[:INDEXED])
+        elif kind in _HOLDING:
+            _gather(one, found, depth, nested)
+
+
+_HOLDING = frozenset({str, dict, list})
 
 
 def loaded(value: Json) -> Json:

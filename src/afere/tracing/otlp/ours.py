@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
 from afere.store import span_wire
 from afere.store.span_rows import Entry
 from afere.tracing.otlp.batch import BadSpan
+from afere.tracing.otlp.protobuf import undecodable
 from afere.tracing.policy import Policy
 
 _LONG = 100_000  # bytes of details; longer ones may hold what is to be cut
@@ -23,7 +27,10 @@ def is_ours(scope: str, said: Mapping[str, Json]) -> bool:
 def entry(wire: Any, policy: Policy) -> Entry:
     """What the store writes of such a span, or BadSpan."""
     try:
-        came = span_wire.Arrived(wire)
+        said = {name: AnyValue.FromString(data).bytes_value for name, data in wire.attributes.items()}
+        came = span_wire.Arrived(wire, said)
+    except DecodeError:
+        raise undecodable() from None
     except BadInput as error:
         raise BadSpan(str(error)) from None
     if len(came.data) <= _LONG:

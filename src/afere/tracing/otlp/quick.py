@@ -11,29 +11,32 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
+from itertools import chain, repeat
+from operator import itemgetter
 from typing import Any, TypeAlias, cast
 
 import orjson
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from afere.base.canonical import Json
 from afere.base.clock import now_ns
 from afere.base.span import Span
 from afere.store.span_chunks import Part
-from afere.store.span_rows import Entry, rows
+from afere.store.span_rows import AT, COLUMNS, Entry, rows
 from afere.store.span_texts import INDEXED
 from afere.store.span_ties import keys
 from afere.tracing.dialects.glance import Shape
 from afere.tracing.dialects.own import PREFIX
 from afere.tracing.dialects.plan import planned
-from afere.tracing.otlp import protobuf
+from afere.tracing.otlp import lean, protobuf
 from afere.tracing.otlp.batch import LATEST, REMOTE, BadSpan, Batch, Malformed, Source, TooMuch, event, gather, span
 from afere.tracing.otlp.kept import loaded, texts_of
-from afere.tracing.otlp.lean import LeanSpan
+from afere.tracing.otlp.lean import LeanSpan, value
 from afere.tracing.otlp.ours import entry as ours
 from afere.tracing.otlp.ours import is_ours
-from afere.tracing.otlp.wire import SPAN, check_weight
+from afere.tracing.otlp.wire import SMALL, SPAN, check_weight
 from afere.tracing.policy import Policy
 
 _log = logging.getLogger("afere.server")
@@ -79,9 +82,11 @@ class Quick:
         groups: dict[tuple[int, tuple[str, ...]], _Spans] = {}
         waiting: list[tuple[list[Span | Entry], int, _Spans, int]] = []  # for what is read with others of its shape
 
-        def add(known: _Known, part: bytes | memoryview) -> None:
-            data = bytes(part)
-            wire = _decoded(data)
+        def add(known: _Known, part: tuple[bytes | memoryview, Any]) -> None:
+            data, wire = part
+            if wire is None or len(data) >= SMALL:
+                data = bytes(data)
+                wire = _decoded(data)
             spans = batch.spans.setdefault(known.source.project, [])
             if known.ours:
                 if wire is None:
@@ -89,12 +94,12 @@ class Quick:
                 spans.append(ours(wire, self._policy))
                 batch.ours = True
                 return
-            group = self._group(groups, known, wire, data, at) if wire is not None else None
+            group = self._group(groups, known, wire, at) if wire is not None and len(data) <= _LONGEST else None
             if group is None:
-                spans.append(_whole(data, known.source, at))
+                spans.append(_whole(cast("bytes", data), known.source, at))
             else:
                 waiting.append((spans, len(spans), group, len(group.wires)))
-                group.add(data, wire)
+                group.add(cast("bytes", data), wire)
                 spans.append(_PLACE)
 
         gather(batch, self._by_source(body), add)
@@ -103,11 +108,9 @@ class Quick:
             spans[place] = read[id(group)][number]
         return batch
 
-    def _by_source(self, body: bytes) -> Iterator[tuple[_Known | BadSpan, Iterator[bytes | memoryview]]]:
-        for resource, scopes in protobuf.groups(body):
-            for group in scopes:
-                scope, parts = protobuf.scope_parts(group)
-                yield self._known(resource, scope), parts
+    def _by_source(self, body: bytes) -> Iterator[tuple[_Known | BadSpan, Iterable[tuple[bytes | memoryview, Any]]]]:
+        for resource, scope, spans, read in lean.parts(body):
+            yield self._known(resource, scope), zip(spans, repeat(None) if read is None else read)
 
     def _known(self, resource: bytes, scope: bytes) -> _Known | BadSpan:
         known = self._sources.get((resource, scope))
@@ -130,10 +133,10 @@ class Quick:
         return _Known(source, name, passes, is_ours(name, said))
 
     def _group(
-        self, groups: dict[tuple[int, tuple[str, ...]], _Spans], known: _Known, wire: Any, data: bytes, at: int
+        self, groups: dict[tuple[int, tuple[str, ...]], _Spans], known: _Known, wire: Any, at: int
     ) -> _Spans | None:
         """The spans it is read with; None where a glance is not enough."""
-        if not known.passes or len(data) > _LONGEST or not _plain_ids(wire):
+        if not known.passes:
             return None
         names = tuple(wire.attributes)
         group = groups.get((id(known), names))
@@ -148,9 +151,10 @@ class Quick:
         """All of them; one by one where one of them is of a form that no map foresaw, which goes the long way."""
         try:
             return self._entries(group)
-        except Exception:
+        except Exception as error:
             if len(group.wires) == 1:
-                _log.exception("OTLP: a span could not be read at a glance")
+                if not isinstance(error, DecodeError | UnicodeDecodeError):
+                    _log.exception("OTLP: a span could not be read at a glance")
                 return [group.whole(0)]
         alone = (_Spans(group.known, group.shape, group.said, group.at) for _ in group.wires)
         found: list[Span | Entry] = []
@@ -166,7 +170,7 @@ class Quick:
         for place, (data, row, texts, documents, wire) in enumerate(
             zip(group.parts, group.rows, group.texts, group.documents, group.wires, strict=True)
         ):
-            if place in hiding or group.statuses[place] == "paused" or group.gen_ai[place]:
+            if place in hiding or place in group.odd or group.statuses[place] == "paused":
                 found.append(group.whole(place))
                 continue
             found.append(
@@ -197,6 +201,11 @@ class Quick:
 
 
 _PLACE: Any = None  # where a span will be
+_IDS = ("trace_id", "span_id", "parent_span_id")
+_texts_in = itemgetter(*(place for name, place in AT.items() if COLUMNS.get(name, "").startswith("TEXT")))
+_GOOD = (b"", b"\x18\x01")  # how a status is written that tells of no error
+_NO_EVENTS: Sequence[Json] = ()
+_Event = WireSpan.Event
 
 
 def _decoded(data: bytes) -> Any:
@@ -212,16 +221,15 @@ def _decoded(data: bytes) -> Any:
         return None
 
 
-def _plain_ids(wire: Any) -> bool:
+def _is_plain(trace: bytes, span_id: bytes, parent: bytes, start: int, end: int) -> bool:
     """Whether its ids and times are as they should be."""
-    trace, span_id, parent = wire.trace_id, wire.span_id, wire.parent_span_id
     return (
         len(trace) == 16
         and len(span_id) == 8
         and trace != _NO_TRACE
         and span_id != _NO_SPAN
         and (parent in _NONE or (len(parent) == 8 and parent != span_id))
-        and 0 < wire.start_time_unix_nano <= wire.end_time_unix_nano < LATEST
+        and 0 < start <= end < LATEST
     )
 
 
@@ -278,13 +286,20 @@ class _Spans:
         """One of them, as the long way has it."""
         return _whole(self.parts[place], self.known.source, self.at)
 
+    def encoded(self, name: str) -> Sequence[bytes]:
+        """The values of one attribute that all of them have, as they came: the same ones are the same bytes."""
+        return [one[name] for one in self._maps]
+
     def column(self, name: str) -> Sequence[Json]:
         """The values of one attribute."""
         found = self._columns.get(name)
         if found is None:
             if name in self._maps[0]:
-                values = [one[name] for one in self._maps]
-                found = [value.string_value or protobuf.Values().value(value, 0) for value in values]
+                # Most are short texts, and most time goes here.
+                found = [
+                    one[2:].decode() if one[:1] == b"\n" and one[1] == len(one) - 2 < 0x80 else value(one)
+                    for one in self.encoded(name)
+                ]
             else:
                 found = [one.get(name) for one in self.attributes]
             self._columns[name] = found
@@ -292,29 +307,33 @@ class _Spans:
 
     def otherwise(self, place: int) -> list[str]:
         """What was read of one whose bytes write some letters otherwise."""
-        return [*self.texts[place], *(value for value in self.rows[place] if isinstance(value, str))]
+        return [*self.texts[place], *filter(None, _texts_in(self.rows[place]))]
 
     def glance(self) -> None:
         """Find rows, texts and documents of all."""
-        wires = self.wires
+        wires, said = self.wires, self.known.source.said
         self._maps = [wire.attributes for wire in wires]
         self.names = [wire.name for wire in wires]
         self.starts = [wire.start_time_unix_nano for wire in wires]
         ends = [wire.end_time_unix_nano for wire in wires]
-        self.attributes = [_Attributes(one, self.known.source.said) for one in self._maps]
-        self.statuses = ["error" if wire.status.code == 2 else "ok" for wire in wires]
-        self.errors = [wire.status.message[:2000] or None if wire.status.code == 2 else None for wire in wires]
-        told = [_events(wire) for wire in wires]
-        self.gen_ai = [one is None for one in told]  # events tell of generative AI: the long way reads them
-        self.events = [one or () for one in told]
+        traces, ids, parents = ([getattr(wire, name) for wire in wires] for name in _IDS)
+        told = zip(traces, ids, parents, self.starts, ends, strict=True)
+        self.odd = {place for place, one in enumerate(told) if not _is_plain(*one)}
+        self.attributes = [lean.Attributes(one, said) for one in self._maps]
+        self.statuses, self.errors = ["ok"] * len(wires), list[str | None]([None]) * len(wires)
+        self.events = [_NO_EVENTS] * len(wires)
+        for place, wire in enumerate(wires):
+            if wire.status not in _GOOD:
+                self._failed(place, wire.status)
+            if wire.events:
+                self._happened(place, wire.events)
         seen = self.shape.glance(self)
         kinds, models, answered, providers, environments, components, versions, prompts, _ = zip(
             *seen.meant, strict=True
         )
         self.documents = seen.documents
         self.rows = rows({
-            "trace_id": [wire.trace_id for wire in wires], "span_id": [wire.span_id for wire in wires],
-            "parent_id": [parent if (parent := wire.parent_span_id) not in _NONE else None for wire in wires],
+            "trace_id": traces, "span_id": ids, "parent_id": [None if parent in _NONE else parent for parent in parents],
             "name": self.names, "kind": kinds, "start": self.starts, "end": ends,
             "seconds": [(end - start) / 1e9 for start, end in zip(self.starts, ends, strict=True)],
             "status": self.statuses, "error": self.errors, "model": models, "response_model": answered, "provider": providers,
@@ -325,20 +344,38 @@ class _Spans:
         self.joined: dict[int, list[str]] = {}  # what parts of a message say together, where messages may have several
         self.texts = self._texts()
 
+    def _failed(self, place: int, status: bytes) -> None:
+        said = Status.FromString(status)
+        if said.code == 2:
+            self.statuses[place], self.errors[place] = "error", said.message[:2000] or None
+
+    def _happened(self, place: int, events: Iterable[bytes]) -> None:
+        """What its events say; it is odd where they tell of generative AI, or are nested too deeply."""
+        read = [_Event.FromString(one) for one in events]
+        values = protobuf.Values()
+        self.events[place] = [event(one.name, one.time_unix_nano, values.attributes(one.attributes)) for one in read]
+        if values.cut or any(one.name.startswith("gen_ai.") for one in read):
+            self.odd.add(place)
+
     def _texts(self) -> list[Sequence[str]]:
-        said, found = self.shape.said, list[Sequence[str]]()
-        if not said:
+        said = self.shape.said
+        columns = [self.column(name) for name in said]
+        if not columns:
             return [()] * len(self.wires)
-        for place, values in enumerate(zip(*map(self.column, said), strict=True)):
-            if any(type(value) is not str or value.startswith(_JSON) for value in values):
-                one = self.attributes[place]
-                found.append(texts_of((name, one.loaded(name)) for name in said))
-                for name, value in zip(said, values, strict=True):
-                    if type(value) is not str or (value.startswith(_JSON) and _may_have_parts(value)):
-                        _join(one.loaded(name), self.joined.setdefault(place, []))
-            else:
-                found.append([value[:INDEXED] for value in cast("tuple[str, ...]", values)])
-        return found
+        texts: list[Sequence[str]] = list(zip(*columns, strict=True))  # pyright: ignore[reportAssignmentType]  the others are
+        other = {
+            place
+            for values in columns
+            for place, value in enumerate(values)
+            if type(value) is not str or value.startswith(_JSON) or len(value) > INDEXED
+        }
+        for place in other:
+            one = self.attributes[place]
+            for name, value in zip(said, texts[place], strict=True):
+                if type(value) is not str or (value.startswith(_JSON) and _may_have_parts(value)):
+                    _join(one.loaded(name), self.joined.setdefault(place, []))
+            texts[place] = texts_of((name, one.loaded(name)) for name in said)
+        return texts
 
 
 def _may_have_parts(text: str) -> bool:
@@ -364,53 +401,3 @@ def _piece(part: Json) -> str:
     if isinstance(part, dict):
         return _piece(part.get("message_content") or part.get("text") or part.get("content"))
     return part if isinstance(part, str) else ""
-
-
-def _events(wire: Any) -> list[Json] | None:
-    """Its events; None where they tell of generative AI, or are nested too deeply."""
-    if not wire.events:
-        return []
-    if any(one.name.startswith("gen_ai.") for one in wire.events):
-        return None
-    values = protobuf.Values()
-    found: list[Json] = [event(one.name, one.time_unix_nano, values.attributes(one.attributes)) for one in wire.events]
-    return None if values.cut else found
-
-
-class _Attributes:
-    """Attributes of a span and of its source, each decoded when it is asked for."""
-
-    __slots__ = ("_known", "_loaded", "_said", "_wire")
-
-    def __init__(self, wire: Any, said: dict[str, Json]) -> None:
-        self._wire, self._said = wire, said
-        self._known: dict[str, Json] = {}
-        self._loaded: dict[str, Json] = {}
-
-    def get(self, name: str, _default: None = None) -> Json:
-        known = self._known.get(name)
-        if known is not None:
-            return known
-        if name not in self._wire:
-            return self._said.get(name)
-        value = self._wire[name]
-        made = self._known[name] = value.string_value or protobuf.Values().value(value, 0)
-        return made
-
-    def loaded(self, name: str) -> Json:
-        """The same, and what it holds where it is JSON."""
-        if name in self._loaded:
-            return self._loaded[name]
-        value = self.get(name)
-        made = loaded(value)
-        if made is not value:
-            self._loaded[name] = made
-        return made
-
-    def __setitem__(self, name: str, value: Json) -> None:
-        self._known[name] = value
-
-    __getitem__ = get
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._wire or name in self._said or name in self._known

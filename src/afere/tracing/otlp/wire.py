@@ -22,7 +22,7 @@ SPAN: Shape = {9: PAIR, 11: {3: PAIR}, 13: {4: PAIR}}
 RECORD: Shape = {5: _VALUE, 6: PAIR}
 _ARRAY, _MAP = b"\x2a", b"\x32"  # how a value begins that holds others
 _FIELDS = 300_000  # of one message
-_SMALL = 65_536  # bytes that cannot hold enough messages to matter
+SMALL = 65_536  # bytes that cannot hold enough messages to matter
 
 
 def fields(data: bytes | memoryview) -> Iterator[tuple[int, bytes | memoryview]]:
@@ -66,7 +66,7 @@ def varint(data: bytes | memoryview, at: int, end: int) -> tuple[int, int]:
 
 def check_weight(data: bytes | memoryview, shape: Shape) -> None:
     """TooMuch for a message that holds very many others."""
-    if len(data) < _SMALL:
+    if len(data) < SMALL:
         return
     room = _MESSAGES
     stack: list[tuple[bytes, Shape]] = [(bytes(data), shape)]
