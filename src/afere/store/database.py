@@ -12,6 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -359,17 +360,19 @@ def inserted(connection: sqlite3.Connection, table: str, values: Mapping[str, ob
     return connection.execute(f"SELECT * FROM {table} WHERE rowid=?", (cursor.lastrowid,)).fetchone()  # noqa: S608 - as above
 
 
-def insert_rows(connection: sqlite3.Connection, insert: str, rows: Sequence[Sequence[object]]) -> None:
-    """Many rows by `INSERT INTO table (names)`, some in each statement. In each, another thread of Python takes its turn and
+def insert_rows(
+    connection: sqlite3.Connection, insert: str, rows: Sequence[Sequence[object]], *, marks: str = ""
+) -> None:
+    """Many rows by `INSERT INTO table (names)`, some in each statement; `marks`: where a row's values go. In each, another thread of Python takes its turn and
     has to be waited for: `executemany` would wait at every row.
     """
     if not rows:
         return
-    marks = f"({', '.join('?' * len(rows[0]))})"
+    marks = marks or f"({', '.join('?' * len(rows[0]))})"
     whole = len(rows) - len(rows) % _ROWS
     together = f"{insert} VALUES {', '.join([marks] * _ROWS)}"
     for first in range(0, whole, _ROWS):
-        connection.execute(together, [value for row in rows[first : first + _ROWS] for value in row])
+        connection.execute(together, list(chain.from_iterable(rows[first : first + _ROWS])))
     connection.executemany(f"{insert} VALUES {marks}", rows[whole:])
 
 

@@ -68,16 +68,17 @@ def forget(connection: sqlite3.Connection, chunk: int, chunks: Chunks) -> int | 
     doc = cast("int", row["doc"])
     text = joined(_texts(connection, doc, chunk, chunks))
     if text:  # a contentless index must be told again what to forget
-        connection.execute("INSERT INTO words (words, rowid, said) VALUES ('delete', ?, ?)", (doc, text))
+        connection.execute("INSERT INTO words (words, rowid, said) VALUES ('delete', ?, CAST(? AS TEXT))", (doc, text))
     for table in ("labels", "ties"):
         connection.execute(f"DELETE FROM {table} WHERE doc = ?", (doc,))  # noqa: S608  our own tables
     return doc
 
 
-def insert(connection: sqlite3.Connection, docs: Iterable[tuple[int, str]]) -> None:
-    """Index documents, (number, text)."""
+def insert(connection: sqlite3.Connection, docs: Iterable[tuple[int, bytes]]) -> None:
+    """Index documents, (number, text in UTF-8)."""
     # In order: the index writes out what it has gathered whenever a lower number comes.
-    insert_rows(connection, "INSERT INTO words (rowid, said)", sorted(doc for doc in docs if doc[1]))
+    rows = sorted(doc for doc in docs if doc[1])
+    insert_rows(connection, "INSERT INTO words (rowid, said)", rows, marks="(?, CAST(? AS TEXT))")
 
 
 def again(connection: sqlite3.Connection, doc: int, chunk: int, chunks: Chunks) -> None:

@@ -6,9 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any, cast
 
-_BETWEEN = "\n\ue000\n"  # a word that nobody writes: no phrase goes on from one text to the next
+_BETWEEN = "\n\ue000\n".encode()  # a word that nobody writes: no phrase goes on from one text to the next
 INDEXED = 100_000  # characters of one span's input or output that can be searched
 _WORD = re.compile(r"[^\W_]+")
 
@@ -20,14 +21,10 @@ def strings(details: Mapping[str, Any]) -> list[str]:
     return [*strings_in(given), *strings_in(made)]
 
 
-def joined(spans: Iterable[Iterable[str]]) -> str:
-    """The text of a document, of the texts of its spans: what several repeat stands in it once."""
-    found: dict[str, None] = {}
-    for texts in spans:
-        for text in texts:
-            found[text] = None
-    text = _BETWEEN.join(found)
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def joined(spans: Iterable[Iterable[str]]) -> bytes:
+    """The text of a document (in UTF-8), of the texts of its spans: what several repeat stands in it once."""
+    # As bytes: with the word between them, SQLite would be given each letter in two.
+    return _BETWEEN.join([text.encode("utf-8", "replace") for text in dict.fromkeys(chain.from_iterable(spans))])
 
 
 def strings_in(value: Any) -> list[str]:

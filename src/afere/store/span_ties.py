@@ -63,19 +63,27 @@ def keys(artifacts: Iterable[Sequence[str]], documents: Iterable[Json], examples
 
 def insert(connection: sqlite3.Connection, project: str, found: Iterable[tuple[int, str]]) -> None:
     """Keep ties, (document, key)."""
-    ties = set(found)
-    ids: dict[str, int] = {}
-    for key in {key for _, key in ties}:
-        text = key if key.isascii() else key.encode("utf-8", "replace").decode()
-        row = connection.execute("SELECT id FROM tied WHERE project = ? AND key = ?", (project, text)).fetchone()
-        ids[key] = (
-            row["id"]
-            if row is not None
-            else cast(
-                "int", connection.execute("INSERT INTO tied (project, key) VALUES (?, ?)", (project, text)).lastrowid
-            )
-        )
+    ties = {(doc, key if key.isascii() else key.encode("utf-8", "replace").decode()) for doc, key in found}
+    if not ties:
+        return
+    wanted = list({key for _, key in ties})
+    ids: dict[str, int] = dict(connection.execute(_KNOWN, (json.dumps(wanted), project)).fetchall())
+    for key in wanted:
+        if key not in ids:
+            ids[key] = _new(connection, project, key)
     insert_rows(connection, "INSERT OR IGNORE INTO ties", sorted((ids[key], doc) for doc, key in ties))
+
+
+_KNOWN = "SELECT t.key, t.id FROM json_each(?) AS j CROSS JOIN tied AS t ON t.project = ? AND t.key = j.value"
+
+
+def _new(connection: sqlite3.Connection, project: str, key: str) -> int:
+    """The id of a key that is new, or that has a sign at which SQLite's JSON ends."""
+    made = connection.execute("INSERT OR IGNORE INTO tied (project, key) VALUES (?, ?)", (project, key))
+    if made.rowcount == 1 and made.lastrowid is not None:
+        return made.lastrowid
+    known = connection.execute("SELECT id FROM tied WHERE project = ? AND key = ?", (project, key)).fetchone()
+    return cast("int", known["id"])
 
 
 def of_lines(details: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -63,7 +63,7 @@ class Writing:
         self._span, self._chunk = _last(connection, "spans"), _last(connection, "chunks")
         self._new_chunks: list[tuple[int, bytes, int]] = []
         self._rows: list[list[Any]] = []
-        self._docs: list[tuple[int, str]] = []
+        self._docs: list[tuple[int, bytes]] = []
         self._labels: list[tuple[int, Asked]] = []
         self._ties: set[tuple[int, str]] = set()
 

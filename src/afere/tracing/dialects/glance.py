@@ -35,7 +35,7 @@ class Spans(Protocol):
     names: Sequence[str]
     starts: Sequence[int]
     attributes: Sequence[Any]  # of each span, to be asked by name
-    events: Sequence[Sequence[Json]]
+    events: list[Sequence[Json]]
     statuses: list[str]
     errors: list[str | None]
 
@@ -158,7 +158,9 @@ class Shape:
             way = self._ways[kind] = _way(self._plan, kind)
         return way
 
-    def _show(self, seen: Seen, look: _Look, place: int, found: tuple[str | None, str | None, Sequence[Json] | None]) -> None:
+    def _show(
+        self, seen: Seen, look: _Look, place: int, found: tuple[str | None, str | None, Sequence[Json] | None]
+    ) -> None:
         given, made, documents = found
         if given is None or made is None or documents is None:
             seen.input[place], seen.output[place], seen.documents[place] = look.contents(place, seen.meant[place].kind)

@@ -77,6 +77,11 @@ class Batch(Generic[T]):
         """Note that something is not kept."""
         self.rejected[why] += count
 
+    def refuse(self, bad: BadSpan) -> None:
+        """Note that one is not kept."""
+        self.reject(str(bad))
+        self.undecodable = self.undecodable or bad.undecodable
+
     @property
     def why(self) -> str:
         """The reasons, with their counts."""
@@ -102,8 +107,7 @@ def gather(
                     raise common
                 add(common, item)
             except BadSpan as error:
-                batch.reject(str(error))
-                batch.undecodable = batch.undecodable or error.undecodable
+                batch.refuse(error)
 
 
 @dataclass(slots=True)

@@ -96,14 +96,13 @@ def _gather(value: Any, found: list[str], depth: int, nested: int) -> None:
 
 def _gather_all(values: Iterable[Any], found: list[str], depth: int, nested: int) -> None:
     for one in values:
-        kind = type(one)
-        if kind is str and not one.startswith(_JSON):
+        if type(one) is str and not one.startswith(_JSON):
             found.append(one[:INDEXED])
-        elif kind in _HOLDING:
+        elif isinstance(one, _HOLDING):
             _gather(one, found, depth, nested)
 
 
-_HOLDING = frozenset({str, dict, list})
+_HOLDING = (str, dict, list)
 
 
 def loaded(value: Json) -> Json:

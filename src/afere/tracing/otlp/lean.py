@@ -61,9 +61,7 @@ def _messages() -> dict[str, Any]:
     pool = descriptor_pool.Default()
     pool.Add(file)
     names = ("Span", "Split", "Whole")
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in names
-    }
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")) for name in names}
 
 
 _SCALARS = ("BYTES", "STRING", "INT32", "FIXED32", "FIXED64")
@@ -111,25 +109,37 @@ def _groups(request: Any) -> list[tuple[bytes, bytes, list[Any]]]:
 
 def value(data: bytes) -> Json:
     """An attribute's value. UnicodeDecodeError or DecodeError where it does not read."""
-    kind, size = data[0] if data else 0, len(data)
-    if kind == _TEXT and size > 1:
-        length = data[1]
+    kind = data[0] if data else 0
+    made = _text(data) if kind == _TEXT else _number(data, kind)
+    return protobuf.Values().value(AnyValue.FromString(data), 0) if made is None else made
+
+
+def _text(data: bytes) -> str | None:
+    """A text as programs write it; None where the library has to read it."""
+    size = len(data)
+    if size > 4:
+        length, more, most = data[1], data[2], data[3]
         if length < 0x80:
             if length == size - 2:
                 return data[2:].decode()
-        elif size > 2 and (more := data[2]) < 0x80:
+        elif more < 0x80:
             if length & 0x7F | more << 7 == size - 3:
                 return data[3:].decode()
-        elif size > 3 and (most := data[3]) < 0x80 and length & 0x7F | (more & 0x7F) << 7 | most << 14 == size - 4:
+        elif most < 0x80 and length & 0x7F | (more & 0x7F) << 7 | most << 14 == size - 4:
             return data[4:].decode()
-    elif kind == _DOUBLE and size == 9:
+    return None
+
+
+def _number(data: bytes, kind: int) -> Json:
+    size = len(data)
+    if kind == _DOUBLE and size == 9:
         return number(_double(data, 1)[0])
-    elif kind == _INT:
+    if kind == _INT:
         if size == 2 and data[1] < 0x80:
             return data[1]
         if size == 3 and data[1] >= 0x80 > data[2]:
             return data[1] & 0x7F | data[2] << 7
-    return protobuf.Values().value(AnyValue.FromString(data), 0)
+    return None
 
 
 _TEXT, _INT, _DOUBLE = 0x0A, 0x18, 0x21  # how a value begins: field and form of the wire

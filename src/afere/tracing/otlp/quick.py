@@ -33,7 +33,7 @@ from afere.tracing.dialects.plan import planned
 from afere.tracing.otlp import lean, protobuf
 from afere.tracing.otlp.batch import LATEST, REMOTE, BadSpan, Batch, Malformed, Source, TooMuch, event, gather, span
 from afere.tracing.otlp.kept import loaded, texts_of
-from afere.tracing.otlp.lean import LeanSpan, value
+from afere.tracing.otlp.lean import LeanSpan
 from afere.tracing.otlp.ours import entry as ours
 from afere.tracing.otlp.ours import is_ours
 from afere.tracing.otlp.wire import SMALL, SPAN, check_weight
@@ -104,13 +104,21 @@ class Quick:
 
         gather(batch, self._by_source(body), add)
         read = {id(group): self._read(group) for group in groups.values()}
+        bad = False
         for spans, place, group, number in waiting:
-            spans[place] = read[id(group)][number]
+            found = read[id(group)][number]
+            if isinstance(found, BadSpan):
+                batch.refuse(found)
+                bad = True
+            else:
+                spans[place] = found
+        for spans in batch.spans.values() if bad else ():
+            spans[:] = [one for one in spans if one is not _PLACE]
         return batch
 
     def _by_source(self, body: bytes) -> Iterator[tuple[_Known | BadSpan, Iterable[tuple[bytes | memoryview, Any]]]]:
         for resource, scope, spans, read in lean.parts(body):
-            yield self._known(resource, scope), zip(spans, repeat(None) if read is None else read)
+            yield self._known(resource, scope), zip(spans, repeat(None) if read is None else read, strict=False)
 
     def _known(self, resource: bytes, scope: bytes) -> _Known | BadSpan:
         known = self._sources.get((resource, scope))
@@ -147,7 +155,7 @@ class Quick:
             group = groups[id(known), names] = _Spans(known, shape, said, at)
         return group
 
-    def _read(self, group: _Spans) -> list[Span | Entry]:
+    def _read(self, group: _Spans) -> list[Span | Entry | BadSpan]:
         """All of them; one by one where one of them is of a form that no map foresaw, which goes the long way."""
         try:
             return self._entries(group)
@@ -157,15 +165,15 @@ class Quick:
                     _log.exception("OTLP: a span could not be read at a glance")
                 return [group.whole(0)]
         alone = (_Spans(group.known, group.shape, group.said, group.at) for _ in group.wires)
-        found: list[Span | Entry] = []
+        found: list[Span | Entry | BadSpan] = []
         for one, data, wire in zip(alone, group.parts, group.wires, strict=True):
             one.add(data, wire)
             found += self._read(one)
         return found
 
-    def _entries(self, group: _Spans) -> list[Span | Entry]:
+    def _entries(self, group: _Spans) -> list[Span | Entry | BadSpan]:
         group.glance()
-        hiding, found = self._hiding(group), list[Span | Entry]()
+        hiding, found = self._hiding(group), list[Span | Entry | BadSpan]()
         common = (orjson.dumps({"form": "otlp", "said": group.known.source.said, "at": group.at}, str), group.said)
         for place, (data, row, texts, documents, wire) in enumerate(
             zip(group.parts, group.rows, group.texts, group.documents, group.wires, strict=True)
@@ -200,7 +208,7 @@ class Quick:
         return found
 
 
-_PLACE: Any = None  # where a span will be
+_PLACE: Any = None  # where a span will be, or one was bad
 _IDS = ("trace_id", "span_id", "parent_span_id")
 _texts_in = itemgetter(*(place for name, place in AT.items() if COLUMNS.get(name, "").startswith("TEXT")))
 _GOOD = (b"", b"\x18\x01")  # how a status is written that tells of no error
@@ -267,7 +275,7 @@ class _Spans:
     names: Sequence[str]
     starts: Sequence[int]
     attributes: Sequence[Any]
-    events: Sequence[Sequence[Json]]
+    events: list[Sequence[Json]]
     statuses: list[str]
     errors: list[str | None]
 
@@ -282,9 +290,12 @@ class _Spans:
         self.parts.append(data)
         self.wires.append(wire)
 
-    def whole(self, place: int) -> Span:
+    def whole(self, place: int) -> Span | BadSpan:
         """One of them, as the long way has it."""
-        return _whole(self.parts[place], self.known.source, self.at)
+        try:
+            return _whole(self.parts[place], self.known.source, self.at)
+        except BadSpan as error:
+            return error
 
     def encoded(self, name: str) -> Sequence[bytes]:
         """The values of one attribute that all of them have, as they came: the same ones are the same bytes."""
@@ -297,7 +308,7 @@ class _Spans:
             if name in self._maps[0]:
                 # Most are short texts, and most time goes here.
                 found = [
-                    one[2:].decode() if one[:1] == b"\n" and one[1] == len(one) - 2 < 0x80 else value(one)
+                    one[2:].decode() if one[:1] == b"\n" and one[1] == len(one) - 2 < 0x80 else lean.value(one)
                     for one in self.encoded(name)
                 ]
             else:
