@@ -19,6 +19,7 @@ import jsonschema_rs
 import pytest
 
 import afere as api
+from afere.base.document import read_yaml
 from afere.base.errors import BadInput, NotFound
 from afere.base.rule import parse_rule
 from afere.evals import stats
@@ -325,6 +326,27 @@ def test_reports_name_file_and_line(suite: Path, cli: Run, monkeypatch: pytest.M
     assert summary.rstrip().endswith("<!-- afere gate qa -->")
 
 
+def test_places_begin_at_the_root_of_the_repository(suite: Path, cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (suite.parent / ".git").mkdir()  # the project is a folder of a larger repository
+    (suite / "app.py").write_text(APP.format(limit=30))
+    (suite / "evals/qa.yaml").write_text(
+        "target: app:qa\ndata: data/qa.jsonl\nscorers: [exact, 'app:rude']\ngate: [exact.mean >= 0.9]\n"
+    )
+    with (suite / "app.py").open("a") as file:
+        file.write("@afere.scorer\ndef rude(output):\n    raise ValueError('no\\n::error::forged')\n")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    status, out, err = cli("eval", "qa", "--gitlab", "g.json", "--junit", "g.xml")
+    assert status == 1, err
+    inside = suite.name
+    assert f"::error file={inside}/evals/qa.yaml,line=4," in err
+    assert {one["location"]["path"] for one in json.loads((suite / "g.json").read_text())} == {
+        f"{inside}/evals/qa.yaml", f"{inside}/data/qa.jsonl",
+    }  # fmt: skip
+    assert "no ::error::forged" in out and not any(
+        line.strip().startswith("::error::forged") for line in (out + err).split("\n")
+    )
+
+
 def test_what_users_wrote_cannot_end_an_annotation() -> None:
     from afere.evals.problems import Problem, github
 
@@ -360,12 +382,50 @@ def test_a_pytest_test_passes_on_the_rule_and_not_on_an_answer(suite: Path) -> N
     assert "fail  exact.mean <= 0.9: 1.000 (90% 0.987 to 1.000), 200 cases  proven > 0.9" in out
     assert "afere gates" in out
     assert "1 failed, 1 passed, 1 skipped" in pytest_says("--afere-open=skip")
+    (suite / "test_wrong.py").write_text("def test_wrong(gate):\n    gate('qa', 'exat.mean >= 0.9')\n")
+    calls = len((suite / "calls").read_text().splitlines())
+    out = pytest_says("-p", "xdist", "-n", "2")  # the workers of one run share an evaluation, and what they say is told
+    assert "3 failed, 1 passed" in out
+    assert len((suite / "calls").read_text().splitlines()) == calls + 200
+    assert out.split("= afere gates =")[1].count("qa (experiment:3), test_gates.py::") == 3
+    assert "nothing is called 'exat' here. Did you mean 'exact'?" in out
+    assert "Traceback" not in out and "During handling" not in out and "gate.py:" not in out
 
 
 def test_the_plugin_costs_a_stranger_nothing() -> None:
     code = "import sys, afere.testing.plugin; print([m for m in sys.modules if m.startswith('afere.')])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "['afere.testing', 'afere.testing.plugin']"
+
+
+def test_the_action_runs_a_suite_and_hands_on_only_what_it_wrote(suite: Path, tmp_path: Path) -> None:
+    action = HERE.parents[1] / "action" / "action.yml"
+    script = read_yaml(action.read_text(), file="action.yml").value["runs"]["steps"][0]["run"]
+    (tmp_path / "step.sh").write_text(script)
+
+    def run(name: str, arguments: str = "") -> dict[str, str]:
+        told = {key: str(tmp_path / key) for key in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        env = {**os.environ, **told, "RUNNER_TEMP": str(tmp_path), "PATH": path, "SUITE": name, "RECORDED": "false", "ALLOW_OPEN": "true",
+               "ARGUMENTS": arguments}  # fmt: skip
+        for file in told.values():
+            Path(file).write_text("")
+        subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", tmp_path / "step.sh"],
+            cwd=suite,
+            env=env,
+            check=True,
+            capture_output=True,
+        )
+        said = dict(line.split("=", 1) for line in Path(told["GITHUB_OUTPUT"]).read_text().splitlines())
+        return {**said, "shown": Path(told["GITHUB_STEP_SUMMARY"]).read_text()}
+
+    good = run("qa", "--repeats=2\n--concurrency=4\n")
+    assert good["status"] == "0" and "**qa: " in good["shown"]
+    assert "version" in json.loads(Path(good["sarif"]).read_text()) and Path(good["junit"]).is_file()
+    wrong = run("qb; touch pwned")  # a second suite of the same job: nothing of the first is told as its own
+    assert wrong == {"status": "2", "summary": "", "sarif": "", "junit": "", "shown": ""}
+    assert not (suite / "pwned").exists()
 
 
 @contextmanager

@@ -140,9 +140,9 @@ def draw_decision(console: Console, decision: Decision, *, told: Sequence[str] =
     console.print()
     above = [why for why in told if len(why) > _LONG]
     for one in decision.rules:
-        said = one.why
+        said = " ".join(one.why.split())
         for why in above:
-            said = said.replace(why, "the same reason as above")
+            said = said.replace(" ".join(why.split()), "the same reason as above")
         above += [one.why] if len(one.why) > _LONG else []
         word, style = _ANSWERS[one.answer]
         figures = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
@@ -65,7 +65,18 @@ def problems(made: Experiment, decision: Decision) -> list[Problem]:
             found += _cases(made, one, rows, suite)
     for finding in cast("list[dict[str, Json]]", made.findings):
         found.append(Problem(str(finding["rule"]), "warning", str(finding["why"]), suite))
+    inside = _inside_repository(made.project.root)
+    found = [replace(one, file=f"{inside}{one.file}") for one in found] if inside else found
     return list(dict.fromkeys(found))  # a case may be behind two rules
+
+
+def _inside_repository(root: Path) -> str:
+    """Where the project stands in its repository, `services/desk/`: the places that CI knows begin at the repository's root."""
+    for folder in (root, *root.parents):
+        if (folder / ".git").exists():
+            inside = root.relative_to(folder).as_posix()
+            return "" if inside == "." else f"{inside}/"
+    return ""
 
 
 def _holds(line: str, rule: str) -> bool:
@@ -121,7 +132,7 @@ def _cases(made: Experiment, ruling: Ruling, rows: dict[str, tuple[str, int]], s
                         "warning",
                         f"{row}: {name} {x:g} -> {y:g}",
                         *rows.get(row, (suite, 1)),
-                        f"{row} {name}",
+                        f"{row} {name} {rule.against}",
                     )
                 )
     else:

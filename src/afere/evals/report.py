@@ -95,7 +95,8 @@ def _without(table: Sequence[Measure]) -> list[str]:
     for empty in (True, False):
         for one in table:
             if one.missing and (one.kind == "empty") is empty:
-                shared.setdefault(("" if empty else "of the runs ", one.missing, one.why), []).append(one.name)
+                why = " ".join(one.why.split())  # what a scorer raised may be of several lines
+                shared.setdefault(("" if empty else "of the runs ", one.missing, why), []).append(one.name)
     return [f"{', '.join(names)}: {n} {which}without a score ({why})" for (which, n, why), names in shared.items()]
 
 
@@ -216,7 +217,7 @@ def _code(text: str) -> str:
 
 def xml_text(text: str) -> str:
     """Without the characters that XML cannot hold."""
-    return "".join(c for c in text if c in "\t\n\r" or ord(c) >= 32)
+    return "".join(c for c in text if c in "\t\n\r" or (ord(c) >= 32 and c not in "\ufffe\uffff"))
 
 
 def changed_cases(found: Comparison) -> Sequence[tuple[str, str, float, float]]:

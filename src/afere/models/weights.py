@@ -9,13 +9,13 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from afere.base.errors import ModelUnreachable
 from afere.models.gguf import requantise
+from afere.store.files import alone
 
 NAME = "SmolLM2-135M-Instruct"
 LICENCE = "Apache-2.0"
@@ -61,7 +61,7 @@ def weights(progress: Progress = lambda _what, _share: None) -> Path:
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target.with_suffix(".lock")):
+        with alone(target.with_suffix(".lock")):
             if not _is_whole(target):
                 _make(target, progress)
     except OSError as error:
@@ -139,27 +139,3 @@ def _unreachable(why: str) -> str:
         f"--model ollama:llama3); or copy {_FILE} from another machine to {cache_folder()}; or set "
         "AFERE_LOCAL_MODEL to any GGUF file of an instruction-tuned model."
     )
-
-
-@contextmanager
-def _alone(lock: Path) -> Generator[None]:
-    """One process at a time; the system lets go of the lock when a process dies."""
-    with lock.open("a+b") as file:
-        if sys.platform == "win32":
-            import msvcrt
-
-            _patiently(lambda: msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1))
-        else:
-            import fcntl
-
-            _patiently(lambda: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB))
-        yield
-
-
-def _patiently(lock: Callable[[], Any]) -> None:
-    while True:
-        try:
-            lock()
-            return
-        except OSError:
-            time.sleep(0.2)

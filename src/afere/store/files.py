@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from afere.base.errors import StoreFailed
 
@@ -59,3 +61,27 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextmanager
+def alone(lock: Path) -> Generator[None]:
+    """One process at a time; the system lets go of the lock when a process dies."""
+    with lock.open("a+b") as file:
+        if sys.platform == "win32":
+            import msvcrt
+
+            _patiently(lambda: msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1))
+        else:
+            import fcntl
+
+            _patiently(lambda: fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        yield
+
+
+def _patiently(lock: Callable[[], Any]) -> None:
+    while True:
+        try:
+            lock()
+            return
+        except OSError:
+            time.sleep(0.2)

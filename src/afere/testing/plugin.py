@@ -9,18 +9,19 @@ It is loaded by every pytest of an environment that has afere, so nothing but py
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from afere.base.decision import Decision, Ruling
     from afere.evals import Experiment
 
-_LINES = pytest.StashKey[list[str]]()
+_PROPERTY = "afere gate"  # of a test's report, which comes from the workers of pytest-xdist too
 _MADE = pytest.StashKey["dict[tuple[object, ...], Experiment]"]()
 
 
@@ -49,12 +50,19 @@ class Gate:
         The test fails where a rule is proven not to hold, and where rows are unfinished; without enough evidence it does
         what `--afere-open` says. Returns the decision otherwise.
         """
-        made = self._experiment(suite, repeats, max_cost)
-        decision = made.gate(*rules)
+        from afere.base.errors import BadInput, NotFound
+
+        wrong = ""
+        try:
+            made = self._experiment(suite, repeats, max_cost)
+            decision = made.gate(*rules)
+        except (BadInput, NotFound) as problem:  # it is the test, the suite or a file that is wrong, not afere
+            wrong = str(problem)
+        if wrong:
+            pytest.fail(wrong, pytrace=False)
         text = "\n".join(_line(one) for one in decision.rules)
         self._request.node.add_report_section("call", f"afere gate: {made.name} ({made.ref})", text)
-        lines = self._config.stash.setdefault(_LINES, [])
-        lines += [f"{made.name} ({made.ref}), {self._request.node.nodeid}", *text.splitlines()]
+        self._request.node.user_properties.append((_PROPERTY, f"{made.name} ({made.ref})\n{text}"))
         if not made.complete and not made.content.get("recorded"):
             pytest.fail(
                 f"{made.name}: {made.content['unfinished']} runs are unfinished: a model, disk or network failed", False
@@ -76,20 +84,36 @@ class Gate:
     def _experiment(self, suite: str, repeats: int | None, max_cost: float | None) -> Experiment:
         from afere.base.project import find_project
         from afere.data.place import shown
-        from afere.evals import Plan, find_suite, perform, read_suite
+        from afere.evals import Plan, experiment, find_suite, perform, read_suite
         from afere.evals.recorded import read, recorded_beside
 
         made = self._config.stash.setdefault(_MADE, {})
         project = find_project(self._request.path.parent)
         key = (project.root, suite, repeats, max_cost)
-        if key not in made:
-            found = read_suite(find_suite(suite, project), project)
-            answers = recorded_beside(found.baseline)
-            recorded = (
-                read(answers, shown(answers, project.root)) if self._config.getoption("--afere-recorded") else None
-            )
-            made[key] = perform(Plan.of(found, repeats=repeats, recorded=recorded), project, max_cost=max_cost)
+        if key in made:
+            return made[key]
+        found = read_suite(find_suite(suite, project), project)
+        answers = recorded_beside(found.baseline)
+        recorded = read(answers, shown(answers, project.root)) if self._config.getoption("--afere-recorded") else None
+        with self._shared(key) as told:
+            if ref := told.read_text(encoding="utf-8") if told.is_file() else "":
+                made[key] = experiment(ref, project=project)
+            else:
+                made[key] = perform(Plan.of(found, repeats=repeats, recorded=recorded), project, max_cost=max_cost)
+                told.write_text(made[key].ref, encoding="utf-8")
         return made[key]
+
+    @contextmanager
+    def _shared(self, key: tuple[object, ...]) -> Generator[Path]:
+        """Where the workers of one run of pytest-xdist tell each other which experiment there is already, one at a time."""
+        from afere.base.canonical import digest
+        from afere.store.files import alone
+
+        common = self._request.getfixturevalue("tmp_path_factory").getbasetemp()
+        common = common.parent if hasattr(self._config, "workerinput") else common
+        told = common / f"afere-{digest(repr(key).encode())[7:23]}"
+        with alone(told.with_suffix(".lock")):
+            yield told
 
 
 @pytest.fixture
@@ -109,12 +133,24 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
     return PromptTests.from_parent(parent, path=file_path) if is_ours(file_path) else None  # pyright: ignore[reportUnknownMemberType]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    lines = config.stash.setdefault(_LINES, [])
-    if lines:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [
+        one for several in terminalreporter.stats.values() for one in several if isinstance(one, pytest.TestReport)
+    ]
+    told = [
+        (one.nodeid, str(text))
+        for one in reports
+        if one.when == "call"
+        for name, text in one.user_properties
+        if name == _PROPERTY
+    ]
+    if told:
         terminalreporter.section("afere gates")
-        for line in lines:
-            terminalreporter.line(line)
+        for test, text in told:
+            head, *rules = text.splitlines()
+            terminalreporter.line(f"{head}, {test}")
+            for line in rules:
+                terminalreporter.line(line)
 
 
 def _line(one: Ruling) -> str:
