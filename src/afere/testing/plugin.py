@@ -50,16 +50,10 @@ class Gate:
         The test fails where a rule is proven not to hold, and where rows are unfinished; without enough evidence it does
         what `--afere-open` says. Returns the decision otherwise.
         """
-        from afere.base.errors import BadInput, NotFound
-
-        wrong = ""
-        try:
-            made = self._experiment(suite, repeats, max_cost)
-            decision = made.gate(*rules)
-        except (BadInput, NotFound) as problem:  # it is the test, the suite or a file that is wrong, not afere
-            wrong = str(problem)
-        if wrong:
-            pytest.fail(wrong, pytrace=False)
+        found = self._held(suite, rules, repeats, max_cost)
+        if isinstance(found, str):
+            pytest.fail(found, pytrace=False)
+        made, decision = found
         text = "\n".join(_line(one) for one in decision.rules)
         self._request.node.add_report_section("call", f"afere gate: {made.name} ({made.ref})", text)
         self._request.node.user_properties.append((_PROPERTY, f"{made.name} ({made.ref})\n{text}"))
@@ -72,6 +66,18 @@ class Gate:
         if decision.answer == "open":
             self._not_decided(f"{made.name}: not enough evidence ({made.ref}):\n{text}")
         return decision
+
+    def _held(
+        self, suite: str, rules: tuple[str, ...], repeats: int | None, max_cost: float | None
+    ) -> tuple[Experiment, Decision] | str:
+        """The experiment and what its rules say; or what is wrong with the test, the suite or a file, which is no bug of ours."""
+        from afere.base.errors import BadInput, NotFound
+
+        try:
+            made = self._experiment(suite, repeats, max_cost)
+            return made, made.gate(*rules)
+        except (BadInput, NotFound) as problem:
+            return str(problem)
 
     def _not_decided(self, why: str) -> None:
         wanted = self._config.getoption("--afere-open")
