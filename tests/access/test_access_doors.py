@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import ssl
 import subprocess
@@ -44,6 +45,30 @@ def test_a_stranger_gets_the_way_in_and_nothing_else(site: Site) -> None:
     assert (status, headers["location"]) == (303, "/login?back=%2Fhandbook%2Ftraces%3Fq%3Dstatus%3Aerror")
     assert site.ask("/healthz")[0] == site.ask("/readyz")[0] == site.ask("/login", accept="text/html")[0] == 200
     assert site.ask("/audit.json", authorization="Bearer afere_0_guess")[0] == 401
+
+
+def test_a_program_that_may_only_send_is_told_what_keeping_its_versions_takes(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "afere.yaml").write_text("project: handbook\n")
+    (tmp_path / "app.py").write_text(
+        "import afere\n\n@afere.tool\ndef up(x: str) -> str:\n    'Upper.'\n    return x.upper()\n\n"
+        "@afere.chain\ndef qa(x: str) -> str:\n    return up(x)\n\nrun = qa.run('a')\nprint(run.trace_id, afere.flush().lost)\n"
+    )
+
+    def ran(scope: str) -> tuple[str, str]:
+        known = {**os.environ, "AFERE_STORE": site.url, "AFERE_KEY": site.key(scope)}
+        done = subprocess.run(
+            [sys.executable, "app.py"], cwd=tmp_path, env=known, capture_output=True, text=True, timeout=60
+        )
+        trace_id, lost = done.stdout.split()
+        trace = site.session.spans.trace(trace_id)
+        assert (lost, done.returncode) == ("0", 0) and trace is not None and len(trace.spans) == 2
+        return done.stderr, str([ref for span in trace.spans for ref, _ in span.artifacts])
+
+    said, _ = ran("ingest")
+    told = [line for line in said.splitlines() if "afere key create NAME --project handbook --scope write." in line]
+    assert [line.partition(":")[0] for line in told] == ["chain qa", "tool up"] and "--scope read" not in said
+    said, used = ran("write")
+    assert said == "" and "chain:qa" in used and "tool:up@1" in used
 
 
 def test_a_log_in_is_a_cookie_that_scripts_and_other_sites_do_not_get(site: Site) -> None:

@@ -64,6 +64,10 @@ class Refused(AfereError):
     """The actor may not do this, or a protected alias asks for more first."""
 
 
+class LacksScope(Refused):
+    """The actor has no scope here that this needs."""
+
+
 class WorldFailed(AfereError):
     """Disk, network, model or another process failed. Trying again may help."""
 

@@ -229,7 +229,9 @@ class _State:
                 self.capture(chain, session_of(chain.project))
             self._seen = now
         except Exception as problem:  # observing never breaks the user's call
-            said = f"{type(problem).__name__}: {problem}"
+            from afere.chains.ready import why_unkept
+
+            said = f"{type(problem).__name__}: {why_unkept(problem)}"
             if said != self.problem:
                 _log.warning("chain %s: its revision could not be captured: %s", chain.name, said)
             self.problem, self.revision = said, None

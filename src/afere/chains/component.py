@@ -23,7 +23,7 @@ from afere.chains.calls import CACHED, answer
 from afere.chains.fetching import REFRESH, Fetcher, Found, found_by
 from afere.chains.nearest import Choosing
 from afere.chains.prompt import Prompt, load_prompt, stored_prompt
-from afere.chains.ready import Ready, unkept
+from afere.chains.ready import Ready, unkept, why_unkept
 from afere.chains.recorded import reply_of
 from afere.chains.standing import stillness, swapped
 from afere.chains.tool import specs
@@ -264,7 +264,7 @@ class Component:
                 ready.said = now, [(it.ref, it.hash) for it in ready.put(session_of(self.project))]
             return ready.said[1]
         except (AfereError, OSError) as problem:
-            _log.warning("%s: its version could not be kept: %s", self.name, problem)
+            _log.warning("%s: its version could not be kept: %s", self.name, why_unkept(problem))
             return unkept(ready)
 
     def _used_meanwhile(self, ready: Ready) -> list[tuple[str, str]]:
@@ -274,7 +274,7 @@ class Component:
             try:
                 ready.said = None, [(it.ref, it.hash) for it in ready.put(session_of(self.project))]
             except Exception as problem:
-                _log.warning("%s: its version could not be kept: %s", self.name, problem)
+                _log.warning("%s: its version could not be kept: %s", self.name, why_unkept(problem))
 
         if ready.putting is None:
             ready.putting = threading.Thread(target=put, name=f"afere keeps {self.name}", daemon=True)

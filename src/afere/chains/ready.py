@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from afere.base.artifact import Artifact, Use, identity, short
 from afere.base.canonical import Json
+from afere.base.errors import LacksScope
 from afere.base.message import Message, ToolSpec
 from afere.chains.prompt import Prompt
 from afere.models import Model, Request
@@ -55,6 +56,15 @@ class Ready:
         """What is sent for these checked inputs, with `more` turns after them."""
         messages = (*self.prompt.render(values), *more)
         return Request(messages, self.parameters, self.tools, self.prompt.output)
+
+
+def why_unkept(problem: Exception) -> str:
+    """What to say of a version or revision that could not be kept: which scope that takes, if it is one that lacks."""
+    if not isinstance(problem, LacksScope):
+        return str(problem)
+    lacks, _, remedy = str(problem).partition(". ")
+    create = remedy.partition(": ")[2].partition(" --scope ")[0]
+    return f"{lacks}. Versions and revisions take a key with the scope write: {create} --scope write. Spans are sent all the same."
 
 
 def unkept(ready: Ready) -> list[tuple[str, str]]:

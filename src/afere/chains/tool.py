@@ -124,7 +124,9 @@ class Tool(Generic[P, R]):
             kept = self.put(target.session())
             self._put[target] = kept.ref, kept.hash
         except (AfereError, OSError) as problem:
-            _log.warning("tool %s: its version could not be kept: %s", self.name, problem)
+            from afere.chains.ready import why_unkept
+
+            _log.warning("tool %s: its version could not be kept: %s", self.name, why_unkept(problem))
             self._put[target] = self.ran
         return self._put[target]
 

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from afere.base.actor import Actor
-from afere.base.errors import Refused
+from afere.base.errors import LacksScope
 from afere.store.database import Database
 
 
 def require(actor: Actor, scope: str, project: str) -> None:
-    """Refused, unless the actor has this scope in this project."""
+    """LacksScope, unless the actor has this scope in this project."""
     if actor.may(scope, project):
         return
     has = sorted(name for where, given in actor.grants if where in (project, "*") for name in given)
     what = {"ingest": "send to", "read": "read", "write": "change", "admin": "administer"}[scope]
-    raise Refused(
+    raise LacksScope(
         f"{actor.id} may not {what} project {project!r} (has there: {', '.join(has) or 'nothing'}; needs: {scope}). "
         f"An administrator can give more: afere key create NAME --project {project} --scope {scope}, "
         f"or afere user add NAME --project {project}"
