@@ -112,8 +112,18 @@ def ask(store: SpanStore, kept: str) -> None:
         "stats by version,chain": lambda: store.stats(by=["version", "chain"]),
     }.items():
         print(f"{name}: {best(question):.1f} ms")
+    sort(store)
     slow = best(lambda: store.stats("-provider:x", by=["model", "hour"]), 1)
     print(f"stats by model,hour from the spans: {slow:.0f} ms")
+
+
+def sort(store: SpanStore) -> None:
+    """Lists by what is largest; those by cost and tokens sum each trace."""
+    for by in ("latency", "cost", "tokens"):
+        print(f"sorted by {by}: {best(partial(store.find, sort=by), 2):.1f} ms")
+    cursor = store.find(sort="cost").next
+    print(f"sorted by cost, second page: {best(partial(store.find, sort='cost', cursor=cursor), 2):.1f} ms")
+    print(f"of a model, sorted by cost: {best(partial(store.find, 'model:gpt-4.1', sort='cost'), 2):.1f} ms")
 
 
 def page(session: Session, asked: str) -> bytes:
