@@ -14,19 +14,19 @@ from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import NotFound
 from afere.chains.template import nearest
 from afere.chains.toolcard import ToolCard
-from afere.evals.stats import clustered_rate, quantile
-from afere.govern.offered import Offered
+from afere.evals.stats import Estimate, clustered_rate, wilson
+from afere.govern.toolcalls import Calls, tool_calls
 from afere.govern.tools import kept, written
 from afere.govern.toolservers import Standing, ToolChange, changes, listed, standings
+from afere.store.span_rollup import seconds_of
 
 if TYPE_CHECKING:
     from afere.base.project import Project
-    from afere.base.span import Span
     from afere.store import Session
 
 DAYS = 30  # the window of calls
 _DAY = 86_400 * 10**9  # nanoseconds
-_MOST = 500_000  # spans that are read; the newest count
+_MANY = 2_000  # traces of a tool from which on their number says enough of its spread
 _VERSIONS = 50  # versions of a tool that are named
 
 
@@ -47,7 +47,8 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Calls that began in the window. Rates are of calls that ended, latencies (s) of those that went well.
+    """Calls that began on the days (UTC) of the window. Rates are of calls that ended, latencies (s) of those that went well,
+    within 2 %.
 
     `error_rate_low` and `error_rate_high` bound the rate at 90 %, calls of one trace taken together. Unknown numbers are None.
     """
@@ -181,81 +182,63 @@ def registry(session: Session, project: Project, *, days: int = DAYS, now: int |
     for card, ref in listed(session, servers):
         sources.setdefault(card.name, []).append(Source("mcp", card))
         artifacts.setdefault(card.name, []).append(ref)
-    calls = _Calls()
-    offered = Offered()
-    spans = 0
-    for span in session.spans.scan(now - days * _DAY, now, most=_MOST):
-        spans += 1
-        calls.look(span)
-        offered.look(span.attributes, rfc3339(span.start))
-    for card in offered.cards:
+    seen = tool_calls(session, since=now - days * _DAY, until=now)
+    if seen.left_out:
+        problems.append(
+            f"traces: {seen.left_out:,} calls of further tools were not counted; 5,000 names are told apart. Names with an id in them "
+            "make each call another tool."
+        )
+    for card in seen.cards:
         sources.setdefault(card.name, []).append(Source("traces", card))
-    for name in calls.of:
+    for name in seen.of:
         sources.setdefault(name, [Source("traces", ToolCard(name))])
     tools = [
         Registered(
-            name, tuple(said), calls.usage(name),
+            name, tuple(said), _usage(seen.of.get(name)),
             tuple(ref for of in artifacts.get(name, ()) for ref in _versions(session, of)), tuple(changed.get(name, ())),
         )
         for name, said in sources.items()
     ]  # fmt: skip
     tools.sort(key=lambda one: (-one.usage.calls, one.name))
-    return Registry(tuple(tools), days, tuple(problems), spans >= _MOST, servers)
+    return Registry(tuple(tools), days, tuple(problems), seen.cut, servers)
 
 
-@dataclass(slots=True)
-class _Call:
-    trace: str
-    parent: str | None
-    start: int
-    seconds: float | None
-    status: str
+def _usage(calls: Calls | None) -> Usage:
+    if calls is None:
+        return Usage()
+    rate = _rate(calls.traces)
+    return Usage(
+        calls.count, calls.errors, rate and rate.value, rate and rate.low, rate and rate.high,
+        _seconds(calls.buckets, 0.5), _seconds(calls.buckets, 0.95), dict(calls.callers.most_common()),
+        rfc3339(calls.last[0]), calls.last[1],
+    )  # fmt: skip
 
 
-class _Calls:
-    """Collects the calls of tools while spans go by in any order, and who stands above each of them."""
-
-    def __init__(self) -> None:
-        self.of: dict[str, list[_Call]] = {}
-        self._above: dict[
-            tuple[str, str], tuple[str | None, str | None]
-        ] = {}  # span -> its parent, its name if it calls tools
-
-    def look(self, span: Span) -> None:
-        caller = str(span.attributes.get("gen_ai.agent.name") or "") or span.name
-        named = caller if span.kind in ("agent", "chain") else None
-        self._above[span.trace_id, span.span_id] = (span.parent_id, named)
-        name = span.tool.get("name") if span.tool else None
-        if span.kind == "tool" or name:
-            call = _Call(span.trace_id, span.parent_id, span.start, span.seconds, span.status)
-            self.of.setdefault(str(name or span.name), []).append(call)
-
-    def usage(self, name: str) -> Usage:
-        calls = self.of.get(name)
-        if not calls:
-            return Usage()
-        ended = [call for call in calls if call.status in ("ok", "error")]
-        failed = [float(call.status == "error") for call in ended]
-        rate = clustered_rate(failed, [call.trace for call in ended]) if ended else None
-        times = [call.seconds for call in ended if call.status == "ok" and call.seconds is not None]
-        callers = Counter(caller for call in calls if (caller := self._caller(call)))
-        last = max(calls, key=lambda call: call.start)
-        return Usage(
-            len(calls), int(sum(failed)), rate and rate.value, rate and rate.low, rate and rate.high,
-            quantile(times, 0.5).value if times else None, quantile(times, 0.95).value if times else None,
-            dict(callers.most_common()), rfc3339(last.start), last.trace,
-        )  # fmt: skip
-
-    def _caller(self, call: _Call) -> str | None:
-        """The nearest agent or chain above; None where none is known. A parent that leads back to itself ends the walk."""
-        seen: set[str] = set()
-        at = call.parent
-        while at is not None and at not in seen:
-            seen.add(at)
-            at, named = self._above.get((call.trace, at), (None, None))
-            if named:
-                return named
+def _rate(traces: Counter[tuple[int, int]]) -> Estimate | None:
+    """The rate of failure, calls of a trace taken together: beyond `_MANY` traces by the effective size alone."""
+    ended, failed = (sum(pair[at] * count for pair, count in traces.items()) for at in (0, 1))
+    if not ended:
         return None
+    many = traces.total()
+    if many <= _MANY:
+        values = [
+            (float(i < bad), (n, bad, k)) for (n, bad), count in traces.items() for k in range(count) for i in range(n)
+        ]
+        return clustered_rate([value for value, _ in values], [trace for _, trace in values])
+    rate = failed / ended
+    apart = sum(count * (bad - rate * n) ** 2 for (n, bad), count in traces.items())
+    effective = min(float(ended), rate * (1 - rate) * ended**2 / apart) if apart else float(many)
+    return Estimate(rate, *wilson(rate * effective, effective), ended, many)
+
+
+def _seconds(buckets: Counter[int], share: float) -> float | None:
+    """The value that so many of them lie at or below, within 2 %."""
+    left = share * buckets.total()
+    for number in sorted(buckets):
+        left -= buckets[number]
+        if left <= 1e-9:
+            return seconds_of(number)
+    return None
 
 
 def _in_code(sources: Iterable[Source]) -> bool:

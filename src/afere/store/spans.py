@@ -34,6 +34,7 @@ from afere.store.span_filter import Where, at_most, sorting
 from afere.store.span_layout import MIGRATIONS
 from afere.store.span_list import Listing, Run, runs
 from afere.store.span_rows import ENTRY, OUTLINE, UNDER, Entry, outlined, preview, read_row
+from afere.store.span_scan import Glance
 from afere.store.span_sql import Taught, chunks_of
 from afere.store.span_stats import among, facets, period, statistics
 from afere.store.span_sums import Sums
@@ -88,8 +89,7 @@ class SpanStore:
         return other
 
     def harden(self) -> None:
-        """From now on what this process writes is on the disk when `write` returns, not only with the system; for one that
-        serves others, with room for their large transactions."""
+        """From now on what is written is on the disk when `write` returns, not only with the system; with room for large transactions."""
         self._database.whole.harden(cache_pages=_SERVING_PAGES)
 
     def write(self, spans: Sequence[Span]) -> None:
@@ -278,10 +278,8 @@ class SpanStore:
     def projects(self) -> list[str]:
         """The projects of this file that who asks may read, by name."""
         with self._database.whole.read() as connection:
-            rows = connection.execute(
-                "SELECT project FROM summary UNION SELECT project FROM losses ORDER BY 1"
-            ).fetchall()
-        return [str(project) for (project,) in rows if self._actor.may("read", str(project))]
+            found = connection.execute("SELECT project FROM summary UNION SELECT project FROM losses").fetchall()
+        return sorted(project for (project,) in found if self._actor.may("read", project))
 
     # keeping and erasing
 
@@ -326,7 +324,7 @@ class SpanStore:
         """The closed days (2026-11-22, the newest first) of the period that a filter asks for: lists do not have their traces."""
         require(self._actor, "read", self.project)
         since, before = period(parse_filter(filter).terms)
-        days = [(file.stem, from_rfc3339(f"{file.stem}T00:00:00Z")) for file in self._archive.days()]
+        days = ((file.stem, from_rfc3339(f"{file.stem}T00:00:00Z")) for file in self._archive.days())
         return [day for day, begun in days if begun < before and begun + _DAY > since]
 
     def _each(self, traces: Iterable[bytes]) -> Iterator[Span]:
@@ -342,6 +340,26 @@ class SpanStore:
         """The newest `most` spans that began between two moments (ns), whole, in no particular order."""
         with self._database.read() as connection:
             yield from span_scan.scan(connection, self.project, since, until, most)
+
+    def place(self) -> int:
+        """The place of the span that was written last, in whatever project; what is written later has a higher one."""
+        with self._database.read() as connection:
+            return span_scan.newest(connection)
+
+    def newer(self, after: int, kinds: Sequence[str], *, since: int, most: int) -> tuple[list[Glance], int]:
+        """At most `most` spans of these kinds behind a place, begun at `since` (ns) or later, as they came; the place reached."""
+        with self._database.read() as connection:
+            return span_scan.newer(connection, self.project, after, kinds, since, most)
+
+    def glances(self, ids: Iterable[Sequence[str]]) -> list[Glance]:
+        """Those of these spans, each a trace and a span id, that are here, as columns know them."""
+        with self._database.read() as connection:
+            return span_scan.glances(connection, self.project, ids)
+
+    def at(self, places: Iterable[int]) -> list[Span | None]:
+        """The spans at these places, whole; None for one that is gone."""
+        with self._database.read() as connection:
+            return span_scan.at(connection, self.project, places)
 
     def ran(self, keys: Iterable[str], *, limit: int = 20, since: int | None = None) -> Ran:
         """The newest traces in which any of these ran (hashes of artifacts) or was read (`document:ID`), and a count of all.
@@ -369,8 +387,8 @@ class SpanStore:
         trace_ids = set(trace_ids)
         sql = "SELECT count(*) FROM spans WHERE project = ? AND trace_id = ?"
         with self._database.read() as connection:
-            here = (connection.execute(sql, (self.project, bytes.fromhex(one))).fetchone()[0] for one in trace_ids)
-            return sum(here) + self._archive.count(trace_ids)
+            rows = (connection.execute(sql, (self.project, bytes.fromhex(one))).fetchone() for one in trace_ids)
+            return sum(row[0] for row in rows) + self._archive.count(trace_ids)
 
     def erase(self, trace_ids: Iterable[str]) -> int:
         """Remove these traces so that their bytes are in no file any more; returns how many spans that were.

@@ -17,6 +17,7 @@ from afere.base.span import Span, Totals, Trace
 from afere.store import span_wire
 from afere.store.page import Page
 from afere.store.remote.link import Link
+from afere.store.span_scan import Glance
 from afere.store.span_ties import Ran, Tied
 from afere.store.spans import Loss, SpanStore
 from afere.store.wire import decode, decode_list, decode_page, encode
@@ -119,6 +120,20 @@ class RemoteSpans(SpanStore):
 
     def scan(self, since: int, until: int, *, most: int) -> Iterator[Span]:
         yield from decode_list(Span, self._link.ask("spans.scan", since=since, until=until, most=most))
+
+    def place(self) -> int:
+        return self._link.ask("spans.place")
+
+    def newer(self, after: int, kinds: Sequence[str], *, since: int, most: int) -> tuple[list[Glance], int]:
+        found, place = self._link.ask("spans.newer", after=after, kinds=list(kinds), since=since, most=most)
+        return [Glance(*one) for one in found], place
+
+    def glances(self, ids: Iterable[Sequence[str]]) -> list[Glance]:
+        return [Glance(*one) for one in self._link.ask("spans.glances", ids=[list(one) for one in ids])]
+
+    def at(self, places: Iterable[int]) -> list[Span | None]:
+        found = self._link.ask("spans.at", places=list(places))
+        return [None if one is None else decode(Span, one) for one in found]
 
     def archived(self, filter: str = "") -> list[str]:
         return self._link.ask("spans.archived", filter=filter)
