@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 import afere
 from afere.base.errors import BadInput
+from afere.cli.main import cli
 from afere.exchange import bring as bring_in
 from afere.store import Session
 
@@ -142,3 +145,63 @@ def test_what_is_no_file_of_phoenix_is_said(
         assert bring_in("phoenix", str(half), here).problems
     except BadInput as problem:
         assert "no SQLite file that can be read" in str(problem)
+
+
+EXPORT = Path(__file__).parent / "exports" / "phoenix-20.26"
+
+
+def test_what_its_client_gave_is_brought_too(here: Session, bring: Bring, project: Path) -> None:
+    folder = project / "out"
+    folder.mkdir()
+    for name in ("spans", "annotations"):
+        shutil.copy(EXPORT / f"{name}.jsonl", folder)
+    shutil.copy(EXPORT / "dataset.json", folder)
+    report = bring("phoenix", folder)
+    assert report["counts"] == {"spans": 12, "traces": 3, "scores": 3, "datasets": 1, "rows": 3}
+    assert report["problems"] == []
+    llm = here.spans.find("kind:llm", roots=False).items[0]
+    assert (llm.model, llm.input_tokens, llm.output_tokens, llm.session, llm.user) == (
+        "gpt-4.1-mini",
+        30,
+        5,
+        "s-1",
+        "u-1",
+    )
+    assert {(one.name, one.value, one.by, one.why) for one in here.find("scores").items} == {
+        ("helpful", 1.0, "person:unknown", "right answer"), ("correct", 0.5, "judge:unknown", ""),
+        ("tone", "formal", "scorer:unknown", ""),
+    }  # fmt: skip
+    assert [row.id for row in afere.dataset("dataset:notice").rows] == ["example-1", "example-2", "example-3"]
+    spans = {one.span_id: one.to_json() for one in here.spans.find("", roots=False, limit=50).items}
+    frames = project / "frames"
+    frames.mkdir()
+    for name in ("spans", "annotations"):
+        shutil.copy(EXPORT / f"{name}_frame.jsonl", frames)
+    again = bring("phoenix", frames)  # the same as data frames: nothing is doubled
+    assert (again["counts"], again["there"]) == ({"spans": 12, "traces": 3, "scores": 3}, 12)
+    assert len(here.find("scores").items) == 3
+    assert {
+        one.span_id: one.to_json() for one in here.spans.find("", roots=False, limit=50).items
+    }.keys() == spans.keys()
+
+
+def test_a_data_frame_may_be_a_parquet_file(here: Session, bring: Bring, project: Path) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows = [json.loads(line) for line in (EXPORT / "spans_frame.jsonl").read_text().splitlines()]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), project / "spans.parquet")
+    (project / "torn.parquet").write_bytes((project / "spans.parquet").read_bytes()[:900])
+    assert bring("phoenix", project / "spans.parquet")["counts"] == {"spans": 12, "traces": 3}
+    assert here.spans.find("kind:llm", roots=False).items[0].input_tokens == 30
+    with pytest.raises(BadInput, match="nothing of phoenix"):
+        CliRunner().invoke(cli, ["import", "phoenix", "torn.parquet"], catch_exceptions=False)
+
+
+def test_annotations_without_their_spans_are_named(here: Session, bring: Bring, project: Path) -> None:
+    folder = project / "out"
+    folder.mkdir()
+    lines = (EXPORT / "spans.jsonl").read_text().splitlines()
+    (folder / "spans.jsonl").write_text("\n".join(lines[:4])[:-30])
+    (folder / "annotations.jsonl").write_text((EXPORT / "annotations.jsonl").read_text() + '{"hello": 1}')
+    report = bring("phoenix", folder)
+    assert report["counts"]["spans"] == 3 and len(report["problems"]) >= 3
+    assert any("export the spans too" in one for one in report["problems"])

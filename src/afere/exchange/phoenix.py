@@ -1,23 +1,21 @@
-"""Phoenix's SQLite file: traces with their spans, annotations, prompts with tags, every version of its datasets."""
+"""Phoenix's SQLite file: traces with their spans, annotations, prompts with tags, every version of its datasets; or its exports."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, cast
 
 from afere.base.artifact import Artifact
 from afere.base.canonical import Json
-from afere.base.clock import from_rfc3339, rfc3339
+from afere.base.clock import rfc3339
 from afere.base.errors import BadInput
 from afere.exchange.bringing import Bringing, body_of, escaped, from_f_string, from_mustache
+from afere.exchange.phoenix_export import bring_export
+from afere.exchange.phoenix_records import keep_annotation, keep_span, ns, row_of
 from afere.exchange.sqlitefile import Record, Tables, opened, plain
-from afere.tracing.otlp.batch import Sent, Source, span
 
-# Phoenix keeps what senders wrote as JSON text as mappings; the dialect reads the text.
-_TEXTS = ("document.metadata", "llm.prompt_template.variables", "metadata", "tool.parameters")
-_WHO = {"HUMAN": "person", "LLM": "judge", "CODE": "scorer"}
 _ROLES = {
     "system": "system", "developer": "system", "user": "user", "assistant": "assistant", "ai": "assistant",
     "model": "assistant", "tool": "tool",
@@ -30,10 +28,16 @@ _ELSEWHERE = (
 
 
 def bring(place: str, into: Bringing) -> None:
-    """`place`: phoenix.db, the file in the folder that PHOENIX_WORKING_DIR names, ~/.phoenix unless it is set."""
+    """`place`: phoenix.db, the file in the folder that PHOENIX_WORKING_DIR names, ~/.phoenix unless it is set; that folder; or
+    a file or folder of what its client gave, as JSON, JSON lines or Parquet."""
     if "://" in place:
         raise BadInput(f"{place}: give Phoenix's SQLite file, phoenix.db in PHOENIX_WORKING_DIR; its API is not read.")
-    with opened(place, into, "Phoenix") as tables:
+    root = Path(place)
+    file = root / "phoenix.db" if (root / "phoenix.db").is_file() else root
+    if file.is_dir() or file.suffix in (".json", ".jsonl", ".parquet"):
+        bring_export(place, into)
+        return
+    with opened(str(file), into, "Phoenix") as tables:
         tables.require("traces", "spans")
         _Reading(tables, into).all()
 
@@ -48,10 +52,10 @@ class _Reading:
         self.spans: dict[Any, str] = {}  # TRACE/SPAN by row
 
     def all(self) -> None:
-        self._each("spans", "id", self._span)
-        self._each("span_annotations", "id", self._annotation)
-        self._each("trace_annotations", "id", self._annotation)
-        self._each("document_annotations", "id", self._annotation)
+        self._each("spans", "rowid", self._span)
+        self._each("span_annotations", "rowid", self._annotation)
+        self._each("trace_annotations", "rowid", self._annotation)
+        self._each("document_annotations", "rowid", self._annotation)
         self._prompts()
         self._datasets()
         for table, what, why in _ELSEWHERE:
@@ -71,41 +75,18 @@ class _Reading:
 
     def _span(self, row: Record) -> None:
         trace, project = self.traces[row["trace_rowid"]]
-        status, attributes = str(row.get("status_code")), plain(row.get("attributes"))
+        attributes = plain(row.get("attributes"))
         if not isinstance(attributes, dict):
             raise BadInput("its attributes are not a JSON mapping")
-        sent = Sent(
-            trace, str(row["span_id"]), str(row.get("parent_id") or ""), str(row["name"]), 1, _ns(row["start_time"]),
-            _ns(row["end_time"]), failed=status == "ERROR", message=str(row.get("status_message") or ""),
-            attributes=dict(_flat("", attributes)), events=[_event(one) for one in _list(row.get("events"))],
-        )  # fmt: skip
-        sent.attributes.setdefault("openinference.span.kind", str(row.get("span_kind") or "UNKNOWN"))
-        resource: dict[str, Json] = {"service.name": project} if project else {}
-        self.into.span(span(sent, Source.of(resource).scope("phoenix", "", {})))
+        costs = [one.get("total_cost") for one in self.tables.of("span_costs", "span_rowid", row["id"])]
+        keep_span(
+            trace, project, row, attributes, _list(row.get("events")), self.into, cost=costs[0] if costs else None
+        )
         self.spans[row["id"]] = f"{trace}/{row['span_id']}"
-        self.into.kept("span")
-        if project:
-            self.into.changed("project of a trace", "as service.name of its resource")
 
     def _annotation(self, row: Record) -> None:
         target = self.spans[row["span_rowid"]] if "span_rowid" in row else self.traces[row["trace_rowid"]][0]
-        name, at, label = str(row["name"]), rfc3339(_ns(row["updated_at"])), row.get("label")
-        value = row["score"] if row["score"] is not None else label
-        data: dict[str, Json] = {}
-        if metadata := plain(row.get("metadata")):
-            data["metadata"] = metadata
-        if label is not None and row["score"] is not None:
-            data["label"] = str(label)
-            self.into.changed("label of an annotation", "beside the score, in its data")
-        if (position := row.get("document_position")) is not None:
-            data["document"] = position
-            self.into.changed("annotation of a document", "a score of its span, whose data has the document's position")
-        self.into.score(
-            target, name, value, f"{_WHO.get(str(row['annotator_kind']), 'service')}:{row.get('identifier') or 'unknown'}",
-            key=f"{target} {name} {row.get('identifier')} {row.get('user_id')} {position} {at}", at=at,
-            why=str(row.get("explanation") or ""), data=data,
-        )  # fmt: skip
-        self.into.kept("annotation")
+        keep_annotation(target, row, self.into)
 
     def _prompts(self) -> None:
         names = {row["id"]: str(row["name"]) for row in self.tables.rows("prompts")}
@@ -135,7 +116,7 @@ class _Reading:
             one["function"]["name"] for one in _list(_inner(row.get("tools"), "tools")) if "function" in one
         ]
         artifact = self.into.prompt(
-            name, body_of((role, written(text)) for role, text in pairs), at=rfc3339(_ns(row["created_at"])),
+            name, body_of((role, written(text)) for role, text in pairs), at=rfc3339(ns(row["created_at"])),
             why=str(row.get("description") or f"Phoenix version {row['id']}"), label=f"{name} version {row['id']}",
             output=schema, tools=cast("Json", tools or None),
         )  # fmt: skip
@@ -175,39 +156,12 @@ class _Reading:
                 if one["revision_kind"] == "DELETE":
                     rows.pop(one["dataset_example_id"], None)
                 else:
-                    rows[one["dataset_example_id"]] = _row(one)
+                    rows[one["dataset_example_id"]] = row_of(one, f"example-{one['dataset_example_id']}")
             if rows and self.into.dataset(name, rows.values()):
                 self.into.kept("rows of datasets, version by version", len(rows))
                 self.into.changed("date of a dataset", "a version here is as old as the import")
 
         self._each("dataset_versions", "id", version)
-
-
-def _row(row: Record) -> dict[str, Any]:
-    said: dict[str, Any] = {"id": f"example-{row['dataset_example_id']}", "input": plain(row["input"])}
-    if output := plain(row["output"]):
-        said["expected"] = output
-    if metadata := plain(row.get("metadata")):
-        said["metadata"] = metadata
-    return said
-
-
-def _flat(prefix: str, value: Json) -> Iterator[tuple[str, Json]]:
-    """Attributes by dotted names, as they were sent."""
-    if prefix.endswith(_TEXTS) and isinstance(value, dict):
-        yield prefix, json.dumps(value, ensure_ascii=False)
-    elif isinstance(value, dict) and value:
-        for key, one in value.items():
-            yield from _flat(f"{prefix}.{key}" if prefix else key, one)
-    elif isinstance(value, list) and any(isinstance(one, dict) for one in value):
-        for position, one in enumerate(value):
-            yield from _flat(f"{prefix}.{position}", one)
-    else:
-        yield prefix, value
-
-
-def _event(said: dict[str, Any]) -> dict[str, Json]:
-    return {"name": said.get("name", ""), "at": rfc3339(_ns(said["timestamp"])), **(said.get("attributes") or {})}
 
 
 def _schema(said: Json) -> dict[str, Json] | None:
@@ -224,9 +178,3 @@ def _inner(column: object, key: str) -> Json:
 def _list(said: object) -> list[Any]:
     value = plain(said) if isinstance(said, str | bytes) else said
     return cast("list[Any]", value) if isinstance(value, list) else []
-
-
-def _ns(text: object) -> int:
-    """Nanoseconds of a time as SQLite keeps it, in UTC unless it says otherwise."""
-    moment = str(text).replace(" ", "T", 1)
-    return from_rfc3339(moment if moment.endswith("Z") or "+" in moment else f"{moment}Z")
