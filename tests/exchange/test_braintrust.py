@@ -62,3 +62,16 @@ def test_again_doubles_nothing_and_what_is_broken_is_named(here: Session, bring:
         ":4",
     ]
     assert {one["field"] for one in report["fields"] if one["how"] == "not kept"} == {"event field mood", "metric hops"}
+
+
+def test_an_event_knows_the_version_of_the_prompt_it_used(here: Session, bring: Bring, project: Path) -> None:
+    lines = [json.loads(line) for line in (FOLDER / "logs.jsonl").read_text().splitlines()]
+    llm = next(one for one in lines if one["span_attributes"].get("type") == "llm")
+    llm["metadata"]["prompt"] = {"id": "pr-1", "version": "2", "variables": {}}
+    prompts = json.loads((FOLDER / "prompts.json").read_text())["objects"]
+    (project / "all.jsonl").write_text("\n".join(json.dumps(one) for one in [llm, *prompts]))
+    report = bring("braintrust", project / "all.jsonl")
+    span = here.spans.find("kind:llm", roots=False).items[0]
+    whole = here.spans.trace(span.trace_id)
+    assert whole is not None and [ref for ref, _ in whole.spans[0].artifacts] == ["prompt:answer@2"]
+    assert any(one["field"] == "version of a prompt that a span used" for one in report["fields"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import afere
 from afere.base.errors import BadInput
 from afere.exchange import bring as bring_in
 from afere.store import Session
@@ -73,3 +74,34 @@ def test_half_a_file_a_newer_version_and_other_files_cost_only_themselves(
     assert any(one["field"] == "run field mood" and one["how"] == "not kept" for one in report["fields"])
     with pytest.raises(BadInput, match="give a file"):
         bring_in("langsmith", "https://api.smith.langchain.com", here)
+
+
+def test_what_a_call_cost_and_examples_of_datasets_are_brought(here: Session, bring: Bring, project: Path) -> None:
+    lines = [json.loads(line) for line in FILE.read_text().splitlines()]
+    llm = next(one for one in lines if one.get("run_type") == "llm")
+    llm |= {
+        "prompt_token_details": {"cache_read": 20}, "completion_token_details": {"reasoning": 3}, "total_cost": "0.003",
+        "prompt_cost": "0.001", "first_token_time": llm["start_time"], "prompt_tokens": 30,
+    }  # fmt: skip
+    llm["extra"]["invocation_params"] = {"temperature": 0.2}
+    told = {"id": "d-1", "name": "notice", "data_type": "kv", "created_at": "2026-11-02T09:00:00Z"}
+    example = {"dataset_id": "d-1", "inputs": {"q": "How much?"}, "outputs": {"answer": "Four weeks."}}
+    examples = [
+        {**example, "id": "e-1", "metadata": {"dataset_split": ["test"], "k": "v"}}, {**example, "id": "e-2", "metadata": None},
+        {**example, "id": "e-3", "dataset_id": "unknown"},
+    ]  # fmt: skip
+    file = project / "export.jsonl"
+    file.write_text("\n".join(map(json.dumps, [llm, *examples, told])))
+    report = bring("langsmith", file)
+    assert (report["counts"]["spans"], report["counts"]["rows"], report["problems"]) == (1, 3, [])
+    span = here.spans.find("kind:llm", roots=False).items[0]
+    assert (span.input_tokens, span.cost) == (30, 0.003)
+    whole = here.spans.trace(span.trace_id)
+    assert whole is not None and whole.spans[0].first_token_seconds == 0
+    assert (whole.spans[0].cached_input_tokens, whole.spans[0].reasoning_tokens) == (20, 3)
+    assert "0.2" in str(whole.spans[0].attributes["langsmith.invocation_params"])
+    rows = afere.dataset("dataset:notice").rows
+    assert [(row.id, row.split, row.expected) for row in rows] == [
+        ("e-1", "test", {"answer": "Four weeks."}), ("e-2", None, {"answer": "Four weeks."}),
+    ]  # fmt: skip
+    assert len(afere.dataset("dataset:export").rows) == 1  # of whose dataset nothing else is said

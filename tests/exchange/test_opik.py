@@ -89,3 +89,25 @@ def test_nothing_brought_is_no_success(here: Session, project: Path) -> None:
     (project / "other.db").write_bytes(b"SQLite format 3\x00\xec")
     with pytest.raises(BadInput, match="nothing of opik was found there"):
         CliRunner().invoke(cli, ["import", "opik", "other.db"], catch_exceptions=False)
+
+
+def test_spans_know_their_prompts_and_what_any_provider_calls_cached(
+    here: Session, bring: Bring, project: Path
+) -> None:
+    folder = project / "out"
+    shutil.copytree(FOLDER, folder)
+    file = next(next(folder.rglob("traces")).iterdir())
+    whole = json.loads(file.read_text())
+    llm = next(one for one in whole["spans"] if one["type"] == "llm")
+    llm["metadata"] = {"opik_prompts": [{"name": "answer", "id": "p-answer", "version": {"commit": "aaaa", "id": "v"}}]}
+    llm["usage"] = {
+        "prompt_tokens": 30, "completion_tokens": 5, "original_usage.cache_read_input_tokens": 9,
+        "original_usage.thoughts_token_count": 3,
+    }  # fmt: skip
+    file.write_text(json.dumps(whole))
+    report = bring("opik", folder)
+    trace = here.spans.trace(here.spans.find("").items[0].trace_id)
+    assert trace is not None and report["problems"] == []
+    found = trace.of_kind("llm")[0]
+    assert [ref for ref, _ in found.artifacts] == ["prompt:answer@1"]
+    assert (found.cached_input_tokens, found.reasoning_tokens) == (9, 3)

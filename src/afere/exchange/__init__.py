@@ -20,11 +20,14 @@ SOURCES: Mapping[str, tuple[str, str]] = {
         "mlflow",
         "MLflow's SQLite file, such as mlflow.db, or the address of its server: traces, assessments, prompts, datasets",
     ),
-    "phoenix": ("phoenix", "phoenix.db, Phoenix's SQLite file: traces, annotations, prompts, datasets"),
-    "langsmith": ("langsmith", "LangSmith's runs and feedback as JSON lines, a file or a folder"),
+    "phoenix": (
+        "phoenix",
+        "phoenix.db, Phoenix's SQLite file: traces, annotations, prompts, datasets; or its client's exports: JSON, Parquet",
+    ),
+    "langsmith": ("langsmith", "LangSmith's runs, feedback and examples as JSON lines, a file or a folder"),
     "langfuse": (
         "langfuse",
-        "Langfuse's exports of observations, traces, scores, prompts: JSON or JSON lines, a file or a folder",
+        "Langfuse's exports of observations, traces, scores, prompts, datasets: JSON or JSON lines, a file or a folder",
     ),
     "opik": ("opik", "what `opik export` wrote: traces, scores, datasets, prompts, a folder or a file"),
     "promptfoo": (

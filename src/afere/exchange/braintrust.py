@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,20 +42,28 @@ def bring(place: str, into: Bringing) -> None:
     """`place`: a file with one event a line, a list, or an answer of the API (`events`, `data`, `objects`); or a folder of them."""
     rows: dict[tuple[str, str], list[Said]] = defaultdict(list)  # (dataset id, file) -> its rows
     prompts: list[tuple[str, Said]] = []
-    for where, said in records(place, into, inside=("events", "data", "objects")):
+    inside = ("events", "data", "objects")
+    for where, said in records(
+        place, Bringing(into.session, into.source), inside=inside
+    ):  # the second reading names problems
         if "prompt_data" in said:
             prompts.append((where, said))
-        elif said.get("dataset_id") and "span_attributes" not in said:
-            rows[str(said["dataset_id"]), where.rpartition(":")[0]].append(said)
-        else:
-            into.attempt(where, _EXPECTED, _event, said)
-    for (_, file), found in rows.items():
-        _dataset(Path(file).stem, found, into)
+    # before the events that used them, in the order of their versions
     for where, said in sorted(prompts, key=lambda one: str(one[1].get("_xact_id") or one[1].get("created"))):
         into.attempt(where, _EXPECTED, _prompt, said)
+    slugs = {str(said.get("id")): _slug(said) for _, said in prompts}
+    for where, said in records(place, into, inside=inside):
+        if "prompt_data" in said:
+            continue
+        if said.get("dataset_id") and "span_attributes" not in said:
+            rows[str(said["dataset_id"]), where.rpartition(":")[0]].append(said)
+        else:
+            into.attempt(where, _EXPECTED, partial(_event, slugs=slugs), said)
+    for (_, file), found in rows.items():
+        _dataset(Path(file).stem, found, into)
 
 
-def _event(said: Said, into: Bringing) -> None:
+def _event(said: Said, into: Bringing, *, slugs: Mapping[str, str]) -> None:
     about, metrics = cast("Said", said.get("span_attributes") or {}), cast("Said", said.get("metrics") or {})
     metadata = cast("Said", said.get("metadata") or {})
     parents = cast("list[str]", said.get("span_parents") or [])
@@ -81,7 +91,10 @@ def _event(said: Said, into: Bringing) -> None:
     span.attributes.update((name, context[key]) for key, name in _CODE.items() if context.get(key) is not None)
     if said.get("error"):
         _fail(span, said["error"])
-    into.span(model_call(span), read=False)
+    used: Any = metadata.get("prompt")
+    noted = [cast("Said", used)] if isinstance(used, dict) else []
+    prompts = [(slugs.get(str(one.get("id")), ""), str(one.get("version"))) for one in noted]
+    into.span(model_call(span), read=False, prompts=prompts)
     into.kept("event: name, type, times, input, output, metadata, tags, tokens, cost")
     if len(parents) > 1:
         into.lost("further parents of a span", "spans here know one parent", len(parents) - 1)
@@ -133,7 +146,7 @@ def _dataset(name: str, found: list[Said], into: Bringing) -> None:
 
 def _prompt(said: Said, into: Bringing) -> None:
     data = cast("Said", said["prompt_data"])
-    prompt, slug = cast("Said", data["prompt"]), str(said.get("slug") or said["name"])
+    prompt, slug = cast("Said", data["prompt"]), _slug(said)
     if prompt["type"] == "chat":
         pairs = [_message(one) for one in cast("list[Said]", prompt["messages"])]
     else:
@@ -141,6 +154,7 @@ def _prompt(said: Said, into: Bringing) -> None:
     made = into.prompt(
         slug, body_of(pairs), at=rfc3339(from_rfc3339(said["created"])) if said.get("created") else None,
         why=str(said.get("description") or f"Braintrust version {said.get('_xact_id')}"), label=slug,
+        version=said.get("_xact_id"),
     )  # fmt: skip
     if made is None:
         return
@@ -152,6 +166,10 @@ def _prompt(said: Said, into: Bringing) -> None:
     for name in ("tags", "metadata"):
         if said.get(name):
             into.lost(f"{name} of a prompt", "versions of prompts have none")
+
+
+def _slug(said: Said) -> str:
+    return str(said.get("slug") or said["name"])
 
 
 def _message(said: Said) -> tuple[str, str]:

@@ -5,6 +5,7 @@ A file is read value by value, however big it is: what is held at once is one va
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,13 +41,16 @@ def records(place: str, into: Bringing, *, inside: tuple[str, ...] = ()) -> Iter
                     into.problem(f"{file}:{number}", f"a mapping is expected, not {type(value).__name__}")
         except UnicodeDecodeError:
             into.problem(str(file), "it is no text in UTF-8, so it is no JSON")
-        except (BadInput, OSError) as problem:
+        except (BadInput, EOFError, OSError) as problem:
             into.problem(str(file), str(problem))
 
 
 def _values(file: Path, into: Bringing, inside: tuple[str, ...]) -> Iterator[tuple[int, Any]]:
     """Each value of a file with its number: that of its line, or which one of a list it is."""
-    with file.open(encoding="utf-8-sig") as stream:
+    with file.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+    with gzip.open(file, "rt", encoding="utf-8-sig") if packed else file.open(encoding="utf-8-sig") as opened:
+        stream = cast("TextIO", opened)
         lines = _by_line(stream)
         stream.seek(0)
         if not lines:

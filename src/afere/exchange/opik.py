@@ -10,11 +10,19 @@ from afere.base.canonical import Json
 from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.errors import BadInput
 from afere.base.span import Span
-from afere.exchange.bringing import Bringing, Said, body_of, from_mustache, hex_id, model_call, role_of
+from afere.exchange.bringing import Bringing, Said, body_of, from_jinja, from_mustache, hex_id, model_call, role_of
 from afere.exchange.jsonfile import records
 
 _KINDS = {"general": "step", "tool": "tool", "llm": "llm", "guardrail": "guard"}
 _WHO = {"ui": "person", "online_scoring": "judge"}
+# what providers call tokens that a cache answered, and those of reasoning, in the order they are looked for
+_CACHED = (
+    "prompt_tokens_details.cached_tokens", "input_tokens_details.cached_tokens", "cache_read_input_tokens", "cacheReadInputTokens",
+    "cached_content_token_count",
+)  # fmt: skip
+_REASONING = (
+    "completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens", "thoughts_token_count",
+)  # fmt: skip
 _READ = frozenset({
     "id", "trace_id", "parent_span_id", "name", "type", "start_time", "end_time", "input", "output", "metadata", "model",
     "provider", "tags", "usage", "error_info", "feedback_scores", "comments", "total_estimated_cost", "thread_id",
@@ -80,8 +88,7 @@ def _keep(said: Said, span: Span, project: Mapping[str, Json], into: Bringing) -
         said.get("total_estimated_cost"), said.get("thread_id"), said.get("environment"),
     )  # fmt: skip
     span.input_tokens, span.output_tokens = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    span.cached_input_tokens = usage.get("original_usage.prompt_tokens_details.cached_tokens")
-    span.reasoning_tokens = usage.get("original_usage.completion_tokens_details.reasoning_tokens")
+    span.cached_input_tokens, span.reasoning_tokens = _first(usage, _CACHED), _first(usage, _REASONING)
     if said.get("ttft") is not None:
         span.first_token_seconds = float(said["ttft"]) / 1000
     span.attributes = {**project, "scope.name": "opik"}
@@ -94,7 +101,7 @@ def _keep(said: Said, span: Span, project: Mapping[str, Json], into: Bringing) -
             span.events.append({
                 "name": "exception", "at": rfc3339(span.end or span.start), "exception.stacktrace": str(failed["traceback"]),
             })  # fmt: skip
-    into.span(model_call(span), read=False)
+    into.span(model_call(span), read=False, prompts=_used(said.get("metadata")))
     into.kept("span: name, type, times, input, output, metadata, tags, model, tokens, cost")
     target = span.trace_id if span.kind == "chain" and not span.parent_id else f"{span.trace_id}/{span.span_id}"
     for one in cast("list[Said]", said.get("feedback_scores") or []):
@@ -109,6 +116,20 @@ def _keep(said: Said, span: Span, project: Mapping[str, Json], into: Bringing) -
     for name in said.keys() - _READ - _OF_SERVICE:
         if said[name] not in (None, {}, []):
             into.lost(f"span field {name}", "spans here have no such field")
+
+
+def _first(usage: Said, names: tuple[str, ...]) -> int | None:
+    return next(
+        (usage[name] for name in (f"original_usage.{one}" for one in names) if usage.get(name) is not None), None
+    )
+
+
+def _used(metadata: Any) -> list[tuple[str, str]]:
+    """Name and commit of the prompts that Opik's SDK notes of a span."""
+    noted: Any = cast("Said", metadata).get("opik_prompts") if isinstance(metadata, dict) else None
+    prompts = [cast("Said", one) for one in cast("list[Any]", noted or []) if isinstance(one, dict)]
+    versions = [(one, cast("Said", one.get("version") or {})) for one in prompts]
+    return [(str(one.get("name")), str(said.get("commit") or one.get("commit"))) for one, said in versions]
 
 
 def _scores(said: Said, target: str, into: Bringing) -> None:
@@ -146,6 +167,7 @@ def _prompt(said: Said, into: Bringing) -> None:
         try:
             made = into.prompt(
                 name, body_of(_messages(version)), at=None, why=f"Opik commit {version.get('commit')}", label=f"{name} {version.get('commit')}",
+                version=version.get("commit"),
             )  # fmt: skip
         except (BadInput, KeyError, TypeError) as problem:
             into.problem(f"prompt {name} {version.get('commit')}", str(problem))
@@ -167,7 +189,7 @@ def _versions(said: Said) -> Iterator[Said]:
 
 
 def _messages(version: Said) -> list[tuple[str, str]]:
-    convert: Callable[[str], str] = from_mustache if version.get("type") != "JINJA2" else str
+    convert: Callable[[str], str] = from_mustache if version.get("type") != "JINJA2" else from_jinja
     body = version["prompt"]
     if isinstance(body, str):
         return [("user", convert(body))]
