@@ -125,7 +125,13 @@ def test_items_of_datasets_and_comments_are_brought_and_spans_know_their_prompt(
     here: Session, bring: Bring, project: Path
 ) -> None:
     at = {"createdAt": "2026-11-02T09:00:00Z", "updatedAt": "2026-11-02T09:00:00Z"}
-    item: dict[str, Any] = {"datasetId": "d", "datasetName": "notice", "metadata": {"k": 1}, "mediaReferences": [], **at}
+    item: dict[str, Any] = {
+        "datasetId": "d",
+        "datasetName": "notice",
+        "metadata": {"k": 1},
+        "mediaReferences": [],
+        **at,
+    }
     items = [
         {
             **item,
