@@ -138,15 +138,34 @@ def test_essential_average_and_edge_cases_are_reported_apart_without_a_word(proj
     ]  # fmt: skip
 
 
-def test_a_role_that_is_none_is_named_with_its_row_before_anything_is_asked(project: Path) -> None:
+def test_a_row_that_cannot_be_asked_is_named_with_its_line_and_the_others_are_asked(project: Path) -> None:
     seen: list[list[str]] = []
-    rows = [
-        ROWS[1],
-        {"id": "c-9", "input": {"messages": [{"role": "system", "content": "s"}, {"role": "usr", "content": "x"}]}},
+    strange = {
+        "id": "c-9",
+        "input": {"messages": [{"role": "system", "content": "s"}, {"role": "usr", "content": "x"}]},
+    }
+    lines = [json.dumps(ROWS[1]), "no row", json.dumps({"id": "c-8", "inptu": {}}), json.dumps(strange)]
+    (project / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    made = afere.evaluate(heard(seen), "rows.jsonl", scorers=[turns_said], turns="live")
+    assert [(run.row, run.error is None) for run in made.results.runs] == [
+        ("c-2", True),
+        ("c-8", False),
+        ("c-9", False),
     ]
-    with pytest.raises(BadData, match=r"row c-9: message 2 has the role 'usr'\. Did you mean 'user'\?"):
-        afere.evaluate(heard(seen), rows, scorers=[turns_said], turns="live")
-    assert not seen
+    errors = [run.error or "" for run in made.results.runs]
+    assert errors[1].startswith("rows.jsonl:3: row c-8: no input for messages; the row's own keys are: inptu.")
+    assert errors[2].startswith("rows.jsonl:4: row c-9: message 2 has the role 'usr'. Did you mean 'user'?")
+    assert (made.content["unfit"], made.content["errors"]) == (2, 0)
+    with pytest.raises(BadData, match=r"row 1: row c-9: message 2 has the role 'usr'"):
+        afere.evaluate(heard([]), [strange], scorers=[turns_said], turns="live")
+
+
+def test_a_row_without_an_output_did_not_begin_where_nothing_runs(project: Path) -> None:
+    rows = [{"id": "a", "output": "x", "expected": "x"}, {"id": "b", "input": {"q": 1}, "expected": "x"}]
+    made = afere.evaluate(None, rows, scorers=["exact"])
+    assert (made.content["unfit"], made.content["errors"], made.content["unfit_why"]) == (
+        1, 0, "row 2: row b: it has no output, and there is no target to make one",
+    )  # fmt: skip
 
 
 def test_stability_and_bakeoff_ask_conversations_turn_by_turn_too(project: Path) -> None:

@@ -45,14 +45,14 @@ def run_rows(
     target: Callable[..., Any] | str, rows: Sequence[Row], *, session: Session, job: Job | None = None, repeats: int = 1,
     concurrency: int = 8, max_cost: float | Purse | None = None, progress: Callable[[Progress], None] | None = None,
     then: Callable[[Outcome], Steps[None]] | None = None, stop: Callable[[Outcome], bool] | None = None,
-    seed: int | None = None, paces: Paces | None = None,
+    seed: int | None = None, paces: Paces | None = None, fits: Callable[[Row], None] | None = None,
 ) -> list[Outcome]:  # fmt: skip
     """Run `target` on every row, `repeats` times; outcomes in the order of rows, then repeats.
 
     `stop` is told every outcome, after `then`, in the order in which rows were begun: one that ended before an earlier one
     waits for it, so that quick rows do not count before slow ones. Once it answers True no more rows are begun; what runs
     goes on to its end, and what was not begun is in no outcome. A row that does not fit the target is an outcome that says so
-    (`unfit`), unless none fits: BadData then. With a `seed` rows are begun in random order, the repeats of
+    (`unfit`), unless none fits: BadData then; `fits` may raise BadData for one too. With a `seed` rows are begun in random order, the repeats of
     a row one after the other.
 
     `then` is what follows each outcome, that of an earlier run too (its scores), in the place of the row that ran: after
@@ -68,7 +68,7 @@ def run_rows(
     if len({row.id for row in rows}) < len(rows):
         raise BadInput("Two rows have the same id. Give each row an id of its own, or none.")
     found = target_of(target)
-    unfit = _unfit(rows, found)  # before anything is paid
+    unfit = _unfit(rows, found, fits)  # before anything is paid
     purse = max_cost if isinstance(max_cost, Purse) else Purse(max_cost)
     paces = paces or Paces()
     ledger = Ledger(rows, repeats, session=session, job=job, purse=purse, paces=paces, progress=progress)
@@ -92,12 +92,14 @@ def run_rows(
     return ledger.outcomes()
 
 
-def _unfit(rows: Sequence[Row], target: Target) -> dict[str, str]:
+def _unfit(rows: Sequence[Row], target: Target, fits: Callable[[Row], None] | None) -> dict[str, str]:
     """What is wrong with the rows that do not fit the target. BadData if none fits."""
     unfit: dict[str, str] = {}
     for row in rows:
         try:
             row.bind(target.parameters)
+            if fits is not None:
+                fits(row)
         except BadData as problem:
             if len(unfit) == len(rows) - 1:
                 raise BadData(next(iter(unfit.values()), str(problem))) from None

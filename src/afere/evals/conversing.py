@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -46,19 +46,22 @@ def conversing(target: Callable[..., Any] | str, turns: Turns) -> Callable[..., 
 
         made = say
     made.__name__ = found.name
+    if found.parameters is not None:  # so that a row with other arguments is named before it runs
+        names = dict.fromkeys((*found.parameters, _MESSAGES))
+        kind = inspect.Parameter.KEYWORD_ONLY
+        made.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in names])  # pyright: ignore[reportFunctionMemberAccess]
     return made
 
 
-def check_roles(rows: Iterable[Row]) -> None:
+def check_roles(row: Row) -> None:
     """BadData, which names row and message, where a role is none: what a `usr` says would be asked by nobody."""
-    for row in rows:
-        for number, one in enumerate(messages_in(row.input.get(_MESSAGES)) or (), 1):
-            if one["role"] not in _ROLES:
-                near = get_close_matches(str(one["role"]), _ROLES, n=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
-                raise BadData(
-                    f"row {row.id}: message {number} has the role {one['role']!r}.{hint} Roles: {', '.join(_ROLES)}."
-                )
+    for number, one in enumerate(messages_in(row.input.get(_MESSAGES)) or (), 1):
+        if one["role"] not in _ROLES:
+            near = get_close_matches(str(one["role"]), _ROLES, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise BadData(
+                f"row {row.id}: message {number} has the role {one['role']!r}.{hint} Roles: {', '.join(_ROLES)}."
+            )
 
 
 def _check(found: Target) -> None:

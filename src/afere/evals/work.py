@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, cast
 
 from opentelemetry import context as otel
@@ -26,7 +25,6 @@ from afere.chains.chain import Gathered, settling_later
 from afere.chains.runner import Outcome, Progress, Purse, each, run_rows
 from afere.data import Dataset, Row
 from afere.data.place import shown
-from afere.data.reading import read_file
 from afere.evals import stopping
 from afere.evals.baseline import known_in
 from afere.evals.conversing import check_roles
@@ -142,12 +140,11 @@ class Work:
         self._apart = otel.set_value(TARGET, target(), _APART)
         with settling_later(ran), context(environment=about().environment or EVALUATION):
             try:
-                check_roles(self.data.rows if plan.turns else ())
                 outcomes = run_rows(
                     run, self.data.rows, session=self.session, job=job, repeats=plan.repeats,
                     concurrency=concurrency, max_cost=self.purse, progress=self._running, then=self.score,
                     stop=(lambda one: stop(self.made[one.row.id, one.repeat])) if stop else None, seed=seed,
-                    paces=self.paces,
+                    paces=self.paces, fits=check_roles if plan.turns else None,
                 )  # fmt: skip
             except BadData as problem:
                 first = next((row for row in self.data.rows if str(problem).startswith(f"row {row.id}: ")), None)
@@ -193,22 +190,16 @@ class Work:
         """Outputs that exist: recorded ones, or the rows' own."""
         if self.plan.recorded is not None:
             return self.plan.recorded.outcomes(self.data.rows, self.plan.repeats)
-        why = "the row has no output, and there is no target to make one"
+        why = "it has no output, and there is no target to make one"
         made = {row.id for row in self.data.rows if row.output is not None or self.plan.past is not None}
-        return [Outcome(row, 1, row.output, None if row.id in made else why) for row in self.data.rows]
+        return [
+            Outcome(row, 1, row.output) if row.id in made else Outcome(row, 1, error=f"row {row.id}: {why}", unfit=True)
+            for row in self.data.rows
+        ]
 
     def _place_of(self, row: Row | None) -> str:
         """Where a row was written, `data/qa.jsonl:3`; else the dataset's reference."""
-        return self._places.get(row.id if row else "", self.data.ref)
-
-    @cached_property
-    def _places(self) -> dict[str, str]:
-        source = self.plan.data
-        file = self.project.path(source) if isinstance(source, str | Path) else None
-        if file is None or not file.is_file():
-            return {}
-        read = read_file(file, shown(file, self.project.root))
-        return {row.id: place for row, (place, _) in zip(self.data.rows, read, strict=False)}
+        return self.data.places.get(row.id if row else "", self.data.ref)
 
     def _settle(self, ran: Gathered) -> None:
         """What ran without being part of a revision joins it, once, and is said: the experiment is of that revision."""
