@@ -47,6 +47,10 @@ def test_a_filter_reads_as_people_write_it() -> None:
         ("-", 2, "a word"),
         ("trace:xyz", 7, "hex digits"),
         ("https://example.org", 1, '"quotes"'),
+        ("user:1 AND user:2", 8, "leave it out"),
+        ("model:a OR model:b", 9, "there is no OR"),
+        ("NOT status:error", 1, "-status:error"),
+        ("attr.:x", 1, "Did you mean attr.KEY?"),
     ],
 )
 def test_a_wrong_filter_is_pointed_at(text: str, place: int, says: str) -> None:

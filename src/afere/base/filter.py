@@ -32,6 +32,12 @@ _CHOICES: dict[str, tuple[str, ...]] = {"status": ("ok", "error", "running", "pa
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _NUMBER = re.compile(r"(?P<dollar>\$?)(?P<number>[0-9]+(?:\.[0-9]+)?)(?P<unit>[a-z]*)")
 _TERM = re.compile(r"(?P<field>attr\.[^\s:<>=\"]+|[A-Za-z_][A-Za-z0-9_.]*)(?P<op>:|>=|<=|>|<)")
+# What other languages of filters have.
+_NO_WORDS = {
+    "AND": "there is no AND: all terms must hold, so leave it out.",
+    "OR": "there is no OR: ask twice, or put * for what differs, such as model:gpt*.",
+    "NOT": "there is no NOT: write - before the term, such as -status:error.",
+}
 _EXAMPLE = {
     "seconds": "2s, 300ms or 1h", "money": "0.01 or $0.01", "count": "1000", "time": "24h, 7d or 2026-11-22T14:00:00Z",
     "text": "gpt* or \"two words\"",
@@ -105,6 +111,8 @@ class _Reader:
         match = _TERM.match(self._text, at)
         if match is None:
             value, quoted, end = self._value(at, "a word, a quoted text or field:value")
+            if value in _NO_WORDS and not quoted:
+                raise self._problem(at, f'{_NO_WORDS[value]} To search for the word, write "{value}".')
             return Term("text", ":", value, quoted, negated, None, start), end
         name, op = match["field"], match["op"]
         asked = self._type(name, at)
@@ -119,7 +127,7 @@ class _Reader:
         return Term(name, _op(op), value, quoted, negated, number, start), end
 
     def _type(self, name: str, at: int) -> Type:
-        if name.startswith("attr."):
+        if name.startswith("attr.") and name != "attr.":
             return "text"
         if name not in self._fields:
             near = get_close_matches(name.lower(), [*self._fields, "attr.KEY"], n=1, cutoff=0.5)
