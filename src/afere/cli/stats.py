@@ -99,7 +99,7 @@ def _table(console: Console, groups: Sequence[str], rows: Sequence[dict[str, Jso
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name in groups:
-        table.add_column(name, overflow="fold", no_wrap=name == "hour")
+        table.add_column(name, overflow="fold", no_wrap=name == "hour", min_width=len(name))
     for name in ("count", "errors", "p50", "p95", "p99", "in", "out", "cost"):
         table.add_column(name, no_wrap=True, justify="right")
     for row in rows:

@@ -37,6 +37,7 @@ from afere.tracing.scope import ABOUT, COLLECTORS, LIVE, NOTHING, TARGET, About,
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _EVENTS = 1_000  # of one span
 _SHORT = 10_000  # characters of a text that is kept as it is
+_SMALL = 2**63  # numbers that need no look
 _HOST = socket.gethostname()
 
 # Our own, so that a program that seeds the global generator does not repeat ids; a forked child must not either.
@@ -92,7 +93,7 @@ class LiveSpan:
             session=known.session,
             user=known.user,
             environment=known.environment,
-            attributes={**known.attributes, **dict(marks)},
+            attributes={**known.attributes, **dict(marks)} if marks else dict(known.attributes),
         )
         flags = outer.trace_flags if valid else _SAMPLED
         self._own = SpanContext(trace_id, number, is_remote=False, trace_flags=flags, trace_state=outer.trace_state)
@@ -151,9 +152,17 @@ class LiveSpan:
 
     def set(self, **attributes: Any) -> None:
         """Add attributes, or replace them. Values become plain JSON."""
-        if not self.done:
-            for name, value in attributes.items():
-                self.record.attributes[name] = self._captured(value)
+        if self.done:
+            return
+        kept = self.record.attributes
+        for name, value in attributes.items():
+            if (
+                type(value) is str and len(value) < _SHORT
+            ):  # as `_captured`, without the call: most attributes are short
+                self._size += len(value) + 2
+                kept[name] = value
+            else:
+                kept[name] = self._captured(value)
 
     def event(self, name: str, **attributes: Any) -> None:
         """Note that something happened now."""
@@ -243,6 +252,9 @@ class LiveSpan:
         if type(value) is str and len(value) < _SHORT:
             self._size += len(value) + 2
             return value
+        if (kind := type(value)) is bool or (kind is int and -_SMALL < cast("int", value) < _SMALL):
+            self._size += 8
+            return cast("int", value)
         captured = Capture(value)
         self._size += captured.size
         if captured.cut:
