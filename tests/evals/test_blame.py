@@ -128,6 +128,13 @@ def test_the_interval_of_a_part_holds_what_its_change_did(suite: Path, cli: Run,
     server.says(half)
     changed(suite, cli, rewrite="Lose", answer="Half")
     arms = by_label(json.loads(cli("blame", "1", "2", "--json")[1]))
+    for arm in arms.values():  # each number follows from the cases that it names, and the answer from its interval
+        one, won = arm["found"], len(arm["restored"])
+        after, alone = [1.0] * won + [0.0] * (30 - won), [str(i) for i in range(30)]
+        found = afere.evals.stats.difference([0.0] * 30, after, alone, rate=True)
+        assert (one["value"], one["n"]) == (pytest.approx(won / 30), 30)
+        assert (one["low"], one["high"]) == (pytest.approx(found.low), pytest.approx(found.high))
+        assert one["answer"] == ("better" if one["low"] > 0 else "open")
     for name in ("rewrite", "answer"):
         assert arms[name]["found"]["low"] < 10 / 30 < arms[name]["found"]["high"]
         assert (arms[name]["found"]["answer"], len(arms[name]["restored"])) == ("better", 10)

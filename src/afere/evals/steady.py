@@ -262,10 +262,12 @@ def _proven(runs: _Runs, one: Held) -> Callable[[float], bool]:
     return proven
 
 
-def estimate(beyond: Sequence[float], clusters: Sequence[str], *, level: float = stats.LEVEL) -> Estimate:
+def estimate(
+    beyond: Sequence[float], clusters: Sequence[str], *, level: float = stats.LEVEL, shares: bool = True
+) -> Estimate:
     """The mean of what changed beyond the spread, clustered; of verdicts with the least width that so many cases allow.
 
-    What it estimates is not below 0, so that its lower end is 0 (or the value itself) where it would be less.
+    `shares`: nothing can change by more than 1, as verdicts and words. What it estimates is not below 0, so that its lower end is 0 (or the value itself) where it would be less.
     """
     found = stats.clustered_mean(beyond, clusters, level=level)
     value, low, high = found.value, found.low, found.high
@@ -273,12 +275,12 @@ def estimate(beyond: Sequence[float], clusters: Sequence[str], *, level: float =
         return found
     if all(abs(one) <= 1 for one in beyond):
         half = max(high - value, least_half(beyond, clusters, [1.0] * len(beyond), level))
-        low, high = value - half, min(1.0, value + half)
+        low, high = value - half, min(1.0, value + half) if shares else value + half
     return Estimate(value, max(low, min(value, 0.0)), high, found.n, found.clusters)
 
 
-def _estimate_of(found: Sequence[_Moved], *, level: float = stats.LEVEL) -> Estimate:
-    return estimate([one.beyond for one in found], [one.cluster for one in found], level=level)
+def _estimate_of(found: Sequence[_Moved], *, level: float = stats.LEVEL, shares: bool = True) -> Estimate:
+    return estimate([one.beyond for one in found], [one.cluster for one in found], level=level, shares=shares)
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,7 +376,8 @@ class _Runs:
         changed, own = _mean([one.changed for one in found]), _mean([one.own for one in found])
         cases = len({self.changes[one.row][0] for one in found})
         moved = tuple((one.beyond, one.cluster) for one in found)
-        return Held(kind, measure, changed, own, _estimate_of(found), cases, moved=moved)
+        shares = measure in (*self.judged, TEXT)
+        return Held(kind, measure, changed, own, _estimate_of(found, shares=shares), cases, moved=moved)
 
     def moved(self, kind: str, measure: str) -> list[_Moved]:
         """Each changed row of a kind, against the row that it is a change of."""
