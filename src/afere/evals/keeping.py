@@ -89,10 +89,15 @@ def put(work: Work, content: dict[str, Json], results: Results) -> Artifact:
     return work.session.put("experiment", None, content, blob=lines(results.runs), uses=uses, why=why)
 
 
+_TOGETHER = 2_000  # scores of one transaction: each waits for the disk
+
+
 def append(work: Work, results: Results) -> None:
     """Every score of a scorer or judge as a record; built-in measures are in the traces already."""
     made: list[Score] = []
     now, by = rfc3339(now_ns()), {name: one.ref for name, one in work.kept.items()}
+    # Ids that follow each other are written in half the time of ids without order.
+    number, begun = 0, digest(f"{results.ref} {results.at}".encode())[7:23]
     for run in results.runs:
         target = run.trace or f"{work.data.ref}/{run.row}"
         about: dict[str, Json] = {"experiment": results.ref, "row": run.row, "repeat": run.repeat}
@@ -100,9 +105,9 @@ def append(work: Work, results: Results) -> None:
             who = by.get(name) or by.get(name.partition(".")[0])
             if who is None or (run.world and value is None):
                 continue
-            id_ = digest(f"{results.ref} {results.at} {run.row} {run.repeat} {name}".encode())[7:39]
-            made.append(Score(target, name, value, who, why, now, id_, about))
-        if len(made) >= 1000:
+            number += 1
+            made.append(Score(target, name, value, who, why, now, f"{begun}{number:016x}", about))
+        if len(made) >= _TOGETHER:
             work.session.append(*made)
             made.clear()
     work.session.append(*made)

@@ -22,6 +22,7 @@ from afere.evals.stats import Estimate
 Kind = Literal["rate", "mean", "share", "empty"]
 Pooled = tuple[str, Mapping[str, float]]  # a formula of `pooled.POOLS`, and this run's share of its counts
 _NO_SCORE: tuple[Value, str | None] = (None, None)
+_TRUTHS = frozenset({0.0, 1.0})
 _VERDICTS = {0.0, 0.5, 1.0}  # lost, drawn, won; each change of one is a whole step, as of a rate
 _QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
@@ -120,17 +121,37 @@ class Results:
 
     def series(self, name: str, *, value: str | None = None, rows: Collection[str] | None = None) -> Series:
         """The values of one measure; with `value`, whether it is that one. `rows` keeps only those."""
-        runs = [run for run in self.runs if rows is None or run.row in rows]
+        if rows is None and value is None:
+            if name not in self._series:
+                self._series[name] = self._made(name, None, self._cases)
+            return self._series[name]
+        return self._made(name, value, self._cases if rows is None else Cases.of([r for r in self.runs if r.row in rows]))
+
+    def _made(self, name: str, value: str | None, cases: Cases) -> Series:
         parent = next((one for one, parts in self.pools.items() if name in parts), None)
         if parent is not None:
-            return Series.pooled_of(runs, parent, name)
-        found = Series.of(runs, name, value)
+            return Series.pooled_of(cases, parent, name)
+        found = Series.of(cases, name, value)
         if name in BUILTIN:
             return replace(found, limits=(0.0, math.inf))
         limits = self.within.get(self._scorer_of(name) or "")
         if limits and all(limits[0] <= one <= limits[1] for one in found.values):  # also of a part (`tools.precision`)
             return replace(found, limits=limits)
         return found
+
+    @cached_property
+    def _series(self) -> dict[str, Series]:
+        """Those that were asked for, of all runs."""
+        return {}
+
+    @cached_property
+    def _cases(self) -> Cases:
+        return Cases.of(self.runs)
+
+    @property
+    def once(self) -> bool:
+        """Whether every case was answered once."""
+        return not self._cases.repeated
 
     def hash_of(self, name: str) -> str | None:
         """The hash of the scorer behind a measure: its own, or of the scorer that returned a dict with it."""
@@ -143,6 +164,29 @@ class Results:
 
     def lower_is_better(self, name: str) -> bool:
         return name in self.lower or any(name.startswith(f"{one}.") for one in self.lower)
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Runs, with what all their measures share, as columns: the case of each, its cluster, and its weight."""
+
+    runs: Sequence[Result]
+    cases: tuple[tuple[str, str], ...]  # row and digest
+    clusters: tuple[str, ...]
+    weights: tuple[float, ...]  # where every run has a value: a row counts once, however many repeats there are
+    repeated: bool
+
+    @classmethod
+    def of(cls, runs: Sequence[Result]) -> Cases:
+        cases = tuple([(run.row, run.digest) for run in runs])
+        times = Counter(cases)
+        repeated = len(times) < len(cases)
+        weights = [run.weight / times[case] for run, case in zip(runs, cases, strict=True)] if repeated else [run.weight for run in runs]
+        return cls(runs, cases, tuple([run.cluster for run in runs]), tuple(weights), repeated)
+
+    def some(self, kept: Sequence[int]) -> Cases:
+        """Those at these places; all of them are the same object."""
+        return self if len(kept) == len(self.runs) else Cases.of([self.runs[at] for at in kept])
 
 
 @dataclass(frozen=True)
@@ -160,32 +204,30 @@ class Series:
     limits: tuple[float, float] = (-math.inf, math.inf)  # what the measure can be at all, where that is known
 
     @classmethod
-    def pooled_of(cls, runs: Sequence[Result], parent: str, name: str) -> Series:
+    def pooled_of(cls, cases: Cases, parent: str, name: str) -> Series:
         """A measure that is made of the counts that `parent` left, as values whose mean it is (see `pooled`)."""
-        found = cls.of(runs, parent, None)
-        kept = [run for run in runs if parent in run.counts and run.scores.get(parent, (None, ""))[0] is not None]
-        counts = [run.counts[parent] for run in kept]
-        times = Counter((run.row, run.digest) for run in kept)
-        weights = [run.weight / times[run.row, run.digest] for run in kept]
+        runs, found = cases.runs, cls.of(cases, parent, None)
+        kept = cases.some([at for at, run in enumerate(runs) if parent in run.counts and run.scores.get(parent, (None, ""))[0] is not None])  # fmt: skip
+        counts = [run.counts[parent] for run in kept.runs]
+        weights = kept.weights
         part = name.removeprefix(f"{parent}.")
         there = any(weights) and part in pooled.POOLS[counts[0][0]](pooled.total([sums for _, sums in counts], weights))
         if not there:  # none of these rows has that label
             return cls((), (), (), (), len(runs), f"{part} is of none of these cases")
         values = pooled.spread(counts[0][0], part, [sums for _, sums in counts], weights)
         return cls(
-            tuple(values), tuple(run.cluster for run in kept), tuple(weights), tuple((run.row, run.digest) for run in kept),
-            found.missing, found.why, pooled=True, limits=pooled.LIMITS[counts[0][0]],
+            tuple(values), kept.clusters, weights, kept.cases, found.missing, found.why, pooled=True,
+            limits=pooled.LIMITS[counts[0][0]],
         )  # fmt: skip
 
     @classmethod
-    def of(cls, runs: Iterable[Result], name: str, value: str | None) -> Series:
-        runs = list(runs)
+    def of(cls, cases: Cases, name: str, value: str | None) -> Series:
         above = name.rpartition(".")[0]
         known: list[float] = []
-        kept: list[Result] = []  # the run of each known value
-        texts: list[tuple[str, Result]] = []
+        kept: list[int] = []  # the place of the run of each known value
+        texts: list[tuple[str, int]] = []
         reasons: Counter[str] = Counter()
-        for run in runs:
+        for at, run in enumerate(cases.runs):
             said, why = run.scores.get(name, _NO_SCORE)
             if why is None:
                 parent = run.scores.get(above, (None, run.error or "no score"))
@@ -196,42 +238,35 @@ class Series:
                 reasons[why] += 1
             elif value is not None:
                 known.append(float(_word(said) == value))
-                kept.append(run)
+                kept.append(at)
             elif isinstance(said, str):
-                texts.append((said, run))
+                texts.append((said, at))
             else:
                 known.append(float(said))
-                kept.append(run)
+                kept.append(at)
         if texts and known and value is None:  # numbers with a text among them: the text is no number, and no 0
             reasons[f"the scorer answered {texts[0][0]!r}, a text, where it gives numbers elsewhere"] += len(texts)
             texts.clear()
         known += [0.0] * len(texts)
-        kept += [run for _, run in texts]
-        cases = [(run.row, run.digest) for run in kept]
-        times = Counter(cases)
+        kept += [at for _, at in texts]
+        there = cases.some(kept)
         return cls(
-            tuple(known),
-            tuple([run.cluster for run in kept]),
-            # A row counts once, however many of its repeats have a score.
-            tuple([run.weight / times[case] for run, case in zip(kept, cases, strict=True)]),
-            tuple(cases),
-            sum(reasons.values()),
-            reasons.most_common(1)[0][0] if reasons else "",
-            tuple(sorted({said for said, _ in texts})),
-        )
+            tuple(known), there.clusters, there.weights, there.cases, sum(reasons.values()),
+            reasons.most_common(1)[0][0] if reasons else "", tuple(sorted({said for said, _ in texts})),
+        )  # fmt: skip
 
-    @property
+    @cached_property
     def n(self) -> int:
         """How many cases have a value."""
         return len(set(self.cases))
 
-    @property
+    @cached_property
     def kind(self) -> Kind:
         if not self.values:
             return "empty"
         if self.words:
             return "share"
-        return "rate" if all(value in (0.0, 1.0) for value in self.values) else "mean"
+        return "rate" if _TRUTHS.issuperset(self.values) else "mean"
 
     @cached_property
     def by_case(self) -> dict[tuple[str, str], tuple[float, str, float]]:

@@ -80,12 +80,12 @@ class Spread:
 def spread(results: Results) -> list[Spread]:
     """One for each measure of scorers and judges where cases were answered, or answers judged, more than once."""
     found: list[Spread] = []
+    if results.once and not any(run.verdicts for run in results.runs):
+        return found
     for name in results.names:
+        series = results.series(name)
         if (
-            name in BUILTIN
-            or name.endswith(ABOUT_JUDGING)
-            or results.series(name).kind in ("share", "empty")
-            or results.series(name).pooled
+            name in BUILTIN or name.endswith(ABOUT_JUDGING) or series.kind in ("share", "empty") or series.pooled
         ):
             continue
         table: dict[tuple[str, str], list[list[float]]] = {}

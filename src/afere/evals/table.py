@@ -47,8 +47,10 @@ def measures(
     """Every measure of the results; a text has one line for each of its values."""
     found: list[Measure] = []
     for name in results.names:
+        if name in QUIET and not all_builtin:
+            continue
         series = results.series(name, rows=rows)
-        if name in BUILTIN and not all_builtin and (name in QUIET or not any(series.values)):
+        if name in BUILTIN and not all_builtin and not any(series.values):
             continue
         if series.words:
             found += [_measure(results, against, name, word, rows) for word in series.words]

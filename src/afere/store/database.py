@@ -22,7 +22,7 @@ from afere.base.errors import BadInput, StoreFailed, StoreIsNewer
 Migration = Callable[[sqlite3.Connection], None]
 BUSY_SECONDS = 20.0  # how long to wait for another process before giving up
 _BEFORE_FORK_SECONDS = 10.0
-_ROWS = 20  # of one INSERT, where there are many
+_VALUES = 990  # of one INSERT, where there are many: SQLite took 999 until 3.32
 
 
 class Database:
@@ -368,12 +368,15 @@ def insert_rows(
     """
     if not rows:
         return
-    marks = marks or f"({', '.join('?' * len(rows[0]))})"
-    whole = len(rows) - len(rows) % _ROWS
-    together = f"{insert} VALUES {', '.join([marks] * _ROWS)}"
-    for first in range(0, whole, _ROWS):
-        connection.execute(together, list(chain.from_iterable(rows[first : first + _ROWS])))
-    connection.executemany(f"{insert} VALUES {marks}", rows[whole:])
+    values = len(rows[0])
+    marks, first = marks or f"({', '.join('?' * values)})", 0
+    for some in (_VALUES // values, 64, 16, 4):  # few sizes, so that the same statements serve again
+        if 1 < some <= _VALUES // values:
+            together = f"{insert} VALUES {', '.join([marks] * some)}"
+            while len(rows) - first >= some:
+                connection.execute(together, list(chain.from_iterable(rows[first : first + some])))
+                first += some
+    connection.executemany(f"{insert} VALUES {marks}", rows[first:])
 
 
 def _sentence(error: sqlite3.Error, file: Path) -> str | None:

@@ -28,6 +28,7 @@ _MACHINES = ("scorer", "judge", "service")
 
 _COLUMNS = ("project", "id", "target", "name", "value", "by", "why", "at", "time", "data")
 _INSERT = f"INSERT INTO scores ({', '.join(_COLUMNS)})"
+_ID, _VALUE, _BY = (_COLUMNS.index(name) for name in ("id", "value", "by"))
 _BOOLS = {True: "true", False: "false"}
 _SOME = 200  # ids looked for at once
 _KNOWN = f"SELECT id, target, name, by, value FROM scores WHERE project=? AND id IN ({', '.join('?' * _SOME)})"  # noqa: S608 - question marks only
@@ -74,21 +75,56 @@ def check_approval(session: Session, score: Score) -> None:
 
 def append(connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score]) -> None:
     """Keep the scores. One whose id is known is the same score sent again, and changes nothing."""
-    fresh: dict[str, tuple[object, ...]] = {}  # by id; those of machines, written together
-    here = _here(connection, stamp.project, [score.id for score in scores])
+    rows = _rows(stamp, scores)
+    if not all(row[_BY].partition(":")[0] in _MACHINES for row in rows) or not _all_new(connection, rows):
+        rows = _one_by_one(connection, stamp, scores, rows)
+    announce(connection, stamp, "score", *(row[_ID] for row in rows))
+
+
+_Row = tuple[Any, ...]
+
+
+def _rows(stamp: Stamp, scores: Sequence[Score]) -> list[_Row]:
+    rows: list[_Row] = []
     last, data = None, ""  # the scores of one case have the same object
     for score in scores:
         value = _BOOLS.get(score.value) if type(score.value) is bool else None
-        value = value or json.dumps(score.value)
         if score.data is not last:
             last, data = score.data, _text(plain(score.data, where=f"data of score {score.name!r}"))
+        rows.append(
+            (
+                stamp.project, score.id, score.target, score.name, value or json.dumps(score.value), score.by, score.why,
+                score.at, _time(score), data,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _all_new(connection: sqlite3.Connection, rows: Sequence[_Row]) -> bool:
+    """Keep them all if none of them is known, without looking for each."""
+    connection.execute("SAVEPOINT scores")
+    try:
+        insert_rows(connection, _INSERT, rows)
+    except sqlite3.IntegrityError:
+        connection.execute("ROLLBACK TO scores")
+        known = True
+    else:
+        known = False
+    connection.execute("RELEASE scores")
+    return not known
+
+
+def _one_by_one(
+    connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score], rows: Sequence[_Row]
+) -> list[_Row]:
+    """Keep those that are not known; those of people are audited. Returns what machines gave anew."""
+    fresh: dict[str, _Row] = {}
+    here = _here(connection, stamp.project, [score.id for score in scores])
+    for score, row in zip(scores, rows, strict=True):
         known = here.get(score.id)
         if known is not None or score.id in fresh:
-            _check_same(known or dict(zip(_COLUMNS, fresh[score.id], strict=True)), score, value)
+            _check_same(known or dict(zip(_COLUMNS, fresh[score.id], strict=True)), score, row[_VALUE])
             continue
-        row = (
-            stamp.project, score.id, score.target, score.name, value, score.by, score.why, score.at, _time(score), data,
-        )  # fmt: skip
         if score.by.partition(":")[0] in _MACHINES:
             fresh[score.id] = row
             continue
@@ -96,7 +132,7 @@ def append(connection: sqlite3.Connection, stamp: Stamp, scores: Sequence[Score]
         record(connection, stamp, "score", score.id, {"row": _row_digest(written)})
         announce(connection, stamp, "score", score.id)
     insert_rows(connection, _INSERT, list(fresh.values()))
-    announce(connection, stamp, "score", *fresh)
+    return list(fresh.values())
 
 
 def _here(connection: sqlite3.Connection, project: str, ids: Sequence[str]) -> dict[str, sqlite3.Row]:
