@@ -144,6 +144,27 @@ def test_what_others_put_meanwhile_is_found_though_keys_of_the_file_are_remember
     assert one.get("later") == 3
 
 
+def test_a_new_question_of_a_run_does_not_ask_the_file(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+
+    def asked() -> int:
+        said: list[object] = []
+        sys.setprofile(lambda _, event, what: said.append(what) if event == "c_call" and what.__name__ == "execute" else None)
+        try:
+            assert cache.get("never put") is None
+        finally:
+            sys.setprofile(None)
+        return len(said)
+
+    assert asked() > 0
+    with cache.gathering():
+        cache.put("put", 1)
+        assert asked() == 0
+        for number in range(600):  # some of which go into the file
+            cache.put(f"put {number}", number)
+        assert asked() == 0 and cache.get("put 7") == 7
+
+
 def test_clearing_forgets_what_waits_in_logs_too(tmp_path: Path) -> None:
     Cache(tmp_path).put("before", 1)
     killed(tmp_path, 3)
