@@ -149,7 +149,9 @@ def test_a_new_question_of_a_run_does_not_ask_the_file(tmp_path: Path) -> None:
 
     def asked() -> int:
         said: list[object] = []
-        sys.setprofile(lambda _, event, what: said.append(what) if event == "c_call" and what.__name__ == "execute" else None)
+        sys.setprofile(
+            lambda _, event, what: said.append(what) if event == "c_call" and what.__name__ == "execute" else None
+        )
         try:
             assert cache.get("never put") is None
         finally:

@@ -125,7 +125,9 @@ class Results:
             if name not in self._series:
                 self._series[name] = self._made(name, None, self._cases)
             return self._series[name]
-        return self._made(name, value, self._cases if rows is None else Cases.of([r for r in self.runs if r.row in rows]))
+        return self._made(
+            name, value, self._cases if rows is None else Cases.of([r for r in self.runs if r.row in rows])
+        )
 
     def _made(self, name: str, value: str | None, cases: Cases) -> Series:
         parent = next((one for one, parts in self.pools.items() if name in parts), None)
@@ -181,7 +183,11 @@ class Cases:
         cases = tuple([(run.row, run.digest) for run in runs])
         times = Counter(cases)
         repeated = len(times) < len(cases)
-        weights = [run.weight / times[case] for run, case in zip(runs, cases, strict=True)] if repeated else [run.weight for run in runs]
+        weights = (
+            [run.weight / times[case] for run, case in zip(runs, cases, strict=True)]
+            if repeated
+            else [run.weight for run in runs]
+        )
         return cls(runs, cases, tuple([run.cluster for run in runs]), tuple(weights), repeated)
 
     def some(self, kept: Sequence[int]) -> Cases:

@@ -84,9 +84,7 @@ def spread(results: Results) -> list[Spread]:
         return found
     for name in results.names:
         series = results.series(name)
-        if (
-            name in BUILTIN or name.endswith(ABOUT_JUDGING) or series.kind in ("share", "empty") or series.pooled
-        ):
+        if name in BUILTIN or name.endswith(ABOUT_JUDGING) or series.kind in ("share", "empty") or series.pooled:
             continue
         table: dict[tuple[str, str], list[list[float]]] = {}
         for run in results.runs:

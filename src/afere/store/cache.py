@@ -128,7 +128,9 @@ class Cache:
     def _learn(self) -> None:
         """Remember which keys the file has, so that it need not be asked for others."""
         self._known = None
-        self._database.single("SELECT 1")  # opens the file, and its log: without that it has no state to be held against
+        self._database.single(
+            "SELECT 1"
+        )  # opens the file, and its log: without that it has no state to be held against
         self._state = self._now()
         found = self._database.single("SELECT key FROM answers LIMIT ?", (_KNOWN + 1,))
         if len(found) <= _KNOWN:

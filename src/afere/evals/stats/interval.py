@@ -58,7 +58,9 @@ def _clustered(values: Sequence[float], clusters: Sequence[Hashable], weights: S
     total = math.fsum(weights)
     mean = math.fsum(w * x for w, x in zip(weights, values, strict=True)) / total
     n = len(values)
-    if n > 1 and len(set(weights)) == 1 and len(set(clusters)) == n:  # what the sums below come to, in a tenth of the time
+    if (
+        n > 1 and len(set(weights)) == 1 and len(set(clusters)) == n
+    ):  # what the sums below come to, in a tenth of the time
         return _Clustered(mean, math.sqrt(math.fsum((x - mean) ** 2 for x in values) / (n * (n - 1))), n, n - 1.0)
     sums: dict[Hashable, float] = {}
     shares: dict[Hashable, float] = {}
