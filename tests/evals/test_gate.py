@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -509,3 +510,25 @@ def test_a_baseline_on_other_rows_says_how_many_are_common(project: Path) -> Non
     said = wider.gate("exact.mean not worse than baseline by 0.2").rules[0]
     assert (said.answer, said.n) == ("pass", 60)
     assert "compared on the 60 cases that both have (here 90, baseline 60)" in said.why
+
+
+@pytest.mark.parametrize("runs", [True, False])
+def test_a_scorer_that_hangs_is_named_with_its_row_while_the_run_waits(
+    project: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, runs: bool
+) -> None:
+    monkeypatch.setattr("afere.evals.scoring.PATIENCE", 0.05)
+    said = "the scorer hangs has been at row b (row 2) for"
+
+    def hangs(output: str) -> bool:
+        if output != "b":
+            return True
+        for _ in range(400):  # until it has been told
+            if any(said in one.getMessage() for one in caplog.records):
+                return True
+            time.sleep(0.02)
+        return False
+
+    rows = [{"id": name, "input": {"q": name}, "output": name} for name in "abc"]
+    made = api.evaluate((lambda q: q) if runs else None, rows, scorers=[api.scorer(hangs)])
+    assert [run.scores["hangs"][0] for run in made.rows] == [True, True, True]
+    assert sum(said in one.getMessage() for one in caplog.records) == 1

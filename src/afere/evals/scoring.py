@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from afere.tracing.scope import entered
 if TYPE_CHECKING:
     from afere.store.cache import Cache
 
+PATIENCE = 60.0  # seconds after which a scorer that has not answered is named
 _QUICK, _QUICK_CALLS = 0.001, 3  # seconds of a quick call; so many of them show that a scorer is quick
 _SLOW, _SLOW_CALLS = 0.02, 3  # seconds of a call that was slow after all; so many of them end it for good
 
@@ -54,6 +57,45 @@ class Quick:
         return is_async or getattr(scorer, "waits", False) or self._slow.get(scorer.name, 0) >= _SLOW_CALLS
 
 
+class Busy:
+    """Which scorer is at which case, and since when: one that hangs is named, with its row, while the run waits for it."""
+
+    def __init__(self, tell: Callable[[str, str, float], None]) -> None:
+        self._tell = tell  # scorer, row and seconds
+        self._at: dict[object, tuple[str, str, float]] = {}
+        self._told: set[str] = set()
+
+    @contextmanager
+    def at(self, scorer: Judging, case: Case) -> Generator[None]:
+        mark = object()
+        self._at[mark] = (scorer.name, case.row.id, time.monotonic())
+        try:
+            yield
+        finally:
+            del self._at[mark]
+
+    @contextmanager
+    def watched(self) -> Generator[None]:
+        """Look now and then, in a thread of its own, whatever the others wait for."""
+        over = threading.Event()
+
+        def look() -> None:
+            while not over.wait(PATIENCE / 4):
+                for scorer, row, since in list(self._at.values()):
+                    seconds = time.monotonic() - since
+                    if seconds >= PATIENCE and scorer not in self._told:
+                        self._told.add(scorer)
+                        self._tell(scorer, row, seconds)
+
+        thread = threading.Thread(target=look, name="afere-busy", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+
 @dataclass(frozen=True, slots=True)
 class Scoring(Effect):
     """The answers of several functions on one case, by scorer."""
@@ -64,6 +106,7 @@ class Scoring(Effect):
     paces: Paces
     pool: ThreadPoolExecutor
     quick: Quick
+    busy: Busy
 
     def run(self) -> dict[str, dict[str, Scored]]:
         return self._all(self.scorers)
@@ -83,6 +126,7 @@ class Scoring(Effect):
             for one in scorers:
                 memory.forget_asked()  # each is asked about on its own
                 begun = time.perf_counter()
-                found[one.name] = one.score(self.case)
+                with self.busy.at(one, self.case):
+                    found[one.name] = one.score(self.case)
                 self.quick.took(one, time.perf_counter() - begun)
         return found

@@ -39,7 +39,7 @@ from afere.evals.references import reference
 from afere.evals.results import Result, Results, row_digest
 from afere.evals.scorers import Case, Judging, Scored, counted
 from afere.evals.scorers.measured import measured
-from afere.evals.scoring import Quick, Scoring
+from afere.evals.scoring import Busy, Quick, Scoring
 from afere.evals.select import rows_where
 from afere.models import Paces
 from afere.store import Job, Session
@@ -82,7 +82,7 @@ class Work:
         self.judging: list[float] = []  # USD of each verdict that was paid
         self.cached: list[str] = []  # the row of each run that asked no model anew
         self._apart = _APART
-        self._quick = Quick()
+        self._quick, self._busy = Quick(), Busy(self._hangs)
         self.digests = {row.id: row_digest(row) for row in data.rows}
         self.subject = self.first = plan.subject.identity(session)
         self.kept = {
@@ -126,6 +126,12 @@ class Work:
         self, job: Job, concurrency: int, *, stop: Callable[[Result], bool] | None = None, seed: int | None = None
     ) -> list[Outcome]:
         """What the target gave, scored row by row; where there is none, the rows' own outputs."""
+        with self._busy.watched():
+            return self._run(job, concurrency, stop, seed)
+
+    def _run(
+        self, job: Job, concurrency: int, stop: Callable[[Result], bool] | None, seed: int | None
+    ) -> list[Outcome]:
         plan, run = self.plan, self.plan.asked
         if run is None or plan.recorded is not None:
             given = self._given()
@@ -201,6 +207,14 @@ class Work:
         """Where a row was written, `data/qa.jsonl:3`; else the dataset's reference."""
         return self.data.places.get(row.id if row else "", self.data.ref)
 
+    def _hangs(self, scorer: str, row: str, seconds: float) -> None:
+        place = self.data.places.get(row)
+        where = f"row {row} ({place})" if place else f"row {row}"
+        _log.warning(
+            "%s: the scorer %s has been at %s for %.0f s, and the run waits for it. Ctrl-C ends the run; --resume goes on.",
+            self.plan.name, scorer, where, seconds,
+        )  # fmt: skip
+
     def _settle(self, ran: Gathered) -> None:
         """What ran without being part of a revision joins it, once, and is said: the experiment is of that revision."""
         before = set(self._by_running())
@@ -257,7 +271,7 @@ class Work:
         taken = self._taken(case)
         scorers = [one for one in self.plan.scorers if not isinstance(one, Judge) and one.name not in taken]
         answers: dict[str, dict[str, Scored]] = (
-            (yield Scoring(scorers, case, cache, self.paces, self.pool, self._quick)) if scorers else {}
+            (yield Scoring(scorers, case, cache, self.paces, self.pool, self._quick, self._busy)) if scorers else {}
         )
         answers |= taken
         for one in self.plan.scorers:
