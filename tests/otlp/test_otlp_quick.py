@@ -154,6 +154,8 @@ def test_any_attributes_are_read_alike_the_quick_way_and_the_long_way(attributes
         ),
         ('[{"role": "user", "content": ["my key is sk-proj-", "abcdefghijklmnopqrstuv"]}]', []),
         ('{"password": "x"}', [{"key": "password"}]),
+        ('{"to\u212aen": "x"}', [{"key": "token"}]),  # the sign for kelvin, which is a k in small letters
+        ("écrire à ana@example.com, s'il vous plaît…", ["email"]),
         ('{"a": "%s", "pass\\u0077ord": "x"}' % ("so long " * 50), [{"key": "password"}]),
     ],
 )

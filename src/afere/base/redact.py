@@ -138,6 +138,11 @@ class Redaction:
         """Whether there is any rule but that for secrets."""
         return bool(self._keys or self._patterns or self._functions) or len(self.kinds) > 1
 
+    @property
+    def lettered(self) -> bool:
+        """Whether a rule may ask for letters beyond ASCII; kinds and keys have none, but case makes a few the same as i, s and k."""
+        return bool(self._patterns or self._functions)
+
     def for_keys(self, texts: Sequence[str]) -> Redaction | None:
         """The rules for keys that may be among these texts, and no others; None if none can be."""
         lowered = "\0".join(texts).lower()

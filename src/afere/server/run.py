@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import signal
 import socket
@@ -26,6 +27,7 @@ _log = logging.getLogger("afere.server")
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")  # names that a server which does not ask answers to
 _TRIES = 50  # ports from the one asked for
+_YOUNG = 50_000  # objects from one look for cycles to the next: those of a whole transaction of spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Server:
         if threading.current_thread() is threading.main_thread():
             # uvicorn raises the signal again when it is done, which would end us before the store is closed.
             signal.signal(signal.SIGTERM, _ended)
+            _look_for_cycles_seldom()
         try:
             self._uvicorn.run(sockets=[self.socket])
         finally:
@@ -129,6 +132,13 @@ class Server:
         """Ask a server that runs in another thread to end."""
         if self._uvicorn is not None:
             self._uvicorn.should_exit = True
+
+
+def _look_for_cycles_seldom() -> None:
+    """What is here now stays, and the thousands of objects of a request go without a look at each of them."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_YOUNG)
 
 
 def _ended(_signal: int, _frame: object) -> None:
