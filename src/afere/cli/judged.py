@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from afere.evals.table import Measure
 
 _ANSWERS = {"pass": ("✓ pass", "green"), "fail": ("✗ fail", "red"), "open": ("◌ open", "yellow")}
+_WIDE = 90  # columns from which a comparison shows p-values that nobody asked for
 _CASES = 20  # changed cases shown; --json shows all
 _LONG = 40  # characters of a reason that is not worth reading twice
 
@@ -164,17 +165,24 @@ def draw_comparison(console: Console, found: Comparison, several: Literal["holm"
 
     console.print(Text(f"{found.a.ref} -> {found.b.ref}", "bold"))
     table = Table(box=None, pad_edge=False)
-    for name in ("measure", "before", "after", "difference", "90% interval", "won/lost", report.FAMILIES[several]):
-        table.add_column(name, justify="left" if name == "measure" else "right", no_wrap=True)
+    titles = ["measure", "before", "after", "difference", "90% interval", "won/lost"]
+    for name in (*titles, *([report.FAMILIES[several]] if several == "bh" or console.width >= _WIDE else [])):
+        left = name == "measure"  # names give way where the terminal is narrow, figures never
+        table.add_column(name, justify="left" if left else "right", no_wrap=not left, overflow="fold")
     for one in found.measures:
         d = one.difference
         p = one.adjusted if several == "holm" else one.screened
         change = (
             [report.number(d.estimate.value), report.interval(d.estimate.low, d.estimate.high), f"{d.wins}/{d.losses}",
-             f"{p:.3f}" if p is not None else ""] if d else [escape(one.unlike), "", "", ""]
+             f"{p:.3f}" if p is not None else ""] if d else ["-", "", "", ""]
         )  # fmt: skip
-        table.add_row(escape(one.name), report.number(one.before), report.number(one.after), *change)
+        table.add_row(
+            escape(one.name), report.number(one.before), report.number(one.after), *change[: len(table.columns) - 3]
+        )
     console.print(table)
+    for one in found.measures:
+        if one.unlike:
+            console.print(f"{one.name} was not compared: {one.unlike}", style="dim", markup=False)
     console.print(report.INTERVALS, style="dim")
     for note in found.notes:
         console.print(Text(f"! {note}", "yellow"))

@@ -12,12 +12,15 @@ from afere.cli.common import Place, many, placed, printable
 from afere.cli.traces import took
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
+    from rich.table import Table
 
     from afere.govern.registry import Registered, Registry, Usage
     from afere.govern.toolservers import Standing
+
+_WIDE = 100  # columns from which the table has all it knows
 
 
 @click.command()
@@ -82,23 +85,8 @@ def _said(server: Standing) -> Iterator[str]:
 
 
 def _draw(console: Console, found: Registry) -> None:
-    from rich.table import Table
-
     if found.tools:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-        for title, right in (
-            ("tool", False), ("calls", True), ("errors", True), ("p50", True), ("p95", True), ("called by", False),
-            ("owner", False), ("last used", False), ("from", False),
-        ):  # fmt: skip
-            table.add_column(
-                title,
-                justify="right" if right else "left",
-                no_wrap=right,
-                overflow="fold",
-            )
-        for tool in found.tools:
-            table.add_row(*map(printable, _row(tool)))
-        console.print(table)
+        console.print(_table(found.tools, wide=console.width >= _WIDE))
     else:
         console.print(
             "No tools yet. Decorate a function with @afere.tool, or list tools under tools:, or MCP servers under mcp:, in afere.yaml."
@@ -122,6 +110,20 @@ def _draw(console: Console, found: Registry) -> None:
         console.print(printable(f"left out  {problem}"), markup=False)
 
 
+def _table(tools: Sequence[Registered], *, wide: bool) -> Table:
+    """A line a tool. Names and callers give way where the terminal is narrow; intervals and sources are for wide ones."""
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    titles = ["tool", "calls", "errors", "p50", "p95", "called by", "owner", "last used", *(["from"] if wide else [])]
+    for title in titles:
+        numbers, free = title in ("calls", "errors", "p50", "p95"), title in ("tool", "called by", "owner", "from")
+        table.add_column(title, justify="right" if numbers else "left", no_wrap=not free, overflow="fold")
+    for tool in tools:
+        table.add_row(*map(printable, _row(tool, wide=wide)[: len(titles)]))
+    return table
+
+
 def _one_line(server: Standing) -> str:
     if server.tools is None:
         return server.why or f"MCP server {server.server}: not asked yet: afere tools --refresh"
@@ -129,23 +131,23 @@ def _one_line(server: Standing) -> str:
     return f"MCP server {server.server}: {many(len(server.tools), 'tool')}, asked {(server.asked or '')[:16].replace('T', ' ')}{wrong}{f'; since then: {server.why}' if server.why else ''}"
 
 
-def _row(tool: Registered) -> tuple[str, ...]:
+def _row(tool: Registered, *, wide: bool) -> tuple[str, ...]:
     from rich.markup import escape
 
     usage = tool.usage
     callers = list(usage.callers)
     more = f" +{len(callers) - 2}" if len(callers) > 2 else ""
     return (
-        escape(tool.name), f"{usage.calls:,}", _rate(usage), took(usage.p50_seconds), took(usage.p95_seconds),
+        escape(tool.name), f"{usage.calls:,}", _rate(usage, ends=wide), took(usage.p50_seconds), took(usage.p95_seconds),
         escape(", ".join(callers[:2]) + more), escape(tool.owner or ""), (usage.last_used or "")[:10],
         ", ".join(dict.fromkeys(one.kind for one in tool.sources)),
     )  # fmt: skip
 
 
-def _rate(usage: Usage) -> str:
+def _rate(usage: Usage, *, ends: bool = True) -> str:
     if usage.error_rate is None:
         return ""
-    if usage.error_rate_low is None or usage.error_rate_high is None:
+    if not ends or usage.error_rate_low is None or usage.error_rate_high is None:
         return f"{usage.error_rate:.0%}"
     return f"{usage.error_rate:.0%} ({usage.error_rate_low:.0%} to {usage.error_rate_high:.0%})"
 

@@ -262,7 +262,9 @@ def took(seconds: float | None) -> str:
     if seconds is None:
         return ""
     return (
-        f"{seconds * 1000:.0f} ms"
+        f"{seconds * 1e6:.0f} µs"
+        if 0 < seconds < 0.00095
+        else f"{seconds * 1000:.0f} ms"
         if seconds < 1
         else f"{seconds:.2f} s"
         if seconds < 100

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.score import Score
+from afere.evals.spread import ABOUT_JUDGING
 from afere.govern.debt.facts import DAY, Facts, Ran
 from afere.govern.debt.finding import Cost, Finding
 from afere.govern.debt.likeness import Likeness
@@ -149,7 +150,7 @@ def uncalibrated_judges(facts: Facts) -> Iterator[Finding]:
     people: dict[str, set[str]] = defaultdict(set)
     judges: dict[tuple[str, str], list[Score]] = defaultdict(list)
     for score in facts.scores:
-        if score.value is None:
+        if score.value is None or score.name.endswith(ABOUT_JUDGING):
             continue
         if score.by.startswith("person:"):
             people[score.name].add(score.target)

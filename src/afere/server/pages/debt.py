@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from afere.base.artifact import KINDS
 from afere.base.canonical import Json
 from afere.base.clock import now_ns
 from afere.base.errors import BadInput, NotFound
@@ -17,22 +19,28 @@ from afere.server import words
 from afere.server.figures import Spark, spark
 from afere.server.pages.asked import Asked
 from afere.server.pages.fresh import Fresh
+from afere.server.render import part
+from afere.server.render import place as place_of
 
 if TYPE_CHECKING:
     from afere.base.score import Score
     from afere.store import Session
 
 _USUAL = timedelta(days=90)
+_NAMES = 1000  # prompts whose pages are linked
+_PROMPT_FILES = (".md", ".yml", ".yaml", ".prompt", ".prompty")
+_TOOL = re.compile(r"[\w.-]+")  # the place of an overlap is two of them
 _COMMAND = re.compile(r"(afere [a-z]+ [^;,()]*|afere [a-z]+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A finding as the page shows it."""
+    """A finding as the page shows it. `prompts` are the names that have a page."""
 
     finding: Finding
     new: bool
     gain: float
+    prompts: frozenset[str]
 
     @property
     def cost(self) -> str:
@@ -50,6 +58,19 @@ class Shown:
     def evidence(self) -> list[tuple[str, str]]:
         """(kind, text): a trace, a reference, or a place in words."""
         return [(_kind(one), one) for one in self.finding.evidence]
+
+    def page_of(self, place: str) -> str:
+        """The page of a place: of a reference, of a prompt for the lines of its file, of a tool; nothing for other files."""
+        if _kind(place) == "ref":
+            return place_of(place, "")
+        file, _, line = place.rpartition(":")
+        path = PurePosixPath(file if file and line.isdecimal() else place)
+        name = path.name.split(".")[0]
+        if name in self.prompts and path.suffix in _PROMPT_FILES:
+            return f"/prompts/{part(name)}?show=blame"
+        if self.finding.debt == "tools" and not path.suffix and _TOOL.fullmatch(place):
+            return f"/tools/{part(place)}"
+        return ""
 
     @property
     def command(self) -> str:
@@ -138,9 +159,10 @@ def page(session: Session, asked: Asked) -> DebtPage:
     text = asked.get("as_of")
     found = trend(session, _project(session), as_of=moment(text)) if text else AUDITS.of(session)
     new = {one.key for one in found.new}
+    prompts = frozenset(one.name for one in session.find("artifacts", kind="prompt", latest=True, limit=_NAMES).items)
     parts = [
         Part(
-            debt, tuple(Shown(one, one.key in new, debt.gain(one)) for one in debt.findings),
+            debt, tuple(Shown(one, one.key in new, debt.gain(one), prompts) for one in debt.findings),
             _spark(found, [week.debts.get(debt.name, 100.0) for week in found.weeks], debt.score),
             whole(_of(found.weeks[0], debt.name)),
         )
@@ -176,8 +198,5 @@ def _spark(found: Trend, before: list[float], now: float) -> Spark | None:
 def _kind(text: str) -> str:
     if re.fullmatch(r"[0-9a-f]{32}(/[0-9a-f]{16})?", text):
         return "trace"
-    return (
-        "ref"
-        if re.fullmatch(r"(prompt|component|chain|tool|dataset|experiment|judge):[a-z][\w.-]*(@\d+|~[0-9a-f]+)", text)
-        else "place"
-    )
+    kind = text.partition(":")[0]
+    return "ref" if kind in KINDS and re.fullmatch(r"[a-z]+:[\w.-]+(@\w+|~[0-9a-f]+)?", text) else "place"

@@ -13,6 +13,7 @@ from afere.govern.lineage import lineage
 from afere.server.pages.asked import Asked
 
 if TYPE_CHECKING:
+    from afere.base.artifact import Artifact
     from afere.store import Session
 
 # From what things are made of to what is made with them: the columns, left to right.
@@ -27,6 +28,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _ROWS = 9  # things drawn in a column; the rest is counted
 _COLUMN, _ROW, _BOX, _TOP = 170, 34, 148, 30
 _CUT = 19  # characters of a name in a box
+_BEGUN, _STARTS = ("chain", "prompt", "dataset", "index", "experiment"), 6  # offered where nothing was asked for
 _DIRECTIONS = ("both", "up", "down")
 
 
@@ -68,13 +70,14 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class LineagePage:
-    """`found` is None when nothing was asked for yet."""
+    """`found` is None when nothing was asked for yet; then `starts` are things to ask for, by kind, the newest first."""
 
     of: str
     direction: str
     fold: str
     found: Lineage | None
     drawing: Drawing | None
+    starts: tuple[tuple[str, tuple[Artifact, ...]], ...] = ()
 
     def to_json(self) -> Json:
         return self.found.to_json() if self.found else {"subject": None, "up": None, "down": None}
@@ -85,7 +88,8 @@ def page(session: Session, asked: Asked) -> LineagePage:
     of = asked.get("of").strip()
     direction = asked.get("direction") if asked.get("direction") in _DIRECTIONS else "both"
     if not of:
-        return LineagePage("", direction, "", None, None)
+        newest = ((kind, session.find("artifacts", kind=kind, latest=True, limit=_STARTS).items) for kind in _BEGUN)
+        return LineagePage("", direction, "", None, None, tuple((kind, items) for kind, items in newest if items))
     found = lineage(session, of, up=direction != "down", down=direction != "up")
     said = asked.get("fold").split(",")
     fold = [title for title, _ in LAYERS if title in said]
