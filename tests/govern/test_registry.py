@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -33,9 +34,10 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(*words: str, code: int = 0) -> str:
+def run(*words: str, code: int = 0, columns: int = 200) -> str:
     done = subprocess.run(
         [Path(sys.executable).with_name("afere"), "tools", *words],
+        env={**os.environ, "COLUMNS": str(columns)},
         capture_output=True,
         text=True,
         timeout=60,
@@ -192,3 +194,14 @@ def test_failures_of_many_calls_have_the_interval_of_their_number(desk: Path) ->
     usage = listed()["search"]["usage"]
     assert usage["error_rate"] == 0.25
     assert (usage["error_rate_low"], usage["error_rate_high"]) == pytest.approx((0.2372, 0.2632), abs=2e-3)
+
+
+def test_a_narrow_terminal_breaks_no_word_and_no_figure(desk: Path) -> None:
+    for number in range(12):
+        keep(desk, *call(number, tool="carry_over_days", status="error" if number % 2 else "ok"))
+    narrow, wide = run(columns=80), run(columns=130)
+    line = next(one for one in narrow.splitlines() if one.startswith("carry_over_days"))
+    assert {"12", "50%", "helper"} <= set(line.split())
+    assert all(len(one) <= 80 for one in narrow.splitlines())
+    assert "50% (" not in narrow
+    assert "50% (" in wide  # the interval, where there is room
