@@ -102,7 +102,7 @@ def test_what_it_exports_to_a_bucket_is_one_trace(here: Session, bring: Bring, p
     observations = "\n".join(json.dumps(_bucket(one)) for one in records[:3])
     (folder / "observations.jsonl.gz").write_bytes(gzip.compress(observations.encode()))
     (folder / "scores.json").write_text(json.dumps([_bucket(one) for one in records[3:]]))
-    trace = {
+    trace: dict[str, Any] = {
         "id": TRACE,
         "timestamp": "2026-11-02 09:00:00.000000",
         "name": "qa",

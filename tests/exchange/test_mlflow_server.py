@@ -25,11 +25,22 @@ _ANSWERS = json.loads((Path(__file__).parent / "exports" / "mlflow-3.17-api.json
 class _Mlflow(BaseHTTPRequestHandler):
     broken: str = ""  # what in a path is answered with a failure
     token: str = ""  # what it asks for
+    silent: str = ""  # what in a path is never answered
+    elsewhere: str = ""  # where everything is sent
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0)).decode()
         found = _ANSWERS.get(f"{self.command} {self.path} {body}")
         status = 200 if found is not None else 404
+        if self.silent and self.silent in self.path:
+            self.close_connection = True
+            return
+        if self.elsewhere:
+            self.send_response(302)
+            self.send_header("location", self.elsewhere)
+            self.send_header("content-length", "0")
+            self.end_headers()
+            return
         if self.broken and self.broken in self.path:
             status, found = 500, {"error_code": "INTERNAL_ERROR"}
         if self.token and self.headers.get("authorization") != f"Bearer {self.token}":
@@ -107,3 +118,18 @@ def test_who_asks_and_whom_is_said(
     with pytest.raises(BadInput, match="MLFLOW_TRACKING_USERNAME") as refused:
         afere.exchange.bring("mlflow", "http://ana:pw@127.0.0.1:9", here)
     assert "pw@" not in str(refused.value)
+
+
+def test_a_server_that_goes_silent_costs_only_what_it_did_not_say(
+    here: Session, bring: Bring, served: tuple[str, type[_Mlflow]]
+) -> None:
+    served[1].silent = "datasets/search"
+    report = bring("mlflow", served[0])
+    assert (report["counts"]["spans"], report["counts"]["prompts"]) == (13, 3) and "rows" not in report["counts"]
+    assert len(report["problems"]) == 2 and all("127.0.0.1" in one for one in report["problems"])
+
+
+def test_a_server_that_sends_elsewhere_says_where(here: Session, served: tuple[str, type[_Mlflow]]) -> None:
+    served[1].elsewhere = "http://login.example/"
+    with pytest.raises(BadInput, match=r"leads to http://login\.example/"):
+        afere.exchange.bring("mlflow", served[0], here)

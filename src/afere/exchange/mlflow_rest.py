@@ -40,11 +40,13 @@ class Served:
             )
         self._root, self._into = place.split("?", 1)[0].rstrip("/") + "/api/", into
         self._headers = {"content-type": "application/json", "accept": "application/json", **_who()}
+        self._known, self._gone = False, ""  # whether it has answered; why it does so no more
         self._asked: dict[str, list[Record]] = {}  # what is needed more than once
 
     def require(self) -> None:
         """BadInput where the address is not an MLflow server's, or it does not let us in."""
         self._ask("POST", "2.0/mlflow/experiments/search", {"max_results": 1})
+        self._known = True
 
     def rows(self, table: str, order: str = "rowid") -> Iterator[Record]:
         """All of a table's rows; an answer that fails ends it, and is named."""
@@ -60,7 +62,10 @@ class Served:
 
     def traces(self) -> Iterator[Traced]:
         """Every trace of all experiments, newest first, with its spans; an answer that fails costs what it should have held."""
-        names = {str(one["experiment_id"]): str(one.get("name") or "") for one in self._experiments()}
+        names = {
+            str(one["experiment_id"]): str(one.get("name") or "")
+            for one in self._each("experiments", self._experiments())
+        }
         places: list[Json] = [
             {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": one}} for one in names
         ]
@@ -98,7 +103,7 @@ class Served:
     def _once(self, what: str, found: Iterator[Record]) -> Iterator[Record]:
         if what not in self._asked:
             self._asked[what] = list(found)
-        return iter(self._asked[what])
+        yield from self._asked[what]
 
     def _spans(self, requests: list[str]) -> dict[str, list[Json]]:
         """The spans of these traces, as MLflow's own tables keep them."""
@@ -199,12 +204,25 @@ class Served:
     def _ask(self, method: str, path: str, body: Json = None) -> dict[str, Any]:
         url = self._root + path
         data = None if body is None else json.dumps(body).encode()
-        answer = net.send(net.Call(method, url, self._headers, data, _TIMEOUT, _TIMEOUT))
+        if self._gone:
+            raise BadInput(self._gone)
+        try:
+            answer = net.send(net.Call(method, url, self._headers, data, _TIMEOUT, _TIMEOUT))
+        except net.HostFailed as problem:
+            if not self._known:
+                raise
+            self._gone = str(problem)  # what is asked after this would only wait as long again
+            raise BadInput(self._gone) from None
         if answer.status in (401, 403):
             raise BadInput(
                 f"{self._root} answered {answer.status}: set MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
             )
-        if answer.status >= 300:
+        if 300 <= answer.status < 400:
+            to = answer.headers.get("location", "another address")
+            raise BadInput(
+                f"{method} {url.split('?', 1)[0]} leads to {to}: give the address where MLflow itself answers."
+            )
+        if answer.status >= 400:
             raise BadInput(
                 f"{method} {url.split('?', 1)[0]} answered {answer.status}; MLflow 3.5 or newer is expected there."
             )
