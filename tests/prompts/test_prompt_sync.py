@@ -256,6 +256,9 @@ def test_a_file_that_was_deleted_or_put_back_on_purpose_is_left_alone_until_it_i
         ("a.md", "---\r\nowner: ana  # the boss\r\ninputs: {q: string}\r\n---\r\nBe brief.\r\n{{ q }}\r\n"),
         ("a.prompt", '---\nmodel: x/y  # fast\ninput: {schema: {q: string}}\n---\n{{role "system"}}\nBe brief.\n{{role "user"}}\n{{q}}\n'),
         ("a.prompty", "---\nname: a\nmodel: {api: chat}  # kept\ninputs: {q: {type: string}}\n---\nsystem:\nBe brief.\n\nuser:\n{{ q }}\n"),
+        ("a.prompt.yml", "# who reads it\nmodel: x/y  # fast\nmessages:\n  # rules\n  - role: system\n    content: |\n      Be brief.\n\n  - role: user  # asks\n    content: '{{q}}'\n\n# of GitHub's own\ntestData:\n  - q: x\n"),
+        ("a.prompt.yml", "messages: [{role: system, content: Be brief.}, {role: user, content: '{{q}}'}]  # in one line\nmodel: x/y\n"),
+        ("a.prompt.yml", "messages:\n- content: Be brief.  # a note\n  role: system\n- {role: user, content: '{{q}}'}\n"),
     ],
 )  # fmt: skip
 def test_a_pull_of_another_text_changes_nothing_else_of_a_file(run, write, name: str, text: str) -> None:
@@ -266,6 +269,22 @@ def test_a_pull_of_another_text_changes_nothing_else_of_a_file(run, write, name:
     afere.open().put("prompt", "a", content | {"template": content["template"].replace("brief", "kind")})
     assert run("prompt", "pull") == (0, f"prompt:a@2 -> prompts/{name}\n")
     assert path.read_bytes().decode() == text.replace("brief", "kind")
+
+
+def test_a_message_more_leaves_the_rest_of_a_github_file_alone(run, write) -> None:
+    head, tail = "# head\nmodel: x/y\n", "# tail\ntestData:\n  - q: x  # one\n"
+    path = write("prompts/a.prompt.yml", f"{head}messages:\n  - role: user\n    content: Hi\n{tail}")
+    assert run("prompt", "push")[0] == 0
+    content = afere.open().get("prompt:a").content
+    texts = "# system\nBe kind: é 🎉 # always\n- or so\n# user\nHi"
+    afere.open().put("prompt", "a", content | {"template": texts})
+    assert run("prompt", "pull")[0] == 0 and run("prompt", "status")[0] == 0
+    said = path.read_text()
+    assert (
+        said.startswith(head)
+        and said.endswith(tail)
+        and "    content: |-\n      Be kind: é 🎉 # always\n      - or so" in said
+    )
 
 
 def test_a_file_with_a_byte_order_mark_or_windows_line_ends_is_known_from_git(run, write, project: Path) -> None:

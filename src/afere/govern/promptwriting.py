@@ -16,7 +16,7 @@ from afere.base.errors import BadPrompt, Refused
 from afere.base.project import Project
 from afere.chains.prompt import FOREIGN, Prompt, load_prompt, stored_prompt
 from afere.chains.promptschema import VERSIONED
-from afere.chains.shapes import ours, read_shape, shape_of, write_shape
+from afere.chains.shapes import ours, read_shape, shape_of, with_messages, write_shape
 from afere.chains.shots import field_of
 from afere.chains.template import read_text
 from afere.store.files import whole_file
@@ -62,7 +62,7 @@ def _of_another_tool(version: Artifact, path: Path, project: Project) -> str:
         (one for one in told if one.how == "lost" and one.field not in mine and not one.field.startswith("inputs")),
         None,
     )
-    kept = _body_alone(read_text(path), text) if path.exists() else None
+    kept = _kept(path, held, text) if path.exists() else None
     if lost is None and kept is not None and _says(kept, held, path, project):
         return kept
     if lost is not None or load_prompt(path, project, text=text).content != held.content:
@@ -72,6 +72,13 @@ def _of_another_tool(version: Artifact, path: Path, project: Project) -> str:
             f"afere prompt convert {path.name} --to afere > {path.name.partition('.')[0]}.md, remove {path.name}, and pull again."
         )
     return text
+
+
+def _kept(path: Path, held: Prompt, new: str) -> str | None:
+    """The old file, comments and all, with what the version changes; None where that cannot be told apart."""
+    if shape_of(path) == "github":
+        return with_messages(read_text(path), [(one.role, one.text) for one in ours(held).sections])
+    return _body_alone(read_text(path), new)
 
 
 def _body_alone(old: str, new: str) -> str | None:

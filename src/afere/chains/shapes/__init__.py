@@ -17,11 +17,12 @@ from afere.chains.prompt import FOREIGN, Prompt, load_prompt
 from afere.chains.promptschema import SNIPPETS
 from afere.chains.shapes.dotprompt import read_dotprompt, write_dotprompt
 from afere.chains.shapes.messages import read_messages, write_messages
+from afere.chains.shapes.messages_kept import with_messages
 from afere.chains.shapes.prompty import read_prompty, write_prompty
 from afere.chains.shapes.shaped import ORDER, Notes, Shaped, Told
 from afere.chains.template import Section, read_text
 
-__all__ = ["Shaped", "Told", "ours", "read_shape", "shape_of", "shaped", "write_shape"]
+__all__ = ["Shaped", "Told", "ours", "read_shape", "shape_of", "shaped", "with_messages", "write_shape"]
 
 _MESSAGES = (".yml", ".yaml", ".json")
 _SNIPPET = re.compile(rf"\{{\{{-?\s*{SNIPPETS}\.(\w+)\s*-?\}}\}}")
