@@ -229,6 +229,16 @@ def test_the_command_names_rows_with_their_lines_and_fails_in_ci(project: Path) 
     assert afere_("check", "twice", "--strict").return_value == 1
 
 
+def test_the_command_says_how_rows_of_another_tool_were_read(project: Path) -> None:
+    (project / "ls.jsonl").write_text('{"inputs": {"q": "Where is the gym?"}, "outputs": {"answer": "1"}}\n')
+    assert "Say which: shape: mlflow" in str(afere_("check", "ls.jsonl").exception)
+    found = afere_("check", "ls.jsonl", "--shape", "langsmith")
+    assert found.return_value == 0
+    assert "read as LangSmith rows: inputs -> input, outputs.answer -> expected" in found.output
+    mine = afere_("check", "ls.jsonl", "--shape", "input=inputs,expected=outputs.answer")
+    assert "read as your own rows" in mine.output
+
+
 def test_several_outputs_of_one_input_are_cases_of_one_group() -> None:
     said = [
         {"input": {"q": "How much notice do I have to give?"}, "output": text} for text in ("Four weeks.", "Six weeks.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -320,7 +321,13 @@ def test_reports_name_file_and_line(suite: Path, cli: Run, monkeypatch: pytest.M
     gitlab = json.loads((suite / "out/gitlab").read_text())
     assert {"description", "check_name", "fingerprint", "severity", "location"} == set(gitlab[0])
     assert len({one["fingerprint"] for one in gitlab}) == len(gitlab) == 31
-    assert ElementTree.parse(suite / "out/junit").getroot().attrib["failures"] == "1"
+    junit = ElementTree.parse(suite / "out/junit").getroot()
+    # What Jenkins' schema (junit-10.xsd of its xUnit plugin) asks of a suite: these attributes, and a time without an exponent.
+    counts = {name: junit.attrib[name] for name in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "2", "failures": "1", "errors": "0", "skipped": "0"}
+    assert re.fullmatch(r"\d+\.\d{3}", junit.attrib["time"]) and junit.attrib["name"]
+    assert [one.tag for one in junit] == ["testcase"] * 2 and all(one.attrib["name"] for one in junit)
+    assert [inner.tag for one in junit for inner in one] == ["system-out", "failure"]
     summary = (suite / "out/step.md").read_text()
     assert summary.startswith("earlier\n❌ **qa: fail**")
     assert "30 got worse, 0 got better" in summary
