@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -205,6 +206,18 @@ def test_what_cannot_be_said_with_the_public_names_has_only_curl_and_a_row() -> 
     assert [one.id for one in snippets(span)] == ["curl", "row"]
     ours = Span("a" * 32, "b" * 16, "answer", 1, "c" * 16, "llm", 2, input={"question": "x"}, input_messages=_said(), artifacts=[("component:answer@3", "h")])  # fmt: skip
     assert "afere.prompt('component:answer@3')" in snippets(ours)[0].text
+
+
+def test_the_wait_for_a_first_span_offers_a_chain_that_is_declared_and_no_other(fresh: tuple[str, Session]) -> None:
+    url, session = fresh
+
+    def commands() -> set[str]:
+        said = unescape(ask(url, "/traces")[2])
+        return set(re.findall(r">(afere (?:run|init)[^<]*)<", said))
+
+    assert commands() == {"afere init"}
+    (session.folder.parent / "afere.yaml").write_text("project: handbook\nchains: {desk: 'app:desk'}\n")
+    assert commands() == {'afere run desk "A question"'}
 
 
 @pytest.mark.browser

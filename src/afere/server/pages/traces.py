@@ -11,6 +11,7 @@ from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.errors import BadInput, BadRule
 from afere.base.filter import FIELDS, Term, parse_filter
+from afere.base.project import find_project
 from afere.base.span import Span
 from afere.server.pages.asked import Asked
 from afere.server.pages.summary import Summary, summaries
@@ -55,6 +56,7 @@ class TracesPage:
     views: tuple[View, ...] = ()
     view: str = ""
     waiting: bool = False
+    chain: str = ""  # one that the project declares, to be tried while nothing is here
     site: str = ""
     archived: tuple[str, ...] = ()  # closed days that the filter reaches, the newest first: not in this list
     problem: str = ""
@@ -108,8 +110,13 @@ def page(session: Session, asked: Asked) -> TracesPage:
     waiting = not found.items and not query and asked.cursor is None and not session.spans.archived()
     return TracesPage(
         summaries(session, found.items), found.next, query, sort, asked.cursor is None, _tokens(terms), periods(terms),
-        views(session), view.name if view else "", waiting, asked.site, tuple(session.spans.archived(query)),
+        views(session), view.name if view else "", waiting, _chain(session) if waiting else "", asked.site, tuple(session.spans.archived(query)),
     )  # fmt: skip
+
+
+def _chain(session: Session) -> str:
+    """The first chain that afere.yaml declares."""
+    return next(iter(find_project(session.folder).section("chains")), "")
 
 
 @dataclass(frozen=True, slots=True)
