@@ -53,7 +53,8 @@ def trace(chance: random.Random, number: int, start: int) -> Iterator[Span]:
             span.status, span.error = "error", "TimeoutError: no answer within 30 s"
         if kind == "llm":
             span.model, span.provider = MODELS[number % 3], "openai"
-            span.input_tokens, span.output_tokens, span.cost = 900 + step, 120, 0.0011
+            span.input_tokens, span.output_tokens = 300 + int(chance.expovariate(1 / 600)), 120
+            span.cost = (span.input_tokens + 4 * span.output_tokens) / 1e6
             span.input_messages = [{"role": "user", "text": f"{found}\n{question}"}]
             span.output_messages = [{"role": "assistant", "text": text(chance, 40)}]
         elif step in (0, 1):
