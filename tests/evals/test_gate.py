@@ -342,11 +342,14 @@ def test_places_begin_at_the_root_of_the_repository(suite: Path, cli: Run, monke
     )
     with (suite / "app.py").open("a") as file:
         file.write("@afere.scorer\ndef rude(output):\n    raise ValueError('no\\n::error::forged')\n")
+    rows = (suite / "data/qa.jsonl").read_text()
+    (suite / "data/qa.jsonl").write_text("no row\n" + rows)  # one that is left out moves no line
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     status, out, err = cli("eval", "qa", "--gitlab", "g.json", "--junit", "g.xml")
     assert status == 1, err
     inside = suite.name
     assert f"::error file={inside}/evals/qa.yaml,line=4," in err
+    assert f"::warning file={inside}/data/qa.jsonl,line=6,title=afere case-failed::e-4: exact is 0" in err
     assert {one["location"]["path"] for one in json.loads((suite / "g.json").read_text())} == {
         f"{inside}/evals/qa.yaml", f"{inside}/data/qa.jsonl",
     }  # fmt: skip

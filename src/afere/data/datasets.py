@@ -243,9 +243,14 @@ def keep(
     return Dataset(artifact, session, rows, reading, places, unusable)
 
 
-def checked_rows(placed: Iterable[Placed], label: str) -> tuple[tuple[Row, ...], Mapping[str, str]]:
-    """Rows of ours with their ids, and where each was written, by id; nothing is kept. BadData as `dataset` raises it."""
-    rows, _, places, _ = _checked(placed, label, None, partly=False)
+def checked_rows(
+    placed: Iterable[Placed], label: str, *, partly: bool = False
+) -> tuple[tuple[Row, ...], Mapping[str, str]]:
+    """Rows of ours with their ids, and where each was written, by id; nothing is kept. BadData as `dataset` raises it.
+
+    `partly`: without those that cannot be used, see `usable`.
+    """
+    rows, _, places, _ = _checked(placed, label, None, partly=partly)
     return rows, places
 
 

@@ -12,8 +12,10 @@ from afere.base.canonical import Json, digest
 from afere.base.decision import Decision, Ruling
 from afere.base.errors import AfereError
 from afere.base.rule import BUILTIN, parse_rule
+from afere.data.datasets import checked_rows
 from afere.data.place import shown
 from afere.data.reading import read_file
+from afere.data.shapes import Told, shaped
 from afere.evals.experiment import Experiment
 from afere.evals.gate import about_stability
 from afere.evals.suite import find_suite
@@ -96,20 +98,23 @@ def _rows(made: Experiment) -> dict[str, tuple[str, int]]:
     """Where each row was written; empty where the data is no file with lines."""
     suite = next((use.ref for use in made.artifact.uses if use.role == "suite"), None)
     content = made.session.get(suite).content if suite else None
-    source = str(cast("dict[str, Json]", content)["data"]) if isinstance(content, dict) else ""
+    said = content if isinstance(content, dict) else {}
+    source, told = str(said.get("data") or ""), cast("Told", said.get("shape"))
     file = made.project.path(source) if source else Path("nowhere")
     if not file.is_file():
         return {}
+    label = shown(file, made.project.root)
     try:
-        places = [place for place, _ in read_file(file, shown(file, made.project.root))]
+        placed, _ = shaped(read_file(file, label), label, told)
+        _, places = checked_rows(placed, label, partly=True)
     except (AfereError, OSError):
         return {}
-    if len(places) != len(made.examples):  # the file has changed since: a line would be a guess
-        return {}
     found: dict[str, tuple[str, int]] = {}
-    for id_, place in zip(made.examples, places, strict=True):
+    for id_, place in places.items():
+        if id_ not in made.examples:  # the file has changed since
+            continue
         name, _, line = place.rpartition(":")
-        found[id_] = (name, int(line)) if line.isdecimal() else (place, 1)
+        found[id_] = (name, int(line)) if line.isdecimal() else (label, 1)
     return found
 
 
