@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import cache
 from itertools import combinations
 
+from afere.govern.debt.claims import PLACE, Amount, Claim, Value, claims
 from afere.govern.debt.likeness import Likeness
-from afere.govern.debt.wording import Sentence, content, light, opposed, pattern, plain, stem, words
+from afere.govern.debt.wording import Sentence, asking, content, light, manner, opposed, pattern, plain, stem, words
 
 _NEXT = 1  # a condition that follows a ban at once reads as its exception
 _MOST = 400  # instructions of one prompt that are held against each other
 _SURER = 0.15  # how much more alike two must be that each have words of their own
-_WORDS = re.compile(r"[^\W\d_]+|\d+(?:[.,]\d+)?")
-_THOUSANDS = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
-_AWAY = 90  # characters between a word of denial and what it denies
+_SAME_WORD = 0.8  # cosine from which two words are one: photo and picture 0.91, customer and cliente 0.93, morning and evening 0.68
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,74 +31,17 @@ class Clash:
 def clashes(sentences: Sequence[Sentence], likeness: Likeness, least: float) -> Iterator[Clash]:
     """Every pair that clashes, each sentence's first clash only. `least`: how alike two must be by meaning."""
     asked = [one for one in sentences if one.role in ("system", "user")]
-    told = [_read(one, _written(asked)) for one in asked[:_MOST]]
-    met: set[int] = set()
-    for a, b in combinations(told, 2):
-        if b.said.number in met or not _together(a.said, b.said):
+    met: set[int] = set()  # sentences that are found already
+    lines: set[tuple[int, int]] = set()  # one finding for two lines
+    for a, b in combinations(claims(asked[:_MOST]), 2):
+        where = a.said.line, b.said.line
+        if b.said.number in met or where in lines or not _together(a.said, b.said):
             continue
         on = _by_axis(a, b) or _by_number(a, b) or _by_polarity(a, b, likeness, least)
         if on:
             met.add(b.said.number)
+            lines.add(where)
             yield Clash(a.said, b.said, on)
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    said: Sentence
-    values: frozenset[tuple[str, str, bool]]  # (axis, value, whether it is asked for)
-    limits: tuple[_Limit, ...]
-    about: frozenset[str]  # the parts of the answer that it speaks of; empty for the answer as a whole
-
-
-@dataclass(frozen=True, slots=True)
-class _Limit:
-    """`side` is -1 for at most, 1 for at least, 0 for exactly."""
-
-    number: float
-    unit: str
-    side: int
-    said: frozenset[str]  # the number's own words
-
-
-@cache
-def _read(said: Sentence, written: frozenset[str]) -> _Told:
-    named = _OBJECTS.findall(_WHOLE.sub(" ", said.main))
-    subject = _SUBJECT.match(said.plain)
-    if subject and subject[1] not in _ANSWER and not any(form.search(subject[1]) for _, _, form in _axes()):
-        named.append(subject[1])
-    parts = frozenset(map(stem, named))
-    return _Told(said, frozenset(_values(said)), tuple(_limits(said.main)), parts - written)
-
-
-def _written(told: Sequence[Sentence]) -> frozenset[str]:
-    """What the prompt as a whole is there to write, as its first sentence says: a summary, an e-mail. That is the answer."""
-    return frozenset(stem(word) for one in told[:2] for word in _OBJECTS.findall(one.plain))
-
-
-@cache
-def _axes() -> list[tuple[str, str, re.Pattern[str]]]:
-    return [
-        (axis, value, re.compile(form))
-        for axis, entry in words()["axes"].items()
-        for value, form in entry["values"].items()
-    ]
-
-
-def _values(said: Sentence) -> Iterator[tuple[str, str, bool]]:
-    """What a sentence asks for or forbids on each axis. A word of denial before the value, in its clause, forbids it."""
-    text = said.main
-    denial = pattern(said.language, "negative")
-    for axis, value, form in _axes():
-        found = form.search(text)
-        if found is None:
-            continue
-        ahead = found[0].rpartition(" ")[0]  # "answer without any" of "answer without any json"
-        if denial.match(found[0]) or axis in ("unknown", "pace"):  # phrases that hold their own denial
-            ahead = ""
-        before = re.split(
-            r"[,;:]| but | and instead | mas | pero ", text[max(0, found.start() - _AWAY) : found.start()] + ahead
-        )
-        yield axis, value, axis in ("unknown", "pace") or not denial.search(before[-1])
 
 
 def _together(a: Sentence, b: Sentence) -> bool:
@@ -122,104 +65,105 @@ def _occasion(said: Sentence) -> bool:
     return bool(pattern(said.language, "scope").search(plain(said.heading)))
 
 
-def _by_axis(a: _Told, b: _Told) -> str | None:
-    for axis, value, asked in sorted(a.values):
-        exclusive = bool(words()["axes"][axis].get("exclusive"))
-        for other_axis, other, also in sorted(b.values):
-            if axis != other_axis:
+def _titles_apart(a: Sentence, b: Sentence) -> bool:
+    """Whether both stand under titles that narrow them down to different things."""
+    return bool(a.topic and b.topic and a.topic != b.topic)
+
+
+def _by_axis(a: Claim, b: Claim) -> str | None:
+    if _titles_apart(a.said, b.said):
+        return None
+    for ours in sorted(a.values, key=lambda one: (one.axis, one.value)):
+        for theirs in sorted(b.values, key=lambda one: (one.axis, one.value)):
+            if ours.axis != theirs.axis:
                 continue
-            if value == other and asked != also and _subject(a, b):
-                return f"{axis}: {value}"
-            if exclusive and value != other and asked and also and not _both(axis, a, b) and _object(a, b):
-                return f"{axis}: {value} or {other}"
+            if ours.value == theirs.value and ours.asked != theirs.asked and (ours.of == "conduct" or _subject(a, b, ours)):
+                return f"{ours.axis}: {ours.value}"
+            if ours.value == theirs.value or not (ours.exclusive and ours.asked and theirs.asked):
+                continue
+            if _ordered(a, b) if ours.axis.startswith(PLACE) else not _both(ours.axis, a, b) and _same_thing(ours.of, a, b):
+                return f"{ours.axis}: {ours.value} or {theirs.value}".replace("=", "")
     return None
 
 
-def _both(axis: str, a: _Told, b: _Told) -> bool:
+def _same_thing(of: str, a: Claim, b: Claim) -> bool:
+    """Whether values of two sentences are about one thing, as the subject asks."""
+    if of == "same thing":
+        return bool(a.said.content & b.said.content)
+    return of == "conduct" or (_object(a, b) and not _each_set_apart(a, b) and not _elsewhere(a.said, b.said))
+
+
+def _ordered(a: Claim, b: Claim) -> bool:
+    """Whether one of two orders speaks of nothing but what the other orders too, or is one of everything."""
+    ours, theirs = ([one for one in told.values if one.axis.startswith(PLACE)] for told in (a, b))
+    whole = any(len({one.value for one in own}) > 1 for own in (ours, theirs))
+    things, others = ({one.axis for one in own} for own in (ours, theirs))
+    return whole or things <= others or others <= things
+
+
+def _both(axis: str, a: Claim, b: Claim) -> bool:
     """Whether one of the two asks for both values itself, so that it has thought of both."""
-    return any(len({value for of, value, asked in told.values if of == axis and asked}) > 1 for told in (a, b))
+    return any(len({one.value for one in told.values if one.axis == axis and one.asked}) > 1 for told in (a, b))
 
 
-_OBJECTS = re.compile(
-    r"\b(?:summar\w+|resum\w+|title\w*|titulo\w*|subject\w*|assunto\w*|asunto\w*|email\w*|e-mail\w*|correo\w*|greeting\w*|saudac\w+|saludo\w*|"
-    r"introduc\w+|reason\w*|ration\w+|log\w*|note\w*|notas?|comment\w*|comentari\w+|code|codigo|report\w*|relatorio\w*|informe\w*|"
-    r"headline\w*|caption\w*|descri\w+|header\w*|footer\w*|bullet\w*|step\w*|passo\w*|paso\w*|sms|chat|ticket\w*|query|queries|sql|translation\w*|traduc\w+|"
-    r"customer\w* name|first message|follow-up\w*|thought\w*|analysis|analise|analisis|tool call\w*|argument\w*)\b"
-)
-
-
-# "The explanation is plain text" speaks of that part only.
-_SUBJECT = re.compile(
-    r"(?:(?:the|its|a|an|each|every|o|os|as|um|uma|cada|el|la|los|las|un|una) )?(?:field |campo )?(\w{3,}) (?:is|are|has|have|must|should|contains?|e|sao|tem|deve\w*|es|son|tiene\w*|debe\w*|lleva\w*)\b"
-)
-_ANSWER = frozenset(["answer", "answers", "reply", "replies", "response", "responses", "message", "messages", "output", "you", "they", "this", "that", "everything", "resposta", "respostas", "mensagem", "mensagens", "saida", "voce", "tudo", "isso", "respuesta", "respuestas", "mensaje", "mensajes", "salida", "usted", "esto", "todo"])  # fmt: skip
-# Each step of the answer is all of it, and so is what is written in this chat.
-_WHOLE = re.compile(
-    r"\b(?:in th(?:is|e) (?:chat|thread)|nest[ea] chat|en est[ea] chat|"
-    r"(?:each|every|all(?: the| of the)?|cada|tod[oa]s? [oa]s?|tod[oa]s? l[oa]s) (?:step|passo|paso|bullet)s?)\b"
-)
-
-
-def _object(a: _Told, b: _Told) -> bool:
+def _object(a: Claim, b: Claim) -> bool:
     """Whether both speak of the same thing to be written: the answer, or the same part of it."""
     return a.about == b.about or bool(a.about & b.about)
 
 
-def _subject(a: _Told, b: _Told) -> bool:
-    """Whether nothing sets the two apart: one has no words of its own, or they share most of them."""
-    ours, theirs = a.said.content, b.said.content
-    own = min(len(ours - theirs), len(theirs - ours))
-    return _object(a, b) and (own <= 2 or len(ours & theirs) >= 0.5 * min(len(ours), len(theirs)))
+def _subject(a: Claim, b: Claim, value: Value) -> bool:
+    """Whether the one forbids all of what the other asks for: its ban has no words of its own. A narrower ban is an exception."""
+    ban, demand = (b, a) if value.asked else (a, b)
+    own = _banned(ban.said) - demand.said.content - value.words - light() - manner() - ban.whole
+    return _object(a, b) and not own and not _elsewhere(a.said, b.said)
 
 
-@cache
-def _numbered() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    limits = words()["limits"]
-    number = rf"(?P<number>\d{{1,3}}(?:[.,]\d{{3}})+|\d+(?:[.,]\d+)?|{'|'.join(limits['numbers'])})"
-    units = rf"(?P<unit>{limits['units']})"
-    return (
-        re.compile(rf"(?<![\w.,-]){number}[\s-]*(?:\w+\s+)?{units}(?!\w)"),
-        re.compile(rf"(?<!\w)(?:{limits['most']})(?!\w)"),
-        re.compile(rf"(?<!\w)(?:{limits['least']})(?!\w)"),
-    )
+def _banned(said: Sentence) -> frozenset[str]:
+    """The words of what a sentence forbids: those of the clause that does."""
+    denial = pattern(said.language, "negative")
+    clause = next((one for one in re.split(r"[,;:]", said.main) if denial.search(one)), said.main)
+    return content(denial.sub(" ", clause)) or said.content
 
 
-def _limits(text: str) -> Iterator[_Limit]:
-    number, most, least = _numbered()
-    names = words()["limits"]["numbers"]
-    for found in number.finditer(text):
-        said = found["number"]
-        value = float(names[said]) if said in names else _number(said)
-        around = text[max(0, found.start() - 30) : found.start()] + " # " + text[found.end() : found.end() + 12]
-        lower = [one.end() for one in least.finditer(around)]
-        upper = [one.end() for one in most.finditer(around)]
-        side = -1 if upper and (not lower or max(upper) >= max(lower)) else 1 if lower else 0
-        yield _Limit(value, stem(found["unit"].split()[-1]), side, frozenset(_WORDS.findall(said)))
+def _elsewhere(a: Sentence, b: Sentence) -> bool:
+    """Whether one of the two speaks of the others, or of the rest."""
+    return bool(_OTHERS.search(a.plain)) != bool(_OTHERS.search(b.plain))
 
 
-def _number(said: str) -> float:
-    """A number as people write it: 5,000 and 5.000 are five thousand, 2,5 is two and a half."""
-    return float(re.sub(r"[.,]", "", said) if _THOUSANDS.fullmatch(said) else said.replace(",", "."))
+_OTHERS = re.compile(r"\b(?:others?|else|another|rest|remaining|after the|outr[oa]s?|demais|resto|restantes|otr[oa]s?|demas|alheias?|ajen[oa]s?)\b")
 
 
-def _by_number(a: _Told, b: _Told) -> str | None:
-    alike = _object(a, b) and not (_set_apart(a.said, b.said.content) and _set_apart(b.said, a.said.content))
-    for ours in a.limits:
-        for theirs in b.limits:
+def _each_set_apart(a: Claim, b: Claim) -> bool:
+    """Whether each of two sentences is narrowed down by words of its own, besides the values that they name."""
+    return _set_apart(a.said, b.said.content | a.whole, a.named) and _set_apart(b.said, a.said.content | a.whole, b.named)
+
+
+def _by_number(a: Claim, b: Claim) -> str | None:
+    """Amounts of which no number fits both: lengths of the same text, and other amounts of what is otherwise the same."""
+    lengths = _object(a, b) and not _titles_apart(a.said, b.said) and not _each_set_apart(a, b)
+    for ours in a.amounts:
+        for theirs in b.amounts:
             if _length(ours) and _length(theirs):
-                if alike and _apart(ours, theirs):
+                if lengths and _apart(ours, theirs):
                     return "length"
-            elif ours.unit == theirs.unit and _apart(ours, theirs) and _same_fact(a.said, b.said, ours, theirs):
-                return f"{ours.number:g} or {theirs.number:g} {ours.unit}"
-    if alike and (_lengths_clash(a, b) or _lengths_clash(b, a)):
+            elif ours.unit == theirs.unit and _apart(ours, theirs) and not _agree(a, b, ours.unit):
+                if _same_fact(a.said, b.said, ours, theirs):
+                    return f"{ours.number:g} or {theirs.number:g} {ours.unit}"
+    if lengths and (_lengths_clash(a, b) or _lengths_clash(b, a)):
         return "length"
     return None
 
 
-def _lengths_clash(limited: _Told, other: _Told) -> bool:
+def _agree(a: Claim, b: Claim, unit: str) -> bool:
+    """Whether they name one number of that unit together: `opens at 10 and closes at 18`, `closes at 18`."""
+    ours, theirs = ({one.number for one in told.amounts if one.unit == unit} for told in (a, b))
+    return bool(ours & theirs)
+
+
+def _lengths_clash(limited: Claim, other: Claim) -> bool:
     """Whether a length in numbers excludes one in words: 40 words are nothing detailed, and 150 nothing long."""
-    sizes = [(one.side, _size(one)) for one in limited.limits if _length(one)]
-    asked = {value for axis, value, wanted in other.values if axis == "length" and wanted}
+    sizes = [(one.side, _size(one)) for one in limited.amounts if _length(one)]
+    asked = {one.value for one in other.values if one.axis == "length" and one.asked}
     if asked == {"long"}:
         most = 150 if _lengthy().search(other.said.main) else 40
         return any(side <= 0 and size <= most for side, size in sizes)
@@ -231,7 +175,7 @@ def _lengthy() -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{words()['limits']['lengthy']})(?!\w)")
 
 
-def _length(limit: _Limit) -> bool:
+def _length(limit: Amount) -> bool:
     return limit.unit in _sizes()
 
 
@@ -240,12 +184,12 @@ def _sizes() -> dict[str, float]:
     return {stem(name): float(size) for name, size in words()["limits"]["sizes"].items()}
 
 
-def _size(limit: _Limit) -> float:
+def _size(limit: Amount) -> float:
     """About how many words it allows or demands."""
     return limit.number * _sizes()[limit.unit]
 
 
-def _apart(ours: _Limit, theirs: _Limit) -> bool:
+def _apart(ours: Amount, theirs: Amount) -> bool:
     """Whether no number fits both."""
     a, b = sorted((ours, theirs), key=lambda one: one.side)
     same = ours.unit == theirs.unit
@@ -253,60 +197,145 @@ def _apart(ours: _Limit, theirs: _Limit) -> bool:
     return large > small if a.side < b.side else same and a.number != b.number
 
 
-def _same_fact(a: Sentence, b: Sentence, one: _Limit, other: _Limit) -> bool:
-    """Whether two sentences state the same fact but for that number. Other numbers tell things apart: model 104, class 2."""
+def _same_fact(a: Sentence, b: Sentence, one: Amount, other: Amount) -> bool:
+    """Whether two sentences state the same but for that number. Other numbers tell things apart: model 104, class 2."""
     numbers = frozenset(stem(word) for word in words()["limits"]["numbers"])
-    counted = one.said | other.said | {one.unit, other.unit} | numbers
-    ours, theirs = (said.content - counted - light() for said in (a, b))
+    counted = one.said | other.said | {one.unit, other.unit} | numbers | light()
+    if one.unit in _money():
+        counted |= asking() | content("cost pay")
+    ours, theirs = a.content - counted, b.content - counted
+    if not one.known:  # how many there are of something in an answer: what else do they say?
+        ours, theirs = ours - _saying(), theirs - _saying()
+        alike = bool(ours) and ours == theirs
+        return not _titles_apart(a, b) and (alike or (_counts(a) and _counts(b) and (not ours or not theirs)))
     if not ours or not theirs:
         return False
     shared = ours & theirs
-    return ours == theirs or (len(shared) >= 2 and shared in (ours, theirs))
+    return ours == theirs or (len(shared) >= 1 + (one.unit != "scale") and shared in (ours, theirs))
 
 
-def _by_polarity(a: _Told, b: _Told, likeness: Likeness, least: float) -> str | None:
-    ours, theirs = a.said.content, b.said.content
-    shared = ours & theirs
-    if a.said.negative == b.said.negative or not shared or opposed(a.said.plain, b.said.plain):
+def _counts(said: Sentence) -> bool:
+    return bool(said.content & _saying())
+
+
+@cache
+def _saying() -> frozenset[str]:
+    """Stems of words about giving an answer."""
+    return content("say offer list give choice name exactly suggest write present")
+
+
+@cache
+def _money() -> frozenset[str]:
+    return frozenset(stem(word.rstrip("?")) for word in words()["limits"]["money"].split())
+
+
+def _by_polarity(a: Claim, b: Claim, likeness: Likeness, least: float) -> str | None:
+    if a.said.negative == b.said.negative:
         return None
-    small = min(len(ours), len(theirs))
+    ban, demand = (a.said, b.said) if a.said.negative else (b.said, a.said)
+    if demand.presents or _elsewhere(ban, demand) or opposed(a.said.plain, b.said.plain) or _PRONOUN.search(demand.main):
+        return None
+    ours, theirs = _banned(ban), demand.content
+    ours, theirs = _telling(ours, theirs), _telling(theirs, ours)
+    theirs = _in_words_of(theirs, ours, likeness)
+    shared = ours & theirs
+    if not shared or (_titles_apart(ban, demand) and len(shared) < 2):
+        return None
+    name = ", ".join(sorted(word.lstrip("=") for word in shared))
+    small, large = sorted((len(ours), len(theirs)))
+    if _OURS.search(demand.plain) and _set_apart(ban, theirs):
+        return None
+    if demand.states and (len(shared) < 2 or shared != ours):
+        return None
+    if shared != ours and _set_apart(ban, theirs | a.whole):  # a ban that is narrower is an exception
+        return None
+    if _contrasted(ban, demand):
+        return None
+    if len(shared) == small and (small >= 2 or large <= 3):
+        return name
     only = min(len(ours - theirs), len(theirs - ours))
     inside = len(shared) / small
-    name = ", ".join(sorted(word.lstrip("=") for word in shared))
-    longer, shorter = (a.said, b.said) if len(ours) > len(theirs) else (b.said, a.said)
-    if _OURS.search(shorter.plain) and _set_apart(longer, shorter.content):
-        return None
-    if inside == 1.0 and (small >= 2 or (small == 1 and max(len(ours), len(theirs)) <= 3)):
-        return name
-    if only and _set_apart(a.said, theirs) and _set_apart(b.said, ours):
-        return None
     if likeness.meaning and ((only <= 1 and inside >= 0.5 and len(shared) >= 2) or inside >= 0.3):
         alike = likeness.between(_unsigned(a.said), _unsigned(b.said))
         return name if alike >= (least if only <= 1 else least + _SURER) else None
     return None
 
 
-_OURS = re.compile(r"\b(?:our|ours|own|noss[oa]s?|propri[oa]s?|nuestr[oa]s?|propi[oa]s?)\b")
-# Words before what narrows an instruction down: "refunds for digital goods", "clientes do plano ouro".
-_NARROW = re.compile(
-    r"(?:for|on|of|with|from|to|about|in|by|para|de|da|do|das|dos|em|no|na|nos|nas|por|com|sobre|en|del|con|al)"
-    r"(?: (?:the|a|an|our|your|their|o|a|os|as|um|uma|el|la|los|las|un|una|seu|sua|su))?"
-)
+def _telling(words: frozenset[str], others: frozenset[str]) -> frozenset[str]:
+    """The words that tell instructions apart: without light ones, and without `give` or `mention` where it gives something else."""
+    told = words - light() or words
+    return told - {"=say"} if len(told) > 2 and "=say" not in others else told
 
 
-def _set_apart(said: Sentence, other: frozenset[str]) -> bool:
-    """Whether a word of its own narrows a sentence down: a name, or what stands behind `for`, `of` and their like."""
-    written = re.findall(r"[^\W_]+", said.text)
-    for number, word in enumerate(written):
-        own = content(plain(word)) - other
-        if not own or word.isdigit() or plain(word) in words()["limits"]["numbers"]:  # "to 120 words" is nobody
-            continue
-        before = plain(" ".join(written[max(0, number - 2) : number]))
-        if (number and word[:1].isupper()) or (
-            _NARROW.search(before) and re.search(rf"(?:^|\s){_NARROW.pattern}$", before)
-        ):
+def _in_words_of(ours: frozenset[str], theirs: frozenset[str], likeness: Likeness) -> frozenset[str]:
+    """Our words, each that means one of theirs as that one."""
+    if not likeness.meaning or not ours & theirs:
+        return ours
+    found = set(ours & theirs)
+    for word in ours - theirs:
+        same = next((one for one in theirs - ours if likeness.between(word.lstrip("="), one.lstrip("=")) >= _SAME_WORD), word)
+        found.add(same)
+    return frozenset(found)
+
+
+def _contrasted(a: Sentence, b: Sentence) -> bool:
+    """Whether two sentences are built alike but for a thing at one place: `tell the patient the rate`, `give the doctor the rate`."""
+    one, other = _things(a), _things(b)
+    for kind, start, end, begin, stop in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        if kind == "replace" and start and begin and not set(one[start:end]) & set(other) and not set(other[begin:stop]) & set(one):
             return True
     return False
+
+
+@cache
+def _things(said: Sentence) -> list[str]:
+    """The words of a sentence that name things, persons too, in order, each as what it means."""
+    found: list[str] = []
+    for word in re.findall(r"[^\W_]+", _unsigned(said)):
+        own = content(word) - light()
+        found += own or ([stem(word)] if word in _persons() else [])
+    return found
+
+
+@cache
+def _persons() -> frozenset[str]:
+    return frozenset(words()["dull"]["persons"].split())
+
+
+_PRONOUN = re.compile(r"^(?:\w+ )?(?:for )?(?:it|them|lo|la)$")
+_OURS = re.compile(r"\b(?:our|ours|own|noss[oa]s?|propri[oa]s?|nuestr[oa]s?|propi[oa]s?)\b")
+# Words before what narrows an instruction down: "refunds for digital goods", "clientes do plano ouro".
+_NARROW = {
+    "en": r"(?:for|on|of|with|from|to|about|into|in|by|at|before|after|during|through|via|over|between)(?: (?:the|a|an|our|your|their))?",
+    "pt": r"(?:para|de|d[ao]s?|em|n[ao]s?|pel[ao]s?|por|com|sobre|aos?|antes|depois|durante|entre)(?: (?:[oa]s?|ums?|uma|seu|sua))?",
+    "es": r"(?:para|del?|en|por|con|sobre|al?|antes|tras|durante|entre)(?: (?:el|l[ao]s?|un|una|su))?",
+}
+
+
+def _set_apart(said: Sentence, other: frozenset[str], named: str = "") -> bool:
+    """Whether a word of its own narrows a sentence down: a name, or what stands behind `for`, `of` and their like."""
+    return any(not own <= other for own in _narrowing(said, named))
+
+
+@cache
+def _narrowing(said: Sentence, named: str) -> tuple[frozenset[str], ...]:
+    """The words that narrow a sentence down, but for those that name a value."""
+    written = re.findall(r"[^\W_]+", said.text)
+    spoken, values = [plain(word) for word in written], re.findall(r"[^\W_]+", named)
+    found: list[frozenset[str]] = []
+    for number, word in enumerate(spoken):
+        own = content(word)
+        if not own or word.isdigit() or word in words()["limits"]["numbers"]:  # "to 120 words" is nobody
+            continue
+        if values.count(word) >= spoken.count(word) > 0 or _PARTS.fullmatch(word):
+            continue
+        before = " ".join(spoken[max(0, number - 2) : number])
+        if (number and written[number][:1].isupper()) or re.search(rf"(?:^|\s)(?:{_NARROW.get(said.language, _NARROW['en'])})$", before):
+            found.append(own)
+    return tuple(found)
+
+
+_PARTS = re.compile(r"fields?|keys?|columns?|campos?|chaves?|claves?|colunas?|columnas?")
 
 
 def _unsigned(said: Sentence) -> str:

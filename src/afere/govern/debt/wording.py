@@ -36,8 +36,12 @@ _SUFFIXES = ("aciones", "aciones", "amente", "mente", "ations", "ation", "acion"
 
 @cache
 def words() -> dict[str, Any]:
-    """The tables of wording.toml."""
-    return tomllib.loads(resources.files("afere.govern.debt").joinpath("wording.toml").read_text(encoding="utf-8"))
+    """The tables of wording.toml and conflicts.toml."""
+    folder = resources.files("afere.govern.debt")
+    tables: dict[str, Any] = {}
+    for name in ("wording.toml", "conflicts.toml"):
+        tables |= tomllib.loads(folder.joinpath(name).read_text(encoding="utf-8"))
+    return tables
 
 
 def plain(text: str) -> str:
@@ -130,13 +134,19 @@ def _demands() -> re.Pattern[str]:
 
 
 @cache
-def _manner() -> frozenset[str]:
+def manner() -> frozenset[str]:
     """Stems of words about how to answer."""
     return frozenset(_same().get(stem(word), stem(word)) for word in words()["manner"]["words"].split())
 
 
 @cache
-def _asking() -> frozenset[str]:
+def _general() -> frozenset[str]:
+    """Stems of words of titles such as Rules, Style and Limits."""
+    return frozenset(root for word in words()["titles"]["general"].split() for root in content(word))
+
+
+@cache
+def asking() -> frozenset[str]:
     """Stems of words about asking and saying, that no subject is made of."""
     return frozenset(_same().get(stem(word), stem(word)) for word in words()["asking"]["words"].split())
 
@@ -158,11 +168,30 @@ class Sentence:
         return plain(self.text)
 
     @cached_property
-    def main(self) -> str:
+    def told(self) -> str:
         """Without its conditional clause."""
         condition = self.condition
-        text = self.plain.replace(condition, " ").strip(" ,.;") if condition else self.plain
-        return _demands().sub(" ", text).strip()
+        return self.plain.replace(condition, " ").strip(" ,.;") if condition else self.plain
+
+    @cached_property
+    def main(self) -> str:
+        """What is told without reasons, and without denials that demand."""
+        return _demands().sub(" ", _REASON.sub("", self.told)).strip()
+
+    @cached_property
+    def presents(self) -> bool:
+        """Whether it says what the model is there for, rather than how it must go about it."""
+        return not self.strong and (self.number == 0 or bool(_IDENTITY.match(self.plain) or _JOB.match(self.plain)))
+
+    @cached_property
+    def states(self) -> bool:
+        """Whether it only says what is so: no order, and no rule."""
+        return not self.strong and not self.negative and bool(_FACT.match(self.plain))
+
+    @cached_property
+    def topic(self) -> str:
+        """Its title, where that narrows down what stands under it: `Letters to tenants`, but not `Rules` or `Style`."""
+        return self.heading if content(plain(self.heading)) - _general() - manner() else ""
 
     @cached_property
     def condition(self) -> str:
@@ -170,8 +199,8 @@ class Sentence:
         start = pattern(self.language, "condition").match(self.plain.lstrip(" -*"))
         if start:
             text = self.plain.lstrip(" -*")
-            comma = text.find(",", max(0, start.end() - 1))
-            cut = comma if comma >= 0 else text.find(":")
+            found = re.search(r"[,:]", text[max(0, start.end() - 1) :])
+            cut = max(0, start.end() - 1) + found.start() if found else -1
             if cut < 0 and (verb := _GOES.search(text, start.end())):
                 cut = verb.start() - 1
             return text[: cut + 1] if cut >= 0 else text
@@ -219,8 +248,8 @@ class Sentence:
     def topical(self) -> bool:
         """Whether it is about a subject, rather than about how to answer or who the model is."""
         words = content(self.plain)
-        manner = {word for word in words if word in _manner()}
-        return len(words - manner) >= 2 and len(manner) * 2 <= len(words) and not _IDENTITY.match(self.plain)
+        how = words & manner()
+        return len(words - how) >= 2 and len(how) * 2 <= len(words) and not _IDENTITY.match(self.plain)
 
     @cached_property
     def occasion(self) -> frozenset[str]:
@@ -232,9 +261,18 @@ class Sentence:
             return frozenset()  # a fact about when, or an exception
         if self.own_state:
             return frozenset()
-        return content(condition) - _manner() - _asking()
+        return content(condition) - manner() - asking()
 
 
+# Why something holds: no part of what is asked.
+_REASON = re.compile(
+    r",? (?:because|since|as) (?:it|they|this|that|we|you|the)\b.*|,? (?:porque|pois|ya que|ja que|puesto que)\b.*|[,:] (?:it|they|this|that|we|nobody|ninguem|nadie|isso|eles|elas|ja|ya|eso|asi)\b.*"
+)
+_FACT = re.compile(
+    r"(?:\w+ ){0,1}(?!not |to )[\w'-]+ (?:[\w'-]+ ){0,2}?(?:is|are|was|were|has|have|had|costs?|lasts?|comes?|lies?|begins?|opens?|closes?|"
+    r"e|sao|era|tem|custam?|duram?|vem|ficam?|abrem?|fecham?|comecam?|es|son|esta|estan|tienen?|cuestan?|viene|vienen|abren?|cierran?|empiezan?)(?! (?:to be|to) )\b"
+)
+_JOB = re.compile(r"you (?!are (?:not )?(?:allowed|free|to)|may|can|must|should|will|need|have|do not|don.t|never|always|only)\w+\b")
 # Conditions that stand behind what they condition.
 _LATE = {
     "en": "if|when|whenever|in case|provided that|as long as",
