@@ -70,8 +70,8 @@ def _claim(said: Sentence, written: frozenset[str], subject: frozenset[str]) -> 
     """`written`: what the prompt as a whole is there to write, as it says first: a summary, an e-mail. That is the answer."""
     named = _OBJECTS.findall(_FIELDS.sub(" ", _WHOLE.sub(" ", said.main)))
     found = _SUBJECT.match(said.plain)
-    if found and found[1] not in _ANSWER and not content(found[1]) & manner():
-        named.append(found[1])
+    if found and not _ANSWER & {*found[1].split()} and not content(found[1]) & manner():
+        named += found[1].split()
     values = frozenset((*_values(said), *_places(said)))
     forms = " | ".join(sorted(one.form for one in values))
     amounts = tuple(_amounts(said.told, said.language))
@@ -86,7 +86,7 @@ _OBJECTS = re.compile(
 )
 # "The explanation is plain text" speaks of that part only.
 _SUBJECT = re.compile(
-    r"(?:(?:the|its|a|an|each|every|o|os|as|um|uma|cada|el|la|los|las|un|una) )?(?:field |campo )?(\w{3,}) (?:is|are|has|have|must|should|contains?|e|sao|tem|deve\w*|es|son|tiene\w*|debe\w*|lleva\w*)\b"
+    r"(?:(?:the|its|a|an|each|every|o|os|as|um|uma|cada|el|la|los|las|un|una) )?(?:field |campo )?((?:\w{3,} )?\w{3,}) (?:is|are|has|have|must|should|contains?|e|sao|tem|deve\w*|es|son|tiene\w*|debe\w*|lleva\w*)\b"
 )
 _ANSWER = frozenset(["answer", "answers", "reply", "replies", "response", "responses", "message", "messages", "output", "you", "they", "this", "that", "everything", "resposta", "respostas", "mensagem", "mensagens", "saida", "voce", "tudo", "isso", "respuesta", "respuestas", "mensaje", "mensajes", "salida", "usted", "esto", "todo"])  # fmt: skip
 # Each step of the answer is all of it, and so is what is written in this chat.

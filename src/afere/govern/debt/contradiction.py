@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import cache
 from itertools import combinations
 
 from afere.govern.debt.claims import PLACE, Amount, Claim, Value, claims
+from afere.govern.debt.contrast import contrasted, inverse, unsigned
 from afere.govern.debt.likeness import Likeness
 from afere.govern.debt.wording import Sentence, asking, content, light, manner, opposed, pattern, plain, stem, words
 
@@ -233,7 +233,7 @@ def _by_polarity(a: Claim, b: Claim, likeness: Likeness, least: float) -> str | 
     if a.said.negative == b.said.negative:
         return None
     ban, demand = (a.said, b.said) if a.said.negative else (b.said, a.said)
-    if demand.presents or _elsewhere(ban, demand) or opposed(a.said.plain, b.said.plain) or _PRONOUN.search(demand.main):
+    if demand.presents or _elsewhere(ban, demand) or opposed(a.said.plain, b.said.plain) or inverse(ban, demand) or _PRONOUN.search(demand.main):
         return None
     ours, theirs = _banned(ban), demand.content
     ours, theirs = _telling(ours, theirs), _telling(theirs, ours)
@@ -249,14 +249,14 @@ def _by_polarity(a: Claim, b: Claim, likeness: Likeness, least: float) -> str | 
         return None
     if shared != ours and _set_apart(ban, theirs | a.whole):  # a ban that is narrower is an exception
         return None
-    if _contrasted(ban, demand):
+    if contrasted(ban, demand):
         return None
     if len(shared) == small and (small >= 2 or large <= 3):
         return name
     only = min(len(ours - theirs), len(theirs - ours))
     inside = len(shared) / small
     if likeness.meaning and ((only <= 1 and inside >= 0.5 and len(shared) >= 2) or inside >= 0.3):
-        alike = likeness.between(_unsigned(a.said), _unsigned(b.said))
+        alike = likeness.between(unsigned(a.said), unsigned(b.said))
         return name if alike >= (least if only <= 1 else least + _SURER) else None
     return None
 
@@ -276,30 +276,6 @@ def _in_words_of(ours: frozenset[str], theirs: frozenset[str], likeness: Likenes
         same = next((one for one in theirs - ours if likeness.between(word.lstrip("="), one.lstrip("=")) >= _SAME_WORD), word)
         found.add(same)
     return frozenset(found)
-
-
-def _contrasted(a: Sentence, b: Sentence) -> bool:
-    """Whether two sentences are built alike but for a thing at one place: `tell the patient the rate`, `give the doctor the rate`."""
-    one, other = _things(a), _things(b)
-    for kind, start, end, begin, stop in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
-        if kind == "replace" and start and begin and not set(one[start:end]) & set(other) and not set(other[begin:stop]) & set(one):
-            return True
-    return False
-
-
-@cache
-def _things(said: Sentence) -> list[str]:
-    """The words of a sentence that name things, persons too, in order, each as what it means."""
-    found: list[str] = []
-    for word in re.findall(r"[^\W_]+", _unsigned(said)):
-        own = content(word) - light()
-        found += own or ([stem(word)] if word in _persons() else [])
-    return found
-
-
-@cache
-def _persons() -> frozenset[str]:
-    return frozenset(words()["dull"]["persons"].split())
 
 
 _PRONOUN = re.compile(r"^(?:\w+ )?(?:for )?(?:it|them|lo|la)$")
@@ -327,7 +303,7 @@ def _narrowing(said: Sentence, named: str) -> tuple[frozenset[str], ...]:
         own = content(word)
         if not own or word.isdigit() or word in words()["limits"]["numbers"]:  # "to 120 words" is nobody
             continue
-        if values.count(word) >= spoken.count(word) > 0 or _PARTS.fullmatch(word):
+        if values.count(word) >= spoken.count(word) > 0 or _PARTS.fullmatch(word) or own <= manner():
             continue
         before = " ".join(spoken[max(0, number - 2) : number])
         if (number and written[number][:1].isupper()) or re.search(rf"(?:^|\s)(?:{_NARROW.get(said.language, _NARROW['en'])})$", before):
@@ -336,8 +312,3 @@ def _narrowing(said: Sentence, named: str) -> tuple[frozenset[str], ...]:
 
 
 _PARTS = re.compile(r"fields?|keys?|columns?|campos?|chaves?|claves?|colunas?|columnas?")
-
-
-def _unsigned(said: Sentence) -> str:
-    """Without the words that forbid or demand."""
-    return " ".join(pattern(said.language, "negative").sub(" ", said.main).split())

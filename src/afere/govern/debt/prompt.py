@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import pairwise
 
 from minijinja import Environment, TemplateError
 
@@ -14,18 +14,18 @@ from afere.base.clock import rfc3339
 from afere.base.message import Usage
 from afere.base.prices import context_size, price
 from afere.chains.promptschema import SNIPPETS
-from afere.govern.debt.contradiction import clashes
+from afere.govern.debt.contradiction import Clash, clashes
 from afere.govern.debt.facts import Case, Facts
 from afere.govern.debt.finding import Cost, Finding
 from afere.govern.debt.jobs import jobs
 from afere.govern.debt.likeness import Likeness
+from afere.govern.debt.repetition import repeated
 from afere.govern.debt.stale import overtaken, retired
-from afere.govern.debt.wording import Sentence, content, light, opposed, plain, sentences, words
+from afere.govern.debt.wording import Sentence, content, plain, sentences
 from afere.govern.prompts import PromptText, PromptVersion
 from afere.models.tokens import count_tokens
 
 _EVIDENCE = 5
-_MOST = 400  # sentences of one prompt that are held against each other
 _QUOTED = 90  # characters of an instruction in a finding
 
 
@@ -39,8 +39,9 @@ def findings(facts: Facts) -> Iterator[Finding]:
         yield from too_long(facts, prompt)
         yield from growth(facts, prompt)
         yield from append_only(facts, prompt)
-        yield from contradictions(facts, prompt, told, likeness)
-        yield from repetitions(facts, prompt, told, likeness)
+        excluded = list(clashes(told, likeness, facts.rules["prompt.contradiction"]["likeness"]))
+        yield from contradictions(facts, prompt, excluded)
+        yield from repetitions(facts, prompt, told, likeness, excluded)
         yield from dead_variables(facts, prompt)
         yield from stale(facts, prompt, told)
         yield from mixed_topics(facts, prompt, told, likeness)
@@ -112,10 +113,10 @@ def append_only(facts: Facts, prompt: PromptText) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def contradictions(facts: Facts, prompt: PromptText, told: Sequence[Sentence], likeness: Likeness) -> Iterator[Finding]:
+def contradictions(facts: Facts, prompt: PromptText, found: Sequence[Clash]) -> Iterator[Finding]:
     """Pairs of instructions of which one must be broken."""
     rule = facts.rules["prompt.contradiction"]
-    for clash in clashes(told, likeness, rule["likeness"]):
+    for clash in found:
         a, b = clash.first, clash.second
         yield Finding(
             rule.id, rule.severity, prompt.place(b.line),
@@ -125,43 +126,17 @@ def contradictions(facts: Facts, prompt: PromptText, told: Sequence[Sentence], l
         )  # fmt: skip
 
 
-def repetitions(facts: Facts, prompt: PromptText, told: Sequence[Sentence], likeness: Likeness) -> Iterator[Finding]:
-    """The same instruction again."""
+def repetitions(
+    facts: Facts, prompt: PromptText, told: Sequence[Sentence], likeness: Likeness, excluded: Sequence[Clash]
+) -> Iterator[Finding]:
+    """The same instruction again; `excluded` are pairs that contradict each other instead."""
     rule = facts.rules["prompt.repetition"]
-    long = [one for one in told if len(one.text.split()) >= rule["words"]][:_MOST]
-    met: set[int] = set()
-    for a, b in combinations(long, 2):
-        if b.number in met or not _repeats(a, b, likeness, rule["likeness"]):
-            continue
-        met.add(b.number)
+    for a, b in repeated(told, likeness, least=rule["likeness"], least_words=rule["words"], but={(one.first.number, one.second.number) for one in excluded}):
         yield Finding(
             rule.id, rule.severity, prompt.place(b.line), f"line {b.line} says again what line {a.line} says: {_quote(b)}.",
             f"take {prompt.place(b.line)} out",
             (prompt.place(a.line), prompt.place(b.line)), _since(prompt, b.text), _paid(facts, prompt, count_tokens(b.text)), prompt.owner,
         )  # fmt: skip
-
-
-def _repeats(a: Sentence, b: Sentence, likeness: Likeness, least: float) -> bool:
-    if a.negative != b.negative or a.branch != b.branch or _digits(a) != _digits(b):
-        return False
-    if opposed(a.plain, b.plain):
-        return False
-    ours, theirs = content(a.plain), content(b.plain)
-    ours, theirs = ours - light() or ours, theirs - light() or theirs
-    if not ours or not theirs:
-        return a.plain == b.plain
-    shared, own = ours & theirs, min(len(ours - theirs), len(theirs - ours))
-    jaccard = len(shared) / len(ours | theirs)
-    if jaccard >= 0.75:
-        return own == 0 or len(shared) >= 8
-    return jaccard >= 0.3 and likeness.meaning and likeness.between(a.text, b.text) >= least
-
-
-def _digits(said: Sentence) -> frozenset[str]:
-    numbers = {
-        word for word, number in words()["limits"]["numbers"].items() if number != 1
-    }  # "one" is an article elsewhere
-    return frozenset(word for word in said.plain.split() if word in numbers or any(letter.isdigit() for letter in word))
 
 
 def dead_variables(facts: Facts, prompt: PromptText) -> Iterator[Finding]:
