@@ -28,7 +28,9 @@ class Value:
     asked: bool
     exclusive: bool
     form: str = ""  # the words that say it
-    of: str = "part"  # what two sentences must both speak of: a part of the answer, the same thing, or the model's conduct
+    of: str = (
+        "part"  # what two sentences must both speak of: a part of the answer, the same thing, or the model's conduct
+    )
 
     @property
     def words(self) -> frozenset[str]:
@@ -95,11 +97,19 @@ _WHOLE = re.compile(
     r"(?:each|every|all(?: the| of the)?|cada|tod[oa]s? [oa]s?|tod[oa]s? l[oa]s) (?:step|passo|paso|bullet)s?)\b"
 )
 # What a form or object has is not spoken of: "JSON with the fields verdict and comment".
-_FIELDS = re.compile(r"\b(?:with|com|con|has|tem|tiene) (?:the |os |los |as |las )?(?:fields?|keys?|columns?|campos?|chaves?|claves?|colunas?|columnas?)\b.*")
-_QUOTED = re.compile(r"[\"\u201c\u00ab][^\"\u201c\u201d\u00ab\u00bb]* [^\"\u201c\u201d\u00ab\u00bb]*[\"\u201d\u00bb]")  # of several words
-_ONE = re.compile(r"\b(?:exactly|only|just|a single|exatamente|exactamente|apenas|solo|so) (?:one|uma?|un|una|1)$|\b(?:one single|uma? (?:so|unic[oa])|una? sol[oa]|una? unic[oa])$")
+_FIELDS = re.compile(
+    r"\b(?:with|com|con|has|tem|tiene) (?:the |os |los |as |las )?(?:fields?|keys?|columns?|campos?|chaves?|claves?|colunas?|columnas?)\b.*"
+)
+_QUOTED = re.compile(
+    r"[\"\u201c\u00ab][^\"\u201c\u201d\u00ab\u00bb]* [^\"\u201c\u201d\u00ab\u00bb]*[\"\u201d\u00bb]"
+)  # of several words
+_ONE = re.compile(
+    r"\b(?:exactly|only|just|a single|exatamente|exactamente|apenas|solo|so) (?:one|uma?|un|una|1)$|\b(?:one single|uma? (?:so|unic[oa])|una? sol[oa]|una? unic[oa])$"
+)
 # "Never give the price before the closing line" puts it there.
-_LATE = re.compile(r"\b(?:never|not|don.t|nunca|nao|no|jamas)\b(.*)\b(?:before|antes d\w+) (?:(?:the|la|el|a|o) )?(?:closing|last|end|final|ultim[oa]|fim)\b")
+_LATE = re.compile(
+    r"\b(?:never|not|don.t|nunca|nao|no|jamas)\b(.*)\b(?:before|antes d\w+) (?:(?:the|la|el|a|o) )?(?:closing|last|end|final|ultim[oa]|fim)\b"
+)
 # What follows a value and forbids it: "emojis are forbidden".
 _BANNED = re.compile(
     r"[\w ]{0,20}?\b(?:(?:is|are|estao|esta|sao|e|fica\w*|estan|son|es|queda\w*) )(?:strictly |totalmente )?(?:forbidden|prohibited|banned|off limits|not (?:allowed|welcome|permitted|wanted)|unwelcome|proibid\w+|prohibid\w+|vedad\w+|fora\b|fuera\b)"
@@ -148,7 +158,7 @@ def _values(said: Sentence) -> Iterator[Value]:
         before = re.split(
             r"[,;:]| but | and instead | mas | pero ", text[max(0, found.start() - _AWAY) : found.start()] + ahead
         )
-        denied = bool(denial.search(before[-1]) or denial.match(found[0]) and axis == "format")
+        denied = bool(denial.search(before[-1]) or (denial.match(found[0]) and axis == "format"))
         denied = denied or bool(_BANNED.match(text, found.end()))
         yield Value(axis, value, whole or not denied, bool(entry.get("exclusive")), found[0], entry.get("of", "part"))
 
@@ -204,7 +214,9 @@ def _amounts(text: str, language: str) -> Iterator[Amount]:
         value = float(names[said]) if said in names else _number(said)
         known = found["unit"] is not None
         one = value == 1 and _ONE.search(text[: found.end("number")])
-        if not known and not one and (not 2 <= value < 1000 or found["noun"] in words()["stale"]["months"]):  # "a", a year, a date
+        if (
+            not known and not one and (not 2 <= value < 1000 or found["noun"] in words()["stale"]["months"])
+        ):  # "a", a year, a date
             continue
         around = text[max(0, found.start() - 30) : found.start()] + " # " + text[found.end() : found.end() + 16]
         lower = [one.end() for one in least.finditer(around)]

@@ -77,11 +77,19 @@ def _by_axis(a: Claim, b: Claim) -> str | None:
         for theirs in sorted(b.values, key=lambda one: (one.axis, one.value)):
             if ours.axis != theirs.axis:
                 continue
-            if ours.value == theirs.value and ours.asked != theirs.asked and (ours.of == "conduct" or _subject(a, b, ours)):
+            if (
+                ours.value == theirs.value
+                and ours.asked != theirs.asked
+                and (ours.of == "conduct" or _subject(a, b, ours))
+            ):
                 return f"{ours.axis}: {ours.value}"
             if ours.value == theirs.value or not (ours.exclusive and ours.asked and theirs.asked):
                 continue
-            if _ordered(a, b) if ours.axis.startswith(PLACE) else not _both(ours.axis, a, b) and _same_thing(ours.of, a, b):
+            if (
+                _ordered(a, b)
+                if ours.axis.startswith(PLACE)
+                else not _both(ours.axis, a, b) and _same_thing(ours.of, a, b)
+            ):
                 return f"{ours.axis}: {ours.value} or {theirs.value}".replace("=", "")
     return None
 
@@ -130,12 +138,16 @@ def _elsewhere(a: Sentence, b: Sentence) -> bool:
     return bool(_OTHERS.search(a.plain)) != bool(_OTHERS.search(b.plain))
 
 
-_OTHERS = re.compile(r"\b(?:others?|else|another|rest|remaining|after the|outr[oa]s?|demais|resto|restantes|otr[oa]s?|demas|alheias?|ajen[oa]s?)\b")
+_OTHERS = re.compile(
+    r"\b(?:others?|else|another|rest|remaining|after the|outr[oa]s?|demais|resto|restantes|otr[oa]s?|demas|alheias?|ajen[oa]s?)\b"
+)
 
 
 def _each_set_apart(a: Claim, b: Claim) -> bool:
     """Whether each of two sentences is narrowed down by words of its own, besides the values that they name."""
-    return _set_apart(a.said, b.said.content | a.whole, a.named) and _set_apart(b.said, a.said.content | a.whole, b.named)
+    return _set_apart(a.said, b.said.content | a.whole, a.named) and _set_apart(
+        b.said, a.said.content | a.whole, b.named
+    )
 
 
 def _by_number(a: Claim, b: Claim) -> str | None:
@@ -146,12 +158,17 @@ def _by_number(a: Claim, b: Claim) -> str | None:
             if _length(ours) and _length(theirs):
                 if lengths and _apart(ours, theirs):
                     return "length"
-            elif ours.unit == theirs.unit and _apart(ours, theirs) and not _agree(a, b, ours.unit):
-                if _same_fact(a.said, b.said, ours, theirs):
-                    return f"{ours.number:g} or {theirs.number:g} {ours.unit}"
+            elif _otherwise(a, b, ours, theirs):
+                return f"{ours.number:g} or {theirs.number:g} {ours.unit}"
     if lengths and (_lengths_clash(a, b) or _lengths_clash(b, a)):
         return "length"
     return None
+
+
+def _otherwise(a: Claim, b: Claim, ours: Amount, theirs: Amount) -> bool:
+    """Whether two sentences give one thing two amounts."""
+    apart = ours.unit == theirs.unit and _apart(ours, theirs) and not _agree(a, b, ours.unit)
+    return apart and _same_fact(a.said, b.said, ours, theirs)
 
 
 def _agree(a: Claim, b: Claim, unit: str) -> bool:
@@ -161,13 +178,14 @@ def _agree(a: Claim, b: Claim, unit: str) -> bool:
 
 
 def _lengths_clash(limited: Claim, other: Claim) -> bool:
-    """Whether a length in numbers excludes one in words: 40 words are nothing detailed, and 150 nothing long."""
+    """Whether a length in numbers excludes one in words."""
     sizes = [(one.side, _size(one)) for one in limited.amounts if _length(one)]
     asked = {one.value for one in other.values if one.axis == "length" and one.asked}
+    limits = words()["limits"]
     if asked == {"long"}:
-        most = 150 if _lengthy().search(other.said.main) else 40
+        most = limits["not_long"] if _lengthy().search(other.said.main) else limits["not_detailed"]
         return any(side <= 0 and size <= most for side, size in sizes)
-    return asked == {"short"} and any(side >= 0 and size >= 100 for side, size in sizes)
+    return asked == {"short"} and any(side >= 0 and size >= limits["not_short"] for side, size in sizes)
 
 
 @cache
@@ -230,35 +248,43 @@ def _money() -> frozenset[str]:
 
 
 def _by_polarity(a: Claim, b: Claim, likeness: Likeness, least: float) -> str | None:
+    """Whether one forbids what the other asks for. A ban that is narrower than what is asked for is its exception."""
     if a.said.negative == b.said.negative:
         return None
     ban, demand = (a.said, b.said) if a.said.negative else (b.said, a.said)
-    if demand.presents or _elsewhere(ban, demand) or opposed(a.said.plain, b.said.plain) or inverse(ban, demand) or _PRONOUN.search(demand.main):
+    if demand.presents or _PRONOUN.search(demand.main):
         return None
     ours, theirs = _banned(ban), demand.content
     ours, theirs = _telling(ours, theirs), _telling(theirs, ours)
     theirs = _in_words_of(theirs, ours, likeness)
     shared = ours & theirs
-    if not shared or (_titles_apart(ban, demand) and len(shared) < 2):
+    stated = demand.states and (len(shared) < 2 or shared != ours)
+    if not shared or stated or (_titles_apart(ban, demand) and len(shared) < 2) or _of_two_things(ban, demand):
         return None
-    name = ", ".join(sorted(word.lstrip("=") for word in shared))
+    if (_OURS.search(demand.plain) or shared != ours) and _set_apart(ban, theirs | a.whole):
+        return None
     small, large = sorted((len(ours), len(theirs)))
-    if _OURS.search(demand.plain) and _set_apart(ban, theirs):
-        return None
-    if demand.states and (len(shared) < 2 or shared != ours):
-        return None
-    if shared != ours and _set_apart(ban, theirs | a.whole):  # a ban that is narrower is an exception
-        return None
-    if contrasted(ban, demand):
-        return None
-    if len(shared) == small and (small >= 2 or large <= 3):
-        return name
-    only = min(len(ours - theirs), len(theirs - ours))
-    inside = len(shared) / small
-    if likeness.meaning and ((only <= 1 and inside >= 0.5 and len(shared) >= 2) or inside >= 0.3):
-        alike = likeness.between(unsigned(a.said), unsigned(b.said))
-        return name if alike >= (least if only <= 1 else least + _SURER) else None
-    return None
+    same = len(shared) == small and (small >= 2 or large <= 3)
+    name = ", ".join(sorted(word.lstrip("=") for word in shared))
+    return name if same or _alike(ban, demand, ours, theirs, likeness, least) else None
+
+
+def _of_two_things(ban: Sentence, demand: Sentence) -> bool:
+    """Whether words set the two apart however much else they share: opposites, the others, one thing in the place of another."""
+    return (
+        _elsewhere(ban, demand) or opposed(ban.plain, demand.plain) or inverse(ban, demand) or contrasted(ban, demand)
+    )
+
+
+def _alike(
+    ban: Sentence, demand: Sentence, ours: frozenset[str], theirs: frozenset[str], likeness: Likeness, least: float
+) -> bool:
+    """Whether the two mean the same by likeness, where each has words of its own."""
+    shared, only = ours & theirs, min(len(ours - theirs), len(theirs - ours))
+    inside = len(shared) / min(len(ours), len(theirs))
+    if not likeness.meaning or not ((only <= 1 and inside >= 0.5 and len(shared) >= 2) or inside >= 0.3):
+        return False
+    return likeness.between(unsigned(ban), unsigned(demand)) >= (least if only <= 1 else least + _SURER)
 
 
 def _telling(words: frozenset[str], others: frozenset[str]) -> frozenset[str]:
@@ -273,7 +299,9 @@ def _in_words_of(ours: frozenset[str], theirs: frozenset[str], likeness: Likenes
         return ours
     found = set(ours & theirs)
     for word in ours - theirs:
-        same = next((one for one in theirs - ours if likeness.between(word.lstrip("="), one.lstrip("=")) >= _SAME_WORD), word)
+        same = next(
+            (one for one in theirs - ours if likeness.between(word.lstrip("="), one.lstrip("=")) >= _SAME_WORD), word
+        )
         found.add(same)
     return frozenset(found)
 
@@ -306,7 +334,9 @@ def _narrowing(said: Sentence, named: str) -> tuple[frozenset[str], ...]:
         if values.count(word) >= spoken.count(word) > 0 or _PARTS.fullmatch(word) or own <= manner():
             continue
         before = " ".join(spoken[max(0, number - 2) : number])
-        if (number and written[number][:1].isupper()) or re.search(rf"(?:^|\s)(?:{_NARROW.get(said.language, _NARROW['en'])})$", before):
+        if (number and written[number][:1].isupper()) or re.search(
+            rf"(?:^|\s)(?:{_NARROW.get(said.language, _NARROW['en'])})$", before
+        ):
             found.append(own)
     return tuple(found)
 

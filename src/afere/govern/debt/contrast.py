@@ -19,7 +19,9 @@ def contrasted(a: Sentence, b: Sentence) -> bool:
     for kind, start, end, begin, stop in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
         asking = {*one[start:end], *other[begin:stop]} & _told_apart()
         apart = not set(one[start:end]) & set(other) and not set(other[begin:stop]) & set(one)
-        apart = apart and (bool(asking) or not {word[:3] for word in one[start:end]} & {word[:3] for word in other[begin:stop]})  # rota, roto
+        apart = apart and (
+            bool(asking) or not {word[:3] for word in one[start:end]} & {word[:3] for word in other[begin:stop]}
+        )  # rota, roto
         if kind == "replace" and (free or (start and begin) or asking) and apart:
             return True
     return False

@@ -131,7 +131,13 @@ def repetitions(
 ) -> Iterator[Finding]:
     """The same instruction again; `excluded` are pairs that contradict each other instead."""
     rule = facts.rules["prompt.repetition"]
-    for a, b in repeated(told, likeness, least=rule["likeness"], least_words=rule["words"], but={(one.first.number, one.second.number) for one in excluded}):
+    for a, b in repeated(
+        told,
+        likeness,
+        least=rule["likeness"],
+        least_words=rule["words"],
+        but={(one.first.number, one.second.number) for one in excluded},
+    ):
         yield Finding(
             rule.id, rule.severity, prompt.place(b.line), f"line {b.line} says again what line {a.line} says: {_quote(b)}.",
             f"take {prompt.place(b.line)} out",
@@ -208,7 +214,13 @@ def stale(facts: Facts, prompt: PromptText, told: Sequence[Sentence]) -> Iterato
 def mixed_topics(facts: Facts, prompt: PromptText, told: Sequence[Sentence], likeness: Likeness) -> Iterator[Finding]:
     """Several jobs in one prompt, and how it could be split."""
     rule = facts.rules["prompt.mixed-topics"]
-    found = jobs(told, likeness, least=rule["likeness"], sentences=int(rule["sentences"] // rule["topics"]))
+    found = jobs(
+        told,
+        likeness,
+        least=rule["likeness"],
+        parted=rule["parted"],
+        sentences=int(rule["sentences"] // rule["topics"]),
+    )
     if len(found) < rule["topics"]:
         return
     parts = [

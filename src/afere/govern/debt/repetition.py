@@ -11,14 +11,24 @@ from afere.govern.debt.likeness import Likeness
 from afere.govern.debt.wording import Sentence, content, light, opposed, words
 
 _MOST = 400  # sentences of one prompt that are held against each other
-_INSIDE = {1: 0.7, 2: 0.6}  # how alike two must be where one says nothing that the other does not, by the words they share
+_INSIDE = {
+    1: 0.7,
+    2: 0.6,
+}  # how alike two must be where one says nothing that the other does not, by the words they share
 _INSIDE_MORE = 0.5  # where they share three words or more
 _INVERSE = 0.55  # and where one forbids the opposite of what the other asks for
 _MOSTLY = 0.7  # and where it says one thing in three that the other does not: planted pairs 0.72 and more, twins are told apart
-_DEFINES = re.compile(r"`[^`]+` ?(?::|-|–|=)")  # what a tool or field is
+_DEFINES = re.compile(r"`[^`]+` ?(?::|-|=)")  # what a tool or field is
 
 
-def repeated(told: Sequence[Sentence], likeness: Likeness, *, least: float, least_words: float, but: Collection[tuple[int, int]] = ()) -> Iterator[tuple[Sentence, Sentence]]:
+def repeated(
+    told: Sequence[Sentence],
+    likeness: Likeness,
+    *,
+    least: float,
+    least_words: float,
+    but: Collection[tuple[int, int]] = (),
+) -> Iterator[tuple[Sentence, Sentence]]:
     """Each sentence that says again what an earlier one says, with that one. `least`: how alike two must be that share little.
     `but`: pairs, by the numbers of their sentences, that are known to exclude each other."""
     long = [one for one in told if len(one.text.split()) >= least_words and not _DEFINES.match(one.text)][:_MOST]

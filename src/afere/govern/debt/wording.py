@@ -272,7 +272,9 @@ _FACT = re.compile(
     r"(?:\w+ ){0,1}(?!not |to )[\w'-]+ (?:[\w'-]+ ){0,2}?(?:is|are|was|were|has|have|had|costs?|lasts?|comes?|lies?|begins?|opens?|closes?|"
     r"e|sao|era|tem|custam?|duram?|vem|ficam?|abrem?|fecham?|comecam?|es|son|esta|estan|tienen?|cuestan?|viene|vienen|abren?|cierran?|empiezan?)(?! (?:to be|to) )\b"
 )
-_JOB = re.compile(r"you (?!are (?:not |only )?(?:allowed|free|to|done|finished)|may|can|must|should|will|need|have|do not|don.t|never|always|only)\w+\b")
+_JOB = re.compile(
+    r"you (?!are (?:not |only )?(?:allowed|free|to|done|finished)|may|can|must|should|will|need|have|do not|don.t|never|always|only)\w+\b"
+)
 # Conditions that stand behind what they condition.
 _LATE = {
     "en": "if|when|whenever|in case|provided that|as long as",
