@@ -109,7 +109,6 @@ def judge(facts: Facts) -> Audit:
     open_: list[Finding] = []
     accepted: list[Finding] = []
     accepted_ones = agreed(facts.project, facts.acceptances)
-    problems = list(facts.problems)
     for finding in _all(facts):
         if finding.rule in facts.rules.off:
             continue
@@ -123,7 +122,9 @@ def judge(facts: Facts) -> Audit:
         for name, title in DEBTS.items()
         for own in [[one for one in open_ if one.debt == name]]
     ]
-    return Audit(facts.project.name, rfc3339(facts.now), tuple(debts), tuple(accepted), tuple(problems), facts.empty)
+    return Audit(
+        facts.project.name, rfc3339(facts.now), tuple(debts), tuple(accepted), tuple(facts.problems), facts.empty
+    )
 
 
 def score_of(findings: Iterable[Finding]) -> float:

@@ -14,7 +14,7 @@ from afere.govern.debt.likeness import Likeness
 from afere.govern.debt.wording import Sentence, asking, content, light, manner, opposed, pattern, plain, stem, words
 
 _NEXT = 1  # a condition that follows a ban at once reads as its exception
-_MOST = 400  # instructions of one prompt that are held against each other
+MOST_HELD = 400  # instructions of one prompt that are held against each other
 _SURER = 0.15  # how much more alike two must be that each have words of their own
 _SAME_WORD = 0.8  # cosine from which two words are one: photo and picture 0.91, customer and cliente 0.93, morning and evening 0.68
 
@@ -33,7 +33,7 @@ def clashes(sentences: Sequence[Sentence], likeness: Likeness, least: float) -> 
     asked = [one for one in sentences if one.role in ("system", "user")]
     met: set[int] = set()  # sentences that are found already
     lines: set[tuple[int, int]] = set()  # one finding for two lines
-    for a, b in combinations(claims(asked[:_MOST]), 2):
+    for a, b in combinations(claims(asked[:MOST_HELD]), 2):
         where = a.said.line, b.said.line
         if b.said.number in met or where in lines or not _together(a.said, b.said):
             continue
@@ -298,6 +298,7 @@ def _in_words_of(ours: frozenset[str], theirs: frozenset[str], likeness: Likenes
     if not likeness.meaning or not ours & theirs:
         return ours
     found = set(ours & theirs)
+    likeness.learn([word.lstrip("=") for word in ours ^ theirs])
     for word in ours - theirs:
         same = next(
             (one for one in theirs - ours if likeness.between(word.lstrip("="), one.lstrip("=")) >= _SAME_WORD), word

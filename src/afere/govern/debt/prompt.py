@@ -14,7 +14,7 @@ from afere.base.clock import rfc3339
 from afere.base.message import Usage
 from afere.base.prices import context_size, price
 from afere.chains.promptschema import SNIPPETS
-from afere.govern.debt.contradiction import Clash, clashes
+from afere.govern.debt.contradiction import MOST_HELD, Clash, clashes
 from afere.govern.debt.facts import Case, Facts
 from afere.govern.debt.finding import Cost, Finding
 from afere.govern.debt.jobs import jobs
@@ -33,9 +33,11 @@ def findings(facts: Facts) -> Iterator[Finding]:
     """Every finding of the rules `prompt.*`."""
     likeness = Likeness()
     said = {prompt.name: [one for one in sentences(prompt) if one.role != "assistant"] for prompt in facts.prompts}
-    likeness.learn([one.text for own in said.values() for one in own])
+    likeness.learn([one.text for own in said.values() for one in own[:MOST_HELD]])
     for prompt in facts.prompts:
         told = said[prompt.name]
+        if len(told) > MOST_HELD and (left := _left(prompt, told)) not in facts.problems:
+            facts.problems.append(left)
         yield from too_long(facts, prompt)
         yield from growth(facts, prompt)
         yield from append_only(facts, prompt)
@@ -47,6 +49,13 @@ def findings(facts: Facts) -> Iterator[Finding]:
         yield from mixed_topics(facts, prompt, told, likeness)
         yield from unowned(facts, prompt)
     yield from untested(facts, said, likeness)
+
+
+def _left(prompt: PromptText, told: Sequence[Sentence]) -> str:
+    return (
+        f"{prompt.place(told[MOST_HELD].line)}: what stands from here on was not held against the rest of the prompt, for contradictions, "
+        f"repetitions and several jobs: it has {len(told):,} sentences, and the first {MOST_HELD} are compared. Split it up."
+    )
 
 
 def too_long(facts: Facts, prompt: PromptText) -> Iterator[Finding]:

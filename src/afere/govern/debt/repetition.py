@@ -6,11 +6,11 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 
+from afere.govern.debt.contradiction import MOST_HELD
 from afere.govern.debt.contrast import contrasted, inverse
 from afere.govern.debt.likeness import Likeness
-from afere.govern.debt.wording import Sentence, content, light, opposed, words
+from afere.govern.debt.wording import Sentence, light, opposed, words
 
-_MOST = 400  # sentences of one prompt that are held against each other
 _INSIDE = {
     1: 0.7,
     2: 0.6,
@@ -31,7 +31,7 @@ def repeated(
 ) -> Iterator[tuple[Sentence, Sentence]]:
     """Each sentence that says again what an earlier one says, with that one. `least`: how alike two must be that share little.
     `but`: pairs, by the numbers of their sentences, that are known to exclude each other."""
-    long = [one for one in told if len(one.text.split()) >= least_words and not _DEFINES.match(one.text)][:_MOST]
+    long = [one for one in told if len(one.text.split()) >= least_words and not _DEFINES.match(one.text)][:MOST_HELD]
     met: set[int] = set()
     for a, b in combinations(long, 2):
         if b.number not in met and (a.number, b.number) not in but and _repeats(a, b, likeness, least):
@@ -69,8 +69,7 @@ def _comparable(a: Sentence, b: Sentence) -> bool:
 
 
 def _telling(said: Sentence) -> frozenset[str]:
-    told = content(said.plain)
-    return told - light() or told
+    return said.all_content - light() or said.all_content
 
 
 def _digits(said: Sentence) -> frozenset[str]:

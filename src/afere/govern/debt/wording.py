@@ -7,7 +7,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib import resources
 from itertools import pairwise
 from typing import Any
@@ -30,6 +30,7 @@ _SHORT_BEFORE = re.compile(
     r"(?:\b(?:etc|no|nr|max|min|ex|inc|ltd|jan|feb|mar|apr|jun|jul|aug|sep|sept|oct|nov|dec)\.)$", re.IGNORECASE
 )
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:[.,]\d+)?|%|€|\$")
+_TELLING = 20_000  # characters that tell a text's language
 _TURN_ENDS = 160  # a line that opens with a speaker's name is an example's turn, up to the next blank line
 _SUFFIXES = ("aciones", "aciones", "amente", "mente", "ations", "ation", "acion", "acoes", "acao", "ments", "ment", "ings", "ing", "ando", "endo", "indo", "iendo", "ados", "adas", "ido", "ida", "ado", "ada", "ies", "ar", "er", "ir", "em", "en", "am", "an", "es", "ed", "e", "o", "a", "y")  # fmt: skip
 
@@ -46,13 +47,15 @@ def words() -> dict[str, Any]:
 
 def plain(text: str) -> str:
     """Lower case, without accents, one kind of apostrophe: what the patterns are written for."""
+    if text.isascii():
+        return text.casefold()
     folded = unicodedata.normalize("NFKD", text.casefold().replace("\u2019", "'"))
     return "".join(letter for letter in folded if not unicodedata.combining(letter))
 
 
 def language(text: str) -> str:
     """The language whose small words are most of them, `en` where none is."""
-    found = _WORD.findall(plain(text))
+    found = _WORD.findall(plain(text[:_TELLING]))
     counts = {name: sum(word in small for word in found) for name, small in _small().items()}
     best = max(counts, key=lambda name: counts[name])
     return best if counts[best] else "en"
@@ -69,6 +72,7 @@ def pattern(name: str, part: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w)(?:{words()[name][part]})(?!\w)")
 
 
+@lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """Without its ending, roughly, and cut: `mencione` and `mencionar` are one, `refunds` and `refund` too."""
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
@@ -231,6 +235,11 @@ class Sentence:
         """The words that say what it is about, without its condition, its purpose and what makes it a demand or a ban."""
         told = pattern(self.language, "negative").sub(" ", self.main)
         return content(_PURPOSE.sub(" ", told)) or content(told)
+
+    @cached_property
+    def all_content(self) -> frozenset[str]:
+        """The words that say what it is about, with its condition."""
+        return content(self.plain)
 
     @cached_property
     def instructs(self) -> bool:
