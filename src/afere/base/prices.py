@@ -119,7 +119,7 @@ def _find(model: str) -> _Entry | None:
     named, colon, rest = model.partition(":")
     by_id = {provider["id"]: provider for provider in _table()}
     if colon and named in by_id:
-        return _entry(by_id, named, rest)
+        return _entry(by_id, named, rest.removeprefix(f"{named}/"))
     if colon and named not in by_id:
         return None
     for provider in _table():

@@ -26,40 +26,48 @@ class Offered:
 
     def __init__(self) -> None:
         self._seen: dict[str, ToolCard] = {}
-        self._read: set[int] = set()
+        self._read: dict[int, tuple[str, ...]] = {}
+        self._same: dict[tuple[str, ...], tuple[str, ...]] = {}
 
-    def look(self, attributes: Mapping[str, Json], day: str) -> None:
-        """Learn the tools that a span's attributes define. `day`: when it began; spans come in any order."""
+    def look(self, attributes: Mapping[str, Json], day: str) -> tuple[str, ...]:
+        """Learn the tools that a span's attributes define; their names. `day`: when it began; spans come in any order."""
+        names: list[str] = []
         for name, value in attributes.items():
             if name in _LISTS or _NUMBERED.fullmatch(name):
-                self._take(value, day)
+                names += self._take(value, day)
             elif flat := _FLAT.fullmatch(name):
                 parts = {part: attributes.get(f"{flat[1]}.{part}") for part in ("description", "parameters")}
-                self._keep({"name": value, **{part: _plain(said) for part, said in parts.items()}}, day)
+                names += self._keep({"name": value, **{part: _plain(said) for part, said in parts.items()}}, day)
+        found = tuple(dict.fromkeys(names))
+        return self._same.setdefault(found, found) if found else ()
 
     @property
     def cards(self) -> list[ToolCard]:
         """Each tool once, with the fullest description, `added` on the day it was first offered."""
         return list(self._seen.values())
 
-    def _take(self, value: Json, day: str) -> None:
-        if isinstance(value, str):
-            if "name" not in value or len(value) > _MOST or (key := hash((value, day[:7]))) in self._read:
-                return
-            self._read.add(key)
-        for one in _tools(_plain(value)):
-            self._keep(one, day)
+    def _take(self, value: Json, day: str) -> tuple[str, ...]:
+        key = hash((value, day[:7])) if isinstance(value, str) else 0
+        if isinstance(value, str) and ("name" not in value or len(value) > _MOST):
+            return ()
+        if key and key in self._read:
+            return self._read[key]
+        names = tuple(name for one in _tools(_plain(value)) for name in self._keep(one, day))
+        if key:
+            self._read[key] = names
+        return names
 
-    def _keep(self, said: Json, day: str) -> None:
+    def _keep(self, said: Json, day: str) -> tuple[str, ...]:
         card = read_card(said, "")
         if card is None:
-            return
+            return ()
         known = self._seen.get(card.name)
         first = min(day, known.added or day) if known else day
         fuller = card if known is None or len(card.description) > len(known.description) else known
         self._seen[card.name] = ToolCard(
             card.name, fuller.description, None, (), fuller.parameters or card.parameters, first
         )
+        return (card.name,)
 
 
 def _tools(value: Json, depth: int = 0) -> Iterator[Json]:

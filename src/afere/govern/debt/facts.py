@@ -70,6 +70,7 @@ class Ran:
     versioned: bool  # whether a prompt, component or code version is named
     permissions: tuple[str, ...]
     marks: tuple[str, ...]
+    offered: tuple[str, ...] = ()  # names of the tools that the model was given
 
     @property
     def day(self) -> str:
@@ -181,6 +182,29 @@ class Facts:
         return found
 
     @cached_property
+    def offers(self) -> dict[tuple[str, ...], list[Ran]]:
+        """The calls that were given tools, by the names of these."""
+        found: dict[tuple[str, ...], list[Ran]] = {}
+        for span in self.spans:
+            if span.offered:
+                found.setdefault(span.offered, []).append(span)
+        return found
+
+    @cached_property
+    def _by_id(self) -> dict[tuple[str, str], Ran]:
+        return {(span.trace, span.id): span for span in self.spans}
+
+    def caller(self, call: Ran) -> str:
+        """The agent or chain above a call, else what stands on top of it."""
+        at, seen = call, set[str]()
+        while at.id not in seen:
+            seen.add(at.id)
+            if at.agent or at.kind == "chain":
+                return at.agent or at.name
+            at = self._by_id.get((at.trace, at.parent or ""), at)
+        return at.name
+
+    @cached_property
     def by_people(self) -> list[Score]:
         return [score for score in self.scores if score.by.startswith(("person:", "user:"))]
 
@@ -239,7 +263,7 @@ def read_facts(session: Session, project: Project, *, as_of: int, rules: Rules |
     offered, seen = Offered(), Seen()
     for span in session.spans.scan(as_of - int(WINDOW.total_seconds()) * 10**9, as_of, most=_MOST):
         facts.spans.append(_ran(span))
-        offered.look(span.attributes, facts.spans[-1].day)
+        facts.spans[-1].offered = offered.look(span.attributes, facts.spans[-1].day)
         seen.look(span, facts.spans[-1])
     named = {card.name for card in tools.tools}
     facts.tools = (*tools.tools, *(card for card in offered.cards if card.name not in named))

@@ -115,13 +115,20 @@ def broken_context(facts: Facts) -> Iterator[Finding]:
         return span.parent is not None and (span.trace, span.parent) not in known and span.start < settled
 
     tops = [span for span in facts.roots if span.start < settled]
+    pieces = Counter(span.trace for span in tops)
+    # Where all that a service does comes from a caller that sends no traces, such as a gateway, its one piece is all there is.
+    begins = {span.service for span in tops if span.parent is None}
     by_name: dict[str, list[Ran]] = defaultdict(list)
     for span in tops:
-        by_name[span.name].append(span)
-    for name, all_ in by_name.items():
-        found = [span for span in all_ if torn(span)]
+        if torn(span) and (pieces[span.trace] > 1 or span.service in begins):
+            by_name[span.name].append(span)
+    every: dict[str, set[str]] = defaultdict(set)
+    for span in facts.spans:
+        if span.name in by_name:
+            every[span.name].add(span.trace)
+    for name, found in by_name.items():
         traces = {span.trace for span in found}
-        if len(traces) < rule["traces"] or len(found) / len(all_) < rule["share"]:
+        if len(traces) < rule["traces"] or len(traces) / len(every[name]) < rule["share"]:
             continue
         yield Finding(
             rule.id, rule.severity, name,

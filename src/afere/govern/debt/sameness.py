@@ -44,6 +44,13 @@ def apart(a: ToolCard, b: ToolCard) -> bool:
     return _opposed(a, b) or _about_two_things(a, b)
 
 
+def reads(card: ToolCard) -> bool:
+    """Whether a tool only reads, by the words of its name and by how its description begins."""
+    said = _deeds(card)
+    changing = frozenset(_token(word) for word in words()["tools"]["changing"].split())
+    return bool(said & {"=get", "=list"}) and not (said | _told(purpose(card))) & changing
+
+
 def purpose(card: ToolCard) -> str:
     """What a tool is for, by its description."""
     return re.split(r"[.;]\s", card.description, maxsplit=1)[0]

@@ -15,7 +15,7 @@ from afere.evals.stats import wilson
 from afere.govern.debt.facts import Facts, Ran
 from afere.govern.debt.finding import Cost, Finding
 from afere.govern.debt.likeness import Likeness
-from afere.govern.debt.sameness import apart, purpose, sameness
+from afere.govern.debt.sameness import apart, purpose, reads, sameness
 from afere.govern.debt.topics import groups
 from afere.models.tokens import count_tokens
 
@@ -129,6 +129,9 @@ def failing(facts: Facts) -> Iterator[Finding]:
     rule = facts.rules["tools.failing"]
     for name, calls in facts.tool_calls.items():
         ended = [call for call in calls if call.status in ("ok", "error")]
+        recent = [call for call in ended if call.start >= facts.days_ago(rule["days"])]
+        if len(recent) >= rule["calls"]:  # what was mended since is no debt
+            ended = recent
         failed = [call for call in ended if call.status == "error"]
         if len(ended) < rule["calls"] or wilson(len(failed), len(ended))[0] <= rule["rate"]:
             continue
@@ -216,13 +219,46 @@ def too_many(facts: Facts) -> Iterator[Finding]:
             + (f": first {', '.join(idle[:5])}" if idle else ""),
             tuple(idle[:_EVIDENCE]), None, Cost(calls=len(facts.roots), tokens=tokens * len(facts.roots)),
         )  # fmt: skip
+    yield from _crowded(facts, {agent.name for agent in facts.agents})
+
+
+def _crowded(facts: Facts, named: set[str]) -> Iterator[Finding]:
+    """The same of agents that only traces show: in the typical call of the last days its model is given that many."""
+    rule = facts.rules["tools.too-many"]
+    given: dict[str, list[Ran]] = defaultdict(list)
+    for calls in facts.offers.values():
+        for call in calls:
+            if call.start >= facts.days_ago(rule["days"]):
+                given[facts.caller(call)].append(call)
+    for agent, calls in given.items():
+        typical = median(len(call.offered) for call in calls)
+        if agent in named or len(calls) < rule["calls"] or typical <= rule["tools"]:
+            continue
+        every = dict.fromkeys(name for call in calls for name in call.offered)
+        used = {span.tool for trace in {call.trace for call in calls} for span in facts.traces[trace]}
+        idle = [name for name in every if name not in used]
+        yield Finding(
+            rule.id, rule.severity, agent,
+            f"its typical call offers {typical:.0f} tools; {len(idle)} of {len(every)} were not called in its {len(calls)} calls of {rule['days']:.0f} days.",
+            "take out those that are not called, and give groups of the others to agents of their own"
+            + (f": first {', '.join(idle[:5])}" if idle else ""),
+            tuple(dict.fromkeys(call.trace for call in calls))[:_EVIDENCE], calls[0].day, Cost(calls=len(calls)),
+        )  # fmt: skip
 
 
 def wide_permission(facts: Facts) -> Iterator[Finding]:
     """Permissions that many calls never used."""
     rule = facts.rules["tools.wide-permission"]
     for card in facts.tools:
-        calls = [call for call in facts.tool_calls.get(card.name, ()) if call.permissions]
+        every = facts.tool_calls.get(card.name, [])
+        calls = [call for call in every if call.permissions]
+        if not calls and len(every) >= rule["calls"] and (wide := _beyond_reading(card, every)):
+            yield Finding(
+                rule.id, rule.severity, card.name,
+                f"it reads, in all of {len(every)} calls, and may {', '.join(wide)}.",
+                f"take {', '.join(wide)} out of its permissions in {card.place or 'its declaration'}, or say on its spans what a call used (permission.used)",
+                tuple(dict.fromkeys(call.trace for call in every))[:_EVIDENCE], card.added, Cost(calls=len(every)), card.owner,
+            )  # fmt: skip
         used = {one for call in calls for one in call.permissions}
         spare = [one for one in card.permissions if one not in used]
         if len(calls) < rule["calls"] or not spare:
@@ -233,6 +269,20 @@ def wide_permission(facts: Facts) -> Iterator[Finding]:
             f"take {', '.join(spare)} out of its permissions in {card.place or 'its declaration'}",
             tuple(dict.fromkeys(call.trace for call in calls))[:_EVIDENCE], card.added, Cost(calls=len(calls)), card.owner,
         )  # fmt: skip
+
+
+def _beyond_reading(card: ToolCard, calls: Iterable[Ran]) -> list[str]:
+    """Of a tool that only reads, by its words or by the SQL that it was given, the permissions that do more."""
+    if not reads(card) and not all(_SELECTS.search(call.arguments) for call in calls):
+        return []
+    return [one for one in card.permissions if _MORE.search(one)]
+
+
+_SELECTS = re.compile(r"""["']\s*(?:select|with|show|explain)\b""", re.IGNORECASE)
+_MORE = re.compile(
+    r"(?:^|[^a-z])(?:write|delete|admin|manage|update|create|modify|edit|remove|full|all|owner|root)$|\*$",
+    re.IGNORECASE,
+)
 
 
 def changed(facts: Facts) -> Iterator[Finding]:
@@ -254,6 +304,9 @@ def changed(facts: Facts) -> Iterator[Finding]:
 def _requests(facts: Facts, card: ToolCard, since: int) -> int:
     """Requests since then that could have called the tool: those of its agents, where these are seen by name."""
     recent = [span for span in facts.roots if span.start >= since]
+    given = [span for names, calls in facts.offers.items() if card.name in names for span in calls]
+    if given:
+        return len({span.trace for span in given if span.start >= since})
     if not card.agents:
         return len(recent)
     seen = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import mul
 
 from afere.govern.debt.likeness import Likeness
 
@@ -16,7 +17,7 @@ def groups(texts: Sequence[str], likeness: Likeness, least: float) -> list[list[
     for index, vector in enumerate(vectors):
         best, where = least, -1
         for number, leader in enumerate(leaders):
-            cosine = sum(x * y for x, y in zip(vector, leader, strict=True))
+            cosine = sum(map(mul, vector, leader))
             if cosine >= best:
                 best, where = cosine, number
         if where < 0:
