@@ -60,8 +60,8 @@ class Ledger:
             self._errors += 1
 
     def let_go(self, outcome: Outcome) -> None:
-        """Keep no trace of an outcome in memory."""
-        self.done[outcome.row.id, outcome.repeat] = outcome.without_trace()
+        """Keep neither output nor trace of an outcome in memory."""
+        self.done[outcome.row.id, outcome.repeat] = outcome.bare
 
     @property
     def stopped(self) -> bool:

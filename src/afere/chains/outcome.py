@@ -29,11 +29,11 @@ class Outcome:
     cost: float | None = None
     unfit: bool = False
 
-    def without_trace(self) -> Outcome:
-        """The same, but for the spans."""
+    @property
+    def bare(self) -> Outcome:
+        """The same without its output and its spans."""
         return Outcome(
-            self.row, self.repeat, self.output, self.error, self.world, None, self.trace_id, self.seconds, self.cost,
-            self.unfit,
+            self.row, self.repeat, None, self.error, self.world, None, self.trace_id, self.seconds, self.cost, self.unfit,
         )  # fmt: skip
 
     def to_json(self) -> dict[str, Json]:

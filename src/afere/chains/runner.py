@@ -56,7 +56,7 @@ def run_rows(
     a row one after the other.
 
     `then` is what follows each outcome, that of an earlier run too (its scores), in the place of the row that ran: after
-    it the outcome's trace is let go, so that memory does not grow with the rows. A `Purse` is shared with what it pays,
+    it the outcome's output and trace are let go, so that memory does not grow with what was answered. A `Purse` is shared with what it pays,
     `paces` with the models that it asks.
 
     Blocks, also inside a notebook's running loop. With a `job`, finished rows are kept as they finish and not run again

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from io import BytesIO
 from typing import Literal, cast
 
 import orjson
@@ -408,10 +409,10 @@ def confusions(results: Results) -> list[tuple[str, pooled.Confusion]]:
 
 def lines(runs: Iterable[Result]) -> bytes:
     """The runs as JSON lines, for a blob."""
-    written = bytearray()  # not a list of lines: orjson takes a kilobyte for each at first
+    written = BytesIO()  # not a list of lines: orjson takes a kilobyte for each at first; and not copied at the end
     for run in runs:
-        written += _line(run)
-    return bytes(written)
+        written.write(_line(run))
+    return written.getvalue()
 
 
 def _line(run: Result) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import threading
 from collections import deque
 from typing import TYPE_CHECKING
@@ -38,6 +39,17 @@ def begin(session: Session, made: Artifact) -> None:
             _thread.start()  # no daemon: a program that ends after its last `put` still hears what was found
         else:
             _waiting.append((session, made))
+
+
+def _after_fork() -> None:
+    """In the child: another thread of the parent may have held the condition, and never gives it back here."""
+    global _moved, _thread  # noqa: PLW0603
+    _moved, _thread = threading.Condition(), None
+    _waiting.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def finish(session: Session) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from afere.base.score import Value
 from afere.chains.runner import Outcome
 
@@ -26,4 +28,10 @@ def measured(outcome: Outcome) -> dict[str, tuple[Value, str]]:
         "first_token_seconds": (first[-1] if first else None, silent),
         "errors": (False, ""),
     }
-    return {name: (value, why if value is None else "") for name, (value, why) in found.items()}
+    return {name: _pair(value, why if value is None else "") for name, (value, why) in found.items()}
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _pair(value: Value, why: str) -> tuple[Value, str]:
+    """One object for all runs that say the same, as most do of tokens, cost and errors: there may be a hundred thousand."""
+    return value, why
