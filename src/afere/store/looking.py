@@ -43,7 +43,7 @@ def begin(session: Session, made: Artifact) -> None:
 
 def _after_fork() -> None:
     """In the child: another thread of the parent may have held the condition, and never gives it back here."""
-    global _moved, _thread  # noqa: PLW0603
+    global _moved, _thread
     _moved, _thread = threading.Condition(), None
     _waiting.clear()
 
