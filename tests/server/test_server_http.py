@@ -417,7 +417,7 @@ def test_an_empty_store_says_which_command_fills_it(fresh: tuple[str, Session]) 
     url, _ = fresh
     for path, command in (
         ("/", "afere demo"),
-        ("/traces", "afere run qa"),
+        ("/traces", "afere init"),
         ("/experiments", "afere eval qa"),
         ("/prompts", "afere init"),
         ("/datasets", "afere eval qa"),
