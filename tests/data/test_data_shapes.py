@@ -197,6 +197,14 @@ def test_logs_of_inspect_are_rows_with_what_the_model_answered(project):
     (project / "half.eval").write_bytes((project / "two.eval").read_bytes()[:200])
     with pytest.raises(BadData, match=r"half\.eval: this is no log of Inspect, or half of one"):
         afere.dataset("half.eval")
+    whole, refused = (project / "two.eval").read_bytes(), 0
+    for place in range(0, len(whole), 7):
+        (project / "bad.eval").write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+        try:
+            afere.dataset("bad.eval")
+        except BadData as problem:
+            refused += "bad.eval" in str(problem)
+    assert refused > 20
 
 
 def test_tables_of_pandas_and_spreadsheets_are_read(project):

@@ -122,13 +122,30 @@ def test_an_anchored_pattern_means_the_ends_of_each_text(project: Path) -> None:
 def test_the_values_of_keys_go_wherever_the_key_is(project: Path) -> None:
     rules(project, '{key: "*password*"}, {key: user.id, as: person}, {key: "attributes.tenant"}')
     with afere.context(user="42"), afere.span("log in", tenant="shop", **{"db.password": "hunter2"}) as live:
-        live.input({"form": [{"Password": "hunter2", "name": "ana", "tenant": "shop"}]})
+        live.input({"form": [{"Password": "hunter2", "Pa\u017fsword": "hunter2", "name": "ana", "tenant": "shop"}]})
         live.output('{"new_password": "hunter2", "ok": true}')
     span = stored(project, live.trace_id)
     assert span.user == "[person]" and span.attributes["tenant"] == "[redacted]"
-    assert span.input == {"form": [{"Password": "[redacted]", "name": "ana", "tenant": "shop"}]}
+    assert span.input == {
+        "form": [{"Password": "[redacted]", "Pa\u017fsword": "[redacted]", "name": "ana", "tenant": "shop"}]
+    }
     assert json.loads(str(span.output)) == {"new_password": "[redacted]", "ok": True}
     assert b"hunter2" not in at_rest(project) and "redacted" in span.marks
+
+
+@pytest.mark.parametrize(
+    "letter", ["\u017f", "\u212a", "\u0130", "\u0131"]
+)  # as case is ignored, these are s, k, i and i
+def test_letters_that_case_makes_the_same_are_of_a_key(project: Path, letter: str) -> None:
+    rules(project, "{key: ship}, {key: keep}")
+    name = (
+        "keep".replace("k", letter)
+        if letter == "\u212a"
+        else "ship".replace("s" if letter == "\u017f" else "i", letter)
+    )
+    with afere.span("go", **{name: "hunter2"}) as live:
+        pass
+    assert stored(project, live.trace_id).attributes[name] == "[redacted]" and b"hunter2" not in at_rest(project)
 
 
 @pytest.mark.parametrize("form", ["protobuf", "json"])

@@ -88,7 +88,7 @@ class _Pattern:
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """Keys of a form. `literal` is in the lower-case text of all that has such a key; empty where that cannot be said."""
+    """Keys of a form. `literal` is in the folded text (`_folded`) of all that has such a key; empty where that cannot be said."""
 
     matches: Callable[[str], object]
     placeholder: str
@@ -145,8 +145,8 @@ class Redaction:
 
     def for_keys(self, texts: Sequence[str]) -> Redaction | None:
         """The rules for keys that may be among these texts, and no others; None if none can be."""
-        lowered = "\0".join(texts).lower()
-        keys = [one for one in self._keys if one.literal in lowered]
+        folded = _folded("\0".join(texts))
+        keys = [one for one in self._keys if one.literal in folded]
         if not keys:
             return None
         rules = copy(self)
@@ -164,8 +164,8 @@ class Redaction:
     def passes(self, whole: str) -> bool:
         """As `spares`, also of keys: whether none of them can be in the text."""
         if self._keys:
-            lowered = f"{whole}\0{_FIELDS}".lower()
-            if any(one.literal in lowered for one in self._keys):
+            folded = _folded(f"{whole}\0{_FIELDS}")
+            if any(one.literal in folded for one in self._keys):
                 return False
             rules = copy(self)
             rules._keys = []
@@ -186,8 +186,8 @@ class Redaction:
         kinds = tuple(kind for kind in self.kinds if detect.possible(whole, (kind,)))
         data = whole.encode("utf-8", "surrogatepass") if self._patterns else b""
         patterns = [one for one in self._patterns if one.possible(data, texts)]
-        lowered = whole.lower() if self._keys else ""
-        keys = [one for one in self._keys if one.literal in lowered]
+        folded = _folded(whole) if self._keys else ""
+        keys = [one for one in self._keys if one.literal in folded]
         if not (kinds or patterns or keys or self._functions):
             return None
         rules = copy(self)
@@ -324,8 +324,20 @@ def _glob(text: str) -> Callable[[str], object]:
     return re.compile(translate(text.lower()), re.IGNORECASE | re.DOTALL).match
 
 
+# Letters that `re.IGNORECASE` takes for i, s and k; `str.lower` leaves two of them, and makes two letters of a third.
+_SAME = (("\u0130", "i"), ("\u0131", "i"), ("\u017f", "s"), ("\u212a", "k"))
+
+
+def _folded(text: str) -> str:
+    """A text in which case makes no difference to letters of ASCII, as forms of keys are matched."""
+    if not text.isascii():
+        for letter, same in _SAME:
+            text = text.replace(letter, same)
+    return text.lower()
+
+
 def _literal(glob: str) -> str:
-    last = max(re.split(r"[*?.]|\[.*?\]", glob.lower().rpartition(".")[2]), key=len)
+    last = max(re.split(r"[*?.]|\[.*?\]", _folded(glob).rpartition(".")[2]), key=len)
     # JSON may write other letters as escapes; and "*" alone, or "attributes.*", says no word of a text.
     return last if last.isascii() else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -12,8 +13,10 @@ from afere.base.errors import BadData
 
 if sys.version_info >= (3, 14):
     import zipfile
+
+    from compression.zstd import ZstdError
 else:
-    from backports.zstd import zipfile  # Inspect packs with zstd, which Python's own reads from 3.14 on
+    from backports.zstd import ZstdError, zipfile  # Inspect packs with zstd, which Python's own reads from 3.14 on
 
 _KEPT = ("target", "choices", "metadata", "scores", "error")
 _ATTACHED = "attachment://"
@@ -33,7 +36,7 @@ def read_eval(file: Path, name: str) -> Iterator[tuple[str, object]]:
             for one in entries:
                 sample = _unpacked(packed, one, name)
                 yield f"{name}: {one.filename}", _row(sample, several)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError) as problem:
+    except (zipfile.BadZipFile, zlib.error, ZstdError, RuntimeError, EOFError) as problem:  # RuntimeError: a password
         raise BadData(f"{name}: this is no log of Inspect, or half of one: {problem}.") from None
 
 

@@ -297,6 +297,12 @@ def _number(cell: str) -> object:
 
 
 def _parquet(file: Path, name: str) -> Iterator[Placed]:
+    for number, value in enumerate(parquet_rows(file, name), 1):
+        yield f"{name}: row {number}", _json_types(value)
+
+
+def parquet_rows(file: Path, name: str) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, some in memory at once. BadData where it is none, MissingExtra without pyarrow."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -305,12 +311,9 @@ def _parquet(file: Path, name: str) -> Iterator[Placed]:
     table = cast("Any", parquet)
     try:
         with table.ParquetFile(file) as opened:
-            number = 0
-            for batch in opened.iter_batches(batch_size=2000):
-                for value in batch.to_pylist():
-                    number += 1
-                    yield f"{name}: row {number}", _json_types(value)
-    except cast("type[Exception]", cast("Any", pyarrow).ArrowInvalid) as problem:
+            for batch in opened.iter_batches(batch_size=200):
+                yield from batch.to_pylist()
+    except cast("type[Exception]", cast("Any", pyarrow).ArrowException) as problem:
         raise BadData(f"{name}: this is not a Parquet file: {str(problem).splitlines()[0]}") from None
 
 

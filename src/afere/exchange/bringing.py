@@ -78,6 +78,7 @@ class Bringing:
     _problems: list[str] = field(default_factory=list[str])
     _traces: set[str] = field(default_factory=set[str])
     _made: dict[tuple[str, str], Artifact] = field(default_factory=dict[tuple[str, str], Artifact])
+    _refs: set[str] = field(default_factory=set[str])  # of `_made`
     _there: int = 0
 
     def __post_init__(self) -> None:
@@ -160,9 +161,10 @@ class Bringing:
         except AfereError as problem:
             self.problem(f"prompt {name}", str(problem))
             return None
-        if any(one.ref == made.ref for one in self._made.values()):
+        if made.ref in self._refs:
             self.changed("version of a prompt", "what says the same as an earlier version is that version")
         self._made[name, str(made.version if version is None else version)] = made
+        self._refs.add(made.ref)
         return made
 
     def alias(self, artifact: Artifact, name: str, *, why: str) -> None:
@@ -192,8 +194,7 @@ class Bringing:
         before = self.session.find("artifacts", kind=kind, name=name, limit=1).items
         made = self.session.put(kind, name, content, why=why, at=at)
         self._counts[what] += 1
-        known = any(one.ref == made.ref for one in self._made.values())
-        self._there += not known and bool(before) and made.version <= before[0].version
+        self._there += made.ref not in self._refs and bool(before) and made.version <= before[0].version
         return made
 
     def _flush(self) -> None:

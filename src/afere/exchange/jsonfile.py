@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -41,7 +42,7 @@ def records(place: str, into: Bringing, *, inside: tuple[str, ...] = ()) -> Iter
                     into.problem(f"{file}:{number}", f"a mapping is expected, not {type(value).__name__}")
         except UnicodeDecodeError:
             into.problem(str(file), "it is no text in UTF-8, so it is no JSON")
-        except (BadInput, EOFError, OSError) as problem:
+        except (BadInput, EOFError, OSError, zlib.error) as problem:
             into.problem(str(file), str(problem))
 
 

@@ -51,6 +51,8 @@ def _take(batch: Batch[Span], label: str, into: Bringing) -> None:
         if project not in (None, into.session.project):
             into.changed("afere.project", "kept in the project that the import was made for", len(spans))
         for span in spans:
+            if "late" in span.marks:  # of a file all are
+                span.marks.remove("late")
             into.span(span)
             for name in ("attributes", "events", "status"):
                 into.kept(name)

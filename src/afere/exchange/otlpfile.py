@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, cast
@@ -31,7 +32,7 @@ def requests(file: Path) -> Iterator[tuple[bytes, Form, str]]:
     try:
         with packed(file, "rb") as stream:
             yield from _requests(cast("IO[bytes]", stream), str(file))
-    except zstd.ZstdError as problem:
+    except (zlib.error, zstd.ZstdError) as problem:
         raise BadInput(f"it does not unpack: {problem}") from None
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.errors import BadInput, MissingExtra
+from afere.base.errors import BadInput
+from afere.data.reading import parquet_rows
 from afere.exchange.bringing import Bringing, Said
 from afere.exchange.jsonfile import records
 from afere.exchange.phoenix_records import keep_annotation, keep_span, row_of
@@ -54,7 +55,7 @@ def _all(place: str, into: Bringing) -> Iterator[tuple[str, Said]]:
     tables = sorted(root.rglob("*.parquet")) if root.is_dir() else [root] if root.suffix == ".parquet" else []
     for file in tables:
         try:
-            for number, said in enumerate(_parquet(file), 1):
+            for number, said in enumerate(parquet_rows(file, file.name), 1):
                 yield f"{file}:{number}", said
         except (BadInput, OSError) as problem:
             into.problem(str(file), str(problem))
@@ -62,21 +63,6 @@ def _all(place: str, into: Bringing) -> Iterator[tuple[str, Said]]:
         return
     if root.is_dir() or not tables:
         yield from records(place, into, inside=("data",))
-
-
-def _parquet(file: Path) -> Iterator[Said]:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ImportError:
-        raise MissingExtra("parquet", f"{file}: reading Parquet") from None
-    table = cast("Any", parquet)
-    try:
-        with table.ParquetFile(file) as opened:
-            for batch in opened.iter_batches(batch_size=200):
-                yield from batch.to_pylist()
-    except cast("type[Exception]", cast("Any", pyarrow).ArrowException) as problem:
-        raise BadInput(f"it is no Parquet file that can be read: {str(problem).splitlines()[0]}") from None
 
 
 def _span(said: Said) -> Said:
