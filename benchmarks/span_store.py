@@ -22,7 +22,7 @@ from afere.server.pages import over, traces
 from afere.server.pages.asked import Asked, as_json
 from afere.server.written import JsonResponse
 from afere.store import Session
-from afere.store.spans import SpanStore
+from afere.store.spans.store import SpanStore
 
 SECOND = 1_000_000_000
 WORDS = [f"{a}{b}" for a in ("notice", "refund", "contract", "leave", "policy", "manager") for b in range(200)]

@@ -10,7 +10,7 @@ import itertools
 import random
 
 from afere.evals import stats
-from afere.evals.steady import ALPHA, Held, Steadiness, estimate
+from afere.evals.stability.steady import ALPHA, Held, Steadiness, estimate
 
 KINDS, REPEATS = 6, 2
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import afere.store
-from afere.evals.recommend import Candidate, recommend
+from afere.evals.bakeoff.recommend import Candidate, recommend
 from afere.evals.results import Result, Results
 from afere.evals.standing import Clock, Drift, against
 from afere.models import Request

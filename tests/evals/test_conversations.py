@@ -15,10 +15,10 @@ from afere.base.project import find_project
 from afere.data import dataset as dataset_of
 from afere.data.place import session_of
 from afere.evals import find_suite, perform, read_suite
-from afere.evals.bakeoff import Bakeoff
-from afere.evals.grid import Cell
+from afere.evals.bakeoff.bakeoff import Bakeoff
+from afere.evals.bakeoff.grid import Cell
 from afere.evals.plan import Plan
-from afere.evals.steady import stability_plan
+from afere.evals.stability.steady import stability_plan
 
 ROWS = [
     {"id": "c-1", "input": {"messages": [

@@ -14,9 +14,9 @@ import afere.store
 from afere.base.errors import BadData, BadInput, NotFound
 from afere.cli.labels import labels as command
 from afere.evals import Experiment, experiment
-from afere.evals.agreeing import agreed, agreements
-from afere.evals.labels import Labels, Sheet
-from afere.evals.sheets import read, write
+from afere.evals.labelling.agreeing import agreed, agreements
+from afere.evals.labelling.labels import Labels, Sheet
+from afere.evals.labelling.sheets import read, write
 from afere.testing import ScriptedModel
 
 STYLE = {

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import afere
 from afere.cli.evaluate import compare as command
 from afere.evals import Experiment
-from afere.evals.labels import PREFERRED, Labels
+from afere.evals.labelling.labels import PREFERRED, Labels
 from afere.evals.preferred import preferred
 from afere.testing import ScriptedModel
 

@@ -19,8 +19,8 @@ import scipy.stats
 import afere
 from afere.base.rule import parse_rule
 from afere.evals import Experiment, stats
-from afere.evals.agreeing import agreements
-from afere.evals.labels import Labels
+from afere.evals.labelling.agreeing import agreements
+from afere.evals.labelling.labels import Labels
 from afere.testing import ScriptedModel
 
 Said = dict[str, Any]

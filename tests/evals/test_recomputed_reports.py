@@ -14,7 +14,7 @@ import scipy.stats
 
 import afere
 from afere.evals import Experiment, stats
-from afere.evals.perturb import origin
+from afere.evals.stability.perturb import origin
 
 Run = Callable[..., tuple[int, str, str]]
 Said = dict[str, Any]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from afere.data import Row
 from afere.evals import experiment, stats
-from afere.evals.perturb import CHANGES, check_kinds, perturbed
-from afere.evals.steady import ALPHA, Held, Steadiness, differ, estimate, wording
+from afere.evals.stability.perturb import CHANGES, check_kinds, perturbed
+from afere.evals.stability.steady import ALPHA, Held, Steadiness, differ, estimate, wording
 from afere.testing import OpenAIServer
 
 Run = Callable[..., tuple[int, str, str]]

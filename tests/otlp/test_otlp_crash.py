@@ -13,7 +13,7 @@ import pytest
 from sending import PROTOBUF, body, span
 
 import afere.store
-import afere.store.spans
+import afere.store.spans.store
 from afere.net import Call, HostFailed, send
 
 
@@ -57,7 +57,7 @@ def test_what_was_acknowledged_survives_the_end_of_the_server(project: Path, how
 def test_a_store_whose_spans_are_gone_is_not_served_as_an_empty_one(project: Path) -> None:
     store = project / ".afere"
     with afere.store.open(store, project="handbook") as session:
-        session.spans.write([afere.store.spans.Span("a" * 32, "b" * 16, "op", 1, end=2)])
+        session.spans.write([afere.store.spans.store.Span("a" * 32, "b" * 16, "op", 1, end=2)])
     for file in store.glob("spans.db*"):
         file.unlink()
     command = [sys.executable, "-m", "afere.cli.main", "ui", "--port", "0"]
@@ -69,7 +69,7 @@ def test_a_store_whose_spans_are_gone_is_not_served_as_an_empty_one(project: Pat
 
 def test_a_damaged_store_is_named_and_not_served(project: Path) -> None:
     with afere.store.open(project / ".afere", project="handbook") as session:
-        session.spans.write([afere.store.spans.Span("a" * 32, "b" * 16, "op", 1, end=2)])
+        session.spans.write([afere.store.spans.store.Span("a" * 32, "b" * 16, "op", 1, end=2)])
     (project / ".afere" / "spans.db").write_bytes(b"not a database!!" * 1000)
     command = [sys.executable, "-m", "afere.cli.main", "ui", "--port", "0"]
     ended = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=30, check=False)

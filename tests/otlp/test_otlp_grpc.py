@@ -19,7 +19,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from sending import Door, body, span
 
 import afere.store
-import afere.store.spans
+import afere.store.spans.store
 from afere.base.errors import StoreFailed
 from afere.server import Server, otlp_grpc
 from afere.server import otlp as server_otlp
@@ -180,7 +180,7 @@ def test_a_server_that_cannot_keep_more_says_when_to_come_again(wire: Wire, monk
         error = wire.refused(body(span()))
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and b"RetryInfo" in detail(error)
     with monkeypatch.context() as patch:
-        patch.setattr(afere.store.spans.SpanStore, "enter", full)
+        patch.setattr(afere.store.spans.store.SpanStore, "enter", full)
         error = wire.refused(body(span()))
         assert error.code() is grpc.StatusCode.UNAVAILABLE and "disk is full" in error.details()
         assert b"google.rpc.RetryInfo\x12\x04\x0a\x02\x08\x05" in detail(error)

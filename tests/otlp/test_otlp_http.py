@@ -18,11 +18,11 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from sending import JSON, PROTOBUF, Door, body, request, span
 
-import afere.store.spans
+import afere.store.spans.store
 from afere.base.errors import StoreFailed
 from afere.server import intake
 from afere.server import otlp as server_otlp
-from afere.store.span_rows import Entry
+from afere.store.spans.rows import Entry
 from afere.tracing.otlp import unpack
 
 if sys.version_info >= (3, 14):
@@ -303,7 +303,7 @@ def test_over_its_bound_and_with_a_failing_store_the_server_asks_to_send_later(
         raise StoreFailed("spans.db: the disk is full.")
 
     with monkeypatch.context() as patch:
-        patch.setattr(afere.store.spans.SpanStore, "enter", full)
+        patch.setattr(afere.store.spans.store.SpanStore, "enter", full)
         answer = door.post(body(span()))
         assert answer.status == 503 and answer.headers["retry-after"] and b"disk is full" in answer.body
     assert door.post(body(span())).status == 200
@@ -318,13 +318,13 @@ def test_a_large_request_is_kept_in_parts_and_others_are_written_between(
     for number, trace in enumerate(large):
         for one in trace:
             one.trace_id = bytes((*[7] * 15, number + 1))
-    enter, written = afere.store.spans.SpanStore.enter, list[int]()
+    enter, written = afere.store.spans.store.SpanStore.enter, list[int]()
 
-    def noted(store: afere.store.spans.SpanStore, spans: list[Entry]) -> None:
+    def noted(store: afere.store.spans.store.SpanStore, spans: list[Entry]) -> None:
         written.append(len(spans))
         enter(store, spans)
 
-    monkeypatch.setattr(afere.store.spans.SpanStore, "enter", noted)
+    monkeypatch.setattr(afere.store.spans.store.SpanStore, "enter", noted)
     small = span()
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(door.post, (body(*[one for trace in large for one in trace]), body(small))))
@@ -358,14 +358,14 @@ def test_metrics_are_refused_with_the_line_that_stops_them(door: Door) -> None:
 
 
 def test_a_span_that_the_store_cannot_take_costs_only_itself(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    enter = afere.store.spans.SpanStore.enter
+    enter = afere.store.spans.store.SpanStore.enter
 
-    def poisoned(store: afere.store.spans.SpanStore, spans: list[Entry]) -> None:
+    def poisoned(store: afere.store.spans.store.SpanStore, spans: list[Entry]) -> None:
         if any("poison" in one.row for one in spans):
             raise ValueError("no")
         enter(store, spans)
 
-    monkeypatch.setattr(afere.store.spans.SpanStore, "enter", poisoned)
+    monkeypatch.setattr(afere.store.spans.store.SpanStore, "enter", poisoned)
     good = [span(), span()]
     assert door.partial(door.post(body(good[0], span("poison"), good[1])))[0] == 1
     assert all(door.span(one) for one in good)

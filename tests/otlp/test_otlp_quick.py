@@ -16,12 +16,12 @@ from recordings import RECORDED, names
 
 from afere.base.clock import now_ns
 from afere.base.span import Span
-from afere.store import span_wire
-from afere.store.span_chunks import Kept
-from afere.store.span_rows import AT, Entry, detail
-from afere.store.span_texts import strings, tokens
-from afere.store.span_write import entry_of
-from afere.store.spans import SpanStore
+from afere.store.spans import wire as span_wire
+from afere.store.spans.chunks import Kept
+from afere.store.spans.rows import AT, Entry, detail
+from afere.store.spans.store import SpanStore
+from afere.store.spans.texts import strings, tokens
+from afere.store.spans.write import entry_of
 from afere.tracing import dialects
 from afere.tracing.dialects.glance import Shape, Spans
 from afere.tracing.otlp.kept import Kept as AsItCame

@@ -16,7 +16,7 @@ from test_server_browser import barriers, browser, opened, sideways  # noqa: F40
 
 import afere
 import afere.store
-from afere.evals.labels import Labels
+from afere.evals.labelling.labels import Labels
 from afere.testing import ScriptedModel
 
 NASTY = "<img src=x onerror=alert(1)><script>alert(2)</script> {{ 7 * 7 }} **bold** \u202e"

@@ -14,8 +14,8 @@ from test_server_browser import barriers, browser, opened, sideways  # noqa: F40
 import afere.store
 from afere.base.project import find_project
 from afere.evals import find_suite, read_suite
-from afere.evals.bakeoff import Bakeoff
-from afere.evals.sweep import Sweep
+from afere.evals.bakeoff.bakeoff import Bakeoff
+from afere.evals.bakeoff.sweep import Sweep
 from afere.models import Request
 from afere.net import Call, send
 from afere.testing import Answer, OpenAIServer

@@ -20,7 +20,7 @@ from afere.server.pages.asked import Asked, as_json
 from afere.store.backup import back_up
 from afere.store.erase import erase
 from afere.store.restore import restore
-from afere.store.spans import SpanStore
+from afere.store.spans.store import SpanStore
 from afere.store.upkeep import keep
 
 parquet: Any = pytest.importorskip("pyarrow.parquet")

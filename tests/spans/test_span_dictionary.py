@@ -11,7 +11,7 @@ import pytest
 
 from afere.base.clock import new_span_id, new_trace_id
 from afere.base.span import Span
-from afere.store.spans import SpanStore
+from afere.store.spans.store import SpanStore
 from afere.store.verify import check_ties
 
 DAY = 86_400 * 10**9
@@ -98,7 +98,7 @@ def test_nothing_of_what_is_gone_stays_in_a_dictionary(tmp_path: Path, how: str)
 
 
 def test_packing_anew_that_was_stopped_goes_on_the_next_time(tmp_path: Path) -> None:
-    from afere.store import span_dictionary
+    from afere.store.spans import dictionary as span_dictionary
 
     store = SpanStore(tmp_path, "desk")
     fill(store, "My name is Zebedee Quokka", 150, time.time_ns() - 30 * DAY, user="zebedee")
@@ -119,7 +119,7 @@ def test_packing_anew_that_was_stopped_goes_on_the_next_time(tmp_path: Path) -> 
 
 
 def test_a_dictionary_that_becomes_old_while_chunks_are_packed_anew_takes_nothing_with_it(tmp_path: Path) -> None:
-    from afere.store import span_dictionary
+    from afere.store.spans import dictionary as span_dictionary
 
     store = SpanStore(tmp_path, "desk")
     fill(store, "My name is Zebedee Quokka", 150, user="zebedee")

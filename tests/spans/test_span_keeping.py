@@ -23,7 +23,7 @@ from afere.cli.main import cli
 from afere.store import upkeep
 from afere.store.erase import erase
 from afere.store.health import check_store
-from afere.store.spans import SpanStore
+from afere.store.spans.store import SpanStore
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
@@ -163,7 +163,7 @@ def test_what_is_erased_is_in_no_file_of_the_store(project: Path) -> None:
 
 
 def unpacked_chunks(connection: sqlite3.Connection) -> list[bytes]:
-    from afere.store.span_dictionary import unpacked
+    from afere.store.spans.dictionary import unpacked
 
     return [unpacked(data, connection) for (data,) in connection.execute("SELECT data FROM chunks").fetchall()]
 

@@ -16,8 +16,9 @@ from afere.base.score import Score
 from afere.base.span import Span
 from afere.server.pages.summary import summaries
 from afere.store import open as open_store
-from afere.store import span_filter, span_list
-from afere.store.spans import SpanStore
+from afere.store.spans import filter as span_filter
+from afere.store.spans import listing as span_list
+from afere.store.spans.store import SpanStore
 
 SECOND = 1_000_000_000
 START = 1_795_000_000 * SECOND

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afere.base.span import Span
-from afere.store import span_rollup
-from afere.store.spans import MIGRATIONS, SpanStore
+from afere.store.spans import rollup as span_rollup
+from afere.store.spans.store import MIGRATIONS, SpanStore
 
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND

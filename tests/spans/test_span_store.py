@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from afere.base.clock import new_span_id, new_trace_id
 from afere.base.errors import BadInput, BadReference, BadRule, StoreFailed, StoreIsNewer
 from afere.base.span import Span
-from afere.store.spans import SpanStore
+from afere.store.spans.store import SpanStore
 
 SECOND = 1_000_000_000
 START = 1_795_000_000 * SECOND

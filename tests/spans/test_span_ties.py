@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afere.base.span import Span
-from afere.store.spans import SpanStore
+from afere.store.spans.store import SpanStore
 
 SECOND = 1_000_000_000
 START = 1_795_000_000 * SECOND

@@ -18,7 +18,7 @@ from opentelemetry import trace as otel
 import afere
 from afere.base.errors import MissingExtra, NotFound
 from afere.base.span import Span
-from afere.store.spans import SpanStore
+from afere.store.spans.store import SpanStore
 from afere.tracing import collecting, configure, flush, libraries
 
 INSTRUMENTOR = """

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import afere
-from afere.store.spans import SpanStore
+from afere.store.spans.store import SpanStore
 from afere.tracing import collecting, flush, headers, remote
 
 

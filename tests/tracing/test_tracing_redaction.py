@@ -7,7 +7,7 @@ from typing import Any
 
 import afere
 from afere.base.span import Trace
-from afere.store.spans import SpanStore
+from afere.store.spans.store import SpanStore
 from afere.tracing import collecting, configure, flush
 
 KEY = "sk-proj-" + "Abc123" * 6

@@ -16,7 +16,7 @@ import pytest
 
 import afere
 from afere.base.span import Trace
-from afere.store.spans import SpanStore
+from afere.store.spans.store import SpanStore
 from afere.tracing import flush, libraries
 
 TRACER = """

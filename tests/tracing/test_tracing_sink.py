@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import afere
-from afere.store.spans import SpanStore, died
+from afere.store.spans.store import SpanStore, died
 from afere.tracing import configure, flush, sink
 
 HEAD = """

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from afere.base.artifact import Artifact
-    from afere.evals.bakeoff import Bakeoff
+    from afere.evals.bakeoff.bakeoff import Bakeoff
+    from afere.evals.bakeoff.grid import Cell
+    from afere.evals.bakeoff.sweep import Sweep
     from afere.evals.forecast import Forecast
-    from afere.evals.grid import Cell
-    from afere.evals.sweep import Sweep
     from afere.evals.work import Watch
     from afere.store import Session
 
@@ -158,7 +158,7 @@ def _value(text: str) -> Json:
 
 def _asked(said: Sweep, choice: Choice, given: Mapping[str, Any], *, only_models: bool) -> Sweep:
     """What the suite says, and what the command line says otherwise: if it names anything to try, only that is tried."""
-    from afere.evals.sweep import sweep_from
+    from afere.evals.bakeoff.sweep import sweep_from
 
     tried: dict[str, Any] = {"models": (), "parameters": {}, "prompts": {}, "examples": (), "targets": ()}
     if any(given.values()):
@@ -192,8 +192,8 @@ def _only(name: str, values: list[str]) -> Json:
 
 def _run(place: Place, suite: str, choice: Choice, given: Mapping[str, Any], *, only_models: bool) -> int:
     from afere.evals import find_suite, read_suite
-    from afere.evals.bakeoff import Bakeoff, bakeoff_record
-    from afere.evals.bakeoff_text import markdown
+    from afere.evals.bakeoff.bakeoff import Bakeoff, bakeoff_record
+    from afere.evals.bakeoff.text import markdown
 
     project = place.here()
     said = read_suite(find_suite(suite, project), project)
@@ -297,8 +297,8 @@ def draw_record(console: Console, artifact: Artifact, session: Session) -> None:
     from rich.text import Text
 
     from afere.cli.drawing import draw_artifact
-    from afere.evals.bakeoff import bakeoff_record
-    from afere.evals.bakeoff_text import about_pairs, known_of, lines
+    from afere.evals.bakeoff.bakeoff import bakeoff_record
+    from afere.evals.bakeoff.text import about_pairs, known_of, lines
     from afere.evals.records import is_record
 
     if not is_record(artifact, "bakeoff"):
@@ -332,7 +332,7 @@ def _draw_pairs(console: Console, one: Mapping[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from afere.evals.bakeoff_text import answer_in, share_of
+    from afere.evals.bakeoff.text import answer_in, share_of
 
     console.print(f"\nRead in pairs by {one['by']} (Bradley-Terry)", markup=False)
     if not one["ranking"]:
@@ -353,7 +353,7 @@ def _draw_table(console: Console, record: Mapping[str, Any]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from afere.evals.bakeoff_text import answer_of, columns, heading
+    from afere.evals.bakeoff.text import answer_of, columns, heading
 
     cells = [cell for cell in record["cells"] if cell["numbers"]]
     many_cells = len(cells) > _WIDE

@@ -13,8 +13,8 @@ from afere.cli.common import Place, placed
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from afere.evals.agreeing import Agreed, Pair
-    from afere.evals.labels import Labels
+    from afere.evals.labelling.agreeing import Agreed, Pair
+    from afere.evals.labelling.labels import Labels
     from afere.evals.stats import Agreement
 
 
@@ -49,7 +49,7 @@ def labels(
         )
     found = _labels(place, experiment)
     if to is not None:
-        from afere.evals import sheets
+        from afere.evals.labelling import sheets
 
         rows = sheets.write(found, found.sheet(name), to)
         shown = {"file": str(to), "rows": rows}
@@ -57,7 +57,7 @@ def labels(
             shown, lambda console: console.print(f"{rows} outputs in {to}: fill in the column label.", markup=False)
         )
         return
-    from afere.evals.agreeing import agreed, agreements
+    from afere.evals.labelling.agreeing import agreed, agreements
 
     table = [agreed(found, found.sheet(name))] if name else agreements(found)
     value: dict[str, Any] = {
@@ -70,7 +70,7 @@ def labels(
 def _import(place: Place, file: Path | None, of: str | None, name: str, by: str | None) -> None:
     if file is None or of is None:
         raise BadInput("Write: afere labels import FILE --experiment N --by person:NAME")
-    from afere.evals import sheets
+    from afere.evals.labelling import sheets
 
     found = _labels(place, of)
     kept, skipped = sheets.read(found, found.sheet(name), file, by)
@@ -84,7 +84,7 @@ def _import(place: Place, file: Path | None, of: str | None, name: str, by: str 
 def _labels(place: Place, which: str) -> Labels:
     from afere.base.errors import NotFound
     from afere.evals import experiment
-    from afere.evals.labels import Labels
+    from afere.evals.labelling.labels import Labels
     from afere.evals.references import previous
 
     session, project = place.session(), place.here()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from afere.base.project import Project
     from afere.data import Dataset
     from afere.evals import Experiment, Plan
-    from afere.evals.steady import Held, Kept, Steadiness
+    from afere.evals.stability.steady import Held, Kept, Steadiness
     from afere.models import Model
 
 _SHOWN, _LONG = 5, 160  # cases shown; characters of each text
@@ -90,8 +90,8 @@ def _plan(
 ) -> Plan:  # fmt: skip
     """The plan with its changed rows. A dry run leaves out those that a model would have to write, and says so."""
     from afere.evals import find_suite, read_suite
-    from afere.evals.perturb import BY_MODEL, check_kinds
-    from afere.evals.steady import stability_plan
+    from afere.evals.stability.perturb import BY_MODEL, check_kinds
+    from afere.evals.stability.steady import stability_plan
 
     said = read_suite(find_suite(suite, how.project), how.project)
     checked = check_kinds([one.strip() for one in kinds if one.strip()], model=model is not None)
@@ -113,7 +113,7 @@ def _model(name: str, project: Project) -> Model:
 
 
 def _told(data: Dataset) -> str:
-    from afere.evals.perturb import changes_of
+    from afere.evals.stability.perturb import changes_of
 
     rows = sum("stability" not in row.metadata for row in data.rows)
     kinds = ", ".join(f"{kind} {n}" for kind, n in changes_of(data.rows))
@@ -134,8 +134,8 @@ def _answer(
     place: Place, made: Experiment, embedder: str | None, rule: str | None, how: dict[str, Json] | None, *, allow_open: bool
 ) -> int:  # fmt: skip
     from afere.base.rule import parse_rule
-    from afere.evals.steady import steadiness
-    from afere.evals.steadyreport import keep_record
+    from afere.evals.stability.report import keep_record
+    from afere.evals.stability.steady import steadiness
     from afere.models import embedder as embedder_of
 
     found = steadiness(made, embed=embedder_of(embedder, place.here()) if embedder else None)

@@ -23,10 +23,10 @@ from afere.evals.forecast import Forecast
 from afere.evals.past import SUBJECT, Wanted, past
 from afere.evals.plan import Plan
 from afere.evals.references import check_words, rules_before
+from afere.evals.repeats import stability
 from afere.evals.results import Result
 from afere.evals.scorers import Judging, named
 from afere.evals.spread import spread
-from afere.evals.stability import stability
 from afere.evals.stopping import SEED
 from afere.evals.subject import importable, subject_of
 from afere.evals.work import Watch, Work

@@ -23,7 +23,7 @@ from afere.evals import baseline, recorded
 from afere.evals.gate import Missing, check, decide
 from afere.evals.known import Known, day, joined, known_from, today
 from afere.evals.known import findings as known_findings
-from afere.evals.people import asks_people
+from afere.evals.labelling.people import asks_people
 from afere.evals.recorded import recorded_beside
 from afere.evals.references import reference, results_of
 from afere.evals.results import Difference, Result, Results, difference
@@ -158,7 +158,7 @@ class Experiment:
 
     def gate(self, *rules: str) -> Decision:
         """What the rules say: those given, else those of the suite. The decision is kept, with its evidence."""
-        from afere.evals.steadyrule import stability_rulings
+        from afere.evals.stability.rule import stability_rulings
 
         asked = tuple(parse_rule(text) for text in rules) or self.rules
         if not asked:

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from afere.base.canonical import Json
 from afere.evals.experiment import Experiment
-from afere.evals.labels import PREFERRED, Labels
+from afere.evals.labelling.labels import PREFERRED, Labels
 from afere.evals.stats import Game, Ranking, bradley_terry
 
 Winner = Literal["first", "second", "draw"]

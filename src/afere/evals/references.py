@@ -13,7 +13,7 @@ from afere.base.project import Project
 from afere.data.place import shown
 from afere.evals import baseline
 from afere.evals.gate import Missing
-from afere.evals.people import compared_with_people, with_people
+from afere.evals.labelling.people import compared_with_people, with_people
 from afere.evals.results import Results, from_lines
 from afere.store import Session
 

@@ -18,13 +18,13 @@ from afere.base.rule import BUILTIN, Rule, parse_rule
 from afere.data.place import shown
 from afere.data.shapes import Told, shape_of
 from afere.evals import gate
+from afere.evals.bakeoff.sweep import SWEEP_SCHEMA, Sweep, sweep_from
 from afere.evals.conversing import Turns, conversing
 from afere.evals.past import Wanted
 from afere.evals.scorers import Judging, named
 from afere.evals.select import FIELDS
 from afere.evals.stopping import Kind
 from afere.evals.subject import Subject, importable, subject_of
-from afere.evals.sweep import SWEEP_SCHEMA, Sweep, sweep_from
 
 T = TypeVar("T")
 NAMED_SLICES = ("tags", "split", "group")  # one slice for each value

@@ -31,9 +31,9 @@ from afere.evals.conversing import check_roles
 from afere.evals.forecast import Forecast, forecast
 from afere.evals.judge import Judge
 from afere.evals.known import known_from
+from afere.evals.labelling.people import compared_with_people
 from afere.evals.outlook import Outlook, outlook
 from afere.evals.past import outcome_of
-from afere.evals.people import compared_with_people
 from afere.evals.plan import Plan
 from afere.evals.references import reference
 from afere.evals.results import Result, Results, row_digest

@@ -18,7 +18,7 @@ from afere.evals.stats import Estimate, clustered_rate, wilson
 from afere.govern.toolcalls import Calls, tool_calls
 from afere.govern.tools import kept, written
 from afere.govern.toolservers import Standing, ToolChange, changes, listed, standings
-from afere.store.span_rollup import seconds_of
+from afere.store.spans.rollup import seconds_of
 
 if TYPE_CHECKING:
     from afere.base.project import Project

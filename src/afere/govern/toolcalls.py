@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 from afere.base.clock import rfc3339
 from afere.chains.toolcard import ToolCard
 from afere.govern.offered import Offered
-from afere.store.span_rollup import bucket
+from afere.store.spans.rollup import bucket
 
 if TYPE_CHECKING:
     from afere.base.canonical import Json
     from afere.base.span import Span
     from afere.store import Session
-    from afere.store.span_scan import Glance
+    from afere.store.spans.scan import Glance
 
 _DAY = 86_400 * 10**9  # nanoseconds
 _FORM = 1  # of what is kept; another form is read anew

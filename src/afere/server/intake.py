@@ -16,7 +16,7 @@ from afere.base.canonical import Json
 from afere.base.errors import StoreFailed, WorldFailed
 from afere.base.project import find_project
 from afere.base.span import Span
-from afere.store.span_rows import AT, Entry
+from afere.store.spans.rows import AT, Entry
 from afere.tracing import dialects, otlp
 from afere.tracing.dialects import doubled
 from afere.tracing.otlp import Batch, Form, LogEvent, Malformed, TooMuch
@@ -26,7 +26,7 @@ from afere.tracing.policy import Policy
 
 if TYPE_CHECKING:
     from afere.store import Session
-    from afere.store.spans import SpanStore
+    from afere.store.spans.store import SpanStore
 
 _log = logging.getLogger("afere.server")
 

@@ -23,13 +23,13 @@ from urllib.parse import quote
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput, StoreFailed, StoreIsNewer
-from afere.store import span_archive
 from afere.store.audit import Head, last
 from afere.store.blobs import Blobs
 from afere.store.database import Migration, failing
 from afere.store.files import TEMPORARY, whole_file
 from afere.store.schema import MIGRATIONS
-from afere.store.span_layout import MIGRATIONS as SPAN_MIGRATIONS
+from afere.store.spans import archive as span_archive
+from afere.store.spans.layout import MIGRATIONS as SPAN_MIGRATIONS
 
 FORM = 1  # of the archive
 MANIFEST = "manifest.json"

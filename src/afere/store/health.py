@@ -17,12 +17,13 @@ from urllib.parse import quote
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import AfereError, StoreFailed
-from afere.store import artifacts, span_mark
+from afere.store import artifacts
 from afere.store.blobs import Blobs
 from afere.store.forwarding import Forwarded
 from afere.store.schema import MIGRATIONS
 from afere.store.session import Session
-from afere.store.spans import Loss
+from afere.store.spans import mark as span_mark
+from afere.store.spans.store import Loss
 
 _LITTLE_SPACE = 200 * 1024 * 1024  # bytes
 _REMEDIES = {

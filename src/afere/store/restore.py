@@ -18,9 +18,9 @@ from typing import IO, Any, cast
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput, Refused, StoreFailed, StoreIsNewer
-from afere.store import span_archive
 from afere.store.backup import DATABASES, FORM, MANIFEST, Entry, Hashing, Manifest, Told
 from afere.store.files import TEMPORARY, sync_folder
+from afere.store.spans import archive as span_archive
 
 _PATH = re.compile(rf"afere\.db|spans\.db|audit\.head|blobs/[0-9a-f]{{2}}/[0-9a-f]{{62}}|{span_archive.PATH}")
 _PIECE = 2**20

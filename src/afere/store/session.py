@@ -33,7 +33,7 @@ from afere.store.schema import MIGRATIONS
 
 if TYPE_CHECKING:
     from afere.store.cache import Cache
-    from afere.store.spans import SpanStore
+    from afere.store.spans.store import SpanStore
 
 
 def open(url: str | Path | None = None, *, project: str | None = None, actor: str | None = None) -> Session:
@@ -108,7 +108,7 @@ class Session:
             if self._spans is None and self._above is not None:
                 self._spans = self._above.spans.of(self.project, self.rights)
             elif self._spans is None:
-                from afere.store.spans import SpanStore
+                from afere.store.spans.store import SpanStore
 
                 declared = _around(self.folder).section("spans").get("filterable")
                 keys = [str(key) for key in declared] if isinstance(declared, list) else []

@@ -13,7 +13,7 @@ from afere.store.backup import COUNTED
 from afere.store.blobs import Blobs
 from afere.store.files import TEMPORARY
 from afere.store.health import Finding
-from afere.store.span_dictionary import unpacked
+from afere.store.spans.dictionary import unpacked
 
 _BACKUP = "Restore from a backup: afere restore FILE --replace"
 

@@ -27,7 +27,7 @@ from afere.tracing import sink, targets
 from afere.tracing.scope import about
 
 if TYPE_CHECKING:
-    from afere.store.spans import SpanStore
+    from afere.store.spans.store import SpanStore
 
 RESUMES = "afere.resumes"  # the span that waited, TRACE/SPAN, where the run that goes on is part of another trace
 _WAITED = otel.create_key("afere-waited")

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from afere.base.span import Span
-from afere.store.spans import MIGRATIONS, SpanStore
+from afere.store.spans.store import MIGRATIONS, SpanStore
 
 SECOND = 1_000_000_000
 START = 1_795_000_000 * SECOND

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 from afere.base.artifact import KINDS, Artifact
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
-from afere.evals.agreeing import Agreed, agreed
-from afere.evals.labels import Labels
+from afere.evals.labelling.agreeing import Agreed, agreed
+from afere.evals.labelling.labels import Labels
 from afere.server.pages.asked import Asked
 from afere.server.pages.experiments import open_experiment
 

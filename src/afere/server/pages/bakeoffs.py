@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadReference
-from afere.evals.bakeoff import bakeoff_record
-from afere.evals.bakeoff_text import about_pairs, answer_of, called, columns, heading, known_of, lines
+from afere.evals.bakeoff.bakeoff import bakeoff_record
+from afere.evals.bakeoff.text import about_pairs, answer_of, called, columns, heading, known_of, lines
 from afere.evals.records import records
 from afere.server import words
 from afere.server.pages.asked import Asked

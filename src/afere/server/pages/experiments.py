@@ -11,8 +11,8 @@ from afere.base.errors import BadInput, BadReference, NotFound
 from afere.base.project import find_project
 from afere.base.rule import BUILTIN, parse_rule
 from afere.evals import Experiment
-from afere.evals.agreeing import Agreed, agreements
-from afere.evals.labels import Labels
+from afere.evals.labelling.agreeing import Agreed, agreements
+from afere.evals.labelling.labels import Labels
 from afere.evals.pooled import Confusion
 from afere.evals.results import confusions
 from afere.evals.select import in_order

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, cast
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput
 from afere.base.span import Span, totals
-from afere.evals.bakeoff_text import called
+from afere.evals.bakeoff.text import called
 from afere.evals.records import is_record
+from afere.evals.stability.report import said_of, stability_record
 from afere.evals.stats import Estimate, clustered_mean, clustered_rate, quantile
 from afere.evals.stats.decide import FEW
-from afere.evals.steadyreport import said_of, stability_record
 from afere.server import figures, words
 from afere.server.pages.asked import Asked
 from afere.server.pages.over import drawn, slots_of
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from afere.base.artifact import Artifact
     from afere.base.score import Score
     from afere.store import Session
-    from afere.store.span_list import Run
+    from afere.store.spans.listing import Run
 
 WINDOWS = {"1h": 3600, "24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
 _COUNTED = 50_000  # newest requests that the figures are over

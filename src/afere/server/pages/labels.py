@@ -10,8 +10,8 @@ from afere.base.actor import LOCAL
 from afere.base.canonical import Json, digest
 from afere.base.errors import BadInput
 from afere.base.score import Score, Value
-from afere.evals.agreeing import Agreed, agreements
-from afere.evals.labels import PREFERRED, Item, Labels, Sheet
+from afere.evals.labelling.agreeing import Agreed, agreements
+from afere.evals.labelling.labels import PREFERRED, Item, Labels, Sheet
 from afere.server.pages.asked import Asked
 from afere.server.pages.experiments import open_experiment
 

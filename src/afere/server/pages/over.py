@@ -14,7 +14,7 @@ from afere.server import figures, words
 from afere.server.pages.asked import Asked
 from afere.server.pages.summary import state_of
 from afere.server.pages.traces import chip, without
-from afere.store.span_filter import time_of
+from afere.store.spans.filter import time_of
 
 if TYPE_CHECKING:
     from afere.store import Session

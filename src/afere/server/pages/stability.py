@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from afere.base.canonical import Json
 from afere.base.errors import BadReference
 from afere.evals.records import records
-from afere.evals.steadyreport import said_of, stability_record
+from afere.evals.stability.report import said_of, stability_record
 from afere.server import figures, textdiff, words
 from afere.server.pages.asked import Asked
 

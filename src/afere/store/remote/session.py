@@ -27,7 +27,7 @@ from afere.store.page import Page, check_limit
 from afere.store.remote.link import PATIENCE, Link
 from afere.store.remote.spans import RemoteSpans, keep_note
 from afere.store.session import Session
-from afere.store.spans import SpanStore
+from afere.store.spans.store import SpanStore
 from afere.store.wire import KINDS, decode, decode_list, decode_page, encode
 
 

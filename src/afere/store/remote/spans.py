@@ -14,12 +14,12 @@ from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import AfereError, Refused
 from afere.base.span import Span, Totals, Trace
-from afere.store import span_wire
 from afere.store.page import Page
 from afere.store.remote.link import Link
-from afere.store.span_scan import Glance
-from afere.store.span_ties import Ran, Tied
-from afere.store.spans import Loss, SpanStore
+from afere.store.spans import wire as span_wire
+from afere.store.spans.scan import Glance
+from afere.store.spans.store import Loss, SpanStore
+from afere.store.spans.ties import Ran, Tied
 from afere.store.wire import decode, decode_list, decode_page, encode
 
 _UNTOLD = "losses.jsonl"

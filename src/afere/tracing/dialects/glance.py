@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from afere.base.canonical import Json
-from afere.store.span_rows import VERSIONS, bounded, glanced, ran, shown, writable
+from afere.store.spans.rows import VERSIONS, bounded, glanced, ran, shown, writable
 from afere.tracing.dialects import shapes
 from afere.tracing.dialects.plan import Plan
 from afere.tracing.dialects.reader import NAMES, NUMBERS, ORIGIN, OUTER, PROMPT, Reading, embedded

@@ -11,8 +11,8 @@ import orjson
 
 from afere.base.canonical import Json
 from afere.base.span import Span
-from afere.store.span_rows import detail
-from afere.store.span_texts import INDEXED
+from afere.store.spans.rows import detail
+from afere.store.spans.texts import INDEXED
 from afere.tracing import dialects
 from afere.tracing.dialects import shapes
 from afere.tracing.otlp.batch import BadSpan, Source, span
@@ -27,7 +27,7 @@ _DEEP = 100  # levels of lists and objects
 
 
 class Kept:
-    """See `store.span_chunks`."""
+    """See `store.spans.chunks`."""
 
     def __init__(self, data: bytes, source: Any, said: Any) -> None:
         self._data, self._said = data, said

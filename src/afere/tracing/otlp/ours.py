@@ -1,4 +1,4 @@
-"""Spans of afere's own client (`store.span_wire`): they say what they mean, so that only what must not rest is looked for."""
+"""Spans of afere's own client (`store.spans.wire`): they say what they mean, so that only what must not rest is looked for."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
-from afere.store import span_wire
-from afere.store.span_rows import Entry
+from afere.store.spans import wire as span_wire
+from afere.store.spans.rows import Entry
 from afere.tracing.otlp.batch import BadSpan
 from afere.tracing.otlp.protobuf import undecodable
 from afere.tracing.policy import Policy

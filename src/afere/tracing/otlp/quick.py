@@ -23,10 +23,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 from afere.base.canonical import Json
 from afere.base.clock import now_ns
 from afere.base.span import Span
-from afere.store.span_chunks import Part
-from afere.store.span_rows import AT, COLUMNS, Entry, rows
-from afere.store.span_texts import INDEXED
-from afere.store.span_ties import keys
+from afere.store.spans.chunks import Part
+from afere.store.spans.rows import AT, COLUMNS, Entry, rows
+from afere.store.spans.texts import INDEXED
+from afere.store.spans.ties import keys
 from afere.tracing.dialects.glance import Shape
 from afere.tracing.dialects.own import PREFIX
 from afere.tracing.dialects.plan import planned

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Sequence
 
 from afere.base.clock import today
 from afere.base.span import Span
-from afere.store import span_docs
-from afere.store.span_chunks import Chunks
-from afere.store.span_dictionary import renew, unpacked
-from afere.store.span_rollup import NAMES, Shares, forget_names
-from afere.store.span_rows import AT, row_of
+from afere.store.spans import docs as span_docs
+from afere.store.spans.chunks import Chunks
+from afere.store.spans.dictionary import renew, unpacked
+from afere.store.spans.rollup import NAMES, Shares, forget_names
+from afere.store.spans.rows import AT, row_of
 
 _DAY = 86_400 * 10**9  # nanoseconds
 _STEP = 500  # spans looked at in one transaction, so that writers never wait long

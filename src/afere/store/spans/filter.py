@@ -12,11 +12,12 @@ from typing import Any
 from afere.base.clock import from_rfc3339
 from afere.base.errors import BadInput
 from afere.base.filter import Term
-from afere.store import span_docs, span_labels
-from afere.store.span_docs import Docs
-from afere.store.span_rollup import HOUR, MANY, SAID, names_are_whole
-from afere.store.span_rows import CIRCLE
-from afere.store.span_texts import tokens
+from afere.store.spans import docs as span_docs
+from afere.store.spans import labels as span_labels
+from afere.store.spans.docs import Docs
+from afere.store.spans.rollup import HOUR, MANY, SAID, names_are_whole
+from afere.store.spans.rows import CIRCLE
+from afere.store.spans.texts import tokens
 
 # In a list of traces these are asked of the first span, the sums of the whole trace, all others of any of its spans.
 _OF_ROOT = frozenset({"trace", "latency", "status", "user", "session", "environment", "chain", "since", "before"})

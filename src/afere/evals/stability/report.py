@@ -11,7 +11,7 @@ from afere.base.errors import BadInput
 from afere.evals.experiment import Experiment
 from afere.evals.records import is_record
 from afere.evals.report import interval, number
-from afere.evals.steady import SUFFIX, Kept, Steadiness
+from afere.evals.stability.steady import SUFFIX, Kept, Steadiness
 
 
 def keep_record(

@@ -10,12 +10,15 @@ from typing import Any, cast
 
 from afere.base.errors import BadInput
 from afere.base.span import EXAMPLES, Span
-from afere.store import span_dictionary, span_docs, span_labels, span_ties
 from afere.store.database import insert_rows
-from afere.store.span_chunks import Chunking, Chunks, part
-from afere.store.span_docs import CHUNK_SPANS
-from afere.store.span_rollup import SAID, Shares
-from afere.store.span_rows import (
+from afere.store.spans import dictionary as span_dictionary
+from afere.store.spans import docs as span_docs
+from afere.store.spans import labels as span_labels
+from afere.store.spans import ties as span_ties
+from afere.store.spans.chunks import Chunking, Chunks, part
+from afere.store.spans.docs import CHUNK_SPANS
+from afere.store.spans.rollup import SAID, Shares
+from afere.store.spans.rows import (
     AT,
     CIRCLE,
     COLUMNS,
@@ -28,7 +31,7 @@ from afere.store.span_rows import (
     row_of,
     shorten,
 )
-from afere.store.span_texts import joined, strings
+from afere.store.spans.texts import joined, strings
 
 _ID, _TRACE_ID = re.compile("[0-9a-f]{16}"), re.compile("[0-9a-f]{32}")
 _FEW = 400  # parameters of one statement

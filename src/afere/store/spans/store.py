@@ -23,23 +23,28 @@ from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.errors import BadReference
 from afere.base.filter import parse_filter
 from afere.base.span import Span, Totals, Trace
-from afere.store import span_dictionary, span_keep, span_labels, span_mark, span_scan, span_ties
 from afere.store.access import Limited, require
 from afere.store.database import Database
 from afere.store.page import Page, check_limit, read_cursor, write_cursor
-from afere.store.span_archive import Archive
-from afere.store.span_archive import projects as archived_projects
-from afere.store.span_chunks import Chunks
-from afere.store.span_filter import Where, at_most, sorting
-from afere.store.span_layout import MIGRATIONS
-from afere.store.span_list import Listing, Run, runs
-from afere.store.span_rows import ENTRY, OUTLINE, UNDER, Entry, outlined, preview, read_row
-from afere.store.span_scan import Glance
-from afere.store.span_sql import Taught, chunks_of
-from afere.store.span_stats import among, facets, period, statistics
-from afere.store.span_sums import Sums
-from afere.store.span_ties import Ran
-from afere.store.span_write import Writing
+from afere.store.spans import dictionary as span_dictionary
+from afere.store.spans import keep as span_keep
+from afere.store.spans import labels as span_labels
+from afere.store.spans import mark as span_mark
+from afere.store.spans import scan as span_scan
+from afere.store.spans import ties as span_ties
+from afere.store.spans.archive import Archive
+from afere.store.spans.archive import projects as archived_projects
+from afere.store.spans.chunks import Chunks
+from afere.store.spans.filter import Where, at_most, sorting
+from afere.store.spans.layout import MIGRATIONS
+from afere.store.spans.listing import Listing, Run, runs
+from afere.store.spans.rows import ENTRY, OUTLINE, UNDER, Entry, outlined, preview, read_row
+from afere.store.spans.scan import Glance
+from afere.store.spans.sql import Taught, chunks_of
+from afere.store.spans.stats import among, facets, period, statistics
+from afere.store.spans.sums import Sums
+from afere.store.spans.ties import Ran
+from afere.store.spans.write import Writing
 
 __all__ = ["SpanStore", "Loss", "died", "ENTRY", "UNDER", "PROCESS", "HOST", "MIGRATIONS"]
 

@@ -6,9 +6,9 @@ import sqlite3
 from typing import Any, cast
 
 from afere.base.span import summed
-from afere.store import span_rollup
-from afere.store.span_chunks import Chunks
-from afere.store.span_texts import says
+from afere.store.spans import rollup as span_rollup
+from afere.store.spans.chunks import Chunks
+from afere.store.spans.texts import says
 
 
 class Taught(sqlite3.Connection):

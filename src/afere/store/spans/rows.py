@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 from afere.base.canonical import Json
 from afere.base.span import Span
-from afere.store.span_chunks import DAMAGED, Chunks, Part
+from afere.store.spans.chunks import DAMAGED, Chunks, Part
 
 PREVIEW = 300  # characters of an input or output that columns keep
 PREVIEW_BELOW = 120  # of a span below another

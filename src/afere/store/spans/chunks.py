@@ -16,8 +16,8 @@ import orjson
 
 from afere.base.canonical import Json
 from afere.base.extension import load
-from afere.store.span_dictionary import packer, unpacked
-from afere.store.span_texts import strings
+from afere.store.spans.dictionary import packer, unpacked
+from afere.store.spans.texts import strings
 
 FORMS = {"otlp": "afere.tracing.otlp.kept:Kept"}  # who reads parts that are no JSON of ours
 

@@ -31,11 +31,11 @@ from afere.data import dataset as dataset_of
 from afere.data.place import session_of
 from afere.evals import stats
 from afere.evals.experiment import Experiment
-from afere.evals.perturb import SEED, origin, perturbed
 from afere.evals.plan import Plan
 from afere.evals.results import Result
 from afere.evals.scorers.text import as_text
 from afere.evals.spread import ABOUT_JUDGING
+from afere.evals.stability.perturb import SEED, origin, perturbed
 from afere.evals.stats import Estimate
 from afere.evals.stats.interval import least_half
 from afere.evals.suite import Suite

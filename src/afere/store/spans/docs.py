@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from afere.store.database import insert_rows
-from afere.store.span_chunks import Chunks
-from afere.store.span_texts import joined
+from afere.store.spans.chunks import Chunks
+from afere.store.spans.texts import joined
 
 CHUNK_SPANS = 128  # at most in one chunk, so that one span of a huge trace is read without all of it
 _SHIFT = 31

@@ -16,7 +16,7 @@ from afere.base.errors import BadInput
 from afere.base.rule import Rule
 from afere.evals.gate import about_stability
 from afere.evals.references import experiments
-from afere.evals.steady import SUFFIX, Steadiness, steadiness
+from afere.evals.stability.steady import SUFFIX, Steadiness, steadiness
 
 if TYPE_CHECKING:
     from afere.evals.experiment import Experiment

@@ -11,8 +11,8 @@ from typing import Literal
 from afere.base.canonical import Json
 from afere.base.score import Score, Value
 from afere.evals import stats
-from afere.evals.labels import Item, Labels, Sheet
-from afere.evals.people import consensus, newest, scores_of_people
+from afere.evals.labelling.labels import Item, Labels, Sheet
+from afere.evals.labelling.people import consensus, newest, scores_of_people
 from afere.evals.stats import Agreement, Estimate, cohen, fleiss, krippendorff, prediction_powered, rogan_gladen
 
 FEW_LABELS = 50  # under so many, agreement and the corrected value are shown, and nothing is decided by them

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from afere.base.canonical import Json
+from afere.evals.bakeoff.sweep import Prefer
 from afere.evals.report import number
 from afere.evals.standing import SHOWN, Against, Number
-from afere.evals.sweep import Prefer
 
 _MEASURE: Mapping[Prefer, str] = {"cost": "cost", "latency": "seconds"}
 _NUMBER: Mapping[Prefer, str] = {"cost": "cost_per_1000", "latency": "seconds.p50"}

@@ -11,7 +11,7 @@ from typing import cast
 
 from afere.base.canonical import Json
 from afere.base.errors import BadData, BadInput, NotFound, StoreFailed
-from afere.evals.labels import Labels, Sheet
+from afere.evals.labelling.labels import Labels, Sheet
 from afere.evals.scorers.text import as_text
 
 COLUMNS = ("case", "input", "output", "expected", "label", "why", "by")

@@ -12,10 +12,10 @@ from typing import Any, cast
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
 from afere.base.filter import Term
-from afere.store.span_filter import Where, row_condition, time_of
-from afere.store.span_rollup import COUNTED, HOUR, MANY, SAID, SHARE, names_are_whole
-from afere.store.span_sql import chunks_of
-from afere.store.span_sums import OF_TRACES, given
+from afere.store.spans.filter import Where, row_condition, time_of
+from afere.store.spans.rollup import COUNTED, HOUR, MANY, SAID, SHARE, names_are_whole
+from afere.store.spans.sql import chunks_of
+from afere.store.spans.sums import OF_TRACES, given
 
 _COLUMNS = (
     "model", "response_model", "name", "kind", "status", "provider", "user", "session", "environment", "chain",

@@ -16,11 +16,11 @@ import orjson
 from afere.base.errors import BadInput
 from afere.base.protowire import field
 from afere.base.span import EXAMPLES, Span
-from afere.store.span_chunks import Ours, Part, part
-from afere.store.span_rows import AT, ENTRY, UNDER, Entry, detail, glanced, read_row, row_of
-from afere.store.span_texts import strings
-from afere.store.span_ties import keys
-from afere.store.span_write import check_ids, entry_of
+from afere.store.spans.chunks import Ours, Part, part
+from afere.store.spans.rows import AT, ENTRY, UNDER, Entry, detail, glanced, read_row, row_of
+from afere.store.spans.texts import strings
+from afere.store.spans.ties import keys
+from afere.store.spans.write import check_ids, entry_of
 
 SCOPE, FORM, VERSION = "afere", "afere.form", 1
 _COLUMNS, _DETAILS = "afere.columns", "afere.details"

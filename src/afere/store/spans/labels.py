@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 
-from afere.store.span_chunks import Chunks
-from afere.store.span_rows import Asked
+from afere.store.spans.chunks import Chunks
+from afere.store.spans.rows import Asked
 
 VALUE = 200  # characters of a text that are in the index; longer ones are not
 _STEP = 2_000  # spans looked through in one transaction

@@ -16,7 +16,7 @@ from afere.base.errors import BadInput, NotFound
 from afere.base.score import Score, Value
 from afere.evals.experiment import Experiment
 from afere.evals.judge.single import scale_of
-from afere.evals.people import asks_people, newest, scores_of_people
+from afere.evals.labelling.people import asks_people, newest, scores_of_people
 from afere.evals.results import Result
 from afere.store import Session
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from afere.base.span import Span
-from afere.store.span_chunks import Chunks
-from afere.store.span_rows import read_row
+from afere.store.spans.chunks import Chunks
+from afere.store.spans.rows import read_row
 
 _NEWEST = """SELECT * FROM (SELECT * FROM spans WHERE project = ? AND start >= ? AND start <= ? ORDER BY start DESC LIMIT ?)
     ORDER BY chunk, line"""

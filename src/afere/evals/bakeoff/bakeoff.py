@@ -17,13 +17,14 @@ from afere.chains.calls import asking_anew
 from afere.chains.runner import Purse, run_rows
 from afere.data import Dataset, usable
 from afere.data.place import session_of
+from afere.evals.bakeoff.grid import Cell, cells_of
+from afere.evals.bakeoff.recommend import Candidate, Recommendation, recommend
+from afere.evals.bakeoff.sweep import Sweep
 from afere.evals.evaluation import Plan, perform
 from afere.evals.experiment import Experiment, experiment
 from afere.evals.forecast import Forecast, Part, by_pairs, longest
-from afere.evals.grid import Cell, cells_of
 from afere.evals.judge import Pairwise
-from afere.evals.people import compared_with_people
-from afere.evals.recommend import Candidate, Recommendation, recommend
+from afere.evals.labelling.people import compared_with_people
 from afere.evals.records import is_record
 from afere.evals.results import Results
 from afere.evals.sidebyside import Read, Reader, lines
@@ -40,7 +41,6 @@ from afere.evals.standing import (
     quality_names,
 )  # fmt: skip
 from afere.evals.suite import Suite
-from afere.evals.sweep import Sweep
 from afere.evals.work import EVALUATION, Watch
 from afere.models.request import Checked
 from afere.store import Job, Session

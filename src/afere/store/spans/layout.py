@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import sqlite3
 
-from afere.store import span_dictionary, span_docs, span_labels, span_ties
 from afere.store.database import Migration
-from afere.store.span_chunks import Chunks
-from afere.store.span_dictionary import unpacked
-from afere.store.span_rollup import ADDED, KEY, SUMMARY, Shares, count_all, summarise_all
-from afere.store.span_rollup import LAYOUT as ROLLUP
-from afere.store.span_rows import COLUMNS, VERSIONS, ran_of
+from afere.store.spans import dictionary as span_dictionary
+from afere.store.spans import docs as span_docs
+from afere.store.spans import labels as span_labels
+from afere.store.spans import ties as span_ties
+from afere.store.spans.chunks import Chunks
+from afere.store.spans.dictionary import unpacked
+from afere.store.spans.rollup import ADDED, KEY, SUMMARY, Shares, count_all, summarise_all
+from afere.store.spans.rollup import LAYOUT as ROLLUP
+from afere.store.spans.rows import COLUMNS, VERSIONS, ran_of
 
 _log = logging.getLogger("afere.store")
 

@@ -13,9 +13,9 @@ from typing import Any, cast
 
 from afere.base.canonical import Json
 from afere.base.span import EXAMPLES
-from afere.store import span_docs
 from afere.store.database import insert_rows
-from afere.store.span_chunks import Chunks
+from afere.store.spans import docs as span_docs
+from afere.store.spans.chunks import Chunks
 
 DOCUMENT = "document:"  # before a document's id; an artifact's key is its hash
 ROW = "row:"  # before the name of a row that was shown as an example

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from afere.store import span_docs
-from afere.store.span_docs import Docs
-from afere.store.span_filter import Where
+from afere.store.spans import docs as span_docs
+from afere.store.spans.docs import Docs
+from afere.store.spans.filter import Where
 
 
 class Run(NamedTuple):

@@ -19,9 +19,9 @@ from afere.chains.component import live_components
 from afere.chains.prompt import load_prompt
 from afere.chains.variant import Variant, varying
 from afere.data.place import shown
+from afere.evals.bakeoff.sweep import Sweep
 from afere.evals.subject import Subject, subject_of
 from afere.evals.suite import Suite
-from afere.evals.sweep import Sweep
 from afere.models import Facts, Model, facts_of
 from afere.store import Session
 
