@@ -17,7 +17,7 @@ from afere.base.span import Span
 from afere.server.pages.summary import summaries
 from afere.store import open as open_store
 from afere.store.spans import filter as span_filter
-from afere.store.spans import listing as span_list
+from afere.store.spans import listing
 from afere.store.spans.store import SpanStore
 
 SECOND = 1_000_000_000
@@ -99,7 +99,7 @@ def test_a_list_is_what_looking_at_every_span_finds(few: bool, made: list[list[S
     with tempfile.TemporaryDirectory() as folder, ExitStack() as changed:
         for name in () if few else ("_FEW", "_FEW_DOCS", "_CELLS"):
             changed.enter_context(mock.patch.object(span_filter, name, 1))
-        changed.enter_context(mock.patch.object(span_list, "_SOME", 2))
+        changed.enter_context(mock.patch.object(listing, "_SOME", 2))
         store = SpanStore(Path(folder), "p", filterable=["tenant"])
         for spans in made:
             store.write(spans)
@@ -172,7 +172,7 @@ def test_the_dearest_traces_lead_however_few_are_looked_at(tmp_path: Path, sort:
     store = SpanStore(tmp_path, "desk")
     store.write(spans)
     whole = [one.trace_id for one in store.find(sort=sort, limit=100).items]
-    with mock.patch.object(span_list, "_FEW", few):
+    with mock.patch.object(listing, "_FEW", few):
         found, cursor = list[str](), None
         while True:
             page = store.find(sort=sort, limit=4, cursor=cursor)
