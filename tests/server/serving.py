@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-import afere.server.app  # noqa: F401 - before a thread needs it, which else may see half of it
+import afere.server.app  # before a thread needs it, which else may see half of it
 from afere.server import Server
 from afere.store import Session
 
@@ -13,6 +13,7 @@ class serving:
     """Runs the server in a thread while the block lasts."""
 
     def __init__(self, session: Session) -> None:
+        afere.server.app.PATIENCE = 300.0  # pages of tests are whole, also on a busy machine
         self.server = Server(session, port=0)
 
     def __enter__(self) -> str:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import afere.store
+from afere.base.errors import BadInput
 from afere.server.pages import fresh
-from afere.server.pages.fresh import Fresh
+from afere.server.pages.fresh import Fresh, Looking
 
 
 @pytest.fixture
@@ -66,3 +67,31 @@ def test_a_decision_is_not_overtaken_by_a_look_of_before(
     looks.go.set()
     assert kept.of(session) == 3
     assert kept.of(session) == 3
+
+
+def test_who_waits_long_is_told_and_the_look_goes_on(session: afere.store.Session) -> None:
+    looks = Looks()
+    kept = Fresh(looks)
+    looks.count = 1  # the next waits
+    with pytest.raises(Looking) as told:
+        kept.of(session, 0.01)
+    assert told.value.seconds > 0
+    with pytest.raises(Looking):
+        kept.of(session, 0.01)
+    looks.go.set()
+    assert (kept.of(session), kept.of(session, 0.0), looks.count) == (2, 2, 2)
+
+
+def test_a_look_that_fails_says_so_to_all_and_the_next_looks_again(session: afere.store.Session) -> None:
+    found: list[int | BadInput] = [BadInput("debt.tools: no such rule."), 7]
+
+    def look(_session: afere.store.Session) -> int:
+        value = found.pop(0)
+        if isinstance(value, BadInput):
+            raise value
+        return value
+
+    kept = Fresh(look)
+    with pytest.raises(BadInput, match="no such rule"):
+        kept.of(session, 5.0)
+    assert kept.of(session, 5.0) == 7

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import seeding
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from afere.base.project import find_project
+from afere.govern.debt import Trend, trend
+from afere.server import app
+from afere.server.pages import debt
+from afere.server.pages.fresh import Fresh
 from afere.store import Session
 
 pytestmark = pytest.mark.browser
@@ -20,7 +26,7 @@ FAILED = f"{21:032x}"
 PAGES = (
     "/handbook", "/traces", "/traces?q=boo:x", f"/traces/{TRACE}", f"/traces/{FAILED}", f"/traces/{seeding.NASTY_TRACE}", f"/traces/{seeding.LONG_TRACE}",
     f"/traces/{seeding.RTL_TRACE}", "/prompts", "/prompts/answer/1..3", "/prompts/answer/3?show=text", "/datasets/handbook-eval", "/experiments", "/experiments/2",
-    "/compare/1/2", "/artifacts", "/artifacts/chain:qa", "/audit", "/tools", "/lineage", "/lineage?of=prompt:answer", "/nothing",
+    "/compare/1/2", "/artifacts", "/artifacts/chain:qa", "/audit", "/debt", "/tools", "/lineage", "/lineage?of=prompt:answer", "/nothing",
 )  # fmt: skip
 ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
@@ -195,3 +201,27 @@ def test_all_of_it_works_without_script(browser: Browser, site: str) -> None:
         assert " failed." in page.locator(".verdict").inner_text()
         page.click("[data-theme-toggle]")
         assert page.locator("html").get_attribute("data-theme") == "light"
+
+
+def test_a_page_that_looks_long_says_so_and_comes_by_itself(
+    browser: Browser, store: Session, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "PATIENCE", 0.0)
+    monkeypatch.setattr(debt, "AUDITS", Fresh(trend_after(0.5)))
+    context = browser.new_context(base_url=site)
+    page = context.new_page()
+    answer = page.goto("/debt")
+    assert answer is not None and answer.status == 202
+    expect(page.get_by_role("status")).to_contain_text("Prompts, tools, traces and scores have been read for")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("health", timeout=60_000)
+    context.close()
+
+
+def trend_after(seconds: float) -> Callable[[Session], Trend]:
+    """The audit of the page, which first takes its time."""
+
+    def look(session: Session) -> Trend:
+        time.sleep(seconds)
+        return trend(session, find_project(session.folder))
+
+    return look

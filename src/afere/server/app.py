@@ -50,6 +50,7 @@ from afere.server.pages import (
 from afere.server.pages import sessions as threads
 from afere.server.pages.asked import Asked, as_json
 from afere.server.pages.frame import Sessions, frame
+from afere.server.pages.fresh import Looking
 from afere.server.problem import problem, status_of
 from afere.server.render import render
 from afere.server.safety import LOOPBACK, Guard
@@ -122,6 +123,7 @@ ADDRESSES = (
     Address("/debt", "debt", debt.page, "debt.html", ("as_of",)),
     Address("/audit", "audit", audit.page, "audit.html", _PAGED),
 )
+PATIENCE = 5.0  # seconds before a page says that it still looks
 HOME = Address("", "home", home.page, "home.html", ("over",))
 
 
@@ -209,16 +211,21 @@ def _answer(sessions: Sessions, address: Address, request: Request, *, as_page: 
     try:
         path: dict[str, Any] = dict(request.path_params)
         session = sessions.of(path.pop("project", None), actor_in(request))
-        value = address.read(session, Asked(path, dict(request.query_params), str(request.base_url).rstrip("/")))
+        site = str(request.base_url).rstrip("/")
+        asked = Asked(path, dict(request.query_params), site, PATIENCE if as_page else None)
+        try:
+            value, template = address.read(session, asked), address.template
+        except Looking as looking:
+            value, template = looking, "looking.html"
         status = getattr(value, "status", 200)
-        if not as_page or address.template is None:
+        if not as_page or template is None:
             if status != 200:  # a page that tells what is wrong with the question
                 return problem(status, str(getattr(value, "problem", "")), accept, theme=theme)
             return marked(JsonResponse(as_json(value)), request.headers)
         around = frame(
             session, here=address.here, theme=theme, path=_path_of(request), logged_in=bool(login_of(request.headers))
         )
-        return HTMLResponse(render(address.template, page=value, frame=around, base=around.base), status)
+        return HTMLResponse(render(template, page=value, frame=around, base=around.base), status)
     except AfereError as error:
         return problem(status_of(error), str(error), accept, theme=theme)
     except Exception:

@@ -14,11 +14,15 @@ MAX_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The parts of the path and the query of a request; `site` is the address that the server was asked at."""
+    """The parts of the path and the query of a request; `site` is the address that the server was asked at.
+
+    `patience` is for how many seconds the one who asks waits without a sign; programs wait for the whole.
+    """
 
     path: Mapping[str, Any] = field(default_factory=dict[str, Any])
     query: Mapping[str, str] = field(default_factory=dict[str, str])
     site: str = ""
+    patience: float | None = None
 
     def get(self, name: str, default: str = "") -> str:
         """A value of the query."""

@@ -157,7 +157,7 @@ def page(session: Session, asked: Asked) -> DebtPage:
     from afere.govern.debt.moment import moment
 
     text = asked.get("as_of")
-    found = trend(session, _project(session), as_of=moment(text)) if text else AUDITS.of(session)
+    found = trend(session, _project(session), as_of=moment(text)) if text else AUDITS.of(session, asked.patience)
     new = {one.key for one in found.new}
     prompts = frozenset(one.name for one in session.find("artifacts", kind="prompt", latest=True, limit=_NAMES).items)
     parts = [

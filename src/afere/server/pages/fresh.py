@@ -6,8 +6,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from afere.base.errors import AfereError
 
 if TYPE_CHECKING:
     from afere.store import Session
@@ -19,6 +22,16 @@ _SHARE = 10  # of ten times as long as a look takes, one may be spent looking
 _OLDEST = 3600.0  # seconds; what is older is nothing to show meanwhile
 
 
+class Looking(AfereError):
+    """A look takes longer than the one who asks waits; it goes on. `seconds` is how long it has taken so far."""
+
+    status = 202  # Accepted
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("afere still looks through this project. Ask again in a moment.")
+        self.seconds = seconds
+
+
 @dataclass(slots=True)
 class _Kept(Generic[T]):
     """`at` is when the look ended, `took` its seconds."""
@@ -26,6 +39,14 @@ class _Kept(Generic[T]):
     value: T
     at: float
     took: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Look(Generic[T]):
+    """One that is under way."""
+
+    value: Future[T]
+    began: float
 
 
 class Fresh(Generic[T]):
@@ -36,28 +57,28 @@ class Fresh(Generic[T]):
 
     def __init__(self, make: Callable[[Session], T]) -> None:
         self._make = make
-        self._lock = threading.Lock()  # of the book-keeping
-        self._looks: dict[tuple[str, str], threading.Lock] = {}  # one look at a time in each project
+        self._lock = threading.Lock()
+        self._looks: dict[tuple[str, str], _Look[T]] = {}  # at most one in each project
         self._kept: dict[tuple[str, str], _Kept[T]] = {}
 
-    def of(self, session: Session) -> T:
-        """Refused without `read`, whoever asked before."""
+    def of(self, session: Session, patience: float | None = None) -> T:
+        """Refused without `read`, whoever asked before; Looking where there is nothing to show after `patience` seconds."""
         session.require("read")
         key = str(session.folder), session.project
         with self._lock:
-            look = self._looks.setdefault(key, threading.Lock())
             known = self._kept.get(key)
-        age = time.monotonic() - known.at if known else _OLDEST
-        if known is not None and age < max(_SECONDS, _SHARE * known.took):
-            return known.value
+            age = time.monotonic() - known.at if known else _OLDEST
+            if known is not None and age < max(_SECONDS, _SHARE * known.took):
+                return known.value
+            look = self._looks.get(key) or self._begin(session, key)
         if known is not None and age < _OLDEST:
-            if look.acquire(blocking=False):
-                threading.Thread(target=self._beside, args=(session, key, look), daemon=True).start()
             return known.value
-        with look:
-            with self._lock:
-                newer = self._kept.get(key)
-            return newer.value if newer is not None and newer is not known else self._look(session, key, look)
+        try:
+            return look.value.result(patience)
+        except TimeoutError:
+            if look.value.done():  # it was the look that timed out
+                raise
+            raise Looking(time.monotonic() - look.began) from None
 
     def forget(self, session: Session) -> None:
         """Something was decided: look again when next asked. A look that has begun is of before, and is not kept."""
@@ -66,19 +87,32 @@ class Fresh(Generic[T]):
             self._kept.pop(key, None)
             self._looks.pop(key, None)
 
-    def _look(self, session: Session, key: tuple[str, str], look: threading.Lock) -> T:
-        began = time.monotonic()
-        value = self._make(session)
+    def _begin(self, session: Session, key: tuple[str, str]) -> _Look[T]:
+        look: _Look[T] = _Look(Future(), time.monotonic())
+        self._looks[key] = look
+        threading.Thread(target=self._run, args=(session, key, look), daemon=True).start()
+        return look
+
+    def _run(self, session: Session, key: tuple[str, str], look: _Look[T]) -> None:
+        try:
+            value = self._make(session)
+        except BaseException as error:
+            with self._lock:
+                self._end(key, look)
+            _log.warning(
+                "what is kept for pages could not be looked up: %s", error, exc_info=not isinstance(error, AfereError)
+            )
+            look.value.set_exception(error)
+            return
         ended = time.monotonic()
         with self._lock:
-            if self._looks.get(key) is look:
-                self._kept[key] = _Kept(value, ended, ended - began)
-        return value
+            if self._end(key, look):
+                self._kept[key] = _Kept(value, ended, ended - look.began)
+        look.value.set_result(value)
 
-    def _beside(self, session: Session, key: tuple[str, str], look: threading.Lock) -> None:
-        try:
-            self._look(session, key, look)
-        except Exception:
-            _log.exception("what is kept for pages could not be looked up again")
-        finally:
-            look.release()
+    def _end(self, key: tuple[str, str], look: _Look[T]) -> bool:
+        """Whether nothing was decided since the look began."""
+        if self._looks.get(key) is not look:
+            return False
+        del self._looks[key]
+        return True

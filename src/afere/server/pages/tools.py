@@ -121,10 +121,10 @@ class ToolPage:
         }  # fmt: skip
 
 
-def list_page(session: Session, _asked: Asked) -> ToolsPage:
+def list_page(session: Session, asked: Asked) -> ToolsPage:
     """Every tool that afere.yaml, code, MCP servers or traces tell of, and those that are alike."""
-    found, groups = _FOUND.of(session)
-    debts = _findings(session)
+    found, groups = _FOUND.of(session, asked.patience)
+    debts = _findings(session, asked)
     items = tuple(
         Line(one, sum(_concerns(finding, one.name) for finding in debts), _rate(one)) for one in found.tools[:_SHOWN]
     )
@@ -136,13 +136,13 @@ def list_page(session: Session, _asked: Asked) -> ToolsPage:
 
 def page(session: Session, asked: Asked) -> ToolPage:
     """One tool: who calls it, how it does, what each source says of it, and how its versions differ."""
-    found, groups = _FOUND.of(session)
+    found, groups = _FOUND.of(session, asked.patience)
     tool = found.tool(str(asked.path["name"]))
     name = tool.name
     pairs = [pair for group in groups for pair in group.pairs if name in (pair.a, pair.b)]
     schema = json.dumps(dict(tool.parameters), ensure_ascii=False, indent=2) if tool.parameters else ""
     return ToolPage(
-        tool, found.days, _rate(tool), schema, tuple(one for one in _findings(session) if _concerns(one, name)),
+        tool, found.days, _rate(tool), schema, tuple(one for one in _findings(session, asked) if _concerns(one, name)),
         tuple((pair.b if pair.a == name else pair.a, pair.likeness) for pair in pairs), _difference(session, tool),
     )  # fmt: skip
 
@@ -161,8 +161,8 @@ def _card(tool: Registered) -> ToolCard:
     return ToolCard(tool.name, tool.description, parameters=tool.parameters)
 
 
-def _findings(session: Session) -> list[Finding]:
-    return [one for one in AUDITS.of(session).audit.findings if one.rule.startswith("tools.")]
+def _findings(session: Session, asked: Asked) -> list[Finding]:
+    return [one for one in AUDITS.of(session, asked.patience).audit.findings if one.rule.startswith("tools.")]
 
 
 def _concerns(finding: Finding, name: str) -> bool:

@@ -174,4 +174,9 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "k") moveRow(-1);
 });
 
+// ---- a look that takes long: its value comes when it is done, and then the page is ready
+if (one("[data-looking]")) {
+  fetch(`${location.pathname}.json${location.search}`).then(() => location.reload(), () => {});
+}
+
 export { all, one, make, icon, toast, typing, base };
