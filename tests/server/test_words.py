@@ -30,3 +30,10 @@ def test_small_sums_are_written_without_powers_of_ten(value: float | None, said:
 )
 def test_a_difference_too_small_to_write_keeps_its_side(value: float, said: str) -> None:
     assert words.changed(value, "cost") == said
+
+
+def test_a_glance_at_several_fields_shows_what_was_asked_or_answered() -> None:
+    assert words.glance('{"index": "handbook", "query": "How long?"}') == "How long?"
+    assert words.glance('{"answer": "Two days.", "source": "a.md"}') == "Two days."
+    assert words.glance('{"answer": "Two days, and then th') == "Two days, and then th"
+    assert words.glance('{"a": 1, "b": 2}') == '{"a": 1, "b": 2}'

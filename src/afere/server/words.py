@@ -151,20 +151,29 @@ def spoken(value: Json) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else said(value)
 
 
+_MAIN = ("question", "query", "answer", "prompt", "input", "output", "message", "content", "text", "response", "result")
 _FIRST_TEXT = re.compile(r'\{"[^"\\]{1,60}": "(?:[^"\\]|\\.)*')
 
 
 def glance(value: Json) -> str:
-    """A preview as text. What a list keeps of a long value is the beginning of its JSON: then its first text."""
+    """A preview as text: of several fields the one that is usually the question or the answer.
+
+    What a list keeps of a long value is the beginning of its JSON: then its first text.
+    """
     if not (isinstance(value, str) and value.startswith('{"')):
-        return said(value)
+        return said(_main(value))
     cut = _FIRST_TEXT.match(value)
     for text in (value, f'{cut[0]}"}}' if cut else ""):
         try:
-            return said(cast("Json", json.loads(text)))
+            return said(_main(cast("Json", json.loads(text))))
         except ValueError:
             continue
     return value
+
+
+def _main(value: Json) -> Json:
+    fields = value if isinstance(value, dict) else {}
+    return next((text for name in _MAIN if isinstance(text := fields.get(name), str) and text), value)
 
 
 def pretty(value: Json) -> str:
