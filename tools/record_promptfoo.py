@@ -1,7 +1,8 @@
-"""Record what the real promptfoo says of the files in tests/evals/promptfoo: `python tools/record_promptfoo.py PROMPTFOO`.
+"""Record what the real promptfoo says of the files in tests/evals/promptfoo: `python tools/record_promptfoo.py PROMPTFOO [FILE...]`.
 
 PROMPTFOO is its program, such as node_modules/.bin/promptfoo of `npm install promptfoo` in a scratch folder. The verdicts
-go to recorded.json beside the files, which the tests read, so that they need no npm.
+go to recorded.json beside the files, which the tests read, so that they need no npm. With names of files only those are recorded
+anew. One call at a time: which of several answers it compares is the first depends on who is done first.
 """
 
 from __future__ import annotations
@@ -19,13 +20,25 @@ FILES = Path(__file__).parents[1] / "tests" / "evals" / "promptfoo"
 QUIET = ("DISABLE_TELEMETRY", "DISABLE_UPDATE", "DISABLE_SHARING", "DISABLE_REMOTE_GENERATION")
 
 
-def main(program: str) -> None:
-    found: dict[str, Any] = {"version": _run(program, "--version").strip(), "files": {}}
+def main(program: str, *only: str) -> None:
+    kept = json.loads((FILES / "recorded.json").read_text(encoding="utf-8"))["files"] if only else {}
+    found: dict[str, Any] = {"version": _run(program, "--version").strip(), "files": kept}
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(FILES, folder, dirs_exist_ok=True)
-        for file in sorted(FILES.glob("*.yaml")):
+        for file in sorted(one for one in FILES.glob("*.yaml") if not only or one.name in only):
             out = Path(folder) / "out.json"
-            _run(program, "eval", "-c", str(Path(folder) / file.name), "--no-cache", "--no-table", "-o", str(out))
+            _run(
+                program,
+                "eval",
+                "-c",
+                str(Path(folder) / file.name),
+                "--no-cache",
+                "--no-table",
+                "-j",
+                "1",
+                "-o",
+                str(out),
+            )
             results = json.loads(out.read_text())["results"]["results"]
             found["files"][file.name] = [_result(one) for one in results]
     (FILES / "recorded.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -63,4 +76,4 @@ def _result(one: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -32,7 +32,7 @@ tests:
   - vars: {city: [Paris, Rome]}
     assert:
       - {type: not-icontains, value: OSLO, metric: Place}
-      - {type: perplexity, threshold: 2}
+      - {type: meteor, value: x}
   - file://tests.csv
 """
 
@@ -52,7 +52,7 @@ def config(project: Path) -> Path:
 def test_each_prompt_with_each_provider_is_an_experiment(config: Path, cli: Run) -> None:
     status, out, err = cli("eval", "promptfooconfig.yaml", "--json")
     made = json.loads(out)
-    assert "6 of 7 assertions run, 1 skipped: 1 perplexity (it needs the probabilities of tokens)" in err
+    assert "6 of 7 assertions run, 1 skipped: 1 meteor (it needs WordNet)" in err
     assert "this file runs its own Python, commands on this machine, as you" in err
     assert "promptfooconfig.yaml:5: commandLineOptions" in err
     assert len(made) == 4

@@ -169,3 +169,17 @@ def test_pictures_go_as_addresses_and_thoughts_stay_here() -> None:
         wire.body(Request((Message("user", (Part("image", blob="sha256:00"),)),)), "m")
     with pytest.raises(BadInput, match="messages cannot be set"):
         wire.body(Request((message("user", "x"),), {"messages": []}), "m")
+
+
+def test_probabilities_of_tokens_are_told_in_one_piece_and_streamed() -> None:
+    said = [{"token": "a", "logprob": -0.5}, {"token": "b", "logprob": -1}, {"token": "?", "logprob": None}]
+    one = {"index": 0, "delta": {"content": "a"}, "finish_reason": None, "logprobs": {"content": said[:1]}}
+    two = {"index": 0, "delta": {"content": "b"}, "finish_reason": None, "logprobs": {"content": said[1:]}}
+    end = {"index": 0, "delta": {}, "finish_reason": "stop", "logprobs": None}
+    lines = "".join(f"data: {json.dumps({'model': 'm', 'choices': [each]})}\n\n" for each in (one, two, end))
+    body = f"{lines}data: [DONE]\n\n".encode()
+    whole = {"choices": [{"message": {"content": "ab"}, "finish_reason": "stop", "logprobs": {"content": said}}]}
+    for events in (wire.streamed(body, "m"), decoded([body]), wire.whole(whole, "m")):
+        assert "".join(event.text for event in events if isinstance(event, Text)) == "ab"
+        done = events[-1]
+        assert isinstance(done, Done) and done.logprobs == (-0.5, -1.0)

@@ -160,6 +160,7 @@ def reply_to_json(reply: Reply) -> Json:
     return {
         "messages": [said.to_json() for said in reply.messages], "usage": reply.usage.to_json(), "cost": reply.cost,
         "finish": reply.finish, "model": reply.model, "first_token_seconds": reply.first_token_seconds,
+        **({"logprobs": list(reply.logprobs)} if reply.logprobs else {}),
     }  # fmt: skip
 
 
@@ -170,6 +171,7 @@ def reply_from_json(kept: Mapping[str, Json]) -> Reply:
         "".join(said.text for said in messages), messages, tuple(call for said in messages for call in said.tool_calls),
         Usage(**cast("dict[str, int | None]", kept["usage"])), cast("float | None", kept["cost"]), str(kept["finish"]),
         str(kept["model"]), first_token_seconds=cast("float | None", kept["first_token_seconds"]),
+        logprobs=tuple(cast("list[float]", kept.get("logprobs") or [])),
     )  # fmt: skip
 
 

@@ -37,6 +37,12 @@ def run(
     made: list[Experiment] = []
     for plan in plans:
         made.append(how.perform(plan, spent=sum(one.cost or 0.0 for one in made)))
+    if all(one.complete for one in made):
+        more, lost = config.compared(made, how.project)
+        for line in lost:
+            click.echo(line, err=True)
+        for plan in more:
+            made.append(how.perform(plan, spent=sum(one.cost or 0.0 for one in made)))
 
     def draw(console: Console) -> None:
         for one in made:

@@ -192,6 +192,7 @@ class Collected:
             model=done.model,
             first_token_seconds=self.first_seconds if self._timed else None,
             attempts=self.attempt,
+            logprobs=done.logprobs,
         )
 
 

@@ -60,11 +60,13 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The end of the answer, always last. `finish` is the provider's word: stop, length, tool_calls, ..."""
+    """The end of the answer, always last. `finish` is the provider's word: stop, length, tool_calls, ... `logprobs`: of each
+    token of the answer, natural, where they were asked for (parameter `logprobs`) and given."""
 
     finish: str
     usage: Usage
     model: str
+    logprobs: tuple[float, ...] = ()
 
 
 Event: TypeAlias = Text | Reasoning | Called | Done
@@ -130,7 +132,8 @@ class Checked(Protocol):
 class Reply:
     """A whole answer. `value` is set by who checks the text against `Request.output`; cost in USD, None if unknown.
 
-    `messages` is the assistant's turn, ready to be appended to a conversation. `attempts` counts the calls made.
+    `messages` is the assistant's turn, ready to be appended to a conversation. `attempts` counts the calls made. `logprobs` is
+    as in `Done`.
     """
 
     text: str
@@ -143,10 +146,11 @@ class Reply:
     value: Json = None
     first_token_seconds: float | None = None
     attempts: int = 1
+    logprobs: tuple[float, ...] = ()
 
     def holding(self, value: Json) -> Reply:
         """The same with its value."""
         return Reply(
             self.text, self.messages, self.calls, self.usage, self.cost, self.finish, self.model, value,
-            self.first_token_seconds, self.attempts,
+            self.first_token_seconds, self.attempts, self.logprobs,
         )  # fmt: skip

@@ -226,7 +226,7 @@ def _chunk(event: Event, model: str) -> dict[str, Json]:
         delta = {"tool_calls": [_call(event.call)]}
     else:
         finish = event.finish
-    choice: Json = {"index": 0, "delta": delta, "finish_reason": finish}
+    choice: Json = {"index": 0, "delta": delta, "finish_reason": finish, **_logprobs(event)}
     usage = _usage(event.usage) if isinstance(event, Done) else None
     return {"id": "c-1", "object": "chat.completion.chunk", "model": model, "choices": [choice], "usage": usage}
 
@@ -243,8 +243,13 @@ def _joined(answer: Answer, request: Request, model: str) -> dict[str, Json]:
     said: dict[str, Json] = {"role": "assistant", "content": answer.text}
     if calls:
         said["tool_calls"] = calls
-    choice: Json = {"index": 0, "message": said, "finish_reason": end.finish}
+    choice: Json = {"index": 0, "message": said, "finish_reason": end.finish, **_logprobs(end)}
     return {"id": "c-1", "object": "chat.completion", "model": model, "choices": [choice], "usage": _usage(end.usage)}
+
+
+def _logprobs(event: Event) -> dict[str, Json]:
+    each: list[Json] = [{"logprob": one} for one in event.logprobs] if isinstance(event, Done) else []
+    return {"logprobs": {"content": each}} if each else {}
 
 
 def _call(call: ToolCall) -> Json:

@@ -19,7 +19,8 @@ from afere.models import Called, Done, Event, Reasoning, Request, Settings, Text
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One scripted answer. `calls` are (tool, arguments) pairs; without `usage` a word counts as a token."""
+    """One scripted answer. `calls` are (tool, arguments) pairs; without `usage` a word counts as a token. `logprobs`: of its
+    tokens, told where the request asks for them."""
 
     text: str = ""
     calls: Sequence[tuple[str, Mapping[str, Json]]] = ()
@@ -28,6 +29,7 @@ class Answer:
     finish: str | None = None
     delay: float = 0.0  # seconds before the first event
     pause: float = 0.0  # seconds between two events
+    logprobs: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +171,8 @@ def events(said: Answer | Fault, request: Request, model: str) -> Iterator[Event
         yield Called(ToolCall(f"call_{number}", tool, dict(arguments)))
     asked = sum(len(message.text.split()) for message in request.messages)
     usage = said.usage or Usage(asked, len(said.text.split()))
-    yield Done(said.finish or ("tool_calls" if said.calls else "stop"), usage, model)
+    logprobs = tuple(said.logprobs) if request.parameters.get("logprobs") else ()
+    yield Done(said.finish or ("tool_calls" if said.calls else "stop"), usage, model, logprobs)
 
 
 def _fails(fault: Fault, model: str) -> Iterator[Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -13,6 +13,7 @@ from afere.base.canonical import Json
 from afere.base.errors import BadInput
 from afere.base.rule import BUILTIN
 from afere.evals.promptfoo.checks import CHECKS, LIMITED, VALUELESS
+from afere.evals.promptfoo.conversed import CONVERSED
 from afere.evals.promptfoo.files import FILE
 from afere.evals.promptfoo.graded import GRADED, Grader
 from afere.evals.promptfoo.grounded import GROUNDED
@@ -24,7 +25,11 @@ SETS = "assert-set"
 EUCLIDEAN = "similar:euclidean"
 SIMILAR = ("similar", "similar:cosine", "similar:dot", EUCLIDEAN)
 WEBHOOK = "webhook"
-KINDS = (*CHECKS, *GRADED, *GROUNDED, *SIMILAR, *PROGRAMS, WEBHOOK, SETS)
+BEST = "select-best"
+HIGHEST = "max-score"
+COMPARED = (BEST, HIGHEST)  # they look at all answers to a test
+ASKED = (*GROUNDED, CONVERSED)  # of a model, in our words
+KINDS = (*CHECKS, *GRADED, *ASKED, *SIMILAR, *PROGRAMS, *COMPARED, WEBHOOK, SETS)
 _READ = (
     "type",
     "value",
@@ -40,16 +45,18 @@ _READ = (
 )
 _OTHERWISE = {
     "meteor": "it needs WordNet",
-    "is-sql": "it needs a parser of SQL",
-    "contains-sql": "it needs a parser of SQL",
-    "conversation-relevance": "here a judge with `of: turn`",
-    "perplexity": "it needs the probabilities of tokens",
-    "perplexity-score": "it needs the probabilities of tokens",
-    "select-best": "it compares outputs; here the judge kind `pairwise`",
-    "max-score": "it compares outputs; here `afere compare`",
+    "is-sql": "it needs a strict parser of SQL; a `javascript` assertion can call node-sql-parser",
+    "contains-sql": "it needs a strict parser of SQL; a `javascript` assertion can call node-sql-parser",
+    "classifier": "it needs a classifier of Hugging Face; a `python` assertion can call one",
+    "moderation": "it sends outputs to a service of moderation; here `guard`",
+    "guardrails": "it reads what a provider's own guardrails said",
+    "pi": "it sends outputs to a service of its own; here `llm-rubric`",
+    "search-rubric": "its grader must search the web",
+    "agent-rubric": "its grader must be an agent",
+    "ruby": "Ruby does not run here; a `python` assertion does",
 }
 _ADDRESS = ("http://", "https://", "{{")
-_VALUELESS = (*VALUELESS, "context-faithfulness", "context-relevance", "answer-relevance")
+_VALUELESS = (*VALUELESS, "context-faithfulness", "context-relevance", "answer-relevance", CONVERSED, HIGHEST)
 _POINTS = ("disagree", "subset", "superset", "agree", "differButFactual")
 
 
@@ -78,19 +85,19 @@ class Reading:
     sent: set[str] = field(default_factory=set[str])  # where webhooks send outputs
 
     def read(
-        self, said: list[dict[str, Json]], options: Mapping[str, Json], place: str
+        self, said: list[dict[str, Json]], options: Mapping[str, Json], place: str, *, inner: bool = False
     ) -> tuple[list[Json], list[Json]]:
-        """Those that run, as rows keep them, and why each of the others does not."""
+        """Those that run, as rows keep them, and why each of the others does not. `inner`: they stand in a set."""
         ready: list[Json] = []
         lost: list[Json] = []
         for one in said:
             if kind_of(one) == SETS and isinstance(one.get("assert"), list):
-                inner, missing = self.read(cast("list[dict[str, Json]]", one["assert"]), options, place)
-                if inner:
-                    ready.append({**one, "assert": inner})
+                held, missing = self.read(cast("list[dict[str, Json]]", one["assert"]), options, place, inner=True)
+                if held:
+                    ready.append({**one, "assert": held})
                 lost += missing
                 continue
-            reason = self._why_not(one, options)
+            reason = self._why_not(one, options) or _no_comparison(one, said, inner)
             try:
                 made = None if reason else self._ready(one, options, place)
             except NoSuchProvider as problem:
@@ -118,7 +125,7 @@ class Reading:
             (bool(more), f"its option {', '.join(more)} is not read"),
             (javascript and node() is None, NO_NODE),
             (
-                kind in GROUNDED and bool(one.get("rubricPrompt") or options.get("rubricPrompt")),
+                kind in ASKED and bool(one.get("rubricPrompt") or options.get("rubricPrompt")),
                 "it is asked in our words: a rubricPrompt of its own is not read",
             ),
             (value is None and not own and kind not in (*_VALUELESS, SETS), "it has no value"),
@@ -141,7 +148,7 @@ class Reading:
             made["code"] = self._code(kind, str(value), place)
         elif isinstance(value, str) and value.startswith(FILE) and (code := folder.code(value, place, "get_assert")):
             made["code"] = self._keep(code, str(value))
-        elif kind not in (*GRADED, *GROUNDED, *SIMILAR) or isinstance(value, str):
+        elif kind not in (*GRADED, *ASKED, *SIMILAR) or isinstance(value, str):
             made["value"] = (
                 [folder.value(each, place) for each in value] if isinstance(value, list) else folder.value(value, place)
             )
@@ -149,13 +156,9 @@ class Reading:
             self.sent.add(str(value).split("?")[0])
         if (transform := one.get("transform")) is not None:
             made["transform"] = transform
-        if kind in (*GRADED, *GROUNDED):
+        if kind in (*GRADED, *ASKED, BEST):
             made["grader"] = self._grader(one, options, place)
-        if (
-            kind in GROUNDED
-            and (asked := self.graders[str(made["grader"])].provider) is not None
-            and asked.model is None
-        ):
+        if kind in ASKED and (asked := self.graders[str(made["grader"])].provider) is not None and asked.model is None:
             raise NoSuchProvider(f"{place}: a program; it must be a model")
         if kind in SIMILAR or kind == "answer-relevance":
             made["embedder"] = _embedder(one.get("provider") or options.get("provider"))
@@ -198,6 +201,25 @@ class Reading:
         )
         self.graders.setdefault(name, found)
         return name
+
+
+def _no_comparison(one: Mapping[str, Json], said: Sequence[Mapping[str, Json]], inner: bool) -> str:
+    """Why an assertion that compares all answers to a test cannot do so; empty where it can, or is none."""
+    kind = str(one["type"])
+    if kind_of(one) not in COMPARED:
+        return ""
+    first = next(other for other in said if other["type"] == kind)
+    reasons = (
+        (inner, "it compares whole tests, so it cannot stand in a set"),
+        (kind not in COMPARED, "it cannot be negated"),
+        (first is not one, "only the first of a test counts"),
+        (kind == BEST and not isinstance(one.get("value"), str), "its value must be the criteria, as text"),
+        (
+            kind == HIGHEST and all(other["type"] in (*COMPARED, SETS) for other in said),
+            "it needs another assertion beside it, in no set, whose scores it compares",
+        ),
+    )
+    return next((f"{kind} ({reason})" for wrong, reason in reasons if wrong), "")
 
 
 def _embedder(said: Json) -> str:

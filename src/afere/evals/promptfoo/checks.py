@@ -23,6 +23,7 @@ _LISTED = re.compile(r'(".*?"|[^,]+)(?=\s*,|\s*$)')
 _JSON = re.compile(r"[\[{]")
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _ORDERS = 4  # of BLEU
+LOGPROB = "afere.logprob"  # attribute of a model's span: the mean natural logarithm of its tokens' probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,31 @@ def _cost(_value: Json, limit: float | None, seen: Seen) -> Held:
     return held(sum(costs) <= cast("float", limit), why=f"${sum(costs):.6f}")
 
 
+def _perplexity(_value: Json, limit: float | None, seen: Seen) -> Held:
+    """exp(-m), m the mean log-probability of the answer's tokens (Jelinek et al. 1977): at most the limit."""
+    mean = _logprob(seen)
+    if mean is None:
+        return unknown(_NO_LOGPROBS)
+    perplexity = math.exp(min(700.0, -mean))
+    return held(limit is None or perplexity <= limit, why=f"perplexity {perplexity:.2f}")
+
+
+def _perplexity_score(_value: Json, limit: float | None, seen: Seen) -> Held:
+    """1 / (1 + perplexity), at least the limit, as promptfoo has it."""
+    mean = _logprob(seen)
+    return unknown(_NO_LOGPROBS) if mean is None else _at_least(1 / (1 + math.exp(min(700.0, -mean))), limit or 0.0)
+
+
+_NO_LOGPROBS = "the provider gave no probabilities of its tokens (logprobs)"
+
+
+def _logprob(seen: Seen) -> float | None:
+    """Of the last answer of a model in the run."""
+    spans = seen.trace.spans if seen.trace else ()
+    said = [value for span in spans if isinstance(value := span.attributes.get(LOGPROB), int | float)]
+    return float(said[-1]) if said else None
+
+
 def _words(value: Json, _limit: float | None, seen: Seen) -> Held:
     count = len(seen.text.split())
     if isinstance(value, dict):
@@ -240,7 +266,7 @@ CHECKS: dict[str, Check] = {
     "is-json": _is_json, "contains-json": _contains_json, "levenshtein": _levenshtein, "bleu": _bleu, "rouge-n": _rouge,
     "latency": _latency, "cost": _cost, "word-count": _words, "finish-reason": _finish,
     "is-valid-openai-tools-call": _tools_call, "is-valid-openai-function-call": _function_call,
-    "is-valid-function-call": _function_call, "gleu": _gleu,
+    "is-valid-function-call": _function_call, "gleu": _gleu, "perplexity": _perplexity, "perplexity-score": _perplexity_score,
     "is-html": lambda _value, _limit, seen: markup.is_html(seen.text),
     "contains-html": lambda _value, _limit, seen: markup.contains_html(seen.text),
     "is-xml": lambda value, _limit, seen: markup.is_xml(seen.text, value),
@@ -254,5 +280,6 @@ CHECKS: dict[str, Check] = {
 VALUELESS = (
     "is-json", "contains-json", "latency", "cost", "is-valid-openai-tools-call", "is-valid-openai-function-call",
     "is-valid-function-call", "is-html", "contains-html", "is-xml", "contains-xml", "is-refusal", "trace-error-spans",
+    "perplexity", "perplexity-score",
 )  # fmt: skip
 LIMITED = ("latency", "cost")  # they need a threshold

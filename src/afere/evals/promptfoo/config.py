@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json, digest_of
 from afere.base.document import Document, read_yaml
@@ -17,14 +17,18 @@ from afere.chains.template import read_text
 from afere.data import Row
 from afere.data import dataset as dataset_of
 from afere.evals.plan import Plan
-from afere.evals.promptfoo.assertions import Reading
+from afere.evals.promptfoo.assertions import COMPARED, Reading, kind_of
 from afere.evals.promptfoo.cases import Cases
+from afere.evals.promptfoo.compared import Entrant, compared
 from afere.evals.promptfoo.files import FILE, Folder
-from afere.evals.promptfoo.grading import Tests, scorers_of
+from afere.evals.promptfoo.grading import Tests, asserts_of, flat, scorers_of
 from afere.evals.promptfoo.programs import ProgramFailed, Programs
 from afere.evals.promptfoo.prompts import Prompt, prompts_of
 from afere.evals.promptfoo.providers import Asked, NoSuchProvider, Place, Provider, provider_of
 from afere.evals.subject import Subject
+
+if TYPE_CHECKING:
+    from afere.evals.experiment import Experiment
 
 _TOP = (
     "description",
@@ -45,17 +49,24 @@ class Config:
 
     plans: tuple[Plan, ...]
     lines: tuple[str, ...]
+    entrants: tuple[Entrant, ...] = ()  # the plans again, where tests compare their answers
+
+    def compared(self, made: Sequence[Experiment], project: Project) -> tuple[tuple[Plan, ...], tuple[str, ...]]:
+        """What is to be run once the plans are made, in their order: `select-best` and `max-score` over all answers; and what
+        could not be compared."""
+        return compared(self.entrants, made, project) if self.entrants else ((), ())
 
 
 class Target:
     """A prompt with a provider, called with the vars of a test."""
 
-    def __init__(self, prompt: Prompt, provider: Provider, programs: Programs) -> None:
-        self._prompt, self._provider, self._programs = prompt, provider, programs
+    def __init__(self, prompt: Prompt, provider: Provider, programs: Programs, *, logprobs: bool = False) -> None:
+        self._prompt, self._provider, self._programs, self._logprobs = prompt, provider, programs, logprobs
 
     def __call__(self, **values: Json) -> Json:
         try:
-            return self._provider.answer(Asked(self._prompt, self._prompt.filled(values, self._programs), values))
+            text = self._prompt.filled(values, self._programs)
+            return self._provider.answer(Asked(self._prompt, text, values, self._logprobs))
         except ProgramFailed as problem:
             raise RuntimeError(f"{self._prompt.label[:40]}: {problem}") from None
 
@@ -122,15 +133,18 @@ class _Reader:
         providers, strange = self._providers()
         rows = Cases(self.document, self.at.folder, self.reading).rows()
         plans: list[Plan] = []
-        for (i, prompt), provider in itertools.product(enumerate(prompts, start=1), providers):
+        entrants: list[Entrant] = []
+        every = [one for row in rows for one in flat(cast("list[dict[str, Json]]", row.metadata["assert"]))]
+        logprobs = any(kind_of(one).startswith("perplexity") for one in every)
+        for (i, prompt), (nth, provider) in itertools.product(enumerate(prompts, start=1), enumerate(providers)):
             mine = [one for one in rows if _is_for(one, prompt, provider)]
             if not mine or (provider.only and not _named(prompt.label, provider.only)):
                 continue
             mark = digest_of([prompt.content, provider.content])[-8:]
             name = f"{_slug(stem)}-{i}-{_slug(provider.label)}-{mark}"
             tests = Tests(self.reading, prompt, provider)
-            asserts = [cast("list[dict[str, Json]]", one.metadata["assert"]) for one in mine]
-            target = Subject(name, Target(prompt, provider, self.at.programs))
+            asserts = [asserts_of(one) for one in mine]
+            target = Subject(name, Target(prompt, provider, self.at.programs, logprobs=logprobs))
             plans.append(
                 Plan(
                     name,
@@ -140,11 +154,16 @@ class _Reader:
                     self.at.folder.path / f"{name}.baseline.json",
                 )
             )
+            entrants.append(Entrant(plans[-1], tests, (nth, i)))
         if not plans:
             raise BadInput(f"{self.document.at(('prompts',))}: no test is for any of the prompts and providers.")
         unread += [word for one in providers for word in one.unread]
         unread += self.reading.unread
-        return Config(tuple(plans), self._lines(prompts, providers, unread, strange))
+        contests = [one for one in every if kind_of(one) in COMPARED]
+        lines = self._lines(prompts, providers, unread, strange)
+        if contests:
+            lines = (*lines, f"{len(contests)} tests compare all answers, when they are there")
+        return Config(tuple(plans), lines, tuple(entrants) if contests else ())
 
     def _providers(self) -> tuple[list[Provider], list[str]]:
         """Those that run, and what is wrong with the others; an error where none runs."""

@@ -83,7 +83,7 @@ class Grading:
         if model is None:
             return []
         if self._plain:
-            return [(model, Request(_messages(self._text(self._values(case))), output=_SHAPE, timed=False))]
+            return [(model, Request(messages_of(self._text(self._values(case))), output=_SHAPE, timed=False))]
         return [pair for one in self._judges() for pair in one.asks(self._expecting(case))]
 
     def of(self, case: Case) -> Held:
@@ -160,11 +160,7 @@ class Grading:
         said = self.grader.prompt
         if said is None:
             return _ASKED.format(rubric=as_text(self.rubric), output=as_text(values["output"]))
-        try:
-            held_: Json = json.loads(said) if isinstance(said, str) else said
-        except ValueError:
-            return render(cast("str", said), values)
-        return json.dumps(render_all(held_, values), ensure_ascii=False)
+        return words_of(said, values)
 
     def _answer(self, text: str, case: Case) -> tuple[Json, float | None]:
         provider = self.grader.provider
@@ -176,14 +172,23 @@ class Grading:
         target = case.trace.trace_id if case.trace else None
         with span(self.kind, kind="judge", **{"afere.judged": target, "afere.case": case.row.id}) as live:
             live.input(text)
-            request = Request(_messages(text), {"temperature": 0}, output=_SHAPE, timed=False)
+            request = Request(messages_of(text), {"temperature": 0}, output=_SHAPE, timed=False)
             reply, cached = drive(answer(self.kind, model, request))
             live.record.cost = reply.cost
             live.output(reply.value)
         return reply.value, None if cached else reply.cost
 
 
-def _messages(text: str) -> tuple[Any, ...]:
+def words_of(prompt: Json, values: Mapping[str, Json]) -> str:
+    """An owner's rubric prompt filled in; one that is JSON stays so."""
+    try:
+        said: Json = json.loads(prompt) if isinstance(prompt, str) else prompt
+    except ValueError:
+        return render(cast("str", prompt), values)
+    return json.dumps(render_all(said, values), ensure_ascii=False)
+
+
+def messages_of(text: str) -> tuple[Any, ...]:
     """A rubric prompt that is a chat in JSON is one."""
     try:
         said = json.loads(text)

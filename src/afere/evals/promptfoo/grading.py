@@ -11,10 +11,23 @@ from typing import Literal, cast
 
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, WorldFailed
-from afere.evals.promptfoo.assertions import EUCLIDEAN, PROGRAMS, SETS, SIMILAR, WEBHOOK, Reading, kind_of, label_of
+from afere.data import Row
+from afere.evals.promptfoo.assertions import (
+    ASKED,
+    COMPARED,
+    EUCLIDEAN,
+    PROGRAMS,
+    SETS,
+    SIMILAR,
+    WEBHOOK,
+    Reading,
+    kind_of,
+    label_of,
+)
 from afere.evals.promptfoo.checks import CHECKS, Seen
+from afere.evals.promptfoo.conversed import CONVERSED, Conversing, conversing
 from afere.evals.promptfoo.graded import GRADED, Grading, similar
-from afere.evals.promptfoo.grounded import GROUNDED, Grounding
+from afere.evals.promptfoo.grounded import Grounding
 from afere.evals.promptfoo.held import Held, held, unknown
 from afere.evals.promptfoo.http import ask_webhook
 from afere.evals.promptfoo.nunjucks import render_all, resolved
@@ -32,10 +45,12 @@ NOTHING_RAN = "the test has no assertion that runs"
 
 @dataclass(frozen=True)
 class Test:
-    """What a test came to: all together, and each assertion with its label and weight."""
+    """What a test came to: all together, and each assertion with its label and weight. `scores` are those of the
+    assertions by type, without sets and what is in them, as promptfoo compares; None where it is not known."""
 
     whole: Held
     parts: tuple[tuple[str, float, Held], ...]
+    scores: tuple[tuple[str, float | None], ...] = ()
 
 
 @dataclass
@@ -59,7 +74,7 @@ class Tests:
             return self._made[key]
 
     def _test(self, case: Case) -> Test:
-        asserts = cast("list[dict[str, Json]]", case.row.metadata.get("assert") or [])
+        asserts = asserts_of(case.row)
         limit = case.row.metadata.get("threshold")
         try:
             case = self._transformed(case, case.row.metadata.get("transform"))
@@ -68,7 +83,12 @@ class Tests:
             return Test(lost, tuple((label, weight, lost) for label, weight in self._labels(asserts)))
         parts: list[tuple[str, float, Held]] = []
         found = [(_weight(one), self._held(one, case, parts)) for one in asserts]
-        return Test(together(found, _number(limit)), tuple(parts))
+        scores = [
+            (str(one["type"]), None if each.passed is None else each.score)
+            for one, (_, each) in zip(asserts, found, strict=True)
+            if kind_of(one) != SETS
+        ]
+        return Test(together(found, _number(limit)), tuple(parts), tuple(scores))
 
     def _labels(self, asserts: Sequence[Mapping[str, Json]]) -> list[tuple[str, float]]:
         return [(label_of(one), _weight(one)) for one in flat(asserts)]
@@ -112,8 +132,8 @@ class Tests:
             return Grading(kind, value, limit, self.reading.graders[str(one["grader"])], self.reading.at.project).of(
                 case
             )
-        if kind in GROUNDED:
-            return self._grounded(one, value, case).of(case)
+        if kind in ASKED:
+            return self._asker(one, value, case).of(case)
         if kind in SIMILAR:
             far = kind == EUCLIDEAN
             return similar(value, limit, case.output, str(one["embedder"]), self.reading.at.project, far=far)
@@ -124,13 +144,15 @@ class Tests:
 
     def asks(self, case: Case) -> list[tuple[Model, Request]]:
         """What models would be asked about a case."""
-        asserts = cast("list[dict[str, Json]]", case.row.metadata.get("assert") or [])
         return [
-            pair for one in flat(asserts) if kind_of(one) in (*GRADED, *GROUNDED)
+            pair for one in flat(asserts_of(case.row)) if kind_of(one) in (*GRADED, *ASKED)
             for pair in self._asker(one, render_all(one.get("value"), resolved(case.row.input)), case).asks(case)
         ]  # fmt: skip
 
-    def _asker(self, one: Mapping[str, Json], value: Json, case: Case) -> Grading | Grounding:
+    def _asker(self, one: Mapping[str, Json], value: Json, case: Case) -> Grading | Grounding | Conversing:
+        if kind_of(one) == CONVERSED:
+            model = self.reading.graders[str(one["grader"])].model(self.reading.at.project)
+            return conversing(one, case.row.input, self._filled(case), case, model)
         return self._graded(one, value) if kind_of(one) in GRADED else self._grounded(one, value, case)
 
     def _grounded(self, one: Mapping[str, Json], value: Json, case: Case) -> Grounding:
@@ -192,6 +214,12 @@ class Tests:
         }
         graders: dict[str, Json] = {name: one.content for name, one in self.reading.graders.items()}
         return {"programs": codes, "graders": graders}
+
+
+def asserts_of(row: Row) -> list[dict[str, Json]]:
+    """The assertions of a test about one answer; those that compare answers are apart."""
+    every = cast("list[dict[str, Json]]", row.metadata.get("assert") or [])
+    return [one for one in every if kind_of(one) not in COMPARED]
 
 
 def flat(asserts: Sequence[Mapping[str, Json]]) -> list[Mapping[str, Json]]:
@@ -307,7 +335,7 @@ class PromptfooVerdict(PromptfooScorer):
 def scorers_of(tests: Tests, asserts: Sequence[Sequence[Mapping[str, Json]]]) -> tuple[Judging, ...]:
     """`passed`, and a scorer for each metric or type that stands in the tests. Where a model grades, they are judges."""
     parts = [one for several in asserts for one in flat(several)]
-    judged = {label_of(one) for one in parts if kind_of(one) in (*GRADED, *GROUNDED)}
+    judged = {label_of(one) for one in parts if kind_of(one) in (*GRADED, *ASKED)}
     labels = dict.fromkeys(label_of(one) for one in parts)
     first = PromptfooVerdict(tests, None, "judge") if judged else PromptfooScorer(tests, None, "scorer")
     return (first, *(PromptfooScorer(tests, one, "judge" if one in judged else "scorer") for one in labels))

@@ -6,7 +6,7 @@ What they mean is promptfoo's; how it is asked is ours: the material is fenced a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -43,7 +43,7 @@ _PARTS: dict[str, Json] = {
 }  # fmt: skip
 
 
-def _listed(name: str, kind: str) -> dict[str, Json]:
+def _list_of(name: str, kind: str) -> dict[str, Json]:
     items: dict[str, Json] = {name: {"type": "array", "items": {"type": kind}}}
     return {"type": "object", "required": [name], "additionalProperties": False, "properties": items}
 
@@ -51,9 +51,39 @@ def _listed(name: str, kind: str) -> dict[str, Json]:
 _SHAPES: dict[str, dict[str, Json]] = {
     "context-faithfulness": _PARTS,
     "context-recall": _PARTS,
-    "context-relevance": _listed("needed", "integer"),
-    "answer-relevance": _listed("questions", "string"),
+    "context-relevance": _list_of("needed", "integer"),
+    "answer-relevance": _list_of("questions", "string"),
 }
+
+
+def fenced(kind: str, material: Mapping[str, str], task: str, shape: dict[str, Json]) -> Request:
+    """What a grader is asked about texts that others wrote: each between marked lines, the answer held to a schema."""
+    mark = digest_of([kind, dict(material)])[-20:]  # no text can hold the digest of itself
+    shown = "\n".join(f"--- {name} {mark} begins\n{text}\n--- {name} {mark} ends" for name, text in material.items())
+    said = (message("system", _SYSTEM.format(mark=mark)), message("user", f"{shown}\n\n{task}"))
+    return Request(said, {"temperature": 0}, output=shape, timed=False)
+
+
+def put_to(kind: str, model: Model, request: Request, case: Case) -> tuple[Mapping[str, Json], float | None]:
+    """The grader's answer, and what it was paid now, in USD. In a span of its own."""
+    target = case.trace.trace_id if case.trace else None
+    with span(kind, kind="judge", **{"afere.judged": target, "afere.case": case.row.id}) as live:
+        live.input(request.messages[-1].text)
+        reply, cached = drive(answer(kind, model, request))
+        live.record.cost = reply.cost
+        live.output(reply.value)
+    return cast("Mapping[str, Json]", reply.value), None if cached else reply.cost
+
+
+def guarded(made: Callable[[], Held]) -> Held:
+    """What a grader said; no verdict where it could not be reached or gave none."""
+    try:
+        return made()
+    except ModelFailed as problem:
+        world = isinstance(problem, ModelUnreachable | ModelTimedOut) or "answered twice" not in str(problem)
+        return unknown(f"the grader gave no verdict: {problem}", world=world)
+    except AfereError as problem:
+        return unknown(str(problem), world=isinstance(problem, WorldFailed))
 
 
 @dataclass(frozen=True)
@@ -76,26 +106,18 @@ class Grounding:
     def of(self, case: Case) -> Held:
         if self._lacks or self.model is None:
             return unknown(self._lacks or NO_MODEL)
-        target = case.trace.trace_id if case.trace else None
-        try:
-            with span(self.kind, kind="judge", **{"afere.judged": target, "afere.case": case.row.id}) as live:
-                request = self._request(case)
-                live.input(request.messages[-1].text)
-                reply, cached = drive(answer(self.kind, self.model, request))
-                live.record.cost = reply.cost
-                live.output(reply.value)
-            score, why = self._share(cast("Mapping[str, Json]", reply.value))
-        except ModelFailed as problem:
-            world = isinstance(problem, ModelUnreachable | ModelTimedOut) or "answered twice" not in str(problem)
-            return unknown(f"the grader gave no verdict: {problem}", world=world)
-        except AfereError as problem:
-            return unknown(str(problem), world=isinstance(problem, WorldFailed))
-        cost = None if cached else reply.cost
-        limit = self.limit or 0.0
-        if score is None:
-            return Held(None, 0.0, why, cost=cost)
-        found = held(score >= limit - 1e-9, score, f"{score:.2f}, at least {limit:g} is asked for; {why}")
-        return Held(found.passed, found.score, found.why, cost=cost)
+        model = self.model
+
+        def made() -> Held:
+            value, cost = put_to(self.kind, model, self._request(case), case)
+            score, why = self._share(value)
+            limit = self.limit or 0.0
+            if score is None:
+                return Held(None, 0.0, why, cost=cost)
+            found = held(score >= limit - 1e-9, score, f"{score:.2f}, at least {limit:g} is asked for; {why}")
+            return Held(found.passed, found.score, found.why, cost=cost)
+
+        return guarded(made)
 
     @property
     def _lacks(self) -> str:
@@ -120,12 +142,7 @@ class Grounding:
             "context-relevance": {"question": self.question, "context": context},
             "answer-relevance": {"answer": as_text(case.output)},
         }[self.kind]
-        mark = digest_of([self.kind, dict(material)])[-20:]  # no text can hold the digest of itself
-        fenced = "\n".join(
-            f"--- {name} {mark} begins\n{text}\n--- {name} {mark} ends" for name, text in material.items()
-        )
-        said = (message("system", _SYSTEM.format(mark=mark)), message("user", f"{fenced}\n\n{_TASKS[self.kind]}"))
-        return Request(said, {"temperature": 0}, output=_SHAPES[self.kind], timed=False)
+        return fenced(self.kind, material, _TASKS[self.kind], _SHAPES[self.kind])
 
     def _share(self, said: Mapping[str, Json]) -> tuple[float | None, str]:
         if self.kind == "answer-relevance":

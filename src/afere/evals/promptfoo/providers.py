@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from afere.base.message import ToolCall, ToolSpec
 from afere.base.project import Project
 from afere.base.steps import drive
 from afere.chains.calls import CACHED, answer
+from afere.evals.promptfoo.checks import LOGPROB
 from afere.evals.promptfoo.files import FILE, Folder
 from afere.evals.promptfoo.http import over_http
 from afere.evals.promptfoo.programs import SECONDS, ProgramFailed, Programs, language_of
@@ -49,11 +51,13 @@ KNOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a provider is asked: the prompt, its text as filled in, and the vars."""
+    """What a provider is asked: the prompt, its text as filled in, and the vars. `logprobs`: the probabilities of the answer's
+    tokens are asked for too."""
 
     prompt: Prompt
     text: str
     values: Mapping[str, Json]
+    logprobs: bool = False
 
 
 Ask = Callable[[Asked], Json]
@@ -191,7 +195,8 @@ def _model(entry: _Entry, kind: str, rest: str, at: Place) -> Provider:
     )
 
     def ask(asked: Asked) -> Json:
-        request = Request(tuple(asked.prompt.messages(asked.text)), parameters, specs, shape, timed=False)
+        more: dict[str, Json] = {"logprobs": True} if asked.logprobs else {}
+        request = Request(tuple(asked.prompt.messages(asked.text)), {**parameters, **more}, specs, shape, timed=False)
         output = _called(name, model, request)
         only = output[0] if isinstance(output, list) and len(output) == 1 else None
         return only["function"] if "functions" in entry.config and isinstance(only, dict) else output
@@ -237,12 +242,18 @@ def _called(name: str, model: Model, request: Request) -> Json:
         record.response_model, record.finish_reason, record.cost = reply.model, reply.finish, reply.cost
         record.input_tokens, record.output_tokens = reply.usage.input_tokens, reply.usage.output_tokens
         record.output_messages = [one.to_json() for one in reply.messages]
+        _told_logprobs(live, reply.logprobs)
         calls: list[Json] = [_call(one) for one in reply.calls]
         output: Json = calls if calls and not reply.text else reply.text if request.output is None else reply.value
         live.output(output)
         if cached:
             live.set(**{CACHED: True})
     return output
+
+
+def _told_logprobs(live: LiveSpan, said: Sequence[float]) -> None:
+    if said:
+        live.set(**{LOGPROB: math.fsum(said) / len(said)})
 
 
 def _call(one: ToolCall) -> Json:
@@ -294,7 +305,9 @@ def _output(found: Json, live: LiveSpan, who: str) -> Json:
         return found
     if found.get("error"):
         raise WorldFailed(f"{who}: {found['error']}")
-    usage, cost = found.get("tokenUsage"), found.get("cost")
+    usage, cost, logprobs = found.get("tokenUsage"), found.get("cost"), found.get("logProbs")
+    if isinstance(logprobs, list):
+        _told_logprobs(live, [float(one) for one in logprobs if isinstance(one, int | float)])
     if isinstance(cost, int | float):
         live.record.cost = float(cost)
     if isinstance(usage, dict):

@@ -122,6 +122,7 @@ class Decoder:
         self._calls: dict[int, dict[str, str]] = {}
         self._finish: str | None = None
         self._usage = Usage()
+        self._logprobs: list[float] = []
         self._ended = False
 
     def feed(self, piece: bytes) -> list[Event]:
@@ -161,6 +162,9 @@ class Decoder:
         if not choice:
             return []
         self._finish = _text(choice.get("finish_reason")) or self._finish
+        if (said := choice.get("logprobs")) is not None:
+            each = [token.get("logprob") for token in _items(_mapping(said).get("content"))]
+            self._logprobs += [float(cast("float", one)) for one in each if _is_number(one)]
         return self._delta(_mapping(choice.get("delta")))
 
     def _delta(self, delta: Mapping[str, Any]) -> list[Event]:
@@ -193,7 +197,7 @@ class Decoder:
             raise ModelFailed(f"{self._model}: the stream ended early, without a reason to finish. Try again.")
         self._ended = True
         called = [Called(_tool_call(number, call)) for number, call in sorted(self._calls.items())]
-        return [*called, Done(self._finish, self._usage, self._model)]
+        return [*called, Done(self._finish, self._usage, self._model, tuple(self._logprobs))]
 
 
 def streamed(body: bytes, model: str) -> list[Event]:
@@ -210,7 +214,7 @@ def streamed(body: bytes, model: str) -> list[Event]:
             delta = choice["delta"]
             piece = delta["content"]
             alone = type(piece) is str and len(delta) == 1 and not choice.get("finish_reason")
-            if alone and not (chunk.get("usage") or chunk.get("error")):
+            if alone and not (chunk.get("usage") or chunk.get("error") or choice.get("logprobs")):
                 text.append(piece)
                 continue
         except (KeyError, IndexError, TypeError):
