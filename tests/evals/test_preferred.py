@@ -107,7 +107,9 @@ def test_several_measures_are_corrected_as_one_asks(project: Path) -> None:
     assert alone["few"] == pytest.approx(2**-7)
     ordered = sorted(alone, key=lambda name: alone[name])
     m = len(ordered)
-    for rank, name in enumerate(ordered[:3]):
-        assert found[name]["p_holm"] == pytest.approx((m - rank) * alone[name])
-        assert found[name]["p_bh"] == pytest.approx(min(m / (k + 1) * alone[ordered[k]] for k in range(rank, m)))
+    assert m == 5  # how long the runs took is tested too: its p may be any, and stand in any place
+    for rank, name in enumerate(ordered):
+        holm = max((m - k) * alone[ordered[k]] for k in range(rank + 1))
+        assert found[name]["p_holm"] == pytest.approx(min(1.0, holm))
+        assert found[name]["p_bh"] == pytest.approx(min(1.0, *(m / (k + 1) * alone[ordered[k]] for k in range(rank, m))))
     assert "p (BH)" in CliRunner().invoke(command, ["1", "2", "--several", "bh"]).output

@@ -103,8 +103,7 @@ def test_turns_of_a_conversation_are_judged_one_by_one(project: Path, cli: Run) 
             for limit in limits
         )
         graded(project, server, tests, "prompts: ['{{x}}']\nproviders: [echo]\n")
-        status, out, err = cli("eval", "promptfooconfig.yaml", "--json", "--concurrency", "1")
-
+        status, out, _ = cli("eval", "promptfooconfig.yaml", "--json", "--concurrency", "1")
     assert scores(out, "conversation-relevance") == [pytest.approx(2 / 3)] and scores(out, "passed") == [0.5]
     assert status == 1 and len(server.requests) == 3  # the second test is answered from the cache
     shown = [json.dumps(one.body).count(" begins") for one in server.requests]
