@@ -111,5 +111,7 @@ def test_several_measures_are_corrected_as_one_asks(project: Path) -> None:
     for rank, name in enumerate(ordered):
         holm = max((m - k) * alone[ordered[k]] for k in range(rank + 1))
         assert found[name]["p_holm"] == pytest.approx(min(1.0, holm))
-        assert found[name]["p_bh"] == pytest.approx(min(1.0, *(m / (k + 1) * alone[ordered[k]] for k in range(rank, m))))
+        assert found[name]["p_bh"] == pytest.approx(
+            min(1.0, *(m / (k + 1) * alone[ordered[k]] for k in range(rank, m)))
+        )
     assert "p (BH)" in CliRunner().invoke(command, ["1", "2", "--several", "bh"]).output
