@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from afere.base.classes import dataclass
 
 LOCAL = "person:local"  # the one actor of an embedded store, with all rights
 EVERY = "*"  # in place of a project: all of them

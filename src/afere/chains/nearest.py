@@ -7,10 +7,11 @@ import json
 import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
+from afere.base.classes import dataclass
 from afere.base.project import Project
 from afere.base.steps import Effect
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
 
 from afere.base.canonical import Json
+from afere.base.classes import dataclass
 from afere.base.errors import AfereError, ModelFailed
 from afere.base.message import Message, Usage
 from afere.base.span import Span, Trace

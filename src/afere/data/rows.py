@@ -6,11 +6,12 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from typing import Any, cast
 
 from afere.base.canonical import Json, canonical, plain
+from afere.base.classes import dataclass
 from afere.base.errors import BadData, BadInput
 
 FIELDS = ("id", "input", "expected", "relevant", "output", "group", "tags", "split", "weight", "metadata")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 from afere.base.canonical import Json
+from afere.base.classes import dataclass
 from afere.base.rule import BUILTIN
 from afere.evals import stats
 from afere.evals.experiment import Experiment, experiment

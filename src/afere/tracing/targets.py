@@ -13,6 +13,7 @@ from afere.tracing.policy import Policy
 
 if TYPE_CHECKING:
     from afere.store import Session
+    from afere.store.spans.rows import Entry
 
 _log = logging.getLogger("afere")
 
@@ -37,9 +38,16 @@ class Target:
                 self._session = afere.store.open(self._folder, project=self._project)
             return self._session
 
-    def write(self, spans: list[Span]) -> None:
+    def entry(self, span: Span) -> Entry:
+        """A span as it is written, without what must not rest."""
+        from afere.store.spans.write import entry_of
+
+        return entry_of(self._policy.apply(span))
+
+    def write(self, spans: list[Span | Entry]) -> None:
         """Keep the spans, without what must not rest."""
-        self.session().spans.write([self._policy.apply(span) for span in spans])
+        apply = self._policy.apply
+        self.session().spans.write([apply(one) if isinstance(one, Span) else one for one in spans])
 
     def hidden(self, span: Span) -> Span:
         """The span without the values of keys that must not rest: before anything is read from its attributes."""

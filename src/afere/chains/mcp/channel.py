@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from afere.base.classes import dataclass
 from afere.chains.mcp.servers import Server
 from afere.chains.mcp.wire import Message, NotMcp, answers, read
 

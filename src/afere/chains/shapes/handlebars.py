@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, cast
 
+from afere.base.classes import dataclass
 from afere.base.errors import BadPrompt
 from afere.base.message import Role
 from afere.chains.shapes.pieces import Piece, as_ours

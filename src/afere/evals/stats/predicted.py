@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from afere.base.classes import dataclass
 from afere.base.errors import BadInput
 from afere.evals.stats.distributions import normal_quantile, t_quantile
 from afere.evals.stats.interval import LEVEL, Estimate, clustered_mean, least_half

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from afere.base.classes import dataclass
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float | None:

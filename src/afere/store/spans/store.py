@@ -14,11 +14,12 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from afere.base.actor import OWNER, Actor
 from afere.base.canonical import Json
+from afere.base.classes import dataclass
 from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.errors import BadReference
 from afere.base.filter import parse_filter
@@ -97,8 +98,8 @@ class SpanStore:
         """From now on what is written is on the disk when `write` returns, not only with the system; with room for large transactions."""
         self._database.whole.harden(cache_pages=_SERVING_PAGES)
 
-    def write(self, spans: Sequence[Span]) -> None:
-        """Keep the spans: one transaction, durable on return.
+    def write(self, spans: Sequence[Span | Entry]) -> None:
+        """Keep the spans: one transaction, durable on return. `Entry`: spans that were brought into the form of the file before.
 
         The same span again replaces its earlier state; a "running" state never replaces a finished one.
         """
