@@ -112,7 +112,11 @@ class BelowOurs(Above):
 
 def test_it_can_be_pickled_and_matched_and_stand_above_others() -> None:
     one = Kept("a", (1, 2))
-    assert pickle.loads(pickle.dumps(one)) == one and copy.copy(one) == one and Kept.__doc__ == "Of a module, as pickles need it."
+    assert (
+        pickle.loads(pickle.dumps(one)) == one
+        and copy.copy(one) == one
+        and Kept.__doc__ == "Of a module, as pickles need it."
+    )
     match one:
         case Kept(name, parts):
             assert (name, parts) == ("a", (1, 2))
