@@ -1,4 +1,4 @@
-"""How values read on a page: numbers, durations, money, times. Unknown is the word `none`, never 0."""
+"""How values read on a page: numbers, durations, money, times. What there is none of is the word `none`, money that is not known `unknown`; neither is 0."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def seconds(value: float | None) -> str:
 
 
 def money(value: float | None) -> str:
-    """`$23.22`, `$0.0141`, `$0.00126`, `$0.0000923`: three digits that say something, and no power of ten."""
+    """`$23.22`, `$0.0141`, `$0.00126`, `$0.0000923`: three digits that say something, and no power of ten; `unknown`."""
     if value is None:
-        return NONE
+        return "unknown"
     size = abs(value)
     if size == 0 or size >= 1:
         return f"${value:,.2f}"
