@@ -76,7 +76,7 @@ def check_store(folder: Path, project: str) -> list[Finding]:
     return findings
 
 
-def check_quickly(folder: Path, *, seconds: float = 1.0) -> None:
+def check_quickly(folder: Path, *, seconds: float = 0.4) -> None:
     """StoreFailed, with the remedy, if a database is gone, or seen to be damaged within that time. `check_store` looks at all."""
     if span_mark.missing(folder):
         file = folder / "spans.db"
