@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
-
-from afere.base.classes import dataclass
+from dataclasses import dataclass, field
 
 LOCAL = "person:local"  # the one actor of an embedded store, with all rights
 EVERY = "*"  # in place of a project: all of them

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from afere.base.canonical import Json, digest_of
-from afere.base.classes import dataclass
 from afere.base.errors import BadReference
 
 KINDS = (

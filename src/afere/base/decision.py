@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 
 Answer = Literal["pass", "fail", "open"]
 

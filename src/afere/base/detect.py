@@ -9,10 +9,10 @@ import ipaddress
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput
 
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
 from typing import Any, cast
 
 from afere.base.canonical import Json, canonical
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput
 from afere.base.once import Once
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
-from afere.base.classes import dataclass
 from afere.base.clock import from_rfc3339
 from afere.base.errors import BadRule
 from afere.base.span import SPAN_KINDS

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 
 Role = Literal["system", "user", "assistant", "tool"]
 PartType = Literal["text", "reasoning", "image", "document", "audio"]

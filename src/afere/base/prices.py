@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.clock import now_ns, today
 from afere.base.errors import BadInput
 from afere.base.message import Usage

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.document import check, read_yaml
 from afere.base.errors import BadProject
 from afere.base.redact import ENTRY_SCHEMA

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
+from dataclasses import dataclass
 from fnmatch import translate
 from functools import lru_cache
 from typing import Any, cast
 
 from afere.base import detect
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput, MissingExtra
 
 Redactor = Callable[[str], str]

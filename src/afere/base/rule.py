@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, NoReturn, cast
 
-from afere.base.classes import dataclass
 from afere.base.errors import BadRule
 
 STATISTICS = ("mean", "p50", "p95", "p99", "sum", "count")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.clock import new_id, now_ns, rfc3339
 from afere.base.errors import BadInput
 

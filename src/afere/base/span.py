@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.clock import rfc3339
 
 SPAN_KINDS = ("chain", "agent", "llm", "embedding", "retrieval", "tool", "guard", "judge", "step")

@@ -6,10 +6,10 @@ import asyncio
 import inspect
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import AfereError, BadInput, NotFound
 from afere.base.message import Message, ToolSpec, message
 from afere.base.project import Project

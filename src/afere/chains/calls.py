@@ -10,13 +10,12 @@ import re
 import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from opentelemetry import context as otel
 
 from afere.base.canonical import Json, compact
-from afere.base.classes import dataclass
 from afere.base.document import schema_problem
 from afere.base.errors import ModelFailed
 from afere.base.message import Message, Part, ToolCall, Usage, message

@@ -13,13 +13,13 @@ import types
 import weakref
 from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from opentelemetry import context as otel
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from afere.base.artifact import Artifact, check_name
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput
 from afere.base.project import Project, find_project
 from afere.base.span import Trace

@@ -11,12 +11,12 @@ import logging
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from afere.base.artifact import Artifact, Ref, parse_ref
 from afere.base.canonical import Json, digest
-from afere.base.classes import dataclass
 from afere.base.errors import BadReference, NoSuchArtifact
 from afere.base.project import Project
 from afere.data.place import session_of

@@ -7,11 +7,10 @@ import json
 import operator
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.project import Project
 from afere.base.steps import Effect
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.span import Trace
 from afere.data import Row
 

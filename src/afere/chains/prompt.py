@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -14,7 +14,6 @@ import jsonschema_rs
 
 from afere.base.artifact import Artifact, check_name, identity, slug
 from afere.base.canonical import Json, plain
-from afere.base.classes import dataclass
 from afere.base.document import Document, check, read_yaml, schema_problem
 from afere.base.errors import BadPrompt, BadReference
 from afere.base.message import Message, message

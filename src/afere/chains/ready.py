@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from afere.base.artifact import Artifact, Use, identity, short
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import LacksScope
 from afere.base.message import Message, ToolSpec
 from afere.chains.prompt import Prompt

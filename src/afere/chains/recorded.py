@@ -5,11 +5,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import AfereError, ModelFailed
 from afere.base.message import Message, Usage
 from afere.base.span import Span, Trace

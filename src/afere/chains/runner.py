@@ -10,10 +10,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadData, BadInput, ModelUnreachable
 from afere.base.span import totals
 from afere.base.steps import Effect, Steps, adrive, drive

@@ -8,6 +8,7 @@ hash is made; an edge to the dataset's version says where it was copied from.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, cast
 
 from afere.base.artifact import Use
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.clock import from_rfc3339, now_ns, today
 from afere.base.errors import AfereError, BadPrompt, NotFound
 from afere.base.project import Project

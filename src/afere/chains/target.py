@@ -8,10 +8,10 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 from afere.base.canonical import Json, plain
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput, WorldFailed
 from afere.chains.chain import Chain, joined, parameters_of
 from afere.chains.component import Component

@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,6 @@ from typing import Any, cast
 from minijinja import Environment, TemplateError
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadPrompt
 from afere.base.message import Message, Role, message
 

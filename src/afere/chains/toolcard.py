@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.document import Document, read_yaml
 from afere.base.errors import BadInput
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import Refused
 from afere.tracing.scope import holding
 

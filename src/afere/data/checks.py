@@ -7,11 +7,11 @@ import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, cast
 
 from afere.base.canonical import Json, canonical, digest_of
-from afere.base.classes import dataclass
 from afere.base.detect import KINDS, detect, possible
 from afere.base.language import language_of
 from afere.data.alike import Join, Pair, fields_of, normal

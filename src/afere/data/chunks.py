@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import islice, takewhile
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput
 from afere.data.documents import Block, Document
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from afere.base.artifact import Artifact, Use, check_name, parse_ref, slug
 from afere.base.canonical import Json, canonical
-from afere.base.classes import dataclass
 from afere.base.document import schema_problem
 from afere.base.errors import BadData, BadReference, NotFound
 from afere.data.place import calling_project, session_of, shown

@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Any, cast
 
 from afere.base.canonical import Json, canonical
-from afere.base.classes import dataclass
 from afere.base.document import read_yaml
 from afere.base.errors import BadData, BadInput, MissingExtra
 from afere.data.reading import decoded

@@ -7,12 +7,12 @@ import sys
 import time
 from array import array
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from afere.base.artifact import Artifact, check_name
 from afere.base.canonical import Json, canonical, digest, digest_of
-from afere.base.classes import dataclass
 from afere.base.errors import BadData, MissingExtra, NotFound
 from afere.base.project import Project
 from afere.data.chunks import CUTTER, Chunk, Chunking, cut

@@ -6,12 +6,11 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, cast
 
 from afere.base.canonical import Json, canonical, plain
-from afere.base.classes import dataclass
 from afere.base.errors import BadData, BadInput
 
 FIELDS = ("id", "input", "expected", "relevant", "output", "group", "tags", "split", "weight", "metadata")

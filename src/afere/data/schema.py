@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.data.rows import Row
 
 _DEPTH = 4  # nested deeper, a value is described by its type alone

@@ -11,13 +11,12 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from afere import tracing
 from afere.base.artifact import parse_ref
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput, NoSuchArtifact, NotFound, WorldFailed
 from afere.base.project import Project
 from afere.data.chunks import Chunking

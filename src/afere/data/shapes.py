@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
@@ -16,7 +16,6 @@ from itertools import chain, islice
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadData
 from afere.data.reading import Placed, opened
 from afere.data.rows import FIELDS, RowProblem

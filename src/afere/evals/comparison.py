@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.rule import BUILTIN
 from afere.evals import stats
 from afere.evals.experiment import Experiment, experiment

@@ -6,11 +6,11 @@ import inspect
 import json
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, cast, get_args
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadData, BadInput
 from afere.base.steps import Steps, adrive, drive
 from afere.chains.target import Target, as_json, target_of

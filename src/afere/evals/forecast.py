@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast, runtime_checkable
 
 from afere.base.artifact import Artifact
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import AfereError
 from afere.base.message import Usage
 from afere.base.prices import price

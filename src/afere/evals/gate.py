@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from afere.base.artifact import parse_ref
-from afere.base.classes import dataclass
 from afere.base.decision import Answer, Ruling
 from afere.base.errors import BadRule
 from afere.base.filter import parse_filter

@@ -4,11 +4,11 @@ file, so that they are reviewed like code, and no rule looks at them until the d
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput
 from afere.base.rule import BUILTIN
 from afere.evals.results import Results

@@ -5,11 +5,10 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput, NotFound
 from afere.base.filter import parse_filter
 from afere.base.project import Project

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from afere.base.classes import dataclass
 from afere.data.shapes import Told
 from afere.evals import stopping
 from afere.evals.conversing import Turns, conversing

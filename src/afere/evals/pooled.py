@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-
-from afere.base.classes import dataclass
 
 Counts = Mapping[str, float]
 LABELS = 20  # of more labels than these, only what is over all of them is a measure

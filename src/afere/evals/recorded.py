@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from afere.base.artifact import Artifact
 from afere.base.canonical import Json, digest_of
-from afere.base.classes import dataclass
 from afere.base.errors import AfereError, BadInput, Exit, NotFound
 from afere.base.rule import BUILTIN
 from afere.chains.runner import Outcome

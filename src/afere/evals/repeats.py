@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.rule import BUILTIN
 from afere.evals import stats
 from afere.evals.outlook import tries_of

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
 from typing import Literal, cast
@@ -14,7 +14,6 @@ from typing import Literal, cast
 import orjson
 
 from afere.base.canonical import Json, digest_of
-from afere.base.classes import dataclass
 from afere.base.rule import BUILTIN
 from afere.base.score import Value
 from afere.data import Row

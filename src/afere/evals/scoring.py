@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opentelemetry import context as otel
 
-from afere.base.classes import dataclass
 from afere.base.steps import Effect
 from afere.chains.calls import Memory, with_memory
 from afere.chains.variant import with_nothing_varied

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.rule import Rule
 from afere.data import Row
 from afere.evals import stats

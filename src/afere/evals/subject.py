@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 from afere.base.artifact import Artifact, parse_ref, slug
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput, BadReference, NotFound
 from afere.base.extension import load
 from afere.base.project import Project

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar, cast
 
 from afere.base.artifact import check_name
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.document import Document, check, read_yaml
 from afere.base.errors import BadInput, NotFound
 from afere.base.filter import parse_filter

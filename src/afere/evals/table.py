@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.rule import BUILTIN
 from afere.evals.results import Difference, Kind, Results, Series, difference
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from afere.base.artifact import Use, copied, parse_ref
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.clock import now_ns, today
 from afere.base.errors import NotFound
 from afere.chains.shots import field_of, held, rows_held, said_of, value_of, why_unused

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.canonical import Json, digest_of
-from afere.base.classes import dataclass
 from afere.base.errors import AfereError
 from afere.chains.prompt import Prompt, load_prompt, stored_prompt
 from afere.chains.promptfiles import prompt_files

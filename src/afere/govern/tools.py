@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.chains.toolcard import ToolCard, merged, read_card, tool_lists
 from afere.govern.toolservers import ToolChange, changes, listed, standings
 

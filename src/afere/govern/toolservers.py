@@ -9,12 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from afere.base.artifact import Artifact, Use, parse_ref
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import AfereError, BadProject
 from afere.chains.mcp import Listing, Server, connect, servers

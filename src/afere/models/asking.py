@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
-from afere.base.classes import dataclass
 from afere.base.errors import ModelFailed
 from afere.base.message import Message, Part, ToolCall, Usage
 from afere.base.once import Once

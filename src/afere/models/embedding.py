@@ -7,11 +7,10 @@ import math
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
 
-from afere.base.classes import dataclass
 from afere.base.errors import MissingExtra, ModelUnreachable
 from afere.base.project import Project, find_project
 from afere.base.steps import Steps, drive

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.message import Usage
 from afere.base.prices import context_size, price, provider_of
 from afere.models.request import Model

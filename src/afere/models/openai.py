@@ -6,11 +6,10 @@ import os
 import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from afere.base.canonical import Json, compact
-from afere.base.classes import dataclass
 from afere.base.errors import ModelFailed, ModelTimedOut, ModelUnreachable
 from afere.base.message import Usage
 from afere.base.prices import provider_of

@@ -12,9 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import field
-
-from afere.base.classes import dataclass
+from dataclasses import dataclass, field
 
 PATIENCE = 40.0  # seconds, for each retry of the model's settings, that a place which has worked is waited for
 GONE = 30.0  # seconds at least after which nothing more is begun

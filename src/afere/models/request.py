@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol, TypeAlias
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.message import Message, ToolCall, ToolSpec, Usage
 
 

@@ -10,9 +10,9 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from afere.base.classes import dataclass
 from afere.base.errors import ModelFailed, ModelUnreachable
 from afere.base.steps import Effect, Steps
 from afere.models.pace import FULL, Pace, Turn

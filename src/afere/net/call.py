@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from afere.base.classes import dataclass
 from afere.base.clock import now_ns
 from afere.base.errors import WorldFailed
 

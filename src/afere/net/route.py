@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from afere.base.classes import dataclass
 from afere.net.address import is_loopback
 from afere.net.call import HostFailed
 

@@ -15,11 +15,11 @@ import sqlite3
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import cast
 
 from afere.base.actor import EVERY, ROLES, SCOPES, Actor, scopes
 from afere.base.canonical import Json, digest_of
-from afere.base.classes import dataclass
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput, NotFound, Refused
 from afere.store.audit import Fact, Stamp, record

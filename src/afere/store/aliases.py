@@ -6,11 +6,11 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import cast
 
 from afere.base.artifact import KINDS, AliasMove, Ref, check_alias, parse_ref
 from afere.base.canonical import Json, digest_of
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput, BadReference, NoSuchAlias, NotFound, Refused
 from afere.store import artifacts
 from afere.store.audit import Fact, Stamp, announce, record

@@ -11,12 +11,12 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
 from afere.base.actor import EVERY
 from afere.base.canonical import Json, canonical, digest_of
-from afere.base.classes import dataclass
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput
 from afere.store.database import insert_rows

@@ -7,12 +7,11 @@ import os
 import platform
 import sqlite3
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
 from afere.base.canonical import Json, plain
-from afere.base.classes import dataclass
 from afere.base.clock import new_id, now_ns, rfc3339
 from afere.base.errors import BadInput, NotFound, Refused
 from afere.store.access import Limited

@@ -11,11 +11,11 @@ import json
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from afere.base.artifact import ref_text
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 
 _STEP = "SELECT u.artifact, u.role, u.target FROM json_each(?) AS j JOIN uses AS u ON u.<side> = j.value"
 _ALL = "SELECT artifact, role, target FROM uses"

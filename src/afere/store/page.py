@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput
 
 

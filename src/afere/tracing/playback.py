@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 from opentelemetry import context as otel
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.tracing.live import current
 from afere.tracing.scope import PLAYBACK, holding
 

@@ -18,9 +18,9 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from afere.base.classes import dataclass
 from afere.base.errors import AfereError, BadInput, StoreFailed
 from afere.base.span import Span
 from afere.tracing import targets

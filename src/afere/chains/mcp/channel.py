@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from afere.base.classes import dataclass
 from afere.chains.mcp.servers import Server
 from afere.chains.mcp.wire import Message, NotMcp, answers, read
 

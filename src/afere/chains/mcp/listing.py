@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, cast
 
 from afere.base.canonical import Json, canonical, digest, digest_of, plain
-from afere.base.classes import dataclass
 from afere.base.document import schema_fault
 from afere.base.errors import BadInput
 from afere.chains.mcp.wire import NotMcp, mirrors

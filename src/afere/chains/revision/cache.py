@@ -9,11 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from afere.base.classes import dataclass
 from afere.chains.revision import index_store
 from afere.chains.revision.file_index import FileIndex, index_source
 

@@ -15,13 +15,12 @@ import time
 import types
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from afere.base.artifact import slug
 from afere.base.canonical import Json, digest_of
-from afere.base.classes import dataclass
 from afere.base.project import Project, find_project
 from afere.chains.revision.cache import Files, is_racy, stamp_of
 from afere.chains.revision.live import Live

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from afere.base.artifact import Artifact, Use
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput, NotFound
 from afere.chains.revision.record import Recorded, recorded
 from afere.store import Session

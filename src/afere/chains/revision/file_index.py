@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from afere.base.classes import dataclass
 from afere.chains.revision.canonical_form import Definition, forms, literal, says_nothing
 from afere.chains.revision.scopes import Walker, import_enters, import_names, uses_of
 from afere.chains.revision.uses import Import, Name, Uses

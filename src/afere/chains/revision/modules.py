@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from afere.base.classes import dataclass
 from afere.chains.revision.cache import Files
 from afere.chains.revision.file_index import FileIndex
 from afere.chains.revision.uses import Import, Name

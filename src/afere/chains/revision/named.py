@@ -8,13 +8,12 @@ it is put, since only the store knows versions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from afere.base.artifact import Artifact, parse_ref
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import AfereError, NoSuchArtifact
 from afere.base.project import Project
 from afere.chains.revision.modules import Defined, Module, Modules

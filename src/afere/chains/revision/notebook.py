@@ -16,10 +16,9 @@ import linecache
 import textwrap
 import types
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import cast
 
-from afere.base.classes import dataclass
 from afere.chains.revision.canonical_form import forms
 from afere.chains.revision.scopes import uses_of
 

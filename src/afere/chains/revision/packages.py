@@ -7,11 +7,11 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.chains.revision.canonical_form import keyed, secret_name
 
 _SUFFIXES = (".dist-info", ".egg-info")

@@ -9,10 +9,9 @@ Nothing is executed, so the answer is the same before and after the first call.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from afere.base.classes import dataclass
 from afere.chains.revision.file_index import Piece, Spans
 from afere.chains.revision.gather import Gathering
 from afere.chains.revision.modules import Defined, Module, Modules, Outside, Target, Whole

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from afere.base.artifact import Artifact
 from afere.base.canonical import Json, canonical, digest_of
-from afere.base.classes import dataclass
 from afere.base.score import Score
 from afere.chains.revision.cache import decode, read_bytes
 from afere.chains.revision.canonical_form import mask_secrets

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from afere.base.artifact import Artifact, Use
 from afere.base.canonical import Json, digest_of
-from afere.base.classes import dataclass
 from afere.chains.revision.canonical_form import FORM
 from afere.chains.revision.named import Named
 from afere.chains.revision.record import Source, keep_record

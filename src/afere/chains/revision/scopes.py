@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from afere.base.classes import dataclass
 from afere.chains.revision.canonical_form import Function, says_nothing
 from afere.chains.revision.clues import note_call, path_text
 from afere.chains.revision.uses import Import, Name, Uses

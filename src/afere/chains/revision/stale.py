@@ -10,13 +10,12 @@ from __future__ import annotations
 import os
 import sys
 import types
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, cast
 
-from afere.base.classes import dataclass
 from afere.chains.revision.cache import decode, first_index, read_bytes, resolved
 from afere.chains.revision.canonical_form import literal
 from afere.chains.revision.file_index import Piece

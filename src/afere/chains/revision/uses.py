@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import NamedTuple
-
-from afere.base.classes import dataclass
 
 
 class Import(NamedTuple):

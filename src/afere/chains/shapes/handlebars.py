@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from afere.base.classes import dataclass
 from afere.base.errors import BadPrompt
 from afere.base.message import Role
 from afere.chains.shapes.pieces import Piece, as_ours

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from afere.base.classes import dataclass
 from afere.base.errors import BadPrompt
 from afere.chains.shapes.pieces import Piece, is_alone, pieces, plain_text
 from afere.chains.template import Section

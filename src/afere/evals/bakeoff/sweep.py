@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.models import Facts
 
 Prefer = Literal["cost", "latency"]

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import cast
 
 from afere.base.canonical import Json, digest_of
-from afere.base.classes import dataclass
 from afere.base.errors import ModelFailed, ModelTimedOut, ModelUnreachable
 from afere.base.message import Message, Part, message
 from afere.base.steps import Steps

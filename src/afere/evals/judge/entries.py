@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, cast
 
 from afere.base.artifact import check_name
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.document import schema_problem
 from afere.base.errors import BadInput
 from afere.data.place import calling_project

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.steps import Steps
 from afere.evals.judge.asking import Question, Verdict, asked, paid
 from afere.evals.judge.single import NO_MODEL, Judge

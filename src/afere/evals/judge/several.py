@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Literal
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.steps import Steps
 from afere.evals.judge.asking import Verdict, asked, paid
 from afere.evals.judge.single import Judge

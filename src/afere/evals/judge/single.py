@@ -7,13 +7,13 @@ A judge is a versioned artifact (rubric, scale, model). Until people have scored
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from afere.base.artifact import check_name
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput, ModelFailed
 from afere.base.project import Project, find_project
 from afere.base.score import Value

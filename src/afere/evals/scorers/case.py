@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.span import Span, Trace
 from afere.data import Row
 

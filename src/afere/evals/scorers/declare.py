@@ -8,13 +8,12 @@ import inspect
 import math
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any, Literal, Protocol, cast, overload
 
 from afere.base.artifact import check_name
 from afere.base.canonical import Json, digest, plain
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput, MissingExtra, WorldFailed
 from afere.base.score import Score, Value
 from afere.chains.waiting import waited

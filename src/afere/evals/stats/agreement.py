@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeVar
 
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput
 from afere.evals.stats.interval import LEVEL
 

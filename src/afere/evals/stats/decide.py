@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from afere.base.classes import dataclass
 from afere.base.decision import Answer
 from afere.evals.stats.interval import Estimate
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from afere.base.classes import dataclass
 from afere.evals.stats.distributions import beta_quantile, binomial_cdf, normal_quantile, t_quantile
 
 _FEW = 5  # clusters with the rarer outcome: with so many, their likeness is half known

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
-from afere.base.classes import dataclass
 from afere.evals.stats.distributions import binomial_cdf, normal_cdf, normal_quantile
 from afere.evals.stats.interval import LEVEL, Estimate, clustered_mean, least_ends
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput
 from afere.evals.stats.distributions import normal_quantile, t_quantile
 from afere.evals.stats.interval import LEVEL, Estimate, clustered_mean, least_half

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from afere.base.classes import dataclass
 from afere.base.errors import BadInput
 from afere.evals.stats.interval import LEVEL, Estimate, clustered_rate
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-
-from afere.base.classes import dataclass
+from dataclasses import dataclass
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float | None:

@@ -7,12 +7,11 @@ severity: so the first ones count most, the order does not matter, and a score n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import NotFound
 from afere.govern.debt.accepting import agreed

@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.clock import rfc3339
 from afere.base.document import read_yaml
 from afere.base.errors import AfereError

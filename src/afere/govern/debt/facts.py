@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from sys import intern
 from typing import TYPE_CHECKING, Any, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.clock import rfc3339
 from afere.base.document import read_yaml
 from afere.base.errors import AfereError

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from typing import Literal, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.errors import BadProject
 
 Severity = Literal["error", "warning", "note"]

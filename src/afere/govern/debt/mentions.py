@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 
 if TYPE_CHECKING:
     from afere.base.project import Project

@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.govern.prompts import PromptText, PromptVersion
 
 if TYPE_CHECKING:

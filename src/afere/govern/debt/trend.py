@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, cast
 
 from afere.base.canonical import Json, digest, digest_of
-from afere.base.classes import dataclass
 from afere.base.clock import now_ns, rfc3339
 from afere.govern.debt.audit import Audit, judge, whole
 from afere.govern.debt.facts import DAY, Facts, read_facts

@@ -9,9 +9,9 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
-from afere.base.classes import dataclass
 from afere.store.database import insert_rows
 from afere.store.spans.chunks import Chunks
 from afere.store.spans.texts import joined

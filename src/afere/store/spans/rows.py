@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, Protocol, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.span import Span
 from afere.store.spans.chunks import DAMAGED, Chunks, Part
 

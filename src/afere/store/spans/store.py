@@ -14,12 +14,11 @@ import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from afere.base.actor import OWNER, Actor
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.clock import from_rfc3339, rfc3339
 from afere.base.errors import BadReference
 from afere.base.filter import parse_filter

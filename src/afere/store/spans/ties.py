@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from afere.base.canonical import Json
-from afere.base.classes import dataclass
 from afere.base.span import EXAMPLES
 from afere.store.database import insert_rows
 from afere.store.spans import docs as span_docs
