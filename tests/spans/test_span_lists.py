@@ -184,3 +184,26 @@ def test_the_dearest_traces_lead_however_few_are_looked_at(tmp_path: Path, sort:
     known = [one for one in sums if one is not None]
     assert known == sorted(known, reverse=True) and sums[: len(known)] == known
     store.close()
+
+
+@pytest.mark.parametrize("apart", [1, 120, 1800], ids=["every second", "every two minutes", "every half hour"])
+@pytest.mark.parametrize("every", [2, 9], ids=["in many traces", "in few traces"])
+def test_traces_of_a_model_come_newest_first_however_they_are_found(tmp_path: Path, apart: int, every: int) -> None:
+    """Some calls begin before their trace, by another clock, and some long after it."""
+    spans: list[Span] = []
+    for number in range(240):
+        trace, at = f"{number + 1:032x}", START + number * apart * SECOND
+        spans.append(Span(trace, "1" * 16, "qa", at, end=at + SECOND, status="error" if number % 4 == 0 else "ok"))
+        for call in range(2):
+            model = "rare" if number % every == 0 else "usual"
+            begun = at + ((-400, 1, 5000)[number % 3] + call) * SECOND
+            spans.append(Span(trace, f"{call + 2:016x}", "call", begun, "1" * 16, "llm", begun + SECOND, model=model))
+    store = SpanStore(tmp_path, "desk")
+    store.write(spans)
+    rare = [f"{number + 1:032x}" for number in reversed(range(0, 240, every))]
+    with mock.patch.object(span_filter, "_FEW", 1):
+        for limit in (1, 3, 4):
+            assert [one.trace_id for one in _pages(store, "model:rare", limit, roots=True)] == rare
+            failed = [one.trace_id for one in _pages(store, "model:rare status:error", limit, roots=True)]
+            assert failed == [trace for trace in rare if (int(trace, 16) - 1) % 4 == 0]
+    store.close()

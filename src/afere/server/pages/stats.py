@@ -32,10 +32,21 @@ _SHOWN = 200  # groups on a page; JSON has all
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One row. `names` are its values of `by`, each with a filter that finds its traces, or nothing where none can."""
+    """One row of the spans that match `query`, in groups by these fields."""
 
-    names: tuple[tuple[str, str], ...]
     value: dict[str, Json]
+    by: tuple[str, ...]
+    query: str
+
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """Its values of `by`, each with a filter that finds its traces, or nothing where none can."""
+        return tuple(self._name(name, self.value[name]) for name in self.by)
+
+    def _name(self, name: str, value: Json) -> tuple[str, str]:
+        if value is None:
+            return "none", ""
+        return str(value), f"{self.query} {chip(name, str(value))}".strip() if name in FIELDS else ""
 
     @property
     def errors(self) -> float:
@@ -80,16 +91,5 @@ def page(session: Session, asked: Asked) -> StatsPage:
         rows = session.spans.stats(query, by=names)
     except (BadRule, BadInput) as problem:
         return StatsPage(query, by, problem=str(problem), status=400)
-    found = tuple(_group(row, names, query) for row in rows if row["count"])
+    found = tuple(Group(row, tuple(names), query) for row in rows if row["count"])
     return StatsPage(query, by, found, periods(parse_filter(query).terms))
-
-
-def _group(row: dict[str, Json], names: list[str], query: str) -> Group:
-    values: list[tuple[str, str]] = []
-    for name in names:
-        value = row[name]
-        known = name in FIELDS and value is not None
-        values.append(
-            ("none" if value is None else str(value), f"{query} {chip(name, str(value))}".strip() if known else "")
-        )
-    return Group(tuple(values), row)

@@ -38,6 +38,7 @@ class Where:
     """Conditions on row `s`, a span of one project (with roots=True: the first of a trace), and their values.
 
     `lead`: documents that the list should be looked for along, newest first, since too many hold what is asked.
+    `model`: one of which each trace must have a span, where most traces may have none.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Where:
     ) -> None:
         """`leading`: all terms of a list in order of start, which documents may then lead."""
         self.lead: Docs | None = None
+        self.model: str | None = None
         self._may_lead = bool(leading) and all(_leads(term) for term in leading)
         self._connection = connection
         self.project = project
@@ -93,6 +95,7 @@ class Where:
                 self._begin_with("INDEXED BY spans_identity", term)
                 return f"s.trace_id IN (SELECT t.trace_id FROM spans t WHERE t.project = ? AND {sql})", values  # noqa: S608  all text of users is in parameters
             values, hours = values[1:], None  # as many as there are, the counts know them too
+            self.model = self.model if term.negated else term.value
         else:
             hours = self._hours(term)
         if hours is None:

@@ -53,19 +53,52 @@ class Listing:
         """Rows after a place, and the place of the last one if more follow."""
         if self._where.lead is not None:
             return self._along(self._where.lead, limit, after)
+        quick = None
         if after is not None:
             self._where.add(f"({self._key}, s.id) < (?, ?)", *after[:2])
-        rows = (self._of_few(limit) if self._at_most is not None else None) or self._rows(limit)
+        elif self._key == "s.start" and self._where.model is not None and self._where.source == "spans s":
+            quick = self._of_newest(self._where.model, limit)
+        if self._at_most is not None:
+            quick = self._of_few(limit)
+        rows = quick or self._rows(limit)
         last = rows[limit - 1] if len(rows) > limit else None
         return rows[:limit], None if last is None else (last["place"], last["id"])
 
-    def _rows(self, limit: int, also: str = "1", *values: Any) -> list[sqlite3.Row]:
+    def _rows(self, limit: int, also: str = "1", *values: Any, hint: str = "") -> list[sqlite3.Row]:
         """One more than the limit, where there are."""
         return self._connection.execute(
-            f"SELECT s.*, {self._key} AS place FROM {self._where.source} WHERE {self._where.sql} AND {also}"  # noqa: S608  all text of users is in parameters
+            f"SELECT s.*, {self._key} AS place FROM {self._where.source} {hint} WHERE {self._where.sql} AND {also}"  # noqa: S608  all text of users is in parameters
             f" ORDER BY {self._key} DESC, s.id DESC LIMIT ?",
             (*self._where.values, *values, limit + 1),
         ).fetchall()
+
+    def _of_newest(self, model: str, limit: int) -> list[sqlite3.Row] | None:
+        """The same of a first page, looking at the traces of the newest spans of this model only; None where others may belong
+        to it, or most traces have one."""
+        some, project = limit + 1, self._where.project
+        spans = "FROM spans t INDEXED BY spans_model WHERE t.project = ? AND t.model = ?"
+        roots = self._start("FROM spans t INDEXED BY spans_roots WHERE t.project = ? AND t.root > 0", 6 * some, project)
+        near, *far = (self._start(spans, times * some, project, model) for times in (2, 4, 16))
+        if roots is None or near is None or far[0] is None or far[0] > roots:
+            return None
+        for last in far:
+            # Of a trace that began after these spans one is newer, unless clocks disagree by more.
+            if last is not None and near > last + _SKEW:
+                rows = self._rows(
+                    limit, f"s.trace_id IN (SELECT t.trace_id {spans} AND t.start >= ?) AND s.start > ?", project, model,
+                    last, last + _SKEW, hint="INDEXED BY spans_identity",
+                )  # fmt: skip
+                if len(rows) > limit:
+                    return rows
+        return None
+
+    def _start(self, spans: str, place: int, *values: Any) -> int | None:
+        """When the one began that stands at this place among them, newest first; None where there are fewer."""
+        found = self._connection.execute(
+            f"SELECT t.start {spans} ORDER BY t.start DESC LIMIT 1 OFFSET ?", (*values, place)
+        )
+        row = found.fetchone()
+        return row[0] if row is not None else None
 
     def _of_few(self, limit: int) -> list[sqlite3.Row] | None:
         """The same, looking at the traces with the largest sums only; None where another may be among them."""
@@ -120,6 +153,7 @@ class Listing:
 
 
 _LAST = 2**63 - 2
+_SKEW = 600 * 10**9  # nanoseconds by which a span may seem to have begun before its trace
 _FEW = 2_000  # traces whose sums are worked out first
 _IDS = "SELECT substr(?, 16 * j.value + 1, 16) FROM json_each(?) AS j"
 _SOME = 64  # documents that are looked up together

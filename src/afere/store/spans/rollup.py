@@ -9,9 +9,14 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from itertools import accumulate
 from operator import add
 from typing import Any, cast
+
+import orjson
 
 QUANTILE_ERROR = 0.02  # at most, of the true value
 HOUR = 3_600_000_000_000  # nanoseconds
@@ -72,6 +77,7 @@ def bucket(seconds: float | None) -> int:
     return max(math.floor(math.log(seconds) / _LOG), -9_999) if seconds > 0 else _ZERO
 
 
+@lru_cache(maxsize=4096)
 def seconds_of(number: int) -> float:
     """The value that stands for all of a bucket: none in it is further away than QUANTILE_ERROR of itself."""
     return 0.0 if number == _ZERO else 2 * _GROWTH ** (number + 1) / (_GROWTH + 1)
@@ -282,26 +288,37 @@ class _BucketQuantiles:
         self._counts: dict[int, int] = {}
 
     def step(self, number: int, count: int) -> None:
-        if number != _NONE:
-            self._counts[number] = self._counts.get(number, 0) + count
+        self._counts[number] = self._counts.get(number, 0) + count
 
     def finalize(self) -> str | None:
-        ends: list[tuple[int, float]] = []  # how many values lie up to here, and the value
-        total = 0
-        for number in sorted(self._counts):
-            total += self._counts[number]
-            ends.append((total, seconds_of(number)))
-        if total <= 0:
-            return None
-        return json.dumps([_between(total, q, lambda at: _value_at(ends, at)) for q in _QUANTILES])
+        return _quantiles(self._counts)
 
 
-class _SummaryQuantiles(_BucketQuantiles):
+class _SummaryQuantiles:
     """The same of rows of the summary."""
 
-    def step(self, buckets: str) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]  SQLite calls it with what SQL gives
-        for number, count in json.loads(buckets).items():
-            super().step(int(number), count)
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def step(self, buckets: str) -> None:
+        counts: dict[str, int] = orjson.loads(buckets)
+        if self._counts:
+            for number, count in counts.items():
+                self._counts[number] = self._counts.get(number, 0) + count
+        else:  # of a group by hour and model, there is no other
+            self._counts = counts
+
+    def finalize(self) -> str | None:
+        return _quantiles(dict(zip(map(int, self._counts), self._counts.values(), strict=True)))
+
+
+def _quantiles(counts: dict[int, int]) -> str | None:
+    counts.pop(_NONE, None)
+    numbers = sorted(counts)
+    ends = list(accumulate(map(counts.__getitem__, numbers)))  # how many values lie up to the end of each
+    if not ends or ends[-1] <= 0:
+        return None
+    return _written(ends[-1], lambda at: seconds_of(numbers[bisect_right(ends, at)]))
 
 
 class _Quantiles:
@@ -316,15 +333,16 @@ class _Quantiles:
 
     def finalize(self) -> str | None:
         ordered = sorted(self._values)
-        return json.dumps([_between(len(ordered), q, ordered.__getitem__) for q in _QUANTILES]) if ordered else None
+        return _written(len(ordered), ordered.__getitem__) if ordered else None
+
+
+def _written(total: int, value: Callable[[int], float]) -> str:
+    """Quantiles as a JSON list; `value` says which one stands at a place."""
+    return orjson.dumps([_between(total, q, value) for q in _QUANTILES]).decode()
 
 
 def _between(total: int, q: float, value: Callable[[int], float]) -> float:
     at = q * (total - 1)
     low = int(at)
-    first, second = value(low), value(min(low + 1, total - 1))
-    return first + (second - first) * (at - low)
-
-
-def _value_at(ends: Sequence[tuple[int, float]], at: int) -> float:
-    return next(value for end, value in ends if at < end)
+    first = value(low)
+    return first if at == low else first + (value(low + 1) - first) * (at - low)

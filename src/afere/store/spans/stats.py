@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, cast
+
+import orjson
 
 from afere.base.canonical import Json
 from afere.base.errors import BadInput
@@ -206,7 +207,7 @@ def _check(name: str) -> None:
 
 
 def _statistics(row: sqlite3.Row, by: Sequence[str]) -> dict[str, Json]:
-    p50, p95, p99 = json.loads(row["seconds"]) if row["seconds"] else (None, None, None)
+    p50, p95, p99 = orjson.loads(row["seconds"]) if row["seconds"] else (None, None, None)
     known: dict[str, Json] = {name: row[name] for name in (*by, "count", "errors")}
     sums: dict[str, Json] = {name: row[name] for name in _SUMS}
     return {**known, "p50_seconds": p50, "p95_seconds": p95, "p99_seconds": p99, **sums}
