@@ -92,6 +92,34 @@ def test_a_bad_group_of_spans_as_json_costs_only_itself(door: Door) -> None:
     assert alone.status == 400 and "no JSON object" in json.loads(alone.body)["message"]
 
 
+def test_a_bad_group_of_spans_as_protobuf_costs_only_itself(door: Door) -> None:
+    """Its length holds, what is in it does not; without that nobody knows where the next one begins."""
+    good = [span("before"), span("between"), span("after")]
+    first, between, after = (field(2, field(2, one.SerializeToString())) for one in good)
+    inside = field(2, good[1].SerializeToString())
+    no_resource, no_scope = field(1, b"\xff") + between, field(2, field(1, b"\x0b") + inside) + between
+    decodes = [first, no_resource, no_scope, after]  # as far as it is split into spans
+    for groups, bad in ((decodes, 2), ([*decodes, b"\x0a\xff", field(2, b"\xff\xff")], 4)):
+        rejected, why = door.partial(door.post(b"".join(field(1, group) for group in groups)))
+        said = ("its resource", "its scope", "its group of a resource", "its group of a scope")[:bad]
+        assert rejected == bad and all(f"1 x {one} does not decode" in why for one in said)
+        assert all(door.span(one) for one in good)
+    alone = door.post(field(1, b"\x0a\xff"))
+    assert alone.status == 400 and b"1 x its group of a resource does not decode" in alone.body
+
+
+def test_a_bad_group_of_logs_as_protobuf_costs_only_itself(door: Door) -> None:
+    said = (Path(__file__).parent / "recorded" / "genai-openai-events.logs.pb").read_bytes()
+    whole = door.post(said, path="/v1/logs")
+    bad = door.post(
+        field(1, b"\x0a\xff") + field(1, field(1, b"\xff") + field(2, field(2, b""))) + said, path="/v1/logs"
+    )
+    assert (whole.status, bad.status) == (200, 200) and whole.body == b""
+    assert (
+        b"1 x its group of a resource does not decode" in bad.body and b"1 x its resource does not decode" in bad.body
+    )
+
+
 def test_langfuse_clients_change_only_their_host(door: Door) -> None:
     sent = span()
     assert door.post(body(sent), path="/api/public/otel/v1/traces").status == 200 and door.span(sent)

@@ -63,8 +63,26 @@ _Groups = Iterator[tuple[dict[str, Json] | BadSpan, Iterable[jsonform.Group]]]
 
 
 def _in_protobuf(body: bytes) -> _Groups:
-    for resource, scopes in protobuf.groups(body):
-        yield protobuf.pairs(resource, 1), map(protobuf.scope_group, scopes)
+    for group in protobuf.groups(body):
+        if isinstance(group, BadSpan):
+            yield group, [(group, [b""])]
+            continue
+        resource, scopes = group
+        try:
+            yield protobuf.read_resource(resource), map(_scope, scopes)
+        except BadSpan as error:
+            yield error, map(_scope, scopes)
+
+
+def _scope(group: bytes | memoryview) -> jsonform.Group:
+    try:
+        scope, items = protobuf.scope_parts(group)
+    except BadSpan as error:
+        return error, [group]
+    try:
+        return protobuf.read_scope(scope), items
+    except BadSpan as error:
+        return error, items
 
 
 def _add_span(batch: Batch[Span], source: Source, sent: Sent) -> None:

@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
 from afere.base.canonical import Json
 from afere.tracing.otlp import protobuf
-from afere.tracing.otlp.batch import number
+from afere.tracing.otlp.batch import BadSpan, number
 from afere.tracing.otlp.kept import loaded
 
 _PACKAGE = "afere.lean"
@@ -69,17 +69,25 @@ _MADE = _messages()
 LeanSpan: Any = _MADE["Span"]
 
 
-def parts(body: bytes) -> Iterator[tuple[bytes, bytes, Iterable[bytes | memoryview], Sequence[Any] | None]]:
+def parts(body: bytes) -> Iterator[tuple[bytes, bytes, Iterable[bytes | memoryview], Sequence[Any] | None] | BadSpan]:
     """Resource, scope and spans of each group: the bytes of each span, and the spans decoded, or None where that has to be
-    tried one by one. Malformed or TooMuch where the request does not read."""
+    tried one by one; a BadSpan for a group that does not read. Malformed or TooMuch where the request does not."""
     whole = _at_once(body)
     if whole is not None:
         yield from whole
         return
-    for resource, scopes in protobuf.groups(body):
+    for one in protobuf.groups(body):
+        if isinstance(one, BadSpan):
+            yield one
+            continue
+        resource, scopes = one
         for group in scopes:
-            scope, found = protobuf.scope_parts(group)
-            yield resource, scope, found, None
+            try:
+                scope, found = protobuf.scope_parts(group)
+            except BadSpan as error:
+                yield error
+            else:
+                yield resource, scope, found, None
 
 
 def _at_once(body: bytes) -> list[tuple[bytes, bytes, list[bytes], list[Any] | None]] | None:

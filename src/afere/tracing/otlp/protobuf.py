@@ -16,32 +16,44 @@ from afere.tracing.otlp.mend import mended
 from afere.tracing.otlp.wire import PAIR, RECORD, SPAN, Shape, check_weight, fields
 
 
-def groups(body: bytes) -> Iterator[tuple[bytes, list[bytes | memoryview]]]:
-    """The resource and the scope groups of each part of a request for traces or for logs."""
+def groups(body: bytes) -> Iterator[tuple[bytes, list[bytes | memoryview]] | BadSpan]:
+    """The resource and the scope groups of each part of a request for traces or for logs; a BadSpan for a part that does not read."""
     for field, part in fields(memoryview(body)):
         if field == 1:
-            inside = list(fields(part))
+            try:
+                inside = list(fields(part))
+            except Malformed:
+                yield BadSpan("its group of a resource does not decode", undecodable=True)
+                continue
             resource = b"".join(bytes(data) for at, data in inside if at == 1)
             yield resource, [data for at, data in inside if at == 2]
 
 
 def scope_parts(data: bytes | memoryview) -> tuple[bytes, Iterator[bytes | memoryview]]:
-    """The scope of a group, and its spans or records."""
-    inside = list(fields(data))
+    """The scope of a group, and its spans or records; BadSpan where it does not read."""
+    try:
+        inside = list(fields(data))
+    except Malformed:
+        raise BadSpan("its group of a scope does not decode", undecodable=True) from None
     scope = b"".join(bytes(part) for at, part in inside if at == 1)
     return scope, (part for at, part in inside if at == 2)
 
 
 def read_scope(scope: bytes) -> tuple[str, str, dict[str, Json]]:
-    """Name, version and attributes of a scope."""
-    said = {at: bytes(part).decode("utf-8", "replace") for at, part in fields(scope) if at in (1, 2)}
-    return said.get(1, ""), said.get(2, ""), pairs(scope, 3)
+    """Name, version and attributes of a scope; BadSpan where it does not read."""
+    try:
+        said = {at: bytes(part).decode("utf-8", "replace") for at, part in fields(scope) if at in (1, 2)}
+        return said.get(1, ""), said.get(2, ""), pairs(scope, 3)
+    except Malformed:
+        raise BadSpan("its scope does not decode", undecodable=True) from None
 
 
-def scope_group(data: bytes | memoryview) -> tuple[tuple[str, str, dict[str, Json]], Iterator[bytes | memoryview]]:
-    """The same of a group, and its spans or records."""
-    scope, parts = scope_parts(data)
-    return read_scope(scope), parts
+def read_resource(resource: bytes) -> dict[str, Json]:
+    """The attributes of a resource; BadSpan where it does not read."""
+    try:
+        return pairs(resource, 1)
+    except Malformed:
+        raise BadSpan("its resource does not decode", undecodable=True) from None
 
 
 def pairs(data: bytes | memoryview, field: int) -> dict[str, Json]:

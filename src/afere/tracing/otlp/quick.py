@@ -117,7 +117,11 @@ class Quick:
         return batch
 
     def _by_source(self, body: bytes) -> Iterator[tuple[_Known | BadSpan, Iterable[tuple[bytes | memoryview, Any]]]]:
-        for resource, scope, spans, read in lean.parts(body):
+        for part in lean.parts(body):
+            if isinstance(part, BadSpan):
+                yield part, [(b"", None)]
+                continue
+            resource, scope, spans, read = part
             yield self._known(resource, scope), zip(spans, repeat(None) if read is None else read, strict=False)
 
     def _known(self, resource: bytes, scope: bytes) -> _Known | BadSpan:
@@ -133,7 +137,7 @@ class Quick:
     def _learnt(self, resource: bytes, scope: bytes) -> _Known | BadSpan:
         try:
             name, version, said = protobuf.read_scope(scope)
-            source = Source.of(protobuf.pairs(resource, 1)).scope(name, version, said)
+            source = Source.of(protobuf.read_resource(resource)).scope(name, version, said)
         except BadSpan as error:
             return error
         whole = "\0".join((*source.said, *map(str, source.said.values())))
