@@ -206,4 +206,5 @@ def test_traces_of_a_model_come_newest_first_however_they_are_found(tmp_path: Pa
             assert [one.trace_id for one in _pages(store, "model:rare", limit, roots=True)] == rare
             failed = [one.trace_id for one in _pages(store, "model:rare status:error", limit, roots=True)]
             assert failed == [trace for trace in rare if (int(trace, 16) - 1) % 4 == 0]
+        assert sorted(one.trace_id for one in store.find("model:rare", sort="latency", limit=300).items) == sorted(rare)
     store.close()

@@ -42,11 +42,19 @@ class Where:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, project: str, *, roots: bool, leading: Sequence[Term] = ()
+        self,
+        connection: sqlite3.Connection,
+        project: str,
+        *,
+        roots: bool,
+        leading: Sequence[Term] = (),
+        newest: bool = True,
     ) -> None:
-        """`leading`: all terms of a list in order of start, which documents may then lead."""
+        """`leading`: all terms of a list in order of start, which documents may then lead. `newest`: whether no more than a page
+        of the newest is wanted, so that what many have need not be found first."""
         self.lead: Docs | None = None
         self.model: str | None = None
+        self._newest = newest
         self._may_lead = bool(leading) and all(_leads(term) for term in leading)
         self._connection = connection
         self.project = project
@@ -91,7 +99,7 @@ class Where:
         sql, values = row_condition(term, "t", self._now)
         if term.field == "model" and not term.glob:
             values = [self.project, *values]
-            if self._few("spans t", f"t.project = ? AND {sql}", values):
+            if not self._newest or self._few("spans t", f"t.project = ? AND {sql}", values):
                 self._begin_with("INDEXED BY spans_identity", term)
                 return f"s.trace_id IN (SELECT t.trace_id FROM spans t WHERE t.project = ? AND {sql})", values  # noqa: S608  all text of users is in parameters
             values, hours = values[1:], None  # as many as there are, the counts know them too

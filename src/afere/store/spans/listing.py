@@ -102,16 +102,16 @@ class Listing:
 
     def _of_few(self, limit: int) -> list[sqlite3.Row] | None:
         """The same, looking at the traces with the largest sums only; None where another may be among them."""
-        few = self._connection.execute(
-            f"SELECT t.trace_id, {self._at_most} AS most FROM spans t INDEXED BY spans_identity WHERE t.project = ?"  # noqa: S608  our own words
-            " GROUP BY t.trace_id ORDER BY most DESC LIMIT ?",
-            (self._where.project, _FEW),
-        ).fetchall()
-        if len(few) < _FEW:
-            return None
-        ids = b"".join(row["trace_id"] for row in few)
-        rows = self._rows(limit, f"s.trace_id IN ({_IDS})", ids, json.dumps(list(range(len(few)))))
-        return rows if len(rows) > limit and rows[limit]["place"] > few[-1]["most"] else None
+        ids, bound = dict[bytes, None](), 0
+        for spans in _REPORTING:  # what a trace spends is no more than its first span says and all others do
+            few = self._connection.execute(
+                f"SELECT t.trace_id, {self._at_most} AS most FROM {spans} GROUP BY t.trace_id ORDER BY most DESC LIMIT ?",  # noqa: S608  our own words
+                (self._where.project, _FEW),
+            ).fetchall()
+            ids |= dict.fromkeys(row["trace_id"] for row in few)
+            bound += few[-1]["most"] if len(few) == _FEW else _NOTHING
+        rows = self._rows(limit, f"s.trace_id IN ({_IDS})", b"".join(ids), json.dumps(list(range(len(ids)))))
+        return rows if len(rows) > limit and rows[limit]["place"] > bound else None
 
     def _along(self, docs: Docs, limit: int, after: Place | None) -> tuple[list[sqlite3.Row], Place | None]:
         """Documents come by the second in which their trace began; a trace is listed at the first of its documents."""
@@ -154,6 +154,12 @@ class Listing:
 
 _LAST = 2**63 - 2
 _SKEW = 600 * 10**9  # nanoseconds by which a span may seem to have begun before its trace
+_REPORTS = "t.project = ? AND {} AND (t.input_tokens IS NOT NULL OR t.output_tokens IS NOT NULL OR t.cost IS NOT NULL)"
+_REPORTING = (
+    "spans t INDEXED BY spans_reporting WHERE " + _REPORTS.format("t.parent_id IS NOT NULL"),
+    "spans t INDEXED BY spans_roots WHERE " + _REPORTS.format("t.root > 0 AND t.parent_id IS NULL"),
+)
+_NOTHING = 2  # what the sum of nothing is at most
 _FEW = 2_000  # traces whose sums are worked out first
 _IDS = "SELECT substr(?, 16 * j.value + 1, 16) FROM json_each(?) AS j"
 _SOME = 64  # documents that are looked up together

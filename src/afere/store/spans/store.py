@@ -184,7 +184,8 @@ class SpanStore:
         after = read_cursor(cursor, 2 if cursor is None else min(max(cursor.count("-") + 1, 2), 3))
         with self._database.read() as connection:
             chunks = chunks_of(connection)
-            where = Where(connection, self.project, roots=roots, leading=terms if sort == "start" else ())
+            newest = sort == "start"
+            where = Where(connection, self.project, roots=roots, leading=terms if newest else (), newest=newest)
             for term in terms:
                 where.ask(term)
             bound = at_most(sort) if roots and not terms else None  # of few that match, looking at all is quicker
