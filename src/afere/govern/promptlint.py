@@ -21,7 +21,6 @@ from afere.chains.promptfiles import ENDINGS, ending, file_of, load_prompts, pro
 from afere.chains.shots import said_of
 from afere.data.checks import ASKED, Shown, contamination
 from afere.data.rows import Row
-from afere.govern.debt.facts import read_cases
 from afere.govern.promptdrift import Drift, drifts
 from afere.govern.prompts import PromptText, PromptVersion, kept_version, prompt_file, read_prompt, read_prompts
 from afere.govern.rowchecks import shown_by
@@ -209,6 +208,8 @@ class _TooMany(Exception):
 
 def _rows(session: Session, project: Project, most: int | None = None) -> list[Row]:
     """The evaluation rows, each called by its suite and id; those of a word or two are no sign of anything."""
+    from afere.govern.debt.facts import read_cases  # of prompts that show something, which few do
+
     cases = list(islice(read_cases(session, project, []), None if most is None else most + 1))
     if most is not None and len(cases) > most:
         raise _TooMany(
