@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,7 @@ def test_what_others_put_meanwhile_is_found_though_keys_of_the_file_are_remember
             one.put(f"k{number}", number)
         assert one.get("yours") is None and one.get("before") == 0
         other.put("yours", 2)
+        time.sleep(0.05)  # it looks fifty times a second
         assert one.get("yours") == 2 and one.get("k0") == 0
         for number in range(count, 2 * count):  # taken by the file after it was another's turn
             one.put(f"k{number}", number)

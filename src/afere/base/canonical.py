@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias, cast
 
 import orjson
@@ -22,11 +23,13 @@ Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json
 def canonical(value: Json) -> bytes:
     """RFC 8785 bytes of a JSON value. Refuses NaN, infinities and integers from 2**53."""
     if _simple(value):
-        # The standard library writes these values by the same rules, in a tenth of the time of pure Python.
+        # Others write these values by the same rules, in a hundredth of the time of pure Python.
         try:
-            return _WRITE(value).encode()
-        except UnicodeEncodeError:
-            pass  # half a character: said below, in the words of the standard
+            # Copied, since the first holds on to a kilobyte, however short it is.
+            return memoryview(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).tobytes()
+        except TypeError:  # half a character, or very deep
+            with suppress(UnicodeEncodeError):  # said below, in the words of the standard
+                return _WRITE(value).encode()
     try:
         return rfc8785.dumps(cast("Any", value))
     except rfc8785.CanonicalizationError as error:

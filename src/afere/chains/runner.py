@@ -32,7 +32,7 @@ from afere.tracing import Collected
 from afere.tracing.capture import failure
 from afere.tracing.live import resting_here
 from afere.tracing.scope import entered
-from afere.tracing.sink import preparing_here
+from afere.tracing.sink import writing_here
 
 T = TypeVar("T")
 
@@ -252,7 +252,7 @@ def _in_loop(run: _Run, count: int, ledger: Ledger) -> None:
 
     async def everything() -> None:
         try:
-            async with preparing_here():
+            async with writing_here():
                 await asyncio.gather(*(work() for _ in range(count)))
         except Exception as problem:  # not of the user's code, which `row` catches
             ledger.halt(problem)

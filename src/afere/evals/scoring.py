@@ -65,14 +65,12 @@ class Busy:
         self._at: dict[object, tuple[str, str, float]] = {}
         self._told: set[str] = set()
 
-    @contextmanager
-    def at(self, scorer: Judging, case: Case) -> Generator[None]:
-        mark = object()
+    def begins(self, scorer: Judging, case: Case, mark: object) -> None:
+        """The scorer is at the case, until `ends` is called with the same mark."""
         self._at[mark] = (scorer.name, case.row.id, time.monotonic())
-        try:
-            yield
-        finally:
-            del self._at[mark]
+
+    def ends(self, mark: object) -> None:
+        del self._at[mark]
 
     @contextmanager
     def watched(self) -> Generator[None]:
@@ -126,7 +124,10 @@ class Scoring(Effect):
             for one in scorers:
                 memory.forget_asked()  # each is asked about on its own
                 begun = time.perf_counter()
-                with self.busy.at(one, self.case):
+                self.busy.begins(one, self.case, mark := object())
+                try:
                     found[one.name] = one.score(self.case)
+                finally:
+                    self.busy.ends(mark)
                 self.quick.took(one, time.perf_counter() - begun)
         return found

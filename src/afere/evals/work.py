@@ -51,6 +51,7 @@ EVALUATION = "evaluation"  # the environment of spans that an evaluation runs
 
 _log = logging.getLogger("afere")
 _YES, _NO = (True, ""), (False, "")  # one for all cases: there may be a hundred thousand of each
+_NONE: Mapping[str, Any] = {}
 _APART = otel.set_value(ABOUT, About(environment=EVALUATION), Context())
 
 Watch = Callable[[str, Progress], None]  # told how far "running" and "scoring" are
@@ -337,8 +338,8 @@ def _result(outcome: Outcome, digest_: str, found: Mapping[str, Scored]) -> Resu
     } | measured(outcome)
     world = outcome.world or any(one.world for one in found.values())
     return Result(
-        row.id, digest_, outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world, counted(found),
-        {name: tuple(said) for name, one in found.items() if (said := cast("list[float]", one.data.get("verdicts")))},
+        row.id, digest_, outcome.repeat, scores, row.group, row.weight, outcome.trace_id, outcome.error, world, counted(found) or _NONE,
+        {name: tuple(said) for name, one in found.items() if (said := cast("list[float]", one.data.get("verdicts")))} or _NONE,
     )  # fmt: skip
 
 

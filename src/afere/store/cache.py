@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
@@ -32,10 +32,10 @@ _ZSTD = b"\x28\xb5\x2f\xfd"  # how what is compressed begins (RFC 8878); no JSON
 
 _PUT = "INSERT OR REPLACE INTO answers VALUES (?,?,?)"
 _PUT_MANY = "INSERT OR REPLACE INTO answers (key, value, at)"
-_TOGETHER = 500  # answers of a log that go into the file in one transaction
-_KNOWN = (
-    20_000  # answers of a file at most whose keys are remembered in a run, 60 bytes each: most of its questions are new
-)
+_TOGETHER = 1_000  # answers of a log that go into the file in one transaction
+_KNOWN = 100_000  # answers of a file at most of which it is remembered in a run that it has them: most of its questions are new
+_PLACES = 2**20  # bytes for that: of what is new, one in ten is taken for known at most, and the file is asked
+_SOON = 0.02  # seconds for which other processes are taken to have put nothing more
 _ENCODE = orjson.dumps
 
 _log = logging.getLogger("afere.cache")
@@ -59,7 +59,10 @@ class Cache:
         self._gathering = 0
         self._log: Log | None = None
         self._fresh: dict[str, bytes] = {}  # what only the log has
-        self._known: set[int] | None = None  # hashes of all keys in the file, while that is so; None: it is asked
+        self._known: bytearray | None = (
+            None  # 1 at the places of all keys in the file, while that is so; None: it is asked
+        )
+        self._looked = 0.0  # when it was last seen that it is
         self._state: tuple[int, int] | None = None  # of the file's log when that was so
         _CACHES.add(self)
 
@@ -134,12 +137,19 @@ class Cache:
         self._state = self._now()
         found = self._database.single("SELECT key FROM answers LIMIT ?", (_KNOWN + 1,))
         if len(found) <= _KNOWN:
-            self._known = {hash(row[0]) for row in found}
+            self._known = _marked(bytearray(_PLACES), (row[0] for row in found))
 
     def _lacks(self, key: str) -> bool:
         """Whether the file is known not to have it."""
-        known, state = self._known, self._state
-        return known is not None and hash(key) not in known and state is not None and state == self._now()
+        known = self._known
+        if known is None or known[hash(key) % _PLACES]:
+            return False
+        if (now := time.monotonic()) < self._looked + _SOON:
+            return True
+        if self._state is None or self._state != self._now():
+            return False
+        self._looked = now
+        return True
 
     def _now(self) -> tuple[int, int] | None:
         """The state of SQLite's log, which every process that changes the file changes."""
@@ -159,7 +169,7 @@ class Cache:
             except OSError:  # what it has goes into the file, which says what is wrong
                 self._finish()
                 return False
-            self._fresh[key] = packed
+            self._fresh[key] = memoryview(packed).tobytes()  # one of orjson's holds on to a kilobyte, however short
             if len(self._fresh) >= _TOGETHER:
                 self._fold_or_leave()
             return True
@@ -198,9 +208,9 @@ class Cache:
     def _keep(self, answers: Mapping[str, bytes]) -> None:
         now, known = int(time.time()), self._known if self._state == self._now() else None
         with self._database.write() as connection:
-            insert_rows(connection, _PUT_MANY, [(key, packed, now) for key, packed in answers.items()])
+            insert_rows(connection, _PUT_MANY, [(key, packed, now) for key, packed in sorted(answers.items())])
         if known is not None:
-            known.update(map(hash, answers))
+            _marked(known, answers)
         self._known, self._state = known, self._now()
 
     def clear(self) -> None:
@@ -243,6 +253,12 @@ class Cache:
                     self.file.with_name(self.file.name + end).unlink(missing_ok=True)
             self._database = self._open()
             self._told = False
+
+
+def _marked(known: bytearray, keys: Iterable[str]) -> bytearray:
+    for key in keys:
+        known[hash(key) % _PLACES] = 1
+    return known
 
 
 _CACHES: weakref.WeakSet[Cache] = weakref.WeakSet()

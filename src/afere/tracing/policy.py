@@ -33,6 +33,7 @@ _SAID = frozenset({"arguments", "result", "response", "metadata"})  # below thes
 _ALSO = ("attributes", "events", "error", "name", "user", "session", "environment", "model", "response_model")
 _CONTENT_OF = attrgetter(*_CONTENT)
 _ALSO_OF = attrgetter(*(name for name in _ALSO if name not in ("attributes", "name")))
+_COLUMNS_OF = attrgetter(*(name for name in _ALSO if name not in ("attributes", "events")))
 _TYPE = re.compile(r"[\w.$]{1,200}")
 _OWN = "afere"  # the scope of spans that no other library made
 # What a key is called where it is a field of the span.
@@ -98,6 +99,17 @@ class Policy:
             if hidden is not None and name in changed:  # by whatever name a dialect has it
                 changed["attributes"] = _swapped(changed.get("attributes", {}), getattr(span, name), hidden)
         return reading.done(span, changed)
+
+    def spares(self, span: Span, details: bytes) -> bool:
+        """Whether the span may rest as it is, whose contents, attributes and events stand in `details` as JSON: never wrongly True."""
+        said = span.attributes.get("scope.name", _OWN)
+        if not self.content or self.redaction.structure_only(said if isinstance(said, str) else _OWN):
+            return False
+        try:
+            whole = _unwritten("\n".join([details.decode(), *filter(None, _COLUMNS_OF(span))]))
+        except UnicodeDecodeError:
+            return False
+        return whole is not None and self.redaction.spares(whole)
 
     def event(self, event: dict[str, Json], scope: str) -> dict[str, Json]:
         """An event as it may rest apart from its span; `scope` is who said it."""
@@ -178,6 +190,11 @@ def _at_a_glance(span: Span, *, derived: bool) -> str | None:
         whole = orjson.dumps(said, str).decode()
     except (TypeError, RecursionError):  # what has no plain form in JSON
         return None
+    return _unwritten(whole)
+
+
+def _unwritten(whole: str) -> str | None:
+    """JSON with all texts as they are; None where that cannot be said, or is long."""
     if "\\" in whole:  # JSON writes some signs with one
         if "\\\\" in whole:
             return None

@@ -37,7 +37,8 @@ BYTES = 64 * 2**20  # waiting at most, estimated
 BATCH = 1_000  # spans of one transaction
 LINGER = 0.05  # seconds: how long spans gather before they are written together
 HERE = 0.01  # seconds between two looks of a busy loop that prepares them: no longer, since calls wait meanwhile
-HELPED = 1.0  # how long they gather then
+ROUNDS = 20  # looks between two writings: a transaction costs as much as many spans
+HELPED = 1.0  # seconds for which the writer leaves it to such a loop
 BUSY, LONGER = 100, 0.2  # so many spans at once, and they gather longer: a transaction costs as much as many spans
 BEGUN = 0.5  # seconds before a root that runs is written as "running": most have ended by then, and are written once
 LONG = 10.0  # the same while thousands of roots begin and end: writing one twice costs three times as much
@@ -376,11 +377,11 @@ def settle(timeout: float = 5.0) -> Flushed:
 
 
 @asynccontextmanager
-async def preparing_here() -> AsyncGenerator[None]:
-    """Inside, the running event loop prepares the spans that end, a few at a time, and the writer's thread does no more than
-    put them into the file, many at once: for a loop that is busy all the time. Python runs one thread at a time, and two
-    that are busy hand over to each other at every call of the system, which costs more than what they do. Left to the
-    thread where a server is the store.
+async def writing_here() -> AsyncGenerator[None]:
+    """Inside, the running event loop writes the spans that end, rather than the writer's thread: for a loop that is busy all
+    the time. It brings them into the form of the file a few at a time, every 0.01 s, and puts many at once into the file,
+    every 0.2 s. Python runs one thread at a time, and two that are busy hand over to each other at every call of the
+    system, which costs more than what they do. Left to the thread where a server is the store.
     """
     found, sink = targets.target(), _sink
     if found is None or found.away:
@@ -389,13 +390,11 @@ async def preparing_here() -> AsyncGenerator[None]:
     import asyncio
 
     async def prepare() -> None:
-        at = 0
         while True:
-            await asyncio.sleep(HERE)
-            sink.prepare()
-            at += 1
-            if at % 30 == 0:
-                sink.write_here()
+            for _ in range(ROUNDS):
+                await asyncio.sleep(HERE)
+                sink.prepare()
+            sink.write_here()
 
     sink.help(1)
     task = asyncio.create_task(prepare())

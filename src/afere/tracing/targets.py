@@ -42,7 +42,8 @@ class Target:
         """A span as it is written, without what must not rest."""
         from afere.store.spans.write import entry_of
 
-        return entry_of(self._policy.apply(span))
+        entry = entry_of(span)
+        return entry if self._policy.spares(span, entry.part.data) else entry_of(self._policy.apply(span))
 
     def write(self, spans: list[Span | Entry]) -> None:
         """Keep the spans, without what must not rest."""
