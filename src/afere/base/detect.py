@@ -100,7 +100,8 @@ def _screen(pattern: str) -> Callable[[object], bool]:
     return jsonschema_rs.validator_for({"pattern": pattern}, pattern_options=jsonschema_rs.RegexOptions()).is_valid
 
 
-def _has(pattern: str, text: str) -> bool:
+def has(pattern: str, text: str) -> bool:
+    """Whether a text has a pattern, which is one of our own, as Rust's `regex` reads them."""
     try:
         return _screen(pattern)(text)
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON may hold and UTF-8 may not
@@ -117,7 +118,7 @@ class _Shape:
     closer: str = ""
 
     def possible(self, text: str) -> bool:
-        return _has(self.screen, text) and (not self.closer or _has(self.closer, text))
+        return has(self.screen, text) and (not self.closer or has(self.closer, text))
 
 
 # Every quantifier is bounded, and none can match what follows it in many ways: no text makes a search worse than linear.

@@ -163,14 +163,20 @@ class Redaction:
 
     def passes(self, whole: str) -> bool:
         """As `spares`, also of keys: whether none of them can be in the text."""
-        if self._keys:
-            folded = _folded(f"{whole}\0{_FIELDS}")
-            if any(one.literal in folded for one in self._keys):
-                return False
-            rules = copy(self)
-            rules._keys = []
-            return rules.spares(whole)
-        return self.spares(whole)
+        if not self._keys:
+            return self.spares(whole)
+        if self._names_a_key(whole):
+            return False
+        rules = copy(self)
+        rules._keys = []
+        return rules.spares(whole)
+
+    def _names_a_key(self, whole: str) -> bool:
+        if any(one.literal in _FIELDS for one in self._keys):
+            return True
+        if not whole.isascii():
+            whole = _folded(whole)
+        return detect.has("|".join(f"(?i:{_as_pattern(one.literal)})" for one in self._keys), whole)
 
     def narrowed(self, texts: Sequence[str]) -> Redaction | None:
         """The rules that may find something in any of these texts, keys among them; None if none can.
@@ -340,6 +346,10 @@ def _literal(glob: str) -> str:
     last = max(re.split(r"[*?.]|\[.*?\]", _folded(glob).rpartition(".")[2]), key=len)
     # JSON may write other letters as escapes; and "*" alone, or "attributes.*", says no word of a text.
     return last if last.isascii() else ""
+
+
+def _as_pattern(literal: str) -> str:
+    return "".join(sign if sign.isalnum() else f"\\x{{{ord(sign):x}}}" for sign in literal)
 
 
 def _pattern(text: str, placeholder: str) -> _Pattern:

@@ -44,6 +44,7 @@ _log = logging.getLogger("afere.server")
 _LONGEST = 100_000  # bytes of a span; longer ones are no common case
 _SOURCES = 1_000  # that are remembered, with the shapes of each
 _SHAPES = 1_000
+_FEW = 8  # spans in which something is looked for, where one of more has it
 _LONG = 10_000  # bytes of a source, or characters of the names of a shape, that are not remembered
 _Form: TypeAlias = (
     "tuple[Shape | None, bytes]"  # None: a glance is not enough; and the attributes that hold what was said, as JSON
@@ -195,20 +196,27 @@ class Quick:
         return found
 
     def _hiding(self, group: _Spans) -> set[int]:
-        """Which of them something may have to be taken out of: looked for in all together, then in each."""
-        scope, rules, found = group.known.scope or None, self._policy.redaction, set[int]()
+        """Which of them something may have to be taken out of: looked for in all together, then in a few, then in each."""
+        rules, parts = self._policy.redaction, group.parts
+        also = {place: group.otherwise(place) for place, data in enumerate(parts) if b"\\" in data}
+        found = set[int]()
         if rules.asked:  # JSON may write a letter otherwise, which these rules do not see
-            found = {place for place, data in enumerate(group.parts) if b"\\u" in data or b"\\/" in data}
-        also = {place: group.otherwise(place) for place, data in enumerate(group.parts) if b"\\" in data}
+            found = {place for place in also if b"\\u" in parts[place] or b"\\/" in parts[place]}
         for place, texts in group.joined.items():
             also.setdefault(place, []).extend(texts)
-        if self._policy.passes(_in_one(group.parts, also.values(), exactly=rules.lettered), scope):
+
+        def passes(places: Sequence[int]) -> bool:
+            said = (also.get(place, ()) for place in places)
+            whole = _in_one([parts[place] for place in places], said, exactly=rules.lettered)
+            return self._policy.passes(whole, group.known.scope or None)
+
+        every = [place for place in range(len(parts)) if place not in found]
+        if passes(every):
             return found
-        for place, data in enumerate(group.parts):
-            if place not in found:
-                whole = _in_one((data,), (also.get(place, ()),), exactly=rules.lettered)
-                if not self._policy.passes(whole, scope):
-                    found.add(place)
+        for first in range(0, len(every), _FEW):
+            few = every[first : first + _FEW]
+            if not passes(few):
+                found.update(place for place in few if not passes((place,)))
         return found
 
 
