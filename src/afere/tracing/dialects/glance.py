@@ -7,11 +7,12 @@ and most of it is plain text and numbers; where a value is not, the reader of di
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from afere.base.canonical import Json
-from afere.store.spans.rows import VERSIONS, bounded, glanced, ran, shown, writable
+from afere.store.spans.rows import PREVIEW, VERSIONS, bounded, glanced, ran, shown, writable
 from afere.tracing.dialects import shapes
 from afere.tracing.dialects.plan import Plan
 from afere.tracing.dialects.reader import NAMES, NUMBERS, ORIGIN, OUTER, PROMPT, Reading, embedded
@@ -182,6 +183,7 @@ class _Source(NamedTuple):
     role: str = ""
     json: bool = True  # whether JSON is shown as it was written
     plain: bool = True  # False: it has to be read
+    inside: Callable[[Json], str | None] | None = None  # what finds the text in its value, read; None: it is the value
 
     @classmethod
     def of(cls, plan: Plan, *fields: str, json: bool = True) -> _Source:
@@ -210,8 +212,12 @@ def _way(plan: Plan, kind: str) -> _Way:
             return _Way(given, _Source(), _document_ids(plan))
         return _Way(given, _Source.of(plan, "output"))
     given, made = _last_of(plan, "input_messages", kind), _last_of(plan, "output_messages", kind)
-    if given is None:
-        given = _Source.of(plan, "input", json=kind != "embedding")
+    if given is None and kind == "embedding":
+        given = (
+            _Source(name, inside=_one_embedded) if (name := _embedded(plan)) else _Source.of(plan, "input", json=False)
+        )
+    elif given is None:
+        given = _Source.of(plan, "input")
     if made is None and kind == "llm" and ("output_text" in plan.rules or "output_calls" in plan.rules):
         made = _Source(plain=False)
     if made is None:
@@ -222,8 +228,27 @@ def _way(plan: Plan, kind: str) -> _Way:
 def _last_of(plan: Plan, field: str, kind: str) -> _Source | None:
     """Where the last message is; None where no rule can find one."""
     rules = [rule for rule, shared in plan.messages[field] if kind == "llm" or not shared]
+    if not rules:
+        return None
+    if rules[0].plain:
+        return _Source(rules[0].terms[0][0], inside=shapes.text_of_last)
     end = _end(plan, field)
-    return None if not rules else _Source(plain=False) if end is None else _Source(end[1], end[0])
+    return _Source(plain=False) if end is None else _Source(end[1], end[0])
+
+
+def _embedded(plan: Plan) -> str:
+    """Where the only text that was embedded is, in numbered attributes; empty where it has to be looked for."""
+    rule = plan.rules["input"][0][1] if "input" in plan.rules else None
+    tree = plan.numbered[rule.terms[0][0]] if rule is not None and rule.numbered else None
+    only = tree[0] if isinstance(tree, list) and len(tree) == 1 else None
+    inside = only.get("embedding") if isinstance(only, dict) else None
+    name = inside.get("text") if isinstance(inside, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _one_embedded(value: Json) -> str | None:
+    """As `embedded` has the only text, written as far as it is shown."""
+    return json.dumps([value[: PREVIEW + 1]], ensure_ascii=False) if type(value) is str else None
 
 
 def _named_by(plan: Plan, names: frozenset[str]) -> list[str]:
@@ -346,6 +371,9 @@ class _Look:
         """A text of each, empty where there is none; None where it has to be read."""
         if not source.name:
             return ["" if source.plain else None] * len(self._spans.names)
+        if source.inside is not None:
+            found = (source.inside(one.loaded(source.name)) for one in self._spans.attributes)
+            return [writable(shown(text)) if text else None for text in found]
         values = self._spans.column(source.name)
         if source.role:
             return [

@@ -61,6 +61,21 @@ def messages(value: Any, role: str) -> list[Json]:
     return found
 
 
+def text_of_last(value: Json) -> str | None:
+    """The text of the last message, where these are in OpenTelemetry's form and it has nothing but one text; else None."""
+    last = value[-1] if isinstance(value, list) and value else None
+    if not isinstance(last, dict) or "role" not in last or not last.keys() <= _OF_MESSAGE:
+        return None
+    parts = last.get("parts")
+    part = parts[0] if isinstance(parts, list) and len(parts) == 1 else None
+    if not isinstance(part, dict) or part.keys() != _OF_TEXT or part["type"] != "text":
+        return None
+    return part["content"] if isinstance(part["content"], str) else None
+
+
+_OF_MESSAGE, _OF_TEXT = frozenset({"role", "parts", "finish_reason"}), frozenset({"type", "content"})
+
+
 def _collect(value: Json, role: str, found: list[Json], depth: int) -> None:
     if value is None or value == "" or depth > _DEEPEST:
         return

@@ -75,34 +75,26 @@ def texts_of(said: Iterable[tuple[str, Json]]) -> list[str]:
         if type(value) is str and not value.startswith(_JSON):
             found.append(value[:INDEXED])
         else:
-            _gather(value, found, 0, 1 if name.endswith(_SHOWN) else 0)
+            _gather((value,), found, 0, 1 if name.endswith(_SHOWN) else 0)
     return found
 
 
-def _gather(value: Any, found: list[str], depth: int, nested: int) -> None:
-    if type(value) is str:
-        inside = loaded(value) if nested < _NESTED and value.startswith(_JSON) else value
-        if type(inside) is str:
-            found.append(inside[:INDEXED])
-        else:
-            _gather(inside, found, depth, nested + 1)
-    elif depth < _DEEP and type(value) is dict:
-        inner = cast("dict[str, Any]", value)
-        found += inner if nested else ()
-        _gather_all(inner.values(), found, depth + 1, nested)
-    elif depth < _DEEP and type(value) is list:
-        _gather_all(cast("list[Any]", value), found, depth + 1, nested)
-
-
-def _gather_all(values: Iterable[Any], found: list[str], depth: int, nested: int) -> None:
+def _gather(values: Iterable[Any], found: list[str], depth: int, nested: int) -> None:
     for one in values:
-        if type(one) is str and not one.startswith(_JSON):
-            found.append(one[:INDEXED])
-        elif isinstance(one, _HOLDING):
-            _gather(one, found, depth, nested)
-
-
-_HOLDING = (str, dict, list)
+        kind = type(one)
+        if kind is str:
+            inside = loaded(one) if nested < _NESTED and one.startswith(_JSON) else one
+            if type(inside) is str:
+                found.append(inside[:INDEXED])
+            else:
+                _gather((inside,), found, depth, nested + 1)
+        elif depth >= _DEEP:
+            continue
+        elif kind is dict:
+            found += one if nested else ()
+            _gather(one.values(), found, depth + 1, nested)
+        elif kind is list:
+            _gather(one, found, depth + 1, nested)
 
 
 def loaded(value: Json) -> Json:

@@ -117,15 +117,9 @@ def _groups(request: Any) -> list[tuple[bytes, bytes, list[Any]]]:
 
 def value(data: bytes) -> Json:
     """An attribute's value. UnicodeDecodeError or DecodeError where it does not read."""
-    kind = data[0] if data else 0
-    made = _text(data) if kind == _TEXT else _number(data, kind)
-    return protobuf.Values().value(AnyValue.FromString(data), 0) if made is None else made
-
-
-def _text(data: bytes) -> str | None:
-    """A text as programs write it; None where the library has to read it."""
     size = len(data)
-    if size > 4:
+    kind = data[0] if size else 0
+    if kind == _TEXT and size > 4:  # as programs write a text; else the library has to read it
         length, more, most = data[1], data[2], data[3]
         if length < 0x80:
             if length == size - 2:
@@ -135,7 +129,8 @@ def _text(data: bytes) -> str | None:
                 return data[3:].decode()
         elif most < 0x80 and length & 0x7F | (more & 0x7F) << 7 | most << 14 == size - 4:
             return data[4:].decode()
-    return None
+    made = None if kind == _TEXT else _number(data, kind)
+    return protobuf.Values().value(AnyValue.FromString(data), 0) if made is None else made
 
 
 def _number(data: bytes, kind: int) -> Json:
