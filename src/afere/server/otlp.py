@@ -238,24 +238,26 @@ def _check(method: str, form: otlp.Form | None, headers: Headers) -> str:
 async def _received(receive: Receive, holding: Holding) -> bytes | None:
     """The body as it was sent; None where the sender went away."""
     body = bytearray()
-    deadline = asyncio.get_running_loop().time() + WHOLE
-    while True:
-        left = min(_SILENCE, deadline - asyncio.get_running_loop().time())
-        try:
-            message = await asyncio.wait_for(receive(), max(left, 0))
-        except TimeoutError:
-            raise Failed(408, "The rest of the body did not come in time.", (("connection", "close"),)) from None
-        if message["type"] != "http.request":
-            return None
-        piece = message.get("body", b"")
-        if len(body) + len(piece) > MOST:
-            raise Failed(
-                413, f"The body has more than {MOST:,} bytes. Send smaller batches.", (("connection", "close"),)
-            )
-        holding.add(len(piece))
-        body += piece
-        if not message.get("more_body"):
-            return bytes(body)
+    now = asyncio.get_running_loop().time
+    deadline = now() + WHOLE
+    try:
+        async with asyncio.timeout_at(deadline) as patience:
+            while True:
+                patience.reschedule(min(now() + _SILENCE, deadline))
+                message = await receive()
+                if message["type"] != "http.request":
+                    return None
+                piece = message.get("body", b"")
+                if len(body) + len(piece) > MOST:
+                    raise Failed(
+                        413, f"The body has more than {MOST:,} bytes. Send smaller batches.", (("connection", "close"),)
+                    )
+                holding.add(len(piece))
+                body += piece
+                if not message.get("more_body"):
+                    return bytes(body)
+    except TimeoutError:
+        raise Failed(408, "The rest of the body did not come in time.", (("connection", "close"),)) from None
 
 
 def success(kept: Kept, form: otlp.Form | None, *, logs: bool) -> bytes:

@@ -22,7 +22,7 @@ from afere.base.errors import BadInput, StoreFailed, StoreIsNewer
 Migration = Callable[[sqlite3.Connection], None]
 BUSY_SECONDS = 20.0  # how long to wait for another process before giving up
 _BEFORE_FORK_SECONDS = 10.0
-_VALUES = 990  # of one INSERT, where there are many: SQLite took 999 until 3.32
+_VALUES = 4_000  # of one INSERT, where there are many; SQLite itself takes no more than 999 until 3.32
 
 
 class Database:
@@ -370,8 +370,9 @@ def insert_rows(
         return
     values = len(rows[0])
     marks, first = marks or f"({', '.join('?' * values)})", 0
-    for some in (_VALUES // values, 64, 16, 4):  # few sizes, so that the same statements serve again
-        if 1 < some <= _VALUES // values:
+    most = min(_VALUES, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)) // values
+    for some in (most, 64, 16, 4):  # few sizes, so that the same statements serve again
+        if 1 < some <= most:
             together = f"{insert} VALUES {', '.join([marks] * some)}"
             while len(rows) - first >= some:
                 connection.execute(together, list(chain.from_iterable(rows[first : first + some])))

@@ -46,12 +46,14 @@ class Chunking:
     def encode(self, parts: Sequence[Part]) -> bytes:
         """A chunk of these parts."""
         common: dict[bytes, int] = {}
+        numbers: dict[tuple[bytes, ...], str] = {}
         lines: list[str] = []
         for data, shared in parts:
-            line = f"[{len(data)}"
-            for one in shared:
-                line += f",{common.setdefault(one, len(common))}"
-            lines.append(line + "]")
+            known = numbers.get(shared)
+            if known is None:
+                known = "".join([f",{common.setdefault(one, len(common))}" for one in shared])
+                numbers[shared] = known
+            lines.append(f"[{len(data)}{known}]")
         head = f'\0{{"parts":[{",".join(lines)}],"common":['.encode()
         whole = b"".join((head, b",".join(common), b"]}\n", *[part[0] for part in parts]))
         return self._pack(whole)

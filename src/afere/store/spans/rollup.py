@@ -110,6 +110,7 @@ class Shares:
         self._connection = connection
         self._project = project
         self._cells: _Cells = {}
+        self._buckets: dict[float | None, int] = {}  # of latencies: many spans take as long as others
         self._taken = False
         self._full = False
 
@@ -122,9 +123,27 @@ class Shares:
         self._taken = True
         self._gather(where, values, -1)
 
-    def count(self, said: tuple[Any, ...], start: int, seconds: float | None, sums: Sequence[float | None]) -> None:
-        """Count one more span: what it says of `SAID`, and its own tokens and cost, None where a span below it has them."""
-        self._add((said, start // HOUR, bucket(seconds)), sums, 1)
+    def count(self, spans: Iterable[tuple[tuple[Any, ...], int, float | None, Sequence[float | None]]]) -> None:
+        """Count more spans: of each what it says of `SAID`, its start, seconds, and own tokens and cost, None where a span below has them."""
+        cells, buckets = self._cells, self._buckets
+        for said, start, seconds, (given, made, cost) in spans:
+            number = buckets.get(seconds)
+            if number is None:
+                number = buckets[seconds] = bucket(seconds)
+            key = (said, start // HOUR, number)
+            sums = cells.get(key)
+            if sums is None:
+                sums = cells[key] = [0] * 7
+            sums[0] += 1
+            if given is not None:
+                sums[1] += 1
+                sums[2] += given
+            if made is not None:
+                sums[3] += 1
+                sums[4] += made
+            if cost is not None:
+                sums[5] += 1
+                sums[6] += cost
 
     def move(self, said: Sequence[str]) -> None:
         """Count all spans that say something of these columns with it, whom the counts know without."""

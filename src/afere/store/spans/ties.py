@@ -67,23 +67,25 @@ def insert(connection: sqlite3.Connection, project: str, found: Iterable[tuple[i
     if not ties:
         return
     wanted = list({key for _, key in ties})
-    ids: dict[str, int] = dict(connection.execute(_KNOWN, (json.dumps(wanted), project)).fetchall())
-    for key in wanted:
-        if key not in ids:
-            ids[key] = _new(connection, project, key)
+    ids = _known(connection, project, wanted)
+    fresh = [(project, key) for key in wanted if key not in ids]
+    if fresh:
+        insert_rows(connection, "INSERT OR IGNORE INTO tied (project, key)", fresh)
+        ids |= _known(connection, project, [key for _, key in fresh])
     insert_rows(connection, "INSERT OR IGNORE INTO ties", sorted((ids[key], doc) for doc, key in ties))
 
 
+def _known(connection: sqlite3.Connection, project: str, wanted: Sequence[str]) -> dict[str, int]:
+    """The ids of those keys that are kept."""
+    found: dict[str, int] = dict(connection.execute(_KNOWN, (json.dumps(wanted), project)).fetchall())
+    for key in wanted:
+        if "\0" in key and key not in found:  # at which SQLite's JSON ends
+            row = connection.execute("SELECT id FROM tied WHERE project = ? AND key = ?", (project, key)).fetchone()
+            found |= {} if row is None else {key: row["id"]}
+    return found
+
+
 _KNOWN = "SELECT t.key, t.id FROM json_each(?) AS j CROSS JOIN tied AS t ON t.project = ? AND t.key = j.value"
-
-
-def _new(connection: sqlite3.Connection, project: str, key: str) -> int:
-    """The id of a key that is new, or that has a sign at which SQLite's JSON ends."""
-    made = connection.execute("INSERT OR IGNORE INTO tied (project, key) VALUES (?, ?)", (project, key))
-    if made.rowcount == 1 and made.lastrowid is not None:
-        return made.lastrowid
-    known = connection.execute("SELECT id FROM tied WHERE project = ? AND key = ?", (project, key)).fetchone()
-    return cast("int", known["id"])
 
 
 def of_lines(details: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -135,9 +135,10 @@ class Writing:
         """The shares of a trace that is all here."""
         rows = [one.row for one in spans]
         above = {row[_PARENT] for row in rows if _reports(row)}
-        for row in rows:
-            sums = _NOTHING if row[_SPAN_ID] in above else (row[_IN], row[_OUT], row[_COST])
-            self._shares.count(_said_of(row), row[_START], row[_SECONDS], sums)
+        self._shares.count(
+            (_said_of(row), row[_START], row[_SECONDS], _NOTHING if row[_SPAN_ID] in above else _sums_of(row))
+            for row in rows
+        )
 
     # spans of a trace of which some are here
 
@@ -283,6 +284,7 @@ _SPAN_ID, _PARENT, _START, _SECONDS = (AT[name] for name in ("span_id", "parent_
 _STATUS, _TRACE = AT["status"], AT["trace_id"]
 _said_of = itemgetter(*(AT[name] for name in SAID))
 _IN, _OUT, _COST = (AT[name] for name in ("input_tokens", "output_tokens", "cost"))
+_sums_of = itemgetter(_IN, _OUT, _COST)
 _ROOT, _CHUNK, _LINE = (AT[name] for name in ("root", "chunk", "line"))
 _WHO = [(name, AT[name]) for name in ("user", "session")]
 _NOTHING = (None, None, None)

@@ -81,8 +81,7 @@ def texts_of(said: Iterable[tuple[str, Json]]) -> list[str]:
 
 def _gather(values: Iterable[Any], found: list[str], depth: int, nested: int) -> None:
     for one in values:
-        kind = type(one)
-        if kind is str:
+        if type(one) is str:
             inside = loaded(one) if nested < _NESTED and one.startswith(_JSON) else one
             if type(inside) is str:
                 found.append(inside[:INDEXED])
@@ -90,11 +89,12 @@ def _gather(values: Iterable[Any], found: list[str], depth: int, nested: int) ->
                 _gather((inside,), found, depth, nested + 1)
         elif depth >= _DEEP:
             continue
-        elif kind is dict:
-            found += one if nested else ()
-            _gather(one.values(), found, depth + 1, nested)
-        elif kind is list:
-            _gather(one, found, depth + 1, nested)
+        elif type(one) is dict:
+            inner = cast("dict[str, Any]", one)
+            found += inner if nested else ()
+            _gather(inner.values(), found, depth + 1, nested)
+        elif type(one) is list:
+            _gather(cast("list[Any]", one), found, depth + 1, nested)
 
 
 def loaded(value: Json) -> Json:
