@@ -152,5 +152,10 @@ def summary(session: Session, root: Span, totals: Totals) -> Summary:
 
 
 def _summary(session: Session, root: Span, totals: Totals, said: Sequence[Score]) -> Summary:
+    if not said:  # most, in a long list
+        return Summary(root, session.project, totals, (), _SILENCE)
     judged = newest([score for score in said if score.name not in _TALK])
     return Summary(root, session.project, totals, judged, talk(said))
+
+
+_SILENCE = Talk()

@@ -30,7 +30,7 @@ _NUMBERS = {
 _FEW = 2_000  # rows that are quicker to find first than to look for under each trace
 _CELLS, _HOURS = 500, 24  # of the counts, within which rare spans are looked for rather than under each trace
 _FEW_DOCS = 150  # the same of documents, which are looked up one by one
-_PAGE_DOCS = 64  # beyond them the newest alone, where they may lead, are the quicker way to a page
+_PAGE_DOCS = 65  # beyond them the newest alone, where they may lead, are the quicker way to a page
 _LEADING = frozenset({"text", "since", "before", "kind", "status", "model", "name", "provider", "environment"})
 
 
@@ -138,8 +138,9 @@ class Where:
 
     def _found(self, term: Term, docs: Docs) -> tuple[str, list[Any]]:
         """What is asked of documents: few are looked up first; of more, the newest lead the list, or, of many, each trace is asked."""
-        few = docs.few(_FEW_DOCS)
-        if (few is None or len(few) > _PAGE_DOCS) and not term.negated and self.lead is None and self._may_lead:
+        leads = self._may_lead and self.lead is None and not term.negated
+        few = docs.few(_PAGE_DOCS if leads else _FEW_DOCS)
+        if few is None and leads:
             self.lead = docs
             return ("1", []) if self._roots else self._says(term)
         said, values = ("1", list[Any]()) if self._roots else self._says(term)
