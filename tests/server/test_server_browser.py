@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 TRACE = f"{1:032x}"
 FAILED = f"{21:032x}"
 PAGES = (
-    "/handbook", "/traces", "/traces?q=boo:x", f"/traces/{TRACE}", f"/traces/{FAILED}", f"/traces/{seeding.NASTY_TRACE}", f"/traces/{seeding.LONG_TRACE}",
+    "/handbook", "/traces", "/traces?q=boo:x", "/spans?q=kind:llm", "/spans?q=boo:x", f"/traces/{TRACE}", f"/traces/{FAILED}", f"/traces/{seeding.NASTY_TRACE}", f"/traces/{seeding.LONG_TRACE}",
     f"/traces/{seeding.RTL_TRACE}", "/prompts", "/prompts/answer/1..3", "/prompts/answer/3?show=text", "/datasets/handbook-eval", "/experiments", "/experiments/2",
     "/compare/1/2", "/artifacts", "/artifacts/chain:qa", "/audit", "/debt", "/tools", "/lineage", "/lineage?of=prompt:answer", "/nothing",
 )  # fmt: skip
@@ -88,7 +88,9 @@ def sideways(page: Page) -> int:
     return page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
 
-@pytest.mark.parametrize(("width", "height", "scheme"), [(1440, 900, "light"), (390, 844, "dark")])
+@pytest.mark.parametrize(
+    ("width", "height", "scheme"), [(1440, 900, "light"), (1280, 800, "light"), (390, 844, "dark")]
+)
 def test_no_page_has_a_barrier_or_anything_blocked(
     browser: Browser, site: str, width: int, height: int, scheme: Any
 ) -> None:

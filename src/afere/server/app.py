@@ -95,7 +95,7 @@ ADDRESSES = (
     Address("/users/{name:path}", "users", users.page, "user.html", _PAGED),
     Address("/stats", "stats", stats.page, "stats.html", ("q", "by")),
     Address("/views", "traces", views.page, None),
-    Address("/spans", "traces", spans.page, None, ("q", *_PAGED)),
+    Address("/spans", "traces", spans.page, "spans.html", ("q", *_PAGED)),
     Address("/prompts", "prompts", prompts.list_page, "prompts.html", _PAGED),
     Address("/prompts/{name}", "prompts", prompts.page, "prompt.html"),
     Address("/prompts/{name}/{a:int}..{b:int}", "prompts", prompts.diff_page, "prompt.html"),

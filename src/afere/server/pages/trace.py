@@ -41,6 +41,7 @@ class TracePage:
     marks: tuple[tuple[str, int], ...]
     lacks: tuple[Lack, ...]
     read: Callable[[Span], Span]  # a span of `steps` with its contents
+    told: Span | None = None  # where the first span kept no answer, the last call of a model that kept one
 
     @property
     def total(self) -> int:
@@ -117,8 +118,16 @@ def page(session: Session, asked: Asked) -> TracePage:
     return TracePage(
         about, tree, rows, offset, view(read.whole(shown), about.scores, state_of(shown, root)),
         sum(span.status == "error" for span in spans), asked.get("content") == "full", _marks(spans), read.lacks(),
-        read.whole,
+        read.whole, _told(read),
     )  # fmt: skip
+
+
+def _told(read: _Read) -> Span | None:
+    """The last call of a model with an answer, where the first span has none."""
+    if read.root.output is not None or read.root.status == "error":
+        return None
+    calls = [span for span in read.trace.spans if span.kind == "llm" and span.output is not None]
+    return read.whole(max(calls, key=lambda span: span.end or span.start)) if calls else None
 
 
 @dataclass(frozen=True, slots=True)
