@@ -6,11 +6,11 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from threading import Timer
 from typing import Literal
 from urllib.parse import quote
 
@@ -87,9 +87,7 @@ def check_quickly(folder: Path, *, seconds: float = 0.4) -> None:
     for name in ("afere.db", "spans.db"):
         if not (folder / name).exists():
             continue
-        deadline = time.monotonic() + seconds
-        with closing(_read_only(folder / name)) as connection:
-            connection.set_progress_handler(partial(_is_over, deadline), 10_000)
+        with closing(_read_only(folder / name)) as connection, _interrupted(connection, seconds):
             try:
                 found = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
             except sqlite3.OperationalError:  # out of time, or in use
@@ -100,8 +98,17 @@ def check_quickly(folder: Path, *, seconds: float = 0.4) -> None:
             raise StoreFailed(f"{folder / name} is corrupt ({found}). {_REMEDIES[name].format(folder / name)}")
 
 
-def _is_over(deadline: float) -> bool:
-    return time.monotonic() > deadline
+@contextmanager
+def _interrupted(connection: sqlite3.Connection, seconds: float) -> Generator[None]:
+    """What the connection does in this block ends after so many seconds. A progress handler is not asked while a check walks
+    through the pages of a table, which takes minutes of a large one."""
+    timer = Timer(seconds, connection.interrupt)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
 
 
 def _folder(folder: Path) -> Finding:
