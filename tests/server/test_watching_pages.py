@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,8 +23,10 @@ from test_server_browser import barriers, browser, opened, sideways  # noqa: F40
 from test_server_http import Inline, ask, read  # pyright: ignore[reportMissingImports]
 
 import afere.store
+from afere.base.errors import BadInput
 from afere.base.score import Score
 from afere.base.span import Span
+from afere.server import app, store_api
 from afere.server.pages.code import snippets
 from afere.store import Session
 from afere.testing import OpenAIServer
@@ -387,3 +390,47 @@ def test_home_counts_a_whole_week_and_leaves_evaluations_out(fresh: tuple[str, S
     with_rows, same = home()
     assert (with_rows["requests"], with_rows["evaluated"], same) == (2600, 1, components)
     assert with_rows["cost"] == pytest.approx(page["cost"])
+
+
+def test_a_question_that_takes_too_long_is_given_up_and_says_so(
+    fresh: tuple[str, Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, session = fresh
+    session.spans.write([span for nth in range(1, 1500) for span in trace(nth)])
+    long = "/traces{}?q=attr.tenant:nobody"  # of an attribute that is not declared: every span is read
+    assert read(url, long.format(".json"))["items"] == []
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "LONGEST", 0.0)
+        patch.setattr(store_api, "LONGEST", 0.0)
+        for path in (long.format(".json"), long.format("")):
+            status, _, said = ask(url, path)
+            assert status == 400 and "takes too long" in said and "filterable" in said
+        with afere.store.open(url) as remote, pytest.raises(BadInput, match="takes too long"):
+            remote.spans.find("attr.tenant:nobody")
+        assert len(read(url, "/traces.json?limit=20")["items"]) == 20  # what is quick is answered
+    assert read(url, long.format(".json"))["items"] == [] and session.spans.find("attr.tenant:nobody").items == ()
+
+
+def test_a_trace_whose_first_span_kept_nothing_shows_what_a_model_said_last_or_no_answer(
+    fresh: tuple[str, Session],
+) -> None:
+    url, session = fresh
+    root, call = trace(1)
+    root.input = root.output = None
+    session.spans.write([root, call])
+    assert "<h2>Answer</h2>" not in ask(url, f"/traces/{root.trace_id}")[2]
+    session.spans.write([*trace(2)[:1], replace(trace(2)[1], output="Twenty days.")])
+    told, said = trace(3)
+    session.spans.write([replace(told, output=None), replace(said, output="Twenty days.")])
+    page = ask(url, f"/traces/{told.trace_id}")[2]
+    assert "<h2>Answer</h2>" in page and "the last call of a model" in page and "Twenty days." in page
+    assert "the last call of a model" not in ask(url, f"/traces/{2:032x}")[2]
+
+
+def test_spans_have_a_page(fresh: tuple[str, Session]) -> None:
+    url, session = fresh
+    session.spans.write([span for nth in range(1, 4) for span in trace(nth, name=NASTY)])
+    status, _, page = ask(url, "/spans?q=kind:llm&limit=2")
+    assert status == 200 and page.count(">answer</a>") == 2 and 'rel="next"' in page
+    assert NASTY not in ask(url, "/spans")[2] and ask(url, "/spans?q=boo:x")[0] == 400
+    assert ask(url, "/spans.json?q=boo:x")[0] == 400 and ask(url, "/spans?cursor=x")[0] == 400

@@ -56,6 +56,7 @@ from afere.server.render import render
 from afere.server.safety import LOOPBACK, Guard
 from afere.server.words import many
 from afere.server.written import JsonResponse, marked
+from afere.store.spans.sql import patient
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -123,6 +124,7 @@ ADDRESSES = (
     Address("/debt", "debt", debt.page, "debt.html", ("as_of",)),
     Address("/audit", "audit", audit.page, "audit.html", _PAGED),
 )
+LONGEST = 60.0  # seconds of one question to the spans: a server that still looks can neither end nor empty its log
 PATIENCE = 5.0  # seconds before a page says that it still looks
 HOME = Address("", "home", home.page, "home.html", ("over",))
 
@@ -214,7 +216,8 @@ def _answer(sessions: Sessions, address: Address, request: Request, *, as_page: 
         site = str(request.base_url).rstrip("/")
         asked = Asked(path, dict(request.query_params), site, PATIENCE if as_page else None)
         try:
-            value, template = address.read(session, asked), address.template
+            with patient(LONGEST):
+                value, template = address.read(session, asked), address.template
         except Looking as looking:
             value, template = looking, "looking.html"
         status = getattr(value, "status", 200)

@@ -31,6 +31,7 @@ from afere.server.written import JsonResponse
 from afere.store import Session
 from afere.store.jobs import Busy, Owner
 from afere.store.page import Page
+from afere.store.spans.sql import patient
 from afere.store.wire import VERSION, decode, decode_list, encode
 from afere.tracing import otlp
 
@@ -38,6 +39,7 @@ _log = logging.getLogger("afere.server")
 PATH = f"/api/store/{VERSION}/"
 MOST = 64 * 2**20  # bytes of a body, packed and unpacked
 HELD = 256 * 2**20  # bytes of all bodies in work
+LONGEST = 60.0  # seconds of one question to the spans
 _SILENCE = 15.0  # seconds without a byte
 
 _Arguments = Mapping[str, Any]
@@ -187,7 +189,8 @@ class _Api:
     def _done(self, request: Request, body: bytes, work: Callable[[Session, bytes], object]) -> object:
         session = self._sessions.begun(request.headers.get("afere-project"), actor_in(request))
         encoding = request.headers.get("content-encoding", "").strip().lower()
-        return work(session, otlp.unpack(body, encoding, most=MOST) if encoding else body)
+        with patient(LONGEST):
+            return work(session, otlp.unpack(body, encoding, most=MOST) if encoding else body)
 
 
 class _Held:

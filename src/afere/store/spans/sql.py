@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, cast
 
+from afere.base.errors import BadInput
 from afere.base.span import summed
 from afere.store.spans import rollup as span_rollup
 from afere.store.spans.chunks import Chunks
 from afere.store.spans.texts import says
+
+_until: ContextVar[float] = ContextVar("until", default=math.inf)
+_OFTEN = 20_000  # steps of SQLite, some milliseconds
+
+
+@contextmanager
+def patient(seconds: float) -> Generator[None]:
+    """What this thread asks of spans in the block is given up after so many seconds, with BadInput."""
+    before = _until.set(time.monotonic() + seconds)
+    try:
+        yield
+    except sqlite3.OperationalError:  # interrupted, or a function of ours was, inside
+        if _is_over():
+            raise BadInput(_TOO_LONG) from None
+        raise
+    finally:
+        _until.reset(before)
+
+
+_TOO_LONG = (
+    "This question takes too long, and was given up. Narrow it, by since:24h for instance. What is asked of an attribute (attr.KEY) reads "
+    "every trace unless afere.yaml names it: spans: {filterable: [KEY]}."
+)
+
+
+def _is_over() -> bool:
+    return time.monotonic() > _until.get()
 
 
 class Taught(sqlite3.Connection):
@@ -21,6 +54,7 @@ class Taught(sqlite3.Connection):
         self.create_function("says", 4, self._says)
         self.create_aggregate("trace_sum", 6, cast("Any", _TraceSum))
         span_rollup.register(self)
+        self.set_progress_handler(_is_over, _OFTEN)
 
     def _attribute(self, chunk: int, line: int, key: str) -> str | int | float | None:
         value = cast("object", self.chunks.attributes(chunk, line).get(key))
