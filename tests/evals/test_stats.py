@@ -25,6 +25,12 @@ def test_distributions_agree_with_scipy() -> None:
     assert binomial_cdf(3, 10) == pytest.approx(0.171875)
 
 
+@pytest.mark.parametrize("freedom", [59.0, 59.00000000000002, 58.99999999999998])
+def test_a_quantile_ends_where_rounding_puts_the_first_guess_on_the_border(freedom: float) -> None:
+    for p in (0.9, 0.95, 0.9500000000000001, 0.975):
+        assert t_quantile(p, freedom) == pytest.approx(scipy.stats.t.ppf(p, freedom), rel=1e-7)
+
+
 def test_cases_that_all_say_the_same_prove_no_more_than_as_many_of_a_rate() -> None:
     for n in (2, 20, 200):
         seen = stats.clustered_mean([0.5] * n, range(n))

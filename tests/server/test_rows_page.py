@@ -318,8 +318,16 @@ def test_a_person_edits_adds_uploads_and_removes(
         page.get_by_role("link", name="Add rows").click()
         page.locator("#file").set_input_files(tmp_path / "more.jsonl")
         page.locator("#why-file").fill("from the team")
+        if scripts:  # what is said until the answer is there; and sent twice is sent once
+            page.evaluate(
+                "document.addEventListener('submit', (e) => setTimeout(() => { if (sessionStorage.said) return;"
+                "sessionStorage.said = `${document.querySelector('p.waiting').textContent}|"
+                "${document.querySelectorAll('p.waiting progress').length}`; e.target.requestSubmit(); }, 0))"
+            )
         page.get_by_role("button", name="Upload").click()
         page.wait_for_url("**/datasets/qa/4")
+        if scripts:
+            assert page.evaluate("sessionStorage.said") == "Sending and checking the rows: more.jsonl, 0.0 MB |1"
         page.get_by_label("Mark e-0").check()
         page.locator("form#gone input[name=why]").fill("gone")
         page.get_by_role("button", name="Remove", exact=True).click()

@@ -323,7 +323,7 @@ def _read(value: object, schema: Mapping[str, Json] | None) -> tuple[Row, str, d
     """A row, the id its content gives it, and its encoded fields; RowProblem."""
     if isinstance(value, RowProblem):
         raise value
-    row = read_row(value)
+    row = value if isinstance(value, Row) else read_row(value)  # one that was read already is checked
     if schema is not None and (unfit := schema_problem(written(row), schema)):
         raise RowProblem(f"{unfit} (by the schema)")
     return row, *encode(row)

@@ -49,10 +49,9 @@ def edit(session: Session, name: str, change: Edit) -> Dataset:
             raise NotFound(f"There is no dataset {name!r} any more.")
         given = _given(change, newest)
         rows = given if newest is None else _merged(session, change, newest, given)
-        placed = ((place, row.to_json()) for place, row in rows)
         try:
             return keep(
-                placed, session, name, f"dataset:{name}", shape="afere", why=change.why.strip(),
+                rows, session, name, f"dataset:{name}", shape="afere", why=change.why.strip(),
                 before=newest.artifact if newest else None, after=newest.artifact.version if newest else 0,
             )  # fmt: skip
         except Overtaken:

@@ -29,8 +29,11 @@ def beta_cdf(x: float, a: float, b: float) -> float:
         return 0.0
     if x >= 1:
         return 1.0
-    if x > (a + 1) / (a + b + 2):
-        return 1.0 - beta_cdf(1 - x, b, a)
+    # Asked once: rounding may put both x and 1 - x above their borders.
+    return 1.0 - _beta_tail(1 - x, b, a) if x > (a + 1) / (a + b + 2) else _beta_tail(x, a, b)
+
+
+def _beta_tail(x: float, a: float, b: float) -> float:
     front = math.exp(
         math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
     ) / a  # fmt: skip

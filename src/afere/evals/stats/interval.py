@@ -148,7 +148,7 @@ def least_half(
 
 
 def _units(values: Sequence[float], found: _Clustered) -> float:
-    """How many independent cases these say as much as, where few differ: C^0.6 e^0.4 of C clusters and the effective sample
+    """How many independent cases these say as much as, where few differ: C^0.7 e^0.3 of C clusters and the effective sample
     size e = n var_independent / var_clustered; without clusters n.
 
     The few cases that differ say little of how alike the members of a cluster are. With e alone, versions at the margin pass
@@ -158,7 +158,7 @@ def _units(values: Sequence[float], found: _Clustered) -> float:
     if found.error and n > found.clusters:
         alone = math.fsum((x - found.mean) ** 2 for x in values) / (n * (n - 1))
         effective = min(float(n), max(effective, n * alone / found.error**2))
-    return found.clusters**0.6 * effective**0.4
+    return found.clusters**0.7 * effective**0.3
 
 
 def wilson(successes: float, n: float, *, level: float = LEVEL) -> tuple[float, float]:

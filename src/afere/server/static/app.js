@@ -174,6 +174,28 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "k") moveRow(-1);
 });
 
+// ---- a form whose answer takes long says what is going on, and for how long, until the next page is there
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || !form.dataset.waits) return;
+  if (form.dataset.sent) return event.preventDefault();
+  form.dataset.sent = "yes";
+  const file = one("input[type=file]", form)?.files[0];
+  const what = file ? `${form.dataset.waits}: ${file.name}, ${(file.size / 1048576).toFixed(1)} MB` : form.dataset.waits;
+  const seconds = make("span", { class: "num", "aria-hidden": "true" });
+  const state = make("p", { class: "waiting", role: "status" }, make("span", {}, `${what} `), seconds, make("progress", { "aria-label": form.dataset.waits }));
+  form.append(state);
+  form.ariaBusy = "true";
+  const begun = Date.now();
+  const ticking = setInterval(() => (seconds.textContent = `${Math.round((Date.now() - begun) / 1000)} s`), 1000);
+  window.addEventListener("pageshow", () => {
+    clearInterval(ticking);
+    state.remove();
+    delete form.dataset.sent;
+    form.ariaBusy = null;
+  }, { once: true });
+});
+
 // ---- a look that takes long: its value comes when it is done, and then the page is ready
 if (one("[data-looking]")) {
   fetch(`${location.pathname}.json${location.search}`).then(() => location.reload(), () => {});
