@@ -107,8 +107,7 @@ def least_ends(
     """
     found = _clustered(values, clusters, weights)
     c = normal_quantile((1 + level) / 2) ** 2 / _units(values, found)
-    sizes = math.fsum(map(abs, values))
-    size = math.fsum(x * x for x in values) / sizes if sizes else 1.0
+    size = _size(values)
     return -_furthest(found.mean, c, size), _furthest(-found.mean, c, size)
 
 
@@ -148,8 +147,8 @@ def least_half(
 
 
 def _units(values: Sequence[float], found: _Clustered) -> float:
-    """How many independent cases these say as much as, where few differ: C^0.7 e^0.3 of C clusters and the effective sample
-    size e = n var_independent / var_clustered; without clusters n.
+    """How many independent cases these say as much as, where few differ: C^w e^(1-w) of C clusters and the effective sample
+    size e = n var_independent / var_clustered, w = 0.5 + 0.2 q, q the size of a change; without clusters n.
 
     The few cases that differ say little of how alike the members of a cluster are. With e alone, versions at the margin pass
     too often, with C alone nothing is seen: found by simulation, whose error rates `benchmarks/evals_simulation.py` holds.
@@ -158,7 +157,14 @@ def _units(values: Sequence[float], found: _Clustered) -> float:
     if found.error and n > found.clusters:
         alone = math.fsum((x - found.mean) ** 2 for x in values) / (n * (n - 1))
         effective = min(float(n), max(effective, n * alone / found.error**2))
-    return found.clusters**0.7 * effective**0.3
+    trust = 0.5 + 0.2 * _size(values)
+    return found.clusters**trust * effective ** (1 - trust)
+
+
+def _size(values: Sequence[float]) -> float:
+    """How large a change is where there is one: 1 of a rate, less for means over repeats."""
+    sizes = math.fsum(map(abs, values))
+    return math.fsum(x * x for x in values) / sizes if sizes else 1.0
 
 
 def wilson(successes: float, n: float, *, level: float = LEVEL) -> tuple[float, float]:
