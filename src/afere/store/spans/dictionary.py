@@ -25,7 +25,7 @@ LAYOUT = (
         traces BLOB NOT NULL)""",
 )
 
-_FROM = 100  # chunks that one is learnt from: more are no better
+_FROM = 50  # chunks that one is learnt from: more are no better, and take longer
 _BYTES = 32 * 1024  # of a dictionary: twice as many make chunks 4 % smaller
 _SAMPLE = 64 * 1024  # bytes of a chunk that are looked at
 _SELDOM = 64  # chunks from one look whether there are enough to the next

@@ -246,12 +246,14 @@ _WRITTEN = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
 def shorten(row: list[Any]) -> None:
     """Cut the previews of a span that turns out to be below another."""
-    for place in _PREVIEWS:
-        if (text := row[place]) is not None and len(text) > PREVIEW_BELOW:
-            row[place] = _cut(text, PREVIEW_BELOW)
+    told, said = row[_INPUT], row[_OUTPUT]
+    if told is not None and len(told) > PREVIEW_BELOW:
+        row[_INPUT] = _cut(told, PREVIEW_BELOW)
+    if said is not None and len(said) > PREVIEW_BELOW:
+        row[_OUTPUT] = _cut(said, PREVIEW_BELOW)
 
 
-_PREVIEWS = (AT["input"], AT["output"])
+_INPUT, _OUTPUT = AT["input"], AT["output"]
 
 
 def _cut(text: str, most: int) -> str:

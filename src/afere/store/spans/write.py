@@ -112,9 +112,9 @@ class Writing:
             for line, one in enumerate(part):
                 self._span += 1
                 row = one.row
-                row[0], row[1], row[_ROOT] = self._span, self._project, _root(one, present)
-                row[_CHUNK], row[_LINE] = self._chunk, line
-                if not row[_ROOT]:
+                row[0], row[1], row[_CHUNK], row[_LINE] = self._span, self._project, self._chunk, line
+                row[_ROOT] = root = _root(one, present)
+                if not root:
                     shorten(row)
                 self._rows.append(row)
                 for key in one.keys:

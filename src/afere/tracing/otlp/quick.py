@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, repeat
 from operator import itemgetter
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import orjson
 from google.protobuf.message import DecodeError
@@ -83,7 +83,7 @@ class Quick:
         groups: dict[tuple[int, tuple[str, ...]], _Spans] = {}
         waiting: list[tuple[list[Span | Entry], int, _Spans, int]] = []  # for what is read with others of its shape
 
-        def add(known: _Known, part: tuple[bytes | memoryview, Any]) -> None:
+        def add(known: _Known, part: tuple[Any, Any]) -> None:
             data, wire = part
             if wire is None or len(data) >= SMALL:
                 data = bytes(data)
@@ -97,10 +97,11 @@ class Quick:
                 return
             group = self._group(groups, known, wire, at) if wire is not None and len(data) <= _LONGEST else None
             if group is None:
-                spans.append(_whole(cast("bytes", data), known.source, at))
+                spans.append(_whole(data, known.source, at))
             else:
                 waiting.append((spans, len(spans), group, len(group.wires)))
-                group.add(cast("bytes", data), wire)
+                group.parts.append(data)
+                group.wires.append(wire)
                 spans.append(_PLACE)
 
         gather(batch, self._by_source(body), add)
