@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from afere.base.canonical import Json
-from afere.base.clock import from_rfc3339, rfc3339
+from afere.base.clock import from_rfc3339, today
 from afere.base.message import Usage
 from afere.base.prices import price
 from afere.base.span import Span
@@ -350,7 +350,7 @@ def _cost(span: Span) -> float | None:
     )  # fmt: skip
     named = _PRICED_AS.get(span.provider or "", span.provider)
     for model in dict.fromkeys(name for name in (span.response_model, span.model) if name):
-        amount = price(f"{named}:{model}" if named else model, usage, day=rfc3339(span.start)[:10])
+        amount = price(f"{named}:{model}" if named else model, usage, day=today(span.start))
         if amount is not None:
             return amount
     return None
