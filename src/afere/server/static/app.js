@@ -177,13 +177,14 @@ document.addEventListener("keydown", (event) => {
 // ---- a form whose answer takes long says what is going on, and for how long, until the next page is there
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (event.defaultPrevented || !form.dataset.waits) return;
+  const waits = event.submitter?.dataset.waits ?? form.dataset.waits;
+  if (event.defaultPrevented || !waits) return;
   if (form.dataset.sent) return event.preventDefault();
   form.dataset.sent = "yes";
   const file = one("input[type=file]", form)?.files[0];
-  const what = file ? `${form.dataset.waits}: ${file.name}, ${(file.size / 1048576).toFixed(1)} MB` : form.dataset.waits;
+  const what = file ? `${waits}: ${file.name}, ${(file.size / 1048576).toFixed(1)} MB` : waits;
   const seconds = make("span", { class: "num", "aria-hidden": "true" });
-  const state = make("p", { class: "waiting", role: "status" }, make("span", {}, `${what} `), seconds, make("progress", { "aria-label": form.dataset.waits }));
+  const state = make("p", { class: "waiting", role: "status" }, make("span", {}, `${what} `), seconds, make("progress", { "aria-label": waits }));
   form.append(state);
   form.ariaBusy = "true";
   const begun = Date.now();
