@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
-from afere.base.canonical import Json, plain
+from afere.base.canonical import Json, compact, plain
 from afere.base.clock import new_id, now_ns, rfc3339
 from afere.base.errors import BadInput, NotFound, Refused
 from afere.store.access import Limited
@@ -47,7 +47,7 @@ class Job:
 
     def put(self, items: Mapping[str, Json]) -> None:
         """Keep finished items, all or none, durably; a key given again replaces its value."""
-        rows = [(key, json.dumps(plain(value, where=key))) for key, value in items.items()]
+        rows = [(key, compact(plain(value, where=key)).decode()) for key, value in items.items()]
         if not rows:
             return
         with self._database.write() as connection:

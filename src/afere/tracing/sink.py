@@ -17,9 +17,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from afere.base.errors import AfereError, BadInput, StoreFailed
 from afere.base.span import Span
@@ -27,18 +27,14 @@ from afere.tracing import targets
 from afere.tracing.capture import failure
 from afere.tracing.targets import Target
 
-if TYPE_CHECKING:
-    from afere.store.spans.rows import Entry
-
 _log = logging.getLogger("afere")
 
 SPANS = 20_000  # waiting at most
 BYTES = 64 * 2**20  # waiting at most, estimated
 BATCH = 1_000  # spans of one transaction
 LINGER = 0.05  # seconds: how long spans gather before they are written together
-HERE = 0.01  # seconds between two looks of a busy loop that prepares them: no longer, since calls wait meanwhile
-ROUNDS = 20  # looks between two writings: a transaction costs as much as many spans
-HELPED = 1.0  # seconds for which the writer leaves it to such a loop
+HERE = 0.04  # the same where a busy loop writes them itself: no longer, since calls wait meanwhile
+LET = 1.0  # seconds for which the writer leaves it to a thread that has said that it writes itself
 BUSY, LONGER = 100, 0.2  # so many spans at once, and they gather longer: a transaction costs as much as many spans
 BEGUN = 0.5  # seconds before a root that runs is written as "running": most have ended by then, and are written once
 LONG = 10.0  # the same while thousands of roots begin and end: writing one twice costs three times as much
@@ -56,15 +52,12 @@ class Flushed:
     lost: int
 
 
-class _Item:
-    __slots__ = ("ended", "entry", "queued", "size", "span", "target")
-
-    def __init__(self, target: Target | None, span: Span, size: int, ended: int) -> None:
-        self.target, self.span = target, span
-        self.size = size  # about how many bytes
-        self.ended = ended  # 1, or 0 for a span that has only begun
-        self.queued = 1  # 0 for a root that is written beside the queue, so that `flush` does not count it for another
-        self.entry: Entry | None = None  # as it is written, where that is known already
+class _Item(NamedTuple):
+    target: Target | None
+    span: Span
+    size: int  # about how many bytes
+    ended: int  # 1, or 0 for a span that has only begun
+    queued: int = 1  # 0 for a root that is written beside the queue, so that `flush` does not count it for another
 
 
 class Sink:
@@ -86,8 +79,7 @@ class Sink:
         self._said: set[str] = set()
         self._unreported = 0
         self._exiting = False
-        self._helped = 0  # so many loops prepare what waits
-        self._unread: deque[_Item] = deque()  # what waits and is not prepared yet, while they do
+        self._helped = 0  # so many write in their own threads
         self._again = 0.0  # when to ask a server again that could not be asked
         self._gone: dict[Target, str] = {}  # at exit: which stores could not be written, and why
 
@@ -109,8 +101,6 @@ class Sink:
                 self._taken += 1
                 self._waiting.append(item)
                 self._bytes += item.size
-                if self._helped:
-                    self._unread.append(item)
             else:
                 self._begun[known] = (time.monotonic(), item)
                 self._bytes += item.size
@@ -144,23 +134,9 @@ class Sink:
             return Flushed(self._written, self._ended - self._written - self._lost, self._lost)
 
     def help(self, more: int) -> None:
-        """From now on one more, or one less, calls `prepare` now and then."""
+        """From now on one more, or one less, calls `write_here` now and then."""
         with self._lock:
             self._helped += more
-            if not self._helped:
-                self._unread.clear()
-
-    def prepare(self) -> None:
-        """Bring what waits into the form in which it is written, in this thread."""
-        unread = self._unread
-        for _ in range(len(unread)):
-            try:
-                item = unread.popleft()
-            except IndexError:  # another does the same
-                return
-            if item.target is not None:
-                with suppress(Exception):  # whoever writes it says what is wrong
-                    item.entry = item.target.entry(item.span)
 
     def write_here(self) -> None:
         """Write what waits, in this thread, unless the writer does so now."""
@@ -211,7 +187,7 @@ class Sink:
         linger = LINGER
         while True:
             if self._wake.wait(self._due()):
-                self._hurry.wait(HELPED if self._helped else linger)
+                self._hurry.wait(LET if self._helped else linger)
             if (pause := self._again - time.monotonic()) > 0:
                 self._hurry.wait(pause)
             self._hurry.clear()
@@ -236,7 +212,8 @@ class Sink:
 
     def _write_all(self) -> int:
         count, self._again = 0, 0.0
-        while not self._again and (batch := self._take()):
+        most = len(self._waiting) if self._helped else math.inf  # what comes meanwhile is for the next round
+        while not self._again and count <= most and (batch := self._take()):
             grouped: dict[Target, list[_Item]] = {}
             for item in batch:
                 if item.target is not None:
@@ -261,10 +238,7 @@ class Sink:
         """
         until = time.monotonic() - (0.0 if self._exiting else self._patience)
         found = [ids for ids, (since, _) in self._begun.items() if since <= until or ids[0] in traces]
-        items = [self._begun.pop(ids)[1] for ids in found]
-        for item in items:
-            item.queued = 0
-        return items
+        return [self._begun.pop(ids)[1]._replace(queued=0) for ids in found]
 
     def _write(self, target: Target, items: list[_Item]) -> None:
         if target in self._gone:
@@ -353,10 +327,8 @@ def put_start(target: Target | None, span: Span, size: int) -> None:
     _sink.put(_Item(target, span, size + EACH, 0))
 
 
-def _now(item: _Item) -> Span | Entry:
+def _now(item: _Item) -> Span:
     """The span as it is to be written. What runs is a copy, since the program goes on with the original."""
-    if item.entry is not None:
-        return item.entry
     span = item.span
     if item.ended or span.end is not None:
         return span
@@ -378,9 +350,8 @@ def settle(timeout: float = 5.0) -> Flushed:
 
 @asynccontextmanager
 async def writing_here() -> AsyncGenerator[None]:
-    """Inside, the running event loop writes the spans that end, rather than the writer's thread: for a loop that is busy all
-    the time. It brings them into the form of the file a few at a time, every 0.01 s, and puts many at once into the file,
-    every 0.2 s. Python runs one thread at a time, and two that are busy hand over to each other at every call of the
+    """Inside, the running event loop writes the spans that end, every 0.04 s, rather than the writer's thread: for a loop that is
+    busy all the time. Python runs one thread at a time, and two that are busy hand over to each other at every call of the
     system, which costs more than what they do. Left to the thread where a server is the store.
     """
     found, sink = targets.target(), _sink
@@ -389,15 +360,13 @@ async def writing_here() -> AsyncGenerator[None]:
         return
     import asyncio
 
-    async def prepare() -> None:
+    async def write() -> None:
         while True:
-            for _ in range(ROUNDS):
-                await asyncio.sleep(HERE)
-                sink.prepare()
+            await asyncio.sleep(HERE)
             sink.write_here()
 
     sink.help(1)
-    task = asyncio.create_task(prepare())
+    task = asyncio.create_task(write())
     try:
         yield
     finally:

@@ -38,17 +38,17 @@ class Target:
                 self._session = afere.store.open(self._folder, project=self._project)
             return self._session
 
-    def entry(self, span: Span) -> Entry:
-        """A span as it is written, without what must not rest."""
+    def write(self, spans: list[Span]) -> None:
+        """Keep the spans, without what must not rest."""
+        kept = self._policy.apply if self.away else self._entry  # to a server go spans
+        self.session().spans.write([kept(span) for span in spans])
+
+    def _entry(self, span: Span) -> Entry:
+        """A span as it is written."""
         from afere.store.spans.write import entry_of
 
         entry = entry_of(span)
         return entry if self._policy.spares(span, entry.part.data) else entry_of(self._policy.apply(span))
-
-    def write(self, spans: list[Span | Entry]) -> None:
-        """Keep the spans, without what must not rest."""
-        apply = self._policy.apply
-        self.session().spans.write([apply(one) if isinstance(one, Span) else one for one in spans])
 
     def hidden(self, span: Span) -> Span:
         """The span without the values of keys that must not rest: before anything is read from its attributes."""
