@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 WINDOW = timedelta(days=90)  # how far back calls are read: a quarter shows a trend and fits into memory
 DAY = 86_400 * 10**9  # nanoseconds
 _SHOWN = 300  # characters of an input or output that are kept
+_PARSED = 20_000  # characters of an input that is read as JSON
 _MOST = 1_000_000  # spans of one audit; the newest count
 
 
@@ -330,6 +332,11 @@ def _said(value: Json, messages: list[Json]) -> str:
         )
         if isinstance(last, dict) and (last.get("text") or last.get("tool_calls")):
             value = last.get("text") or last.get("tool_calls")
+    if isinstance(value, str) and value.startswith("{") and len(value) < _PARSED:
+        with suppress(ValueError):  # some instrumentors write arguments as JSON
+            value = json.loads(value)
+    while isinstance(value, dict) and len(value) == 1:
+        (value,) = value.values()
     return _short(value)
 
 
