@@ -53,7 +53,9 @@ def bank(lang: str) -> list[str]:
 def traffic(w: World, way: Way, count: int = 60, days: tuple[float, float] = (1, 55), **more: object) -> list[str]:
     """So many requests, evenly over these days."""
     ask, step = ASK[w.lang], (days[1] - days[0]) / count
-    return [w.request(days[0] + step * i, way, w.fill(ask[i % len(ask)]), w.fill(SAY[w.lang]), **more) for i in range(count)]  # type: ignore[arg-type]
+    return [
+        w.request(days[0] + step * i, way, w.fill(ask[i % len(ask)]), w.fill(SAY[w.lang]), **more) for i in range(count)
+    ]  # type: ignore[arg-type]
 
 
 def heard(w: World, count: int = 6, people: Sequence[str] = ("ines.vega", "tom.hale"), days: tuple[float, float] = (2, 25), name: str = "good") -> list[str]:  # fmt: skip

@@ -6,7 +6,6 @@ only these totals. Findings may get better, never worse; the guide has the figur
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import later_worlds
-import pytest
 import yaml
 from stranger_kit import NOW, PEOPLE, Tool, Way, World
 
@@ -22,7 +20,6 @@ import afere.store
 from afere.base.project import find_project
 from afere.govern.debt import audit
 from afere.govern.debt.finding import Finding
-from afere.govern.debt.likeness import Likeness
 
 HERE = Path(__file__).parent
 HEAD = "---\nowner: ines.vega\ninputs: {question: string}\n---\n# system\n"
@@ -168,7 +165,9 @@ def look_at_worlds(root: Path, half: int, count: Count) -> None:
             count.plant(rule)
         for finding in audited(root / w.name, w.name):
             told = "\n".join([finding.place, *finding.evidence, finding.why, finding.action])
-            hits = [one for one in w.planted if one[0] == finding.rule and any(word in told for word in one[1].split("|"))]
+            hits = [
+                one for one in w.planted if one[0] == finding.rule and any(word in told for word in one[1].split("|"))
+            ]
             if new := next((one for one in hits if one in left), None):
                 left.remove(new)
                 count.found(finding.rule)

@@ -161,6 +161,10 @@ def short(hash_: str) -> str:
     return hash_.removeprefix("sha256:")[:6]
 
 
+# The reasons of moves that came with an import.
+BROUGHT = frozenset(["as in Langfuse", "as in MLflow", "as in Phoenix"])
+
+
 @dataclass(frozen=True, slots=True)
 class AliasMove:
     """One move of an alias. `to` None means the alias was taken away."""
@@ -173,6 +177,11 @@ class AliasMove:
     at: str
     why: str
     decision: str | None = None
+
+    @property
+    def brought(self) -> bool:
+        """Whether it came with an import: it was released elsewhere, and not by who imported it."""
+        return self.why in BROUGHT
 
     def to_json(self) -> Json:
         return {

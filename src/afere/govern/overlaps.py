@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 from afere.base.canonical import Json
 from afere.chains.toolcard import ToolCard
 from afere.govern.debt.likeness import Likeness
-from afere.govern.debt.sameness import apart, sameness
+from afere.govern.debt.sameness import pairs
 
 MOST = 200  # tools that are compared with each other: every pair is looked at
 NEAR = 0.15  # below the rule's threshold: alike, and not yet an overlap
@@ -43,11 +42,10 @@ def overlaps(cards: Sequence[ToolCard], threshold: float) -> tuple[Group, ...]:
     """Groups of alike tools among the first `MOST` that are described, the most alike first."""
     described = [card for card in cards if card.description][:MOST]
     likeness = Likeness()
-    likeness.learn([card.description for card in described])
-    pairs = [
-        Alike(a.name, b.name, alike, alike >= threshold and not apart(a, b))
-        for a, b in combinations(described, 2)
-        if (alike := sameness(a, b, likeness)) >= threshold - NEAR
+    near = [
+        Alike(a.name, b.name, alike, first and alike >= threshold)
+        for a, b, alike, first in pairs(described, likeness)
+        if alike >= threshold - NEAR
     ]
     leader = {card.name: card.name for card in described}
 
@@ -56,10 +54,10 @@ def overlaps(cards: Sequence[ToolCard], threshold: float) -> tuple[Group, ...]:
             name = leader[name]
         return name
 
-    for pair in pairs:
+    for pair in near:
         leader[of(pair.b)] = of(pair.a)
     found: dict[str, list[Alike]] = {}
-    for pair in sorted(pairs, key=lambda one: -one.likeness):
+    for pair in sorted(near, key=lambda one: -one.likeness):
         found.setdefault(of(pair.a), []).append(pair)
     return tuple(
         Group(tuple(dict.fromkeys(name for one in own for name in (one.a, one.b))), tuple(own))

@@ -175,6 +175,14 @@ class Facts:
         return found
 
     @cached_property
+    def _tops(self) -> set[str]:
+        return {f"{span.trace}/{span.id}" for span in self.roots}
+
+    def item(self, target: str) -> str:
+        """What a score is of: its target, where that is the first span of a trace the trace."""
+        return target.partition("/")[0] if target in self._tops else target
+
+    @cached_property
     def tool_calls(self) -> dict[str, list[Ran]]:
         """The calls of each tool."""
         found: dict[str, list[Ran]] = {}
@@ -316,7 +324,7 @@ def _ran(span: Span) -> Ran:
         span.response_model or span.model, sum(tokens) if tokens else None, span.cost,
         str(tool) if tool else None, _short(span.tool.get("arguments") if span.tool else None),
         _said(span.input, span.input_messages), _said(span.output, span.output_messages), span.session, span.user,
-        str(attributes.get("gen_ai.agent.name") or "") or (span.name if span.kind == "agent" else None),
+        str(attributes.get("gen_ai.agent.name") or attributes.get("ai.telemetry.functionId") or "") or (span.name if span.kind == "agent" else None),
         tuple(sorted(prompts)), tuple(map(intern, sorted(used))), intern(str(service)) if service else None,
         bool(refs or attributes.get("gen_ai.prompt.version") or attributes.get("service.version")),
         tuple(str(one) for one in permission) if isinstance(permission, list) else (str(permission),) if permission else (),

@@ -163,11 +163,11 @@ def uncalibrated_judges(facts: Facts) -> Iterator[Finding]:
         if score.value is None or score.name.endswith(ABOUT_JUDGING):
             continue
         if score.by.startswith("person:"):
-            people[score.name].add(score.target)
+            people[score.name].add(facts.item(score.target))
         elif score.by.startswith("judge:"):
             judges[score.by.partition("@")[0], score.name].append(score)
     for (judge, name), scores in judges.items():
-        both = {score.target for score in scores} & people[name]
+        both = {facts.item(score.target) for score in scores} & people[name]
         if len(both) >= rule["items"]:
             continue
         yield Finding(

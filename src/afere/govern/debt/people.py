@@ -133,7 +133,10 @@ def unseen_releases(facts: Facts) -> Iterator[Finding]:
 
 
 def _live(facts: Facts) -> Sequence[AliasMove]:
-    """The newest move of every alias that users meet: all that are protected, or called production, live or stable."""
+    """The newest move of every alias that users meet: all that are protected, or called production, live or stable.
+
+    One that came with an import was released elsewhere, by the rules there; it counts where the project protects the alias.
+    """
     rules = facts.project.section("aliases")
     public = {name for name, said in rules.items() if isinstance(said, dict) and said.get("protected")}
     newest: dict[tuple[str, str], AliasMove] = {}
@@ -142,4 +145,4 @@ def _live(facts: Facts) -> Sequence[AliasMove]:
             known = newest.get((move.ref, move.alias))
             if known is None or move.at > known.at:
                 newest[move.ref, move.alias] = move
-    return [move for move in newest.values() if move.to is not None]
+    return [move for move in newest.values() if move.to is not None and (move.alias in public or not move.brought)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
@@ -25,6 +26,7 @@ from afere.govern.debt.wording import Sentence, content, plain, sentences
 from afere.govern.prompts import PromptText, PromptVersion
 from afere.models.tokens import count_tokens
 
+_MARK = re.compile(r"^\s*(?:[-*•+\u2013]|\d{1,2}[.)])\s+")
 _EVIDENCE = 5
 _QUOTED = 90  # characters of an instruction in a finding
 
@@ -333,7 +335,8 @@ def _compared(prompt: PromptText, first: PromptVersion, last: PromptVersion) -> 
 
 
 def _lines(text: str) -> list[str]:
-    return [stripped for line in text.split("\n") if (stripped := line.strip())]
+    """What its lines say, without marks of lists: bullets that came later are no change."""
+    return [said for line in text.split("\n") if (said := " ".join(_MARK.sub("", line).split()))]
 
 
 def _parts(prompt: PromptText) -> list[tuple[int, int]]:

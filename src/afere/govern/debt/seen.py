@@ -114,7 +114,7 @@ class Seen:
 
     def prompts(self, spans: Sequence[Ran], taken: set[str]) -> Iterator[PromptText]:
         """A prompt for each caller, its versions by the day they were first sent. The calls then name it."""
-        names = {(span.trace, span.id): span.name for span in spans}
+        names = {(span.trace, span.id): span.agent or span.name for span in spans}
         callers: dict[str, list[tuple[Ran, str]]] = {}
         for ran, key in self._calls:
             caller = ran.agent or names.get((ran.trace, ran.parent or ""), "") or ran.name

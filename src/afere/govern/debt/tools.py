@@ -6,7 +6,6 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import combinations
 from statistics import median
 
 from afere.base.clock import rfc3339
@@ -15,14 +14,16 @@ from afere.evals.stats import wilson
 from afere.govern.debt.facts import Facts, Ran
 from afere.govern.debt.finding import Cost, Finding
 from afere.govern.debt.likeness import Likeness
-from afere.govern.debt.sameness import apart, purpose, reads, sameness
+from afere.govern.debt.sameness import pairs, reads
 from afere.govern.debt.topics import groups
 from afere.models.tokens import count_tokens
 
 _EVIDENCE = 5
+_MOST_TOOLS = 200  # that are compared with each other: every pair is looked at
 _NEAR = 4  # alike requests that are grouped at least
 _MOST_INTENTS = 2_000  # requests that are compared with each other
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_EVERY_WORD = re.compile(r"[^\W_]+")
 
 
 def findings(facts: Facts) -> Iterator[Finding]:
@@ -64,15 +65,11 @@ def unused(facts: Facts) -> Iterator[Finding]:
 
 
 def overlap(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
-    """Pairs that a model can hardly tell apart: alike by description and name, and by parameters."""
+    """Pairs that a model can hardly tell apart: alike by deed, things and parameters, and each the likeliest twin of the other."""
     rule = facts.rules["tools.overlap"]
-    cards = [card for card in facts.tools if card.description]
-    likeness.learn([text for card in cards for text in (card.description, purpose(card))])
-    for a, b in combinations(cards, 2):
-        if a.agents and b.agents and not set(a.agents) & set(b.agents):
-            continue  # no model ever sees both
-        alike = sameness(a, b, likeness)
-        if alike < rule["likeness"] or apart(a, b):
+    cards = [card for card in facts.tools if card.description][:_MOST_TOOLS]
+    for a, b, alike, first in pairs(cards, likeness):
+        if alike < rule["likeness"] or not first:
             continue
         calls = [*facts.tool_calls.get(a.name, ()), *facts.tool_calls.get(b.name, ())]
         yield Finding(
@@ -173,8 +170,8 @@ def undescribed(facts: Facts) -> Iterator[Finding]:
     """A description that says nothing beyond the name."""
     rule = facts.rules["tools.undescribed"]
     for card in facts.tools:
-        said = _WORD.findall(card.description.lower())
-        beyond = set(said) - set(_WORD.findall(re.sub(r"(?<=[a-z])(?=[A-Z])|[_.-]", " ", card.name).lower()))
+        said = _EVERY_WORD.findall(card.description.lower())
+        beyond = set(said) - set(_EVERY_WORD.findall(re.sub(r"(?<=[a-z])(?=[A-Z])|[_.-]", " ", card.name).lower()))
         if len(said) >= rule["words"] and len(beyond) >= 3:
             continue
         yield Finding(
@@ -250,23 +247,21 @@ def wide_permission(facts: Facts) -> Iterator[Finding]:
     """Permissions that many calls never used."""
     rule = facts.rules["tools.wide-permission"]
     for card in facts.tools:
-        every = facts.tool_calls.get(card.name, [])
-        calls = [call for call in every if call.permissions]
-        if not calls and len(every) >= rule["calls"] and (wide := _beyond_reading(card, every)):
-            yield Finding(
-                rule.id, rule.severity, card.name,
-                f"it reads, in all of {len(every)} calls, and may {', '.join(wide)}.",
-                f"take {', '.join(wide)} out of its permissions in {card.place or 'its declaration'}, or say on its spans what a call used (permission.used)",
-                tuple(dict.fromkeys(call.trace for call in every))[:_EVIDENCE], card.added, Cost(calls=len(every)), card.owner,
-            )  # fmt: skip
-        used = {one for call in calls for one in call.permissions}
-        spare = [one for one in card.permissions if one not in used]
+        calls = facts.tool_calls.get(card.name, [])
+        said = [call for call in calls if call.permissions]
+        if said:
+            calls, used = said, {one for call in said for one in call.permissions}
+            spare = [one for one in card.permissions if one not in used]
+            why, more = f"{len(calls)} calls used {', '.join(sorted(used))}, never {', '.join(spare)}.", ""
+        else:
+            spare = _beyond_reading(card, calls)
+            why = f"it reads, in all of {len(calls)} calls, and may {', '.join(spare)}."
+            more = ", or say on its spans what a call used (permission.used)"
         if len(calls) < rule["calls"] or not spare:
             continue
         yield Finding(
-            rule.id, rule.severity, card.name,
-            f"{len(calls)} calls used {', '.join(sorted(used))}, never {', '.join(spare)}.",
-            f"take {', '.join(spare)} out of its permissions in {card.place or 'its declaration'}",
+            rule.id, rule.severity, card.name, why,
+            f"take {', '.join(spare)} out of its permissions in {card.place or 'its declaration'}{more}",
             tuple(dict.fromkeys(call.trace for call in calls))[:_EVIDENCE], card.added, Cost(calls=len(calls)), card.owner,
         )  # fmt: skip
 
