@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import later_worlds
+import pytest
 import yaml
 from stranger_kit import NOW, PEOPLE, Tool, Way, World
 
@@ -20,6 +21,7 @@ import afere.store
 from afere.base.project import find_project
 from afere.govern.debt import audit
 from afere.govern.debt.finding import Finding
+from afere.govern.debt.likeness import Likeness
 
 HERE = Path(__file__).parent
 HEAD = "---\nowner: ines.vega\ninputs: {question: string}\n---\n# system\n"
@@ -178,3 +180,61 @@ def look_at_worlds(root: Path, half: int, count: Count) -> None:
 
 
 LOOKS = {"tools": look_at_tools, "topics": look_at_topics, "prompts": look_at_prompts, "worlds": look_at_worlds}
+KNOWN = {  # (kind, half): {rule: (planted, found at least, wrong at most)}
+    ("tools", 0): {"tools.overlap": (18, 9, 1)},
+    ("tools", 1): {"tools.overlap": (17, 11, 4)},
+    ("topics", 0): {"feedback.narrow-evals": (8, 7, 0)},
+    ("topics", 1): {"feedback.narrow-evals": (2, 2, 0)},
+    ("prompts", 0): {"prompt.contradiction": (17, 8, 1), "prompt.repetition": (4, 2, 0)},
+    ("prompts", 1): {"prompt.contradiction": (17, 1, 2), "prompt.repetition": (4, 1, 1)},
+}
+
+
+@pytest.mark.parametrize(("kind", "half"), KNOWN)
+def test_what_was_written_later_is_read_no_worse_than_before(kind: str, half: int, tmp_path: Path) -> None:
+    if not Likeness().meaning:
+        pytest.skip("the figures are those of the extra local")
+    count = Count()
+    LOOKS[kind](tmp_path / "world", half, count)
+    for rule, (planted, found, wrong) in KNOWN[kind, half].items():
+        assert count.counts[rule, "planted"] == planted
+        assert count.counts[rule, "found"] >= found, (rule, count.told)
+        assert count.counts[rule, "wrong"] <= wrong, (rule, count.told)
+
+
+@pytest.mark.parametrize(
+    "case", ["judge held against spans", "one reader on spans, another once", "complaints that were seen"]
+)
+def test_small_worlds_are_read_right(case: str, tmp_path: Path) -> None:
+    world = World("small", 3)
+    later_worlds.feedback(world, case)
+    world.write(tmp_path)
+    found = [one for one in audited(tmp_path / "small", "small") if one.severity != "note"]
+    assert [one.rule for one in found] == [rule for rule, _ in world.planted]
+
+
+@pytest.mark.parametrize("which", range(4))
+def test_prompts_that_grow_are_told_from_those_that_are_tidied(which: int, tmp_path: Path) -> None:
+    world = [one for one in later_worlds.worlds(1) if one.name.startswith("grows")][which]
+    world.write(tmp_path)
+    found = audited(tmp_path / world.name, world.name)
+    grown = {(one.rule, Path(one.place).stem) for one in found if one.rule in ("prompt.growth", "prompt.append-only")}
+    assert grown == set(world.planted)
+
+
+def test_a_release_that_came_with_an_import_is_not_asked_for_an_approval_unless_the_project_protects_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "afere.yaml").write_text("project: later\n")
+    with afere.store.open(tmp_path / ".afere", project="later") as session:
+        made = session.put("prompt", "qa", {"template": "Answer briefly: {{ question }}"})
+        session.alias("prompt:qa@production", made.ref, why="as in MLflow")
+        session.alias("prompt:qa@live", made.ref, why="released")
+        seen = audit(session, find_project(tmp_path)).findings
+        assert [one.place for one in seen if one.rule == "people.no-approval"] == ["prompt:qa@live"]
+        (tmp_path / "afere.yaml").write_text("project: later\naliases: {production: {protected: true}}\n")
+        seen = audit(session, find_project(tmp_path)).findings
+        assert {one.place for one in seen if one.rule == "people.no-approval"} == {
+            "prompt:qa@live",
+            "prompt:qa@production",
+        }

@@ -77,7 +77,7 @@ def _claim(said: Sentence, written: frozenset[str], subject: frozenset[str]) -> 
     values = frozenset((*_values(said), *_places(said)))
     forms = " | ".join(sorted(one.form for one in values))
     amounts = tuple(_amounts(said.told, said.language))
-    return Claim(said, values, amounts, forms, written | subject, frozenset(map(stem, named)) - written)
+    return Claim(said, values, amounts, forms, written | subject, frozenset(map(stem, named)) - written - subject)
 
 
 _OBJECTS = re.compile(

@@ -23,7 +23,7 @@ _LINKED = 400  # requests like no case of which topics are made, which takes the
 _TOGETHER = 0.28  # how alike requests of one topic are on average
 _SAME_WORDING = 0.8
 _SEVERAL = 3  # ways to ask, from which the centre of a topic can be trusted
-_FAR = 0.2  # how much farther from every case the centre of fewer must be
+_FAR = 0.1  # how much farther from every case the centre of fewer must be
 _T = TypeVar("_T")
 _DEEDS = ("approval", "seen", "question", "answer", "assigned")  # what people record that is no judgement of an answer
 _BAD = ("down", "bad", "wrong", "negative", "no", "fail", "thumbs_down", "thumbs-down")
@@ -202,7 +202,7 @@ def narrow_evaluations(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
         own, count = [vectors[i] for i in group], sum(weights[i] for i in group)
         share = count / len(sample) * len(apart) / len(looked)
         low, high = (edge * len(apart) / len(looked) for edge in wilson(count, len(sample)))
-        if low < rule["share"]:
+        if low < rule["share"]:  # groups come largest first, by weight
             break
         nearest = max((dot(centre(own, [weights[i] for i in group]), one) for one in cases), default=0.0)
         if nearest >= (rule["likeness"] if _wordings(own) >= _SEVERAL else rule["likeness"] - _FAR):
