@@ -78,7 +78,7 @@ def features(a: ToolCard, b: ToolCard, likeness: Likeness) -> dict[str, float]:
 
 def reads(card: ToolCard) -> bool:
     """Whether a tool only reads, by the words of its name and by how its description begins."""
-    return _deeds_of(card) == {"read"}
+    return _deeds_of(card) == frozenset(["read"])
 
 
 def purpose(card: ToolCard) -> str:
