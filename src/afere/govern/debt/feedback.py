@@ -190,12 +190,14 @@ def narrow_evaluations(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
     if len(roots) < rule["requests"] or not facts.cases:
         return
     sample = _evenly(roots, _SAMPLE)
-    cases = likeness.vectors([worded(case.text) for case in facts.cases if case.text])
+    kept = [worded(case.text) for case in facts.cases if case.text]
+    cases = likeness.vectors(kept)
     alike: dict[str, list[Ran]] = defaultdict(list)
     for span in sample:
         alike[worded(span.given)].append(span)
     near = dict(zip(alike, likeness.vectors(list(alike)), strict=True))
-    apart = [text for text in alike if max((dot(near[text], one) for one in cases), default=0.0) < rule["likeness"]]
+    far = zip(alike, likeness.nearest(list(alike), kept), strict=True)
+    apart = [text for text, nearest in far if nearest < rule["likeness"]]
     looked = _evenly(apart, _LINKED)
     vectors, weights = [near[text] for text in looked], [len(alike[text]) for text in looked]
     for group in linked(vectors, weights, _TOGETHER):

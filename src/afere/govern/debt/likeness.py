@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
+from operator import mul
 from typing import Any
 
 from afere.base.errors import MissingExtra
@@ -47,6 +48,18 @@ class Likeness:
         """Unit vectors of texts, in order."""
         self.learn(texts)
         return [self._known[text] for text in texts]
+
+    def nearest(self, texts: Sequence[str], others: Sequence[str]) -> list[float]:
+        """How alike each text is to that of the others which is most like it; 0 where there are none."""
+        if not others:
+            return [0.0] * len(texts)
+        ours, theirs = self.vectors(texts), self.vectors(others)
+        try:
+            import numpy as np
+        except ImportError:
+            return [max(sum(map(mul, one, other)) for other in theirs) for one in ours]
+        table: Any = np.asarray(ours) @ np.asarray(theirs).T
+        return [float(best) for best in table.max(axis=1)]
 
     def between(self, a: str, b: str) -> float:
         """How alike two texts are; 0 where one is empty."""
