@@ -206,7 +206,8 @@ def narrow_evaluations(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
         low, high = (edge * len(apart) / len(looked) for edge in wilson(count, len(sample)))
         if low < rule["share"]:  # groups come largest first, by weight
             break
-        nearest = max((dot(centre(own, [weights[i] for i in group]), one) for one in cases), default=0.0)
+        middle = centre(own, [weights[i] for i in group])
+        nearest = max((dot(middle, one) for one in cases), default=0.0)
         if nearest >= (rule["likeness"] if _wordings(own) >= _SEVERAL else rule["likeness"] - _FAR):
             continue
         members = sorted((span for i in group for span in alike[looked[i]]), key=lambda span: span.start)
