@@ -126,18 +126,19 @@ def _aligned(ours: Sequence[str], theirs: Sequence[str], likeness: Likeness) -> 
 
 
 _LIKE: dict[tuple[str, str, bool], float] = {}
-_MOST_LIKE = 500_000
+_MOST_LIKE = 100_000
 
 
 def _word_likeness(one: str, other: str, likeness: Likeness) -> float:
     if _token(one) == _token(other):
         return 1.0
     key = (min(one, other), max(one, other), likeness.meaning)
-    if key not in _LIKE:
+    found = _LIKE.get(key)
+    if found is None:
         if len(_LIKE) >= _MOST_LIKE:
             _LIKE.clear()
-        _LIKE[key] = likeness.between(one, other)
-    return _LIKE[key]
+        found = _LIKE[key] = likeness.between(one, other)
+    return found
 
 
 def _unshared(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
