@@ -41,13 +41,18 @@ def prompt(name: str):
     return next(one for one in PROMPTS if one.name == name)
 
 
-def test_no_new_debt_passes_and_new_debt_fails(tmp_path: Path) -> None:
+def test_no_new_debt_passes_and_new_debt_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path = tmp_path / "desk"
+    tmp_path.mkdir()
     world = World(tmp_path)
     add_prompts(world, [prompt("orders"), prompt("returns")])
     world.settle()
     status, out, _ = afere_debt(tmp_path, "debt", "--json", "--as-of", "2026-11-23")
     before = json.loads(out)
     assert status == 0
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", "d.md")
+    (tmp_path / "d.md").write_text("what another step said\n")
+    (tmp_path.parent / ".git").mkdir()  # the project is a folder of its repository
     assert {"score", "debts", "findings", "history", "since_monday"} <= set(before)
     (tmp_path / "debt.json").write_text(out)
     text = (tmp_path / "prompts/orders.md").read_text()
@@ -72,8 +77,10 @@ def test_no_new_debt_passes_and_new_debt_fails(tmp_path: Path) -> None:
     assert (tmp_path / file).read_text().split("\n")[int(line) - 1] == "Write at least 200 words per reply."
     results = json.loads((tmp_path / "d.sarif").read_text())["runs"][0]["results"]
     spots = [one["locations"][0]["physicalLocation"] for one in results if one["ruleId"] == "prompt.contradiction"]
-    assert {"uri": file, "uriBaseId": "%SRCROOT%"} in [spot["artifactLocation"] for spot in spots]
-    assert "**1 new**" in (tmp_path / "d.md").read_text()
+    assert {"uri": f"{tmp_path.name}/{file}", "uriBaseId": "%SRCROOT%"} in [spot["artifactLocation"] for spot in spots]
+    text = (tmp_path / "d.md").read_text()
+    assert text.startswith("what another step said\n")
+    assert "**1 new**" in text
 
 
 def test_a_second_finding_of_a_rule_in_the_same_file_is_new(tmp_path: Path) -> None:

@@ -214,6 +214,15 @@ class Project:
         return self.root / Path(text).expanduser()
 
     @property
+    def inside(self) -> str:
+        """Where it stands in its repository, `services/desk/`, empty at the top: the places that CI knows begin there."""
+        for folder in (self.root, *self.root.parents):
+            if (folder / ".git").exists():
+                inside = self.root.relative_to(folder).as_posix()
+                return "" if inside == "." else f"{inside}/"
+        return ""
+
+    @property
     def store(self) -> str:
         """Where records rest: AFERE_STORE, else `store:` of afere.yaml, else `.afere` in the root."""
         named = os.environ.get("AFERE_STORE") or cast("str | None", self.config.get("store"))

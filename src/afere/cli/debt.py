@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from afere.base.errors import BadInput, Exit
-from afere.cli.common import Place, placed
+from afere.cli.common import Place, placed, write_report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,10 +82,10 @@ def debt(
     found = looked.audit
     new = new_since(found, before) if before is not None else None
     if sarif_file:
-        said = sarif(found, Rules(project.section("debt")), version=afere.__version__)
-        sarif_file.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
+        said = sarif(found, Rules(project.section("debt")), version=afere.__version__, inside=project.inside)
+        write_report(sarif_file, json.dumps(said, indent=2) + "\n")
     if markdown_file:
-        markdown_file.write_text(markdown(found, new), encoding="utf-8")
+        write_report(markdown_file, markdown(found, new))
     value = looked.to_json() | ({} if new is None else {"new": [one.to_json() for one in new]})
     place.show(value, lambda console: _draw(console, looked, new, everything))
     return Exit.RULE_FAILED if new else Exit.DONE

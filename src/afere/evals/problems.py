@@ -67,18 +67,9 @@ def problems(made: Experiment, decision: Decision) -> list[Problem]:
             found += _cases(made, one, rows, suite)
     for finding in cast("list[dict[str, Json]]", made.findings):
         found.append(Problem(str(finding["rule"]), "warning", str(finding["why"]), suite))
-    inside = _inside_repository(made.project.root)
+    inside = made.project.inside
     found = [replace(one, file=f"{inside}{one.file}") for one in found] if inside else found
     return list(dict.fromkeys(found))  # a case may be behind two rules
-
-
-def _inside_repository(root: Path) -> str:
-    """Where the project stands in its repository, `services/desk/`: the places that CI knows begin at the repository's root."""
-    for folder in (root, *root.parents):
-        if (folder / ".git").exists():
-            inside = root.relative_to(folder).as_posix()
-            return "" if inside == "." else f"{inside}/"
-    return ""
 
 
 def _holds(line: str, rule: str) -> bool:

@@ -19,8 +19,11 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROWS = 20  # findings in a pull request
 
 
-def sarif(audit: Audit, rules: Rules, *, version: str) -> dict[str, Json]:
-    """SARIF 2.1.0 (OASIS 2020). A place without a file stands at the project file, with its name in the message."""
+def sarif(audit: Audit, rules: Rules, *, version: str, inside: str = "") -> dict[str, Json]:
+    """SARIF 2.1.0 (OASIS 2020). A place without a file stands at the project file, with its name in the message.
+
+    `inside` is where the project stands in its repository, from whose root code scanning reads places.
+    """
     results: list[Json] = []
     for finding in (*audit.findings, *audit.accepted):
         file, line = where(finding.place)
@@ -30,7 +33,7 @@ def sarif(audit: Audit, rules: Rules, *, version: str) -> dict[str, Json]:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": file or "afere.yaml", "uriBaseId": "%SRCROOT%"},
+                        "artifactLocation": {"uri": f"{inside}{file or 'afere.yaml'}", "uriBaseId": "%SRCROOT%"},
                         "region": {"startLine": line or 1},
                     },
                     "logicalLocations": [{"fullyQualifiedName": finding.place}],
