@@ -135,6 +135,7 @@ def test_a_finding_is_accepted_until_a_day(tmp_path: Path) -> None:
     assert [one.rule for one in now.accepted] == ["prompt.unowned"]
     assert not now.findings
     assert [one.rule for one in later.findings] == ["prompt.unowned"]
+    assert later.findings[0].action.endswith("(It was accepted until 2026-12-31: moves in spring.)")
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,9 @@ def judge(facts: Facts) -> Audit:
         said = accepted_ones.get(finding.key) or accepted_ones.get((finding.rule, "*"))
         if said is not None and said.until >= facts.today.date().isoformat():
             accepted.append(replace(finding, accepted=said))
+        elif said is not None:
+            ended = f"{finding.action} (It was accepted until {said.until}: {said.why.rstrip('.')}.)"
+            open_.append(replace(finding, action=ended))
         else:
             open_.append(finding)
     debts = [
