@@ -8,6 +8,7 @@ from statistics import median
 
 from afere.govern.debt.facts import Facts, Ran
 from afere.govern.debt.finding import Cost, Finding
+from afere.models.weights import NAME as BUNDLED
 
 _EVIDENCE = 5  # traces that a finding names
 _SAYS = ("llm", "agent", "tool", "retrieval", "chain")  # kinds of which an input or output is expected
@@ -140,11 +141,11 @@ def broken_context(facts: Facts) -> Iterator[Finding]:
 
 
 def unpriced(facts: Facts) -> Iterator[Finding]:
-    """Model calls with tokens and without a price."""
+    """Model calls with tokens and without a price. The model that comes with afere runs in the program: nobody bills for it."""
     rule = facts.rules["pipeline.unpriced"]
     by_model: dict[str, list[Ran]] = defaultdict(list)
     for span in facts.spans:
-        if span.kind in ("llm", "embedding") and span.status != "error":
+        if span.kind in ("llm", "embedding") and span.status != "error" and span.model != BUNDLED:
             by_model[span.model or span.name].append(span)
     for model, all_ in by_model.items():
         found = [span for span in all_ if span.usd is None]
