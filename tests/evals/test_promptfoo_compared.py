@@ -57,6 +57,10 @@ def test_a_grader_that_goes_by_the_place_gives_no_verdict(project: Path, cli: Ru
     [
         ("{type: max-score}", "it needs another assertion beside it"),
         ("{type: equals, value: a}, {type: not-max-score}", "it cannot be negated"),
+        (
+            "{type: equals, value: a}, {type: max-score, value: {weights: {equals: '2'}}}",
+            "its value is {method: average or sum",
+        ),
         ("{type: equals, value: a}, {type: assert-set, assert: [{type: max-score}]}", "it cannot stand in a set"),
         ("{type: select-best, value: [a]}", "its value must be the criteria, as text"),
         ("{type: select-best, value: a}, {type: select-best, value: b}", "only the first of a test counts"),

@@ -20,6 +20,7 @@ import afere.store
 from afere.base.clock import rfc3339
 from afere.base.errors import BadProject
 from afere.base.project import find_project
+from afere.base.span import Span
 from afere.govern.debt import trend
 from afere.server import Server
 
@@ -220,3 +221,12 @@ def test_the_page_and_its_json_say_the_same_and_escape(tmp_path: Path, monkeypat
     assert all(one["rule"] in page for one in value["findings"])
     assert "<script>alert(1)" not in page
     assert f"{len(value['findings'])} findings" in page
+
+
+def test_what_is_nested_too_deeply_costs_no_audit(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    add_prompts(world, [prompt("orders")])
+    with world.session() as session:
+        deep = '{"a":' * 3000 + "1" + "}" * 3000
+        session.spans.write([Span("ab" * 16, "cd" * 8, "desk", NOW - DAY, kind="chain", end=NOW - DAY + 1, input=deep)])
+    assert not world.audit().empty

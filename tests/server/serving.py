@@ -13,10 +13,11 @@ class serving:
     """Runs the server in a thread while the block lasts."""
 
     def __init__(self, session: Session) -> None:
-        afere.server.app.PATIENCE = 300.0  # pages of tests are whole, also on a busy machine
         self.server = Server(session, port=0)
 
     def __enter__(self) -> str:
+        self.patience = afere.server.app.PATIENCE
+        afere.server.app.PATIENCE = 300.0  # pages of tests are whole, also on a busy machine
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
         return self.server.url
@@ -24,3 +25,4 @@ class serving:
     def __exit__(self, *_: object) -> None:
         self.server.stop()
         self.thread.join(10)
+        afere.server.app.PATIENCE = self.patience

@@ -12,6 +12,7 @@ import pytest
 import seeding
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from afere.base.errors import BadInput
 from afere.base.project import find_project
 from afere.govern.debt import Trend, trend
 from afere.server import app
@@ -216,13 +217,25 @@ def test_a_page_that_looks_long_says_so_and_comes_by_itself(
     assert answer is not None and answer.status == 202
     expect(page.get_by_role("status")).to_contain_text("Prompts, tools, traces and scores have been read for")
     expect(page.get_by_role("heading", level=1)).to_contain_text("health", timeout=60_000)
+
+    def fails(_session: Session, _day: str) -> Trend:
+        time.sleep(0.5)
+        asked.append(1)
+        raise BadInput("debt: no such rule.")
+
+    asked: list[int] = []
+    monkeypatch.setattr(debt, "AUDITS", Fresh(fails))
+    page.goto("/debt")
+    expect(page.locator("#page")).to_contain_text("debt: no such rule.", timeout=60_000)
+    page.wait_for_timeout(1500)
+    assert len(asked) == 1  # it is not looked for again and again
     context.close()
 
 
-def trend_after(seconds: float) -> Callable[[Session], Trend]:
+def trend_after(seconds: float) -> Callable[[Session, str], Trend]:
     """The audit of the page, which first takes its time."""
 
-    def look(session: Session) -> Trend:
+    def look(session: Session, _day: str) -> Trend:
         time.sleep(seconds)
         return trend(session, find_project(session.folder))
 

@@ -16,6 +16,7 @@ from afere.base.clock import now_ns
 from afere.base.project import find_project
 from afere.base.span import Span
 from afere.chains.mcp import Listing, Offer, Server
+from afere.chains.toolcard import ToolCard
 from afere.govern.overlaps import overlaps
 from afere.govern.registry import registry
 from afere.govern.toolservers import keep
@@ -96,3 +97,13 @@ def test_what_is_not_alike_stands_in_no_group(shop: Session) -> None:
     (group,) = overlaps(cards, 0.76)
     assert "weather" not in group.tools
     assert overlaps(cards, 2.0) == ()
+
+
+@pytest.mark.parametrize(
+    "thing", ["file", "order", "message", "report"]
+)  # the first three are deeds too, of other tools
+def test_two_tools_told_in_the_same_words_are_an_overlap(thing: str) -> None:
+    twins = [ToolCard(f"{deed}_{thing}", f"Delete a {thing}.") for deed in ("delete", "remove")]
+    (group,) = overlaps(twins, 0.5)
+    assert group.pairs[0].overlap
+    assert overlaps([ToolCard(f"{deed}_{thing}", f"Works on a {thing}.") for deed in ("lock", "unlock")], 0.5) == ()

@@ -16,7 +16,7 @@ import afere
 import afere.store
 from afere.base.span import Span
 from afere.store import Session
-from afere.store.spans.store import UNDER
+from afere.store.spans.rows import UNDER
 
 HUGE, SMALL = "f" * 32, "e" * 32
 COUNT = 3_000  # more than a page reads whole

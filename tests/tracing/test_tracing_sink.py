@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 import afere
-from afere.store.spans.store import SpanStore, died
+from afere.store.spans.joining import died
+from afere.store.spans.store import SpanStore
 from afere.tracing import configure, flush, sink
 
 HEAD = """
@@ -131,13 +132,13 @@ def test_a_root_that_waits_behind_its_children_is_written_with_the_first_of_them
 ) -> None:
     monkeypatch.setattr(sink, "BATCH", 3)
     seen: list[set[str]] = []
-    write = SpanStore.write
+    put = SpanStore.put
 
     def watched(self: SpanStore, spans: Any) -> None:
-        write(self, spans)
+        put(self, spans)
         seen.append(set(kept(project)))
 
-    monkeypatch.setattr(SpanStore, "write", watched)
+    monkeypatch.setattr(SpanStore, "put", watched)
     before = flush()
     with afere.span("root"):
         for n in range(10):

@@ -20,7 +20,7 @@ from afere.base.decision import Decision, Ruling
 from afere.base.score import Score
 from afere.base.span import Span, Trace
 from afere.cli.common import dollars, printable
-from afere.store.spans.store import died
+from afere.store.spans.joining import died
 
 if TYPE_CHECKING:
     from afere.chains.revision import Change

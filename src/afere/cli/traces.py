@@ -211,7 +211,7 @@ def _line(root: Span, sums: Totals, project: str) -> Json:
 
 
 def _status(root: Span) -> str:
-    from afere.store.spans.store import died
+    from afere.store.spans.joining import died
 
     return "died" if died(root) else root.status
 

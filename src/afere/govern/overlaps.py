@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from afere.base.canonical import Json
 from afere.chains.toolcard import ToolCard
 from afere.govern.debt.likeness import Likeness
-from afere.govern.debt.sameness import pairs
+from afere.govern.debt.sameness import MOST, pairs
 
-MOST = 200  # tools that are compared with each other: every pair is looked at
 NEAR = 0.15  # below the rule's threshold: alike, and not yet an overlap
 
 

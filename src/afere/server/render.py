@@ -17,7 +17,7 @@ from afere.server.assets import version
 
 _FILTERS = (
     words.count, words.seconds, words.money, words.number, words.percent, words.measured, words.changed, words.when,
-    words.stamp, words.said, words.spoken, words.pretty, words.many, markup.markdown, markup.tree,
+    words.stamp, words.said, words.spoken, words.pretty, words.many, words.glance, markup.markdown, markup.tree,
 )  # fmt: skip
 
 

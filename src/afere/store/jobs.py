@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, cast
 
-from afere.base.canonical import Json, compact, plain
+import orjson
+
+from afere.base.canonical import Json, plain
 from afere.base.clock import new_id, now_ns, rfc3339
 from afere.base.errors import BadInput, NotFound, Refused
 from afere.store.access import Limited
@@ -47,7 +49,7 @@ class Job:
 
     def put(self, items: Mapping[str, Json]) -> None:
         """Keep finished items, all or none, durably; a key given again replaces its value."""
-        rows = [(key, compact(plain(value, where=key)).decode()) for key, value in items.items()]
+        rows = [(key, _written(plain(value, where=key))) for key, value in items.items()]
         if not rows:
             return
         with self._database.write() as connection:
@@ -94,6 +96,14 @@ class Busy(Refused):
     def __init__(self, message: str, owner: Owner) -> None:
         super().__init__(message)
         self.owner = owner
+
+
+def _written(value: Json) -> str:
+    """JSON that is read as what it was, halves of surrogate pairs too."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # such halves, or numbers beyond 64 bits
+        return json.dumps(value)
 
 
 def me() -> Owner:

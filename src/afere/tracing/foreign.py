@@ -14,7 +14,7 @@ from opentelemetry.trace import StatusCode
 from afere.base.canonical import Json
 from afere.base.clock import rfc3339
 from afere.base.span import Span
-from afere.store.spans.store import ENTRY, UNDER
+from afere.store.spans.rows import ENTRY, UNDER
 from afere.tracing import dialects, resumes, sink, targets
 from afere.tracing.capture import Capture
 from afere.tracing.collect import Collected

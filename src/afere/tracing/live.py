@@ -27,7 +27,8 @@ from afere.base.artifact import Ref
 from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.base.span import Span
-from afere.store.spans.store import ENTRY, HOST, PROCESS, UNDER
+from afere.store.spans.joining import HOST, PROCESS
+from afere.store.spans.rows import ENTRY, UNDER
 from afere.tracing import sink, targets
 from afere.tracing.capture import Capture, failure
 from afere.tracing.collect import Collected

@@ -40,8 +40,10 @@ class Target:
 
     def write(self, spans: list[Span]) -> None:
         """Keep the spans, without what must not rest."""
-        kept = self._policy.apply if self.away else self._entry  # to a server go spans
-        self.session().spans.write([kept(span) for span in spans])
+        if self.away:
+            self.session().spans.write([self._policy.apply(span) for span in spans])
+        else:
+            self.session().spans.put([self._entry(span) for span in spans])
 
     def _entry(self, span: Span) -> Entry:
         """A span as it is written."""

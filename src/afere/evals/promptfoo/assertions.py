@@ -218,8 +218,24 @@ def _no_comparison(one: Mapping[str, Json], said: Sequence[Mapping[str, Json]], 
             kind == HIGHEST and all(other["type"] in (*COMPARED, SETS) for other in said),
             "it needs another assertion beside it, in no set, whose scores it compares",
         ),
+        (
+            kind == HIGHEST and not _weighs(one.get("value")),
+            "its value is {method: average or sum, weights: {TYPE: number from 0}, threshold: number}",
+        ),
     )
     return next((f"{kind} ({reason})" for wrong, reason in reasons if wrong), "")
+
+
+def _weighs(value: Json) -> bool:
+    """Whether this can be the value of `max-score`."""
+    said = {} if value is None else value
+    if not isinstance(said, dict) or said.get("method", "average") not in ("average", "sum"):
+        return False
+    weights = said.get("weights") or dict[str, Json]()
+    if not isinstance(weights, dict):
+        return False
+    numbers = [*weights.values(), said.get("threshold") or 0]
+    return all(isinstance(one, int | float) and not isinstance(one, bool) and one >= 0 for one in numbers)
 
 
 def _embedder(said: Json) -> str:

@@ -341,7 +341,7 @@ def _said(value: Json, messages: list[Json]) -> str:
         if isinstance(last, dict) and (last.get("text") or last.get("tool_calls")):
             value = last.get("text") or last.get("tool_calls")
     if isinstance(value, str) and value.startswith("{") and len(value) < _PARSED:
-        with suppress(ValueError):  # some instrumentors write arguments as JSON
+        with suppress(ValueError, RecursionError):  # some instrumentors write arguments as JSON
             value = json.loads(value)
     while isinstance(value, dict) and len(value) == 1:
         (value,) = value.values()

@@ -17,6 +17,7 @@ from afere.chains.toolcard import ToolCard
 from afere.govern.debt.likeness import Likeness
 from afere.govern.debt.wording import plain, stem, words
 
+MOST = 200  # tools that are compared with each other: every pair is looked at
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _FAR = 0.25  # as likely two tools are for one purpose whose names and purposes are less alike than this: never, of 3,300 pairs
 _NEGATING = ("un", "des", "dis", "de", "in")  # install and uninstall
@@ -27,6 +28,8 @@ def sameness(a: ToolCard, b: ToolCard, likeness: Likeness) -> float:
     """How surely two tools are for one purpose, from 0 to 1. `learn` their texts before, where there are many."""
     if likeness.between(_whole(a), _whole(b)) < _FAR:
         return 0.0
+    if plain(a.description) == plain(b.description) and a.parameters == b.parameters and not _opposed(a, b):
+        return 1.0  # for a model they are one but for their names
     weights = words()["tools"]["weights"]
     total = weights["always"] + sum(weights[name] * value for name, value in features(a, b, likeness).items())
     return 1 / (1 + math.exp(-total))
@@ -55,7 +58,8 @@ def features(a: ToolCard, b: ToolCard, likeness: Likeness) -> dict[str, float]:
     things, others = [one for one in ours if not _deed(one)], [one for one in theirs if not _deed(one)]
     deeds, deeds_b = _deeds_of(a), _deeds_of(b)
     same, alike = _aligned(ours, theirs, likeness)
-    same_things, alike_things = _aligned(things, others, likeness)
+    # A word may be a deed in one tool and a thing in another ("file", "order"): without any thing, all words tell.
+    same_things, alike_things = _aligned(things, others, likeness) if things and others else (same, alike)
     own, own_b = _unshared(things, theirs), _unshared(others, ours)
     types, types_b = Counter(_shape(a).values()), Counter(_shape(b).values())
     begins, begins_b = _deed((ours or ("",))[0]), _deed((theirs or ("",))[0])

@@ -14,12 +14,11 @@ from afere.evals.stats import wilson
 from afere.govern.debt.facts import Facts, Ran
 from afere.govern.debt.finding import Cost, Finding
 from afere.govern.debt.likeness import Likeness
-from afere.govern.debt.sameness import pairs, reads
+from afere.govern.debt.sameness import MOST, pairs, reads
 from afere.govern.debt.topics import groups
 from afere.models.tokens import count_tokens
 
 _EVIDENCE = 5
-_MOST_TOOLS = 200  # that are compared with each other: every pair is looked at
 _NEAR = 4  # alike requests that are grouped at least
 _MOST_INTENTS = 2_000  # requests that are compared with each other
 _WORD = re.compile(r"[^\W\d_]{2,}")
@@ -67,8 +66,11 @@ def unused(facts: Facts) -> Iterator[Finding]:
 def overlap(facts: Facts, likeness: Likeness) -> Iterator[Finding]:
     """Pairs that a model can hardly tell apart: alike by deed, things and parameters, and each the likeliest twin of the other."""
     rule = facts.rules["tools.overlap"]
-    cards = [card for card in facts.tools if card.description][:_MOST_TOOLS]
-    for a, b, alike, first in pairs(cards, likeness):
+    cards = [card for card in facts.tools if card.description]
+    left = f"tools.overlap compares the first {MOST} of {len(cards)} described tools with each other."
+    if len(cards) > MOST and left not in facts.problems:
+        facts.problems.append(left)
+    for a, b, alike, first in pairs(cards[:MOST], likeness):
         if alike < rule["likeness"] or not first:
             continue
         calls = [*facts.tool_calls.get(a.name, ()), *facts.tool_calls.get(b.name, ())]

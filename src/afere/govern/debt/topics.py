@@ -8,7 +8,7 @@ from operator import mul
 
 from afere.govern.debt.likeness import Likeness
 
-_VALUE = re.compile(r"\w*\d[\w.,:/-]*")
+_VALUE = re.compile(r"(?<!\w)\w*\d[\w.,:/-]*")  # from the beginning of a word, or a long one is read from each letter
 
 
 def worded(text: str) -> str:

@@ -154,10 +154,8 @@ def agree(session: Session, rule: str, place: str, why: str, until: str, *, with
 
 def page(session: Session, asked: Asked) -> DebtPage:
     """The audit of now, at most a minute old. With `as_of=DATE`: as it stood at the end of that day."""
-    from afere.govern.debt.moment import moment
-
     text = asked.get("as_of")
-    found = trend(session, _project(session), as_of=moment(text)) if text else AUDITS.of(session, asked.patience)
+    found = AUDITS.of(session, asked.patience, about=text)
     new = {one.key for one in found.new}
     prompts = frozenset(one.name for one in session.find("artifacts", kind="prompt", latest=True, limit=_NAMES).items)
     parts = [
@@ -180,8 +178,10 @@ def _project(session: Session):
     return find_project(session.folder)
 
 
-def _audited(session: Session) -> Trend:
-    return trend(session, _project(session))
+def _audited(session: Session, day: str) -> Trend:
+    from afere.govern.debt.moment import moment
+
+    return trend(session, _project(session), as_of=moment(day) if day else None)
 
 
 AUDITS = Fresh(_audited)

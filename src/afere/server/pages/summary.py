@@ -11,7 +11,7 @@ from afere.base.clock import rfc3339
 from afere.base.score import Score, Value
 from afere.base.span import Span, Status, Totals
 from afere.server import words
-from afere.store.spans.store import died
+from afere.store.spans.joining import died
 
 if TYPE_CHECKING:
     from afere.store import Session

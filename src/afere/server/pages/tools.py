@@ -11,7 +11,8 @@ from afere.base.canonical import Json
 from afere.base.project import find_project
 from afere.chains.toolcard import ToolCard
 from afere.govern.debt.finding import Finding, Rules
-from afere.govern.overlaps import MOST, Group, overlaps
+from afere.govern.debt.sameness import MOST
+from afere.govern.overlaps import Group, overlaps
 from afere.govern.registry import Registered, Registry, registry
 from afere.server import textdiff, words
 from afere.server.figures import Interval, interval
@@ -147,7 +148,7 @@ def page(session: Session, asked: Asked) -> ToolPage:
     )  # fmt: skip
 
 
-def _look(session: Session) -> tuple[Registry, tuple[Group, ...]]:
+def _look(session: Session, _about: str) -> tuple[Registry, tuple[Group, ...]]:
     project = find_project(session.folder)
     found = registry(session, project)
     cards = [replace(_card(one), description=one.description) for one in found.tools]

@@ -198,8 +198,13 @@ document.addEventListener("submit", (event) => {
 });
 
 // ---- a look that takes long: its value comes when it is done, and then the page is ready
-if (one("[data-looking]")) {
-  fetch(`${location.pathname}.json${location.search}`).then(() => location.reload(), () => {});
+async function looked() {
+  const answer = await fetch(location.href);
+  if (answer.status === 202) return setTimeout(looked, 1000);
+  if (answer.ok) return location.reload();
+  const said = new DOMParser().parseFromString(await answer.text(), "text/html"); // to load it again would be to look again
+  one("#page").replaceWith(said.querySelector("#page"));
 }
+if (one("[data-looking]")) looked().catch(() => {});
 
 export { all, one, make, icon, toast, typing, base };

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from afere.base.actor import OWNER, Actor
@@ -36,9 +34,10 @@ from afere.store.spans.archive import Archive
 from afere.store.spans.archive import projects as archived_projects
 from afere.store.spans.chunks import Chunks
 from afere.store.spans.filter import Where, at_most, sorting
+from afere.store.spans.joining import joined
 from afere.store.spans.layout import MIGRATIONS
 from afere.store.spans.listing import Listing, Run, runs
-from afere.store.spans.rows import ENTRY, OUTLINE, UNDER, Entry, outlined, preview, read_row
+from afere.store.spans.rows import OUTLINE, Entry, outlined, preview, read_row
 from afere.store.spans.scan import Glance
 from afere.store.spans.sql import Taught, chunks_of
 from afere.store.spans.stats import among, facets, period, statistics
@@ -46,9 +45,8 @@ from afere.store.spans.sums import Sums
 from afere.store.spans.ties import Ran
 from afere.store.spans.write import Writing
 
-__all__ = ["SpanStore", "Loss", "died", "ENTRY", "UNDER", "PROCESS", "HOST", "MIGRATIONS"]
+__all__ = ["SpanStore", "Loss", "MIGRATIONS"]
 
-PROCESS, HOST = "process.pid", "host.name"  # who runs a root, so that a crash can be told from a long run
 
 _PAGE_BYTES = 8192  # of a chunk of 2 kB, a page of SQLite's usual 4 kB would hold one, and half of it nothing
 _CHECKPOINT_PAGES = 10_000  # SQLite's default of 1,000 makes ingestion several times slower
@@ -97,11 +95,15 @@ class SpanStore:
         """From now on what is written is on the disk when `write` returns, not only with the system; with room for large transactions."""
         self._database.whole.harden(cache_pages=_SERVING_PAGES)
 
-    def write(self, spans: Sequence[Span | Entry]) -> None:
-        """Keep the spans: one transaction, durable on return. `Entry`: spans that were brought into the form of the file before.
+    def write(self, spans: Sequence[Span]) -> None:
+        """Keep the spans: one transaction, durable on return.
 
         The same span again replaces its earlier state; a "running" state never replaces a finished one.
         """
+        self.put(spans)
+
+    def put(self, spans: Sequence[Span | Entry]) -> None:
+        """The same of spans that were brought into the form of this file before."""
         with self._database.write() as connection:
             Writing(connection, self.project, self._filterable).write(spans)
 
@@ -165,7 +167,7 @@ class SpanStore:
                 return _archived(trace_id, archived, self.project)
             chunks = Chunks(connection)
             spans = [read_row(row, chunks.detail(row["chunk"], row["line"])) for row in rows]
-        return Trace(found[0], _joined(spans), self.project)
+        return Trace(found[0], joined(spans), self.project)
 
     def find(
         self, filter: str = "", *, limit: int = 50, cursor: str | None = None, roots: bool = True, sort: str = "start",
@@ -452,54 +454,5 @@ def _archived(asked: str, found: Mapping[str, list[Span]], project: str) -> Trac
     if len(found) > 1:
         raise BadReference(f"{asked!r} begins several traces: {', '.join(sorted(found)[:5])}. Give more digits.")
     for trace_id, spans in found.items():
-        return Trace(trace_id, _joined(sorted(spans, key=lambda span: span.start)), project)
+        return Trace(trace_id, joined(sorted(spans, key=lambda span: span.start)), project)
     return None
-
-
-def died(span: Span) -> bool:
-    """Whether a span says "running" though the process that ran it, on this host, is no more."""
-    pid = span.attributes.get(PROCESS)
-    if span.status != "running" or not isinstance(pid, int) or span.attributes.get(HOST) != socket.gethostname():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        return False
-    return False
-
-
-def _joined(spans: list[Span]) -> tuple[Span, ...]:
-    known: Mapping[str, Span] = {span.span_id: span for span in spans}
-    joined: list[Span] = []
-    circling = _circling(known)
-    for span in spans:
-        if span.span_id in circling and "orphan" not in span.marks:
-            span = replace(span, marks=[*span.marks, "orphan"])  # noqa: PLW2901
-        if span.parent_id is not None and span.parent_id not in known and span.attributes.get(ENTRY) is not True:
-            above = span.attributes.get(UNDER)
-            if isinstance(above, str) and above in known:
-                span = replace(span, parent_id=above)  # noqa: PLW2901
-            elif "orphan" not in span.marks:
-                span = replace(span, marks=[*span.marks, "orphan"])  # noqa: PLW2901
-        joined.append(span)
-    return tuple(joined)
-
-
-def _circling(spans: Mapping[str, Span]) -> set[str]:
-    """Of each circle of spans that are below each other, the first."""
-    order = {span_id: place for place, span_id in enumerate(spans)}
-    walks: dict[str, str] = {}  # span -> where the walk began that came by
-    found = set[str]()
-    for first in spans:
-        at: str | None = first
-        while at is not None and at in spans and at not in walks:
-            walks[at] = first
-            at = spans[at].parent_id
-        if at is not None and walks.get(at) == first:
-            circle = [at]
-            while (above := spans[circle[-1]].parent_id) is not None and above != at:
-                circle.append(above)
-            found.add(min(circle, key=order.__getitem__))
-    return found

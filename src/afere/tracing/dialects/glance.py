@@ -7,15 +7,15 @@ and most of it is plain text and numbers; where a value is not, the reader of di
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 from afere.base.canonical import Json
-from afere.store.spans.rows import PREVIEW, VERSIONS, bounded, glanced, ran, shown, writable
+from afere.store.spans.rows import VERSIONS, bounded, glanced, ran, shown, writable
 from afere.tracing.dialects import shapes
 from afere.tracing.dialects.plan import Plan
 from afere.tracing.dialects.reader import NAMES, NUMBERS, ORIGIN, OUTER, PROMPT, Reading, embedded
+from afere.tracing.dialects.ways import Source, Way, way_of
 
 # Where what was said comes from.
 _CONTENT = (
@@ -83,7 +83,7 @@ class Shape:
         self._named = tuple(name for name in _named_by(plan, frozenset(names)) if name not in fixed)
         self._by_name = any(isinstance(values, str) for _, values in plan.kinds)
         self._meanings: dict[tuple[Any, ...], Meaning] = {}
-        self._ways: dict[str, _Way] = {}
+        self._ways: dict[str, Way] = {}
         self._outcomes = "langfuse.observation.level" in names or "error.type" in names or "error" in plan.rules
 
     def glance(self, spans: Spans) -> Seen:
@@ -145,7 +145,7 @@ class Shape:
         """Input and output as lists show them, and documents."""
         ways = [self._way(meant.kind) for meant in seen.meant]
         if all(way is ways[0] for way in ways):
-            places: Mapping[_Way, Sequence[int]] = {ways[0]: range(len(ways))}
+            places: Mapping[Way, Sequence[int]] = {ways[0]: range(len(ways))}
         else:
             places = {way: [place for place, one in enumerate(ways) if one == way] for way in ways}
         for way, some in places.items():
@@ -153,10 +153,10 @@ class Shape:
             for place in some:
                 self._show(seen, look, place, (given[place], made[place], found[place]))
 
-    def _way(self, kind: str) -> _Way:
+    def _way(self, kind: str) -> Way:
         way = self._ways.get(kind)
         if way is None:
-            way = self._ways[kind] = _way(self._plan, kind)
+            way = self._ways[kind] = way_of(self._plan, kind)
         return way
 
     def _show(
@@ -176,81 +176,6 @@ class Shape:
 _PAID = ("llm", "embedding")
 
 
-class _Source(NamedTuple):
-    """Where a text is: an attribute, with that of its role where it is a message. Without a name there is none."""
-
-    name: str = ""
-    role: str = ""
-    json: bool = True  # whether JSON is shown as it was written
-    plain: bool = True  # False: it has to be read
-    inside: Callable[[Json], str | None] | None = None  # what finds the text in its value, read; None: it is the value
-
-    @classmethod
-    def of(cls, plan: Plan, *fields: str, json: bool = True) -> _Source:
-        """The first rule for the first of the fields that has one."""
-        for field in fields:
-            if field in plan.rules:
-                name = plan.rules[field][0][0]
-                return cls(name, json=json, plain=bool(name))
-        return cls()
-
-
-class _Way(NamedTuple):
-    """Where spans of one kind have what they say."""
-
-    input: _Source
-    output: _Source
-    documents: tuple[str, ...] | None = ()  # the ids; None where they have to be read
-
-
-def _way(plan: Plan, kind: str) -> _Way:
-    if kind == "tool":
-        return _Way(_Source.of(plan, "tool_arguments", "input"), _Source.of(plan, "tool_result", "output"))
-    if kind == "retrieval":
-        given = _Source.of(plan, "input")
-        if "documents" in plan.rules:
-            return _Way(given, _Source(), _document_ids(plan))
-        return _Way(given, _Source.of(plan, "output"))
-    given, made = _last_of(plan, "input_messages", kind), _last_of(plan, "output_messages", kind)
-    if given is None and kind == "embedding":
-        given = (
-            _Source(name, inside=_one_embedded) if (name := _embedded(plan)) else _Source.of(plan, "input", json=False)
-        )
-    elif given is None:
-        given = _Source.of(plan, "input")
-    if made is None and kind == "llm" and ("output_text" in plan.rules or "output_calls" in plan.rules):
-        made = _Source(plain=False)
-    if made is None:
-        made = _Source() if kind == "embedding" else _Source.of(plan, "output")
-    return _Way(given, made)
-
-
-def _last_of(plan: Plan, field: str, kind: str) -> _Source | None:
-    """Where the last message is; None where no rule can find one."""
-    rules = [rule for rule, shared in plan.messages[field] if kind == "llm" or not shared]
-    if not rules:
-        return None
-    if rules[0].plain:
-        return _Source(rules[0].terms[0][0], inside=shapes.text_of_last)
-    end = _end(plan, field)
-    return _Source(plain=False) if end is None else _Source(end[1], end[0])
-
-
-def _embedded(plan: Plan) -> str:
-    """Where the only text that was embedded is, in numbered attributes; empty where it has to be looked for."""
-    rule = plan.rules["input"][0][1] if "input" in plan.rules else None
-    tree = plan.numbered[rule.terms[0][0]] if rule is not None and rule.numbered else None
-    only = tree[0] if isinstance(tree, list) and len(tree) == 1 else None
-    inside = only.get("embedding") if isinstance(only, dict) else None
-    name = inside.get("text") if isinstance(inside, dict) else None
-    return name if isinstance(name, str) else ""
-
-
-def _one_embedded(value: Json) -> str | None:
-    """As `embedded` has the only text, written as far as it is shown."""
-    return json.dumps([value[: PREVIEW + 1]], ensure_ascii=False) if type(value) is str else None
-
-
 def _named_by(plan: Plan, names: frozenset[str]) -> list[str]:
     """The attributes that say the kind and the names."""
     terms = [
@@ -268,35 +193,6 @@ def _said_in(plan: Plan, names: Sequence[str]) -> list[str]:
                 below = [one for one in names if one.startswith(f"{name}.")] if rule.numbered else [name]
                 found.update(dict.fromkeys(below))
     return [name for name in names if name in found and not name.endswith(_NO_TEXT)]
-
-
-def _end(plan: Plan, field: str) -> tuple[str, str] | None:
-    """Role and text of the last message, where the first rule finds messages in numbered attributes that say no more."""
-    rules = plan.messages[field]
-    if not rules or not rules[0][0].numbered or rules[0][1]:
-        return None
-    tree = plan.numbered[rules[0][0].terms[0][0]]
-    last = tree[-1] if isinstance(tree, list) and tree else None
-    if isinstance(last, dict) and len(last) == 1:
-        last = last.get("message", last)
-    if not isinstance(last, dict) or last.keys() != {"role", "content"}:
-        return None
-    role, text = last["role"], last["content"]
-    return (role, text) if isinstance(role, str) and isinstance(text, str) else None
-
-
-def _document_ids(plan: Plan) -> tuple[str, ...] | None:
-    """Where the ids of documents are; None where they are not plain attributes."""
-    rule = plan.rules["documents"][0][1]
-    tree = plan.numbered[rule.terms[0][0]] if rule.numbered else None
-    found: list[str] = []
-    for one in tree if isinstance(tree, list) else []:
-        inside = one.get("document") if isinstance(one, dict) else None
-        name = inside.get("id") if isinstance(inside, dict) else None
-        if not isinstance(name, str):
-            return None
-        found.append(name)
-    return tuple(found) or None
 
 
 def _is_message(value: Json) -> bool:
@@ -367,7 +263,7 @@ class _Look:
         reading.corrected()
         return seen.input_tokens, seen.cost
 
-    def plain(self, source: _Source) -> Sequence[str | None]:
+    def plain(self, source: Source) -> Sequence[str | None]:
         """A text of each, empty where there is none; None where it has to be read."""
         if not source.name:
             return ["" if source.plain else None] * len(self._spans.names)
@@ -388,7 +284,7 @@ class _Look:
     def _roles(self, name: str) -> list[str]:
         return [role if type(role) is str else "" for role in self._spans.column(name)]
 
-    def ids(self, way: _Way) -> Sequence[Sequence[Json] | None]:
+    def ids(self, way: Way) -> Sequence[Sequence[Json] | None]:
         """Documents with their ids; None where they have to be read."""
         if not way.documents:
             return [way.documents] * len(self._spans.names)
@@ -414,7 +310,7 @@ class _Look:
         return seen.status, _writable(seen.error)
 
 
-def _as_written(value: str, source: _Source) -> bool:
+def _as_written(value: str, source: Source) -> bool:
     """Whether JSON is shown as it was written."""
     return value[0] != '"' and source.json and not any(word in value for word in _ENVELOPES)
 

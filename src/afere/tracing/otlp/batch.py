@@ -14,7 +14,7 @@ from afere.base.canonical import Json
 from afere.base.clock import now_ns, rfc3339
 from afere.base.errors import BadInput
 from afere.base.span import Span
-from afere.store.spans.store import ENTRY
+from afere.store.spans.rows import ENTRY
 
 SPANS = 100_000  # in one request
 DEEPEST = 64  # levels of lists and mappings in one value

@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 from afere.base.canonical import Json
 from afere.base.clock import from_rfc3339
 from afere.base.span import Span
-from afere.store.spans.store import ENTRY
+from afere.store.spans.rows import ENTRY
 from afere.tracing import dialects
 from afere.tracing.otlp.batch import KINDS, PROJECT, REMOTE
 
