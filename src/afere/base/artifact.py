@@ -161,8 +161,7 @@ def short(hash_: str) -> str:
     return hash_.removeprefix("sha256:")[:6]
 
 
-# The reasons of moves that came with an import.
-BROUGHT = frozenset(["as in Langfuse", "as in MLflow", "as in Phoenix"])
+BROUGHT = "as in "  # how the reason of a move begins that came with an import; behind it the tool
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +180,7 @@ class AliasMove:
     @property
     def brought(self) -> bool:
         """Whether it came with an import: it was released elsewhere, and not by who imported it."""
-        return self.why in BROUGHT
+        return self.why.startswith(BROUGHT)
 
     def to_json(self) -> Json:
         return {

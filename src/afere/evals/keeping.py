@@ -98,9 +98,8 @@ def append(work: Work, results: Results) -> None:
     now, by = rfc3339(now_ns()), {name: one.ref for name, one in work.kept.items()}
     # Ids that follow each other are written in half the time of ids without order.
     number, begun = 0, digest(f"{results.ref} {results.at}".encode())[7:23]
-    for run in sorted(
-        results.runs, key=lambda run: run.trace or ""
-    ):  # the index by target is then written from end to end
+    # By trace: the index by target is then written from end to end.
+    for run in sorted(results.runs, key=lambda run: run.trace or ""):
         target = run.trace or f"{work.data.ref}/{run.row}"
         about: dict[str, Json] = {"experiment": results.ref, "row": run.row, "repeat": run.repeat}
         for name, (value, why) in run.scores.items():

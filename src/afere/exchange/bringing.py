@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from afere.base.artifact import Artifact, slug
+from afere.base.artifact import BROUGHT, Artifact, slug
 from afere.base.canonical import Json
 from afere.base.errors import AfereError, BadInput
 from afere.base.project import find_project
@@ -167,14 +167,14 @@ class Bringing:
         self._refs.add(made.ref)
         return made
 
-    def alias(self, artifact: Artifact, name: str, *, why: str) -> None:
-        """Point an alias at a version, unless one is there."""
+    def alias(self, artifact: Artifact, name: str, *, tool: str) -> None:
+        """Point an alias at a version as that tool has it, unless one is there."""
         word = legal(name).replace(".", "-")
         whole = f"{artifact.kind}:{artifact.name}@{word}"
         try:
             if self.session.find("aliases", ref=f"{artifact.kind}:{artifact.name}", alias=word, current=True).items:
                 return
-            self.session.alias(whole, artifact.ref, why=why)
+            self.session.alias(whole, artifact.ref, why=f"{BROUGHT}{tool}")
             self._counts["aliases"] += 1
         except AfereError as problem:
             self.problem(f"alias {whole}", str(problem))

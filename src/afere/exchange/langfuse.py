@@ -231,7 +231,7 @@ def _prompt(said: Said, into: Bringing) -> None:
     into.kept("prompt text and commit message")
     for label in cast("list[str]", said["labels"]):
         if label != "latest":  # Langfuse's word for the newest
-            into.alias(made, label, why="as in Langfuse")
+            into.alias(made, label, tool="Langfuse")
             into.changed("label of a prompt", "an alias, whose history begins with the import")
     if said.get("config"):
         into.lost("config of a prompt", "a model and its parameters belong to the component that uses the prompt")

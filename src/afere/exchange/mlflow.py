@@ -159,7 +159,7 @@ def _prompts(source: Kept | Served, into: Bringing) -> None:
             made[row["name"], row["version"]] = artifact
     for row in source.rows("registered_model_aliases"):
         if (row["name"], row["version"]) in made:
-            into.alias(made[row["name"], row["version"]], str(row["alias"]), why="as in MLflow")
+            into.alias(made[row["name"], row["version"]], str(row["alias"]), tool="MLflow")
             into.changed("alias of a prompt", "its history begins with the import")
     named = {name for name, _ in made}
     for row in source.rows("registered_model_tags"):

@@ -99,7 +99,7 @@ class _Reading:
 
         def tag(row: Record) -> None:
             if row["prompt_version_id"] in made:
-                self.into.alias(made[row["prompt_version_id"]], str(row["name"]), why="as in Phoenix")
+                self.into.alias(made[row["prompt_version_id"]], str(row["name"]), tool="Phoenix")
                 self.into.changed("tag of a prompt", "an alias, whose history begins with the import")
 
         self._each("prompt_versions", "prompt_id, id", version)

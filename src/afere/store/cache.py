@@ -59,9 +59,8 @@ class Cache:
         self._gathering = 0
         self._log: Log | None = None
         self._fresh: dict[str, bytes] = {}  # what only the log has
-        self._known: bytearray | None = (
-            None  # 1 at the places of all keys in the file, while that is so; None: it is asked
-        )
+        # 1 at the places of all keys in the file, while these are all; None: the file is asked.
+        self._known: bytearray | None = None
         self._looked = 0.0  # when it was last seen that it is
         self._state: tuple[int, int] | None = None  # of the file's log when that was so
         _CACHES.add(self)

@@ -42,7 +42,7 @@ with tempfile.TemporaryDirectory() as name:
         words += [
             f"INSERT INTO words (rowid, said) VALUES ({doc}, '{text}');"
             for doc, text in connection.execute(
-                # As `span_docs.words` puts the texts of a chunk together.
+                # As `docs.words` puts the texts of a chunk together.
                 "SELECT c.doc, group_concat(coalesce(s.input, s.output), char(10, 57344, 10)) FROM spans s"
                 " JOIN chunks c ON c.id = s.chunk WHERE s.status <> 'running' GROUP BY c.doc"
             )

@@ -79,9 +79,8 @@ class _Describer:
         return special if special is not None else self._object(value, name)
 
     def _mapping(self, value: Mapping[object, object], _: str) -> str:
-        items = [
-            f"{self.text(key, '')}: {self.text(held, str(key))}" for key, held in list(value.items())
-        ]  # others may change it
+        held = list(value.items())  # others may change it meanwhile
+        items = [f"{self.text(key, '')}: {self.text(one, str(key))}" for key, one in held]
         return "{" + ", ".join(items) + "}"
 
     def _list(self, value: list[object], name: str) -> str:

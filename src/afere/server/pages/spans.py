@@ -32,8 +32,8 @@ def page(session: Session, asked: Asked) -> SpansPage:
     query, cursor = asked.get("q").strip(), asked.cursor
     try:
         found = session.spans.find(query, limit=asked.limit, cursor=cursor, roots=False)
-    except (BadRule, BadInput) as problem:
-        if not isinstance(problem, BadRule) and cursor:
+    except BadInput as problem:
+        if cursor and not isinstance(problem, BadRule):  # it is the cursor that is wrong
             raise
         return SpansPage((), None, query, cursor is None, str(problem), 400)
     return SpansPage(found.items, found.next, query, cursor is None)

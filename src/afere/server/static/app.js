@@ -204,6 +204,7 @@ async function looked() {
   if (answer.ok) return location.reload();
   const said = new DOMParser().parseFromString(await answer.text(), "text/html"); // to load it again would be to look again
   one("#page").replaceWith(said.querySelector("#page"));
+  document.title = said.title;
 }
 if (one("[data-looking]")) looked().catch(() => {});
 

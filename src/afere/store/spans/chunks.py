@@ -101,7 +101,7 @@ class Chunks:
         self._last: tuple[int, list[Ours | Kept]] = (-1, [])
 
     def detail(self, chunk: int, line: int) -> dict[str, Any]:
-        """What `span_rows.detail` made of that span; a mark only where it cannot be read."""
+        """What `rows.detail` made of that span; a mark only where it cannot be read."""
         found = self._part(chunk, line)
         return found.details() if found is not None else {"marks": [DAMAGED]}
 

@@ -20,7 +20,7 @@ FILTERABLE = (
     "CREATE TABLE filterable (project TEXT NOT NULL, key TEXT NOT NULL, missing INTEGER NOT NULL, PRIMARY KEY (project, key))",
 )
 LAYOUT = (
-    # What any span of a document says (see `span_docs`); the newest of a value last.
+    # What any span of a document says (see `docs`); the newest of a value last.
     """CREATE TABLE labels (project TEXT NOT NULL, key TEXT NOT NULL, value NOT NULL, doc INTEGER NOT NULL,
         PRIMARY KEY (project, key, value, doc)) WITHOUT ROWID""",
     "CREATE INDEX labels_doc ON labels (doc)",

@@ -122,11 +122,11 @@ def _widen(connection: sqlite3.Connection) -> None:
 
 
 def _seventh(_connection: sqlite3.Connection) -> None:
-    """Chunks may hold spans as they came (see `span_chunks`): earlier programs must not read them. Old chunks stay as they are."""
+    """Chunks may hold spans as they came (see `chunks`): earlier programs must not read them. Old chunks stay as they are."""
 
 
 def _eighth(connection: sqlite3.Connection) -> None:
-    """New chunks are packed by dictionaries (see `span_dictionary`). Old chunks stay as they are."""
+    """New chunks are packed by dictionaries (see `dictionary`). Old chunks stay as they are."""
     for statement in span_dictionary.LAYOUT:
         connection.execute(statement)
 

@@ -57,7 +57,7 @@ AT: Mapping[str, int] = {name.strip('"'): place for place, name in enumerate(("i
 @dataclass(slots=True)
 class Entry:
     """A span on its way into the file. `row`: the values of its columns after an id; the store fills in the first two, `root`,
-    `chunk` and `line`. `texts` can be searched, `keys` are its ties (see `span_ties`).
+    `chunk` and `line`. `texts` can be searched, `keys` are its ties (see `ties`).
     """
 
     row: list[Any]

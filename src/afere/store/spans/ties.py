@@ -1,6 +1,6 @@
 """What traces ran and read, found from the other end: from an artifact's hash, a document or a row that was shown.
 
-Ties are of documents (see `span_docs`), so they come and go with the words and labels of a chunk.
+Ties are of documents (see `docs`), so they come and go with the words and labels of a chunk.
 """
 
 from __future__ import annotations
