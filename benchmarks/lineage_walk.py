@@ -31,9 +31,8 @@ def main() -> None:
                 # Some parts are used by nearly everything, most by few.
                 used = {below[int(len(below) * chance.random() ** 4)] for _ in range(3)} if below else set()
                 uses = [Use(f"part {i}", ref, hash_) for i, (ref, hash_) in enumerate(sorted(used))]
-                one = session.put(
-                    kind, None if kind == "experiment" else f"n{number}", {"n": number, "k": kind}, uses=uses
-                )
+                content = {"n": number, "k": kind, "template": f"Answer {number}."}  # a prompt without one is told so
+                one = session.put(kind, None if kind == "experiment" else f"n{number}", content, uses=uses)
                 made.append((one.ref, one.hash))
             layers.append(made)
             print(f"{len(made):,} {kind}s", flush=True)
